@@ -1,0 +1,48 @@
+"""Multi-objective optimisation of processing-in-memory accelerators, built on pymoo."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# In a checkout, problems/ and analysis/ stand beside this package (a wheel has them inside it): let them be found.
+_CHECKOUT = Path(__file__).resolve().parent.parent
+if (_CHECKOUT / "setup.cfg").is_file():
+    __path__.append(str(_CHECKOUT))
+
+# Public name -> module; loaded on first use, so that `import moopim` stays fast and loads neither torch nor pyplot.
+_EXPORTS = {
+    "Choice": "genome",
+    "ConfigError": "errors",
+    "Constraint": "quantities",
+    "DesignProblem": "problem",
+    "EvaluationError": "errors",
+    "Genome": "genome",
+    "Index": "genome",
+    "Integer": "genome",
+    "LogError": "errors",
+    "Metric": "quantities",
+    "MoopimError": "errors",
+    "Objective": "quantities",
+    "Permutation": "genome",
+}
+__all__ = [*sorted(_EXPORTS), "__version__"]  # noqa: PLE0604 (names are strings by construction)
+
+if TYPE_CHECKING:
+    from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
+    from moopim.genome import Choice, Genome, Index, Integer, Permutation
+    from moopim.problem import DesignProblem
+    from moopim.quantities import Constraint, Metric, Objective
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'moopim' has no attribute {name!r}")
+    value = getattr(import_module(f"moopim.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

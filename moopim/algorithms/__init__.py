@@ -1,0 +1,1 @@
+"""Multi-objective optimisers: AMOSA, top-K search and a registry of baselines."""

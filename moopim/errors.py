@@ -1,0 +1,44 @@
+"""The exception tree of moopim.
+
+Every error that moopim raises on purpose derives from `MoopimError`, and also from the built-in exception that a
+caller would expect, so that both ``except MoopimError`` and ``except ValueError`` work. The command line turns each of
+them into one line on standard error and exit code 2.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["ConfigError", "EvaluationError", "LogError", "MoopimError", "unknown_name"]
+
+
+class MoopimError(Exception):
+    """Base class of all errors that moopim raises on purpose."""
+
+
+class ConfigError(MoopimError, ValueError):
+    """What a user asked for is not allowed: an unknown name, a value out of its set, an unusable file."""
+
+
+class EvaluationError(MoopimError, ValueError):
+    """A problem returned something that cannot be used: a wrong shape, a missing name, a NaN objective."""
+
+
+class LogError(MoopimError, RuntimeError):
+    """An evaluation log or a run directory does not belong to the problem or the run at hand."""
+
+
+def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> ConfigError:
+    """Makes the error for a name that is not in a set, with the nearest allowed names first.
+
+    Args:
+        kind: What the name stands for, such as ``"workload"``.
+        name: What was given.
+        allowed: Every name that would have been accepted.
+
+    Returns:
+        The error, ready to be raised.
+    """
+    names = list(allowed)
+    close = get_close_matches(str(name).lower(), [item.lower() for item in names], n=1)
+    hint = f" (did you mean {next(item for item in names if item.lower() == close[0])!r}?)" if close else ""
+    return ConfigError(f"unknown {kind} {str(name)!r}{hint}; allowed: {', '.join(names) or 'none'}")

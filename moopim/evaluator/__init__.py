@@ -1,0 +1,1 @@
+"""The shared evaluation backend: log, cache and executors."""

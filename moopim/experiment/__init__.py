@@ -1,0 +1,1 @@
+"""Runs: start, resume, compare and read back."""

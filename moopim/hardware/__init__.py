@@ -1,0 +1,1 @@
+"""Hardware models of processing-in-memory accelerators, as pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Vectorised genetic operators on integer genomes, as pymoo operators."""

@@ -1,0 +1,89 @@
+"""Named quantities with units: objectives, constraints and further metrics of a design."""
+
+import keyword
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from moopim.errors import ConfigError
+
+__all__ = ["Constraint", "Metric", "Objective", "Quantity"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A named number of a design and its unit.
+
+    Attributes:
+        name: A Python identifier, the key under which a problem returns the quantity.
+        unit: The unit as it appears in column names and on axes, such as ``"mJ"``; ``"1"`` for a pure number.
+    """
+
+    name: str
+    unit: str = "1"
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or keyword.iskeyword(self.name):
+            raise ConfigError(f"{type(self).__name__} name {self.name!r} is not allowed; expected a Python identifier")
+        if not self.unit or self.unit != self.unit.strip():
+            raise ConfigError(f"unit {self.unit!r} of {self.name!r} is not allowed; use '1' for a pure number")
+
+    @property
+    def column(self) -> str:
+        """Name of the column in result frames: ``energy_mJ``, or just the name of a pure number."""
+        unit = "".join(char if char.isalnum() else "_" for char in self.unit)
+        return self.name if self.unit == "1" else f"{self.name}_{unit}"
+
+    @property
+    def label(self) -> str:
+        """Name of an axis: ``energy (mJ)``, or just the name of a pure number."""
+        words = self.name.replace("_", " ")
+        return words if self.unit == "1" else f"{words} ({self.unit})"
+
+
+@dataclass(frozen=True)
+class Objective(Quantity):
+    """A quantity to be made small or large.
+
+    Attributes:
+        sense: ``"min"`` or ``"max"``. Optimisers always minimise; a maximised objective enters them with its sign
+            changed and appears in frames with its natural sign.
+    """
+
+    sense: Literal["min", "max"] = "min"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sense not in ("min", "max"):
+            raise ConfigError(f"sense {self.sense!r} of objective {self.name!r} is not allowed; expected 'min' or 'max'")
+
+    @property
+    def sign(self) -> float:
+        """Factor that turns the natural value into one to be minimised: 1 or -1."""
+        return 1.0 if self.sense == "min" else -1.0
+
+
+@dataclass(frozen=True)
+class Constraint(Quantity):
+    """A quantity that has to stay within a bound; give ``upper``, ``lower`` or both.
+
+    Attributes:
+        upper: Largest allowed value, in the unit of the quantity.
+        lower: Smallest allowed value, in the unit of the quantity.
+    """
+
+    upper: float | None = None
+    lower: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        bounds = [bound for bound in (self.upper, self.lower) if bound is not None]
+        if not bounds or not all(math.isfinite(bound) for bound in bounds):
+            raise ConfigError(f"constraint {self.name!r} needs a finite upper= or lower= bound")
+        if self.upper is not None and self.lower is not None and self.lower > self.upper:
+            raise ConfigError(f"constraint {self.name!r} has lower={self.lower} above upper={self.upper}")
+
+
+@dataclass(frozen=True)
+class Metric(Quantity):
+    """A further quantity that is logged and shown, but neither optimised nor bounded."""

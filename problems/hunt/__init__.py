@@ -1,0 +1,1 @@
+"""HuNT: layer-to-PE and PE-to-tier mapping of DNN training on a 3-D stack (TCAD 2024)."""
