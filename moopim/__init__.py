@@ -13,25 +13,26 @@ if (_CHECKOUT / "setup.cfg").is_file():
 
 # Public name -> module; loaded on first use, so that `import moopim` stays fast and loads neither torch nor pyplot.
 _EXPORTS = {
-    "Choice": "genome",
+    "Choice": "genes",
     "ConfigError": "errors",
     "Constraint": "quantities",
     "DesignProblem": "problem",
     "EvaluationError": "errors",
     "Genome": "genome",
-    "Index": "genome",
-    "Integer": "genome",
+    "Index": "genes",
+    "Integer": "genes",
     "LogError": "errors",
     "Metric": "quantities",
     "MoopimError": "errors",
     "Objective": "quantities",
-    "Permutation": "genome",
+    "Permutation": "genes",
 }
 __all__ = [*sorted(_EXPORTS), "__version__"]  # noqa: PLE0604 (names are strings by construction)
 
 if TYPE_CHECKING:
     from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
-    from moopim.genome import Choice, Genome, Index, Integer, Permutation
+    from moopim.genes import Choice, Index, Integer, Permutation
+    from moopim.genome import Genome
     from moopim.problem import DesignProblem
     from moopim.quantities import Constraint, Metric, Objective
 

@@ -1,0 +1,40 @@
+"""Duplicate elimination by hashing whole rows: linear, where pymoo's default compares every pair."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.population import Population
+
+from moopim.genes import IntArray
+
+__all__ = ["HashedDuplicateElimination", "row_keys"]
+
+
+def row_keys(X: IntArray) -> list[bytes]:
+    """One hashable key per row.
+
+    Args:
+        X: Genes, shape ``(pop, n_genes)``.
+
+    Returns:
+        The bytes of each row; equal rows, and only these, have equal keys.
+    """
+    X = np.ascontiguousarray(X)
+    width = X.shape[1] * X.itemsize
+    buffer = X.tobytes()
+    return [buffer[i : i + width] for i in range(0, len(buffer), width)]
+
+
+class HashedDuplicateElimination(DuplicateElimination):  # type: ignore[misc]
+    """Removes designs whose rows appeared before, in the same population or in another."""
+
+    def _do(self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]) -> Any:
+        seen = set() if other is None else set(row_keys(np.asarray(self.func(other), dtype=np.int64)))
+        for i, key in enumerate(row_keys(np.asarray(self.func(pop), dtype=np.int64))):
+            if key in seen:
+                is_duplicate[i] = True
+            elif other is None:
+                seen.add(key)
+        return is_duplicate

@@ -1,0 +1,240 @@
+"""Mutation: reset to another value, swap, move of a block of neighbouring genes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.mutation import Mutation
+
+from moopim.errors import ConfigError
+from moopim.genes import GeneGroup, IntArray, Permutation
+from moopim.genome import Genome
+from moopim.problem import DesignProblem
+
+__all__ = [
+    "BlockMoveMutation",
+    "ResetMutation",
+    "SingleResetMutation",
+    "SwapMutation",
+    "move_block",
+    "reset",
+    "reset_one",
+    "reset_probabilities",
+    "swap",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+def reset_probabilities(genome: Genome, prob: float | Mapping[str, float] | None) -> FloatArray:
+    """Spreads reset probabilities over the genes.
+
+    Args:
+        genome: The genome.
+        prob: Probability of every gene, or by gene group; groups that are not named, and ``None``, get 1 / n_genes.
+
+    Returns:
+        Probability of each gene, shape ``(n_genes,)``.
+
+    Raises:
+        ConfigError: If a group is unknown or a probability lies outside 0 .. 1.
+    """
+    by_group = prob if isinstance(prob, Mapping) else {} if prob is None else {g.name: prob for g in genome.groups}
+    result = np.full(genome.n_genes, 1 / genome.n_genes)
+    for name, value in by_group.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"mutation probability {value} of gene group {name!r} is not allowed; expected 0 .. 1")
+        result[genome.slices[genome.group(name).name]] = value
+    return result
+
+
+def reset(genome: Genome, X: IntArray, prob: FloatArray, random_state: np.random.Generator) -> IntArray:
+    """Sets each gene, with its probability, to a different value; in a permutation it swaps places with another.
+
+    Args:
+        genome: The genome.
+        X: Genes, shape ``(pop, n_genes)``; not changed.
+        prob: Probability of each gene, shape ``(n_genes,)``.
+        random_state: Source of randomness.
+
+    Returns:
+        Genes, shape ``(pop, n_genes)``.
+    """
+    return _shift(genome, X, random_state.random(X.shape) < prob, random_state)
+
+
+def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """Sets one active gene of each design to a different value; in a permutation it swaps places with another.
+
+    Args:
+        genome: The genome.
+        X: Genes, shape ``(pop, n_genes)``; not changed.
+        random_state: Source of randomness.
+
+    Returns:
+        Genes, shape ``(pop, n_genes)``.
+    """
+    chosen = _pick_gene(genome, X, random_state)
+    if not any(isinstance(group, Permutation) for group in genome.groups):
+        result, rows = X.copy(), np.arange(len(X))
+        n_values = genome.n_values[chosen]
+        step = 1 + (random_state.random(len(X)) * (n_values - 1)).astype(np.int64)
+        result[rows, chosen] = (result[rows, chosen] + step) % n_values
+        return result
+    marked = np.zeros(X.shape, dtype=np.bool_)
+    marked[np.arange(len(X)), chosen] = True
+    return _shift(genome, X, marked, random_state)
+
+
+def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """Swaps two genes of one repeated group, drawn anew for each design.
+
+    Args:
+        genome: The genome.
+        X: Genes, shape ``(pop, n_genes)``; not changed.
+        random_state: Source of randomness.
+
+    Returns:
+        Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
+    """
+    start, width = _pick_group(genome, len(X), random_state)
+    first = (random_state.random(len(X)) * width).astype(np.int64)
+    second = (first + 1 + (random_state.random(len(X)) * np.maximum(width - 1, 0)).astype(np.int64)) % width
+    rows, result = np.arange(len(X)), X.copy()
+    result[rows, start + first] = X[rows, start + second]
+    result[rows, start + second] = X[rows, start + first]
+    return result
+
+
+def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """Moves a run of neighbouring genes of one repeated group by one common step, drawn anew for each design.
+
+    The values of the run are shifted by the same non-zero number (modulo the number of values), so that neighbours
+    stay as far apart as they were: layers that share a PE move on together. In a permutation the run itself is
+    rotated to another place.
+
+    Args:
+        genome: The genome.
+        X: Genes, shape ``(pop, n_genes)``; not changed.
+        random_state: Source of randomness.
+
+    Returns:
+        Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
+    """
+    start, width = _pick_group(genome, len(X), random_state)
+    # Two different cuts among width + 1 places bound the run.
+    one = (random_state.random(len(X)) * (width + 1)).astype(np.int64)
+    two = (one + 1 + (random_state.random(len(X)) * width).astype(np.int64)) % (width + 1)
+    low, high = np.minimum(one, two) + start, np.maximum(one, two) + start
+    gene = np.arange(genome.n_genes)
+    inside = (gene >= low[:, None]) & (gene < high[:, None])
+    step = 1 + (random_state.random(len(X))[:, None] * (genome.n_values - 1)).astype(np.int64)
+    moved = np.where(inside, (X + step) % genome.n_values, X)
+    for group in genome.groups:
+        if isinstance(group, Permutation):
+            part = genome.slices[group.name]
+            moved[:, part] = _rotate(X[:, part], inside[:, part], step[:, part.start])
+    return moved
+
+
+def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntArray:
+    """Takes a run out of each row and puts it back ``step`` places further on, around the end."""
+    n = order.shape[1]
+    rest = n - inside.sum(axis=1, keepdims=True)
+    first = inside.argmax(axis=1)[:, None]
+    place = np.cumsum(~inside, axis=1) - 1
+    # The rest keeps its order; the run goes before its target-th member: sort by (place in the rest, run or rest).
+    target = (first + step[:, None]) % np.maximum(rest + 1, 1)
+    key = np.where(inside, 2 * target, 2 * place + 1)
+    return np.take_along_axis(order, np.argsort(key, axis=1, kind="stable"), axis=1)
+
+
+def _shift(genome: Genome, X: IntArray, marked: NDArray[np.bool_], random_state: np.random.Generator) -> IntArray:
+    """Gives marked genes a different value, uniformly."""
+    step = 1 + (random_state.random(X.shape) * (genome.n_values - 1)).astype(np.int64)
+    result = np.where(marked, (X + step) % genome.n_values, X)
+    for group in genome.groups:
+        if isinstance(group, Permutation):
+            part = genome.slices[group.name]
+            result[:, part] = _swap_marked(X[:, part], marked[:, part], step[:, part])
+    return result
+
+
+def _swap_marked(order: IntArray, marked: NDArray[np.bool_], step: IntArray) -> IntArray:
+    """Swaps each marked place of a permutation with the one ``step`` further on, place after place."""
+    result, rows, n = order.copy(), np.arange(len(order)), order.shape[1]
+    for place in range(n):
+        partner = np.where(marked[:, place], (place + step[:, place]) % n, place)
+        here = result[:, place].copy()
+        result[:, place] = result[rows, partner]
+        result[rows, partner] = here
+    return result
+
+
+def _pick_gene(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """One gene per design, uniformly among those that can change: active, with two or more values."""
+    free = np.broadcast_to(genome.n_values > 1, X.shape)
+    if any(group.length for group in genome.groups):
+        designs = genome.decode(X)
+        free = free & np.concatenate([designs.active(group.name) for group in genome.groups], axis=1)
+    draw = random_state.random(len(X))
+    if free.all():
+        return (draw * genome.n_genes).astype(np.int64)
+    rank = np.cumsum(free, axis=1)
+    target = 1 + (draw * rank[:, -1]).astype(np.int64)
+    return np.asarray((rank >= target[:, None]).argmax(axis=1))
+
+
+def _pick_group(genome: Genome, n: int, random_state: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """First gene and width of a repeated group per row, a group in proportion to its width."""
+    groups: list[GeneGroup] = [group for group in genome.groups if group.width > 1] or [genome.groups[0]]
+    widths = np.array([group.width for group in groups])
+    starts = np.array([genome.slices[group.name].start for group in groups])
+    chosen = np.searchsorted(np.cumsum(widths), random_state.random(n) * widths.sum(), side="right")
+    return starts[chosen], widths[chosen]
+
+
+class ResetMutation(Mutation):  # type: ignore[misc]
+    """Sets each gene, with a probability of its group, to a different value.
+
+    Args:
+        prob_gene: Probability of every gene, or by gene group; 1 / n_genes where not given.
+        prob: Probability that a design is mutated at all.
+    """
+
+    def __init__(self, prob_gene: float | Mapping[str, float] | None = None, prob: float = 1.0) -> None:
+        super().__init__(prob=prob)
+        self.prob_gene = prob_gene
+
+    def _do(
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return reset(problem.genome, X, reset_probabilities(problem.genome, self.prob_gene), random_state)
+
+
+class SingleResetMutation(Mutation):  # type: ignore[misc]
+    """Sets one gene of each design to a different value."""
+
+    def _do(
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return reset_one(problem.genome, X, random_state)
+
+
+class SwapMutation(Mutation):  # type: ignore[misc]
+    """Swaps two genes of one repeated group."""
+
+    def _do(
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return swap(problem.genome, X, random_state)
+
+
+class BlockMoveMutation(Mutation):  # type: ignore[misc]
+    """Moves a run of neighbouring genes of one repeated group by one common step."""
+
+    def _do(
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return move_block(problem.genome, X, random_state)

@@ -1,0 +1,18 @@
+"""Repair of new designs: canonical form first, then what the problem itself repairs."""
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+from pymoo.core.repair import Repair
+
+from moopim.genes import IntArray
+from moopim.problem import DesignProblem
+
+__all__ = ["DesignRepair"]
+
+
+class DesignRepair(Repair):  # type: ignore[misc]
+    """Brings designs into bounds and canonical form and applies `DesignProblem.repair_designs`."""
+
+    def _do(self, problem: DesignProblem, X: ArrayLike, *args: Any, **kwargs: Any) -> IntArray:
+        return problem.repair_designs(problem.genome.repair(X))

@@ -1,0 +1,52 @@
+"""Initial designs: uniform, and stratified per gene (Latin hypercube)."""
+
+from typing import Any
+
+import numpy as np
+from pymoo.core.sampling import Sampling
+
+from moopim.genes import IntArray, Permutation
+from moopim.genome import Genome
+from moopim.problem import DesignProblem
+
+__all__ = ["LatinHypercubeSampling", "RandomSampling", "latin_hypercube"]
+
+
+def latin_hypercube(genome: Genome, n: int, random_state: np.random.Generator) -> IntArray:
+    """Draws designs so that every gene takes its values as evenly as ``n`` designs allow.
+
+    Args:
+        genome: The genome; permutation groups are drawn uniformly.
+        n: Number of designs.
+        random_state: Source of randomness.
+
+    Returns:
+        Genes in canonical form, shape ``(n, n_genes)``. Before genes are switched off by a length group, each value of
+        a gene appears ``floor(n / n_values)`` or ``ceil(n / n_values)`` times.
+    """
+    strata = np.broadcast_to(np.arange(n)[:, None], (n, genome.n_genes))
+    # One random offset per gene turns the strata so that the surplus values differ between genes.
+    offset = random_state.integers(0, genome.n_values, size=genome.n_genes)
+    X = random_state.permuted((strata + offset) % genome.n_values, axis=0)
+    for group in genome.groups:
+        if isinstance(group, Permutation):
+            X[:, genome.slices[group.name]] = random_state.permuted(np.tile(group.values, (n, 1)), axis=1)
+    return genome.canonical(X)
+
+
+class RandomSampling(Sampling):  # type: ignore[misc]
+    """Uniform designs, as a pymoo sampling."""
+
+    def _do(
+        self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return problem.repair_designs(problem.genome.sample(n_samples, random_state))
+
+
+class LatinHypercubeSampling(Sampling):  # type: ignore[misc]
+    """Designs stratified per gene, as a pymoo sampling."""
+
+    def _do(
+        self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return problem.repair_designs(latin_hypercube(problem.genome, n_samples, random_state))

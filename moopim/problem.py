@@ -1,0 +1,259 @@
+"""Design problems: a genome, named objectives and constraints, and one method from columns to columns."""
+
+import hashlib
+import inspect
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pymoo.core.problem import Problem
+
+import moopim
+from moopim.errors import ConfigError, EvaluationError
+from moopim.genome import Designs, Genome, IntArray
+from moopim.quantities import Constraint, Metric, Objective, Quantity
+
+__all__ = ["DesignProblem", "FloatArray"]
+
+FloatArray = NDArray[np.float64]
+
+
+class DesignProblem(Problem):  # type: ignore[misc]
+    """A pymoo problem over an integer genome with named, unit-carrying quantities.
+
+    A subclass sets `genome` and `objectives` (and, as needed, `constraints` and `metrics`) on the class or before it
+    calls ``super().__init__()``, and writes `evaluate_designs`. The parameters of its constructor are the options of
+    the problem: each is stored as an attribute of the same name.
+
+    Attributes:
+        genome: The genome of a design.
+        objectives: Quantities to be made small or large.
+        constraints: Quantities with bounds.
+        metrics: Further quantities that are logged and shown.
+        chunk_rows: Number of designs that one call of `evaluate_designs` gets at most. A batch is cut the same way for
+            any number of worker processes, so that results do not depend on it. Slow models set it to a few or to 1.
+    """
+
+    genome: Genome
+    objectives: Sequence[Objective] = ()
+    constraints: Sequence[Constraint] = ()
+    metrics: Sequence[Metric] = ()
+    chunk_rows: ClassVar[int] = 256
+
+    def __init__(self) -> None:
+        if not isinstance(getattr(self, "genome", None), Genome):
+            raise ConfigError(f"{type(self).__name__} has no genome; set it on the class or before super().__init__()")
+        if not self.objectives:
+            raise ConfigError(f"{type(self).__name__} has no objectives; expected at least one Objective")
+        self.quantities = _distinct((*self.objectives, *self.constraints, *self.metrics))
+        self._column = {quantity.name: i for i, quantity in enumerate(self.quantities)}
+        self._backend: Callable[[IntArray], FloatArray] | None = None
+        super().__init__(
+            n_var=self.genome.n_genes,
+            n_obj=len(self.objectives),
+            n_ieq_constr=sum((c.upper is not None) + (c.lower is not None) for c in self.constraints),
+            xl=np.zeros(self.genome.n_genes, dtype=np.int64),
+            xu=self.genome.upper,
+            vtype=int,
+        )
+
+    @abstractmethod
+    def evaluate_designs(self, designs: Designs) -> Mapping[str, ArrayLike]:
+        """Computes every quantity of a batch of designs; written by the author of the problem.
+
+        Args:
+            designs: The batch; ``designs.name`` has shape ``(pop,)`` or ``(pop, repeat)``.
+
+        Returns:
+            One array of shape ``(pop,)`` per objective, constraint and metric, by name, in the declared unit and with
+            the natural sign. Objectives of a design that violates a constraint, and metrics, may be NaN.
+        """
+
+    def repair_designs(self, X: IntArray) -> IntArray:
+        """Turns designs into ones that the problem prefers, such as feasible ones; override where it makes sense.
+
+        Optimisers of moopim apply it to every new design.
+
+        Args:
+            X: Designs in canonical form, shape ``(pop, n_genes)``.
+
+        Returns:
+            Designs in canonical form, shape ``(pop, n_genes)``; rows that need no repair come back as they are.
+        """
+        return X
+
+    def identity(self) -> Mapping[str, Any]:
+        """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""
+        return {}
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the constructor's parameters, by name.
+
+        Raises:
+            ConfigError: If the constructor did not store a parameter as an attribute of the same name.
+        """
+        names = list(inspect.signature(type(self)).parameters)
+        for name in names:
+            if not hasattr(self, name):
+                raise ConfigError(f"{type(self).__name__} must store its parameter {name!r} as self.{name}")
+        return {name: getattr(self, name) for name in names}
+
+    def fingerprint(self) -> str:
+        """Hash of all that results depend on (64 hexadecimal digits).
+
+        It covers the genome, the quantities, the parameters, the author's source file, `identity` and the version of
+        moopim. Evaluation logs of another fingerprint are never used.
+        """
+        facts = {
+            "class": type(self).__qualname__,
+            "source": _source_hash(type(self)),
+            "genome": self.genome.describe(),
+            "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
+            "parameters": {name: repr(value) for name, value in self.parameters().items()},
+            "identity": {name: repr(value) for name, value in self.identity().items()},
+            "moopim": moopim.__version__,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def tabulate(self, X: IntArray) -> FloatArray:
+        """Evaluates designs and checks what the author's method returned.
+
+        Args:
+            X: Designs in canonical form, shape ``(pop, n_genes)``.
+
+        Returns:
+            One column per entry of `quantities`, in natural sign, shape ``(pop, n_quantities)``.
+
+        Raises:
+            EvaluationError: If a name is missing or unknown, a shape is wrong, a constraint is NaN, or an objective of
+                a feasible design is not finite.
+        """
+        chunks = [X[start : start + self.chunk_rows] for start in range(0, len(X), self.chunk_rows)] or [X]
+        return np.concatenate([self._tabulate_chunk(chunk) for chunk in chunks])
+
+    def _tabulate_chunk(self, X: IntArray) -> FloatArray:
+        returned = self.evaluate_designs(Designs(self.genome, X))
+        table = self._as_table(returned, len(X))
+        self._check_finite(table)
+        return table
+
+    def _as_table(self, returned: object, pop: int) -> FloatArray:
+        where = f"{type(self).__name__}.evaluate_designs"
+        if not isinstance(returned, Mapping):
+            raise EvaluationError(f"{where} returned {type(returned).__name__}; expected a dict of arrays by name")
+        for name in returned:
+            if name not in self._column:
+                raise EvaluationError(f"{where} returned unknown name {name!r}; expected {', '.join(self._column)}")
+        table = np.empty((pop, len(self.quantities)))
+        for name, i in self._column.items():
+            if name not in returned:
+                raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(self._column)}")
+            column = np.asarray(returned[name])
+            if column.shape != (pop,):
+                raise EvaluationError(f"{where} returned {name!r} with shape {column.shape}; expected ({pop},)")
+            if column.dtype.kind not in "biuf":
+                raise EvaluationError(f"{where} returned {name!r} as {column.dtype}; expected real numbers")
+            table[:, i] = column
+        return table
+
+    def _check_finite(self, table: FloatArray) -> None:
+        where = f"{type(self).__name__}.evaluate_designs"
+        for constraint in self.constraints:
+            values = table[:, self._column[constraint.name]]
+            if np.isnan(values).any():
+                row = int(np.isnan(values).argmax())
+                raise EvaluationError(f"{where} returned nan for constraint {constraint.name!r} (design {row})")
+        feasible = self.feasible(table)
+        for objective in self.objectives:
+            values = table[:, self._column[objective.name]]
+            wrong = feasible & ~np.isfinite(values)
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise EvaluationError(
+                    f"{where} returned {values[row]} for objective {objective.name!r} (feasible design {row}); "
+                    "expected a finite number"
+                )
+
+    def objective_values(self, table: FloatArray) -> FloatArray:
+        """Values to be minimised, shape ``(pop, n_obj)``; infinite where a design without a value is infeasible.
+
+        Args:
+            table: From `tabulate`, shape ``(pop, n_quantities)``.
+        """
+        signs = [objective.sign for objective in self.objectives]
+        F = table[:, [self._column[objective.name] for objective in self.objectives]] * signs
+        return np.where(np.isfinite(F), F, np.inf)
+
+    def constraint_values(self, table: FloatArray) -> FloatArray:
+        """Excess over each bound, positive where violated, shape ``(pop, n_ieq_constr)``.
+
+        Args:
+            table: From `tabulate`, shape ``(pop, n_quantities)``.
+        """
+        columns = []
+        for constraint in self.constraints:
+            values = table[:, self._column[constraint.name]]
+            if constraint.upper is not None:
+                columns.append(values - constraint.upper)
+            if constraint.lower is not None:
+                columns.append(constraint.lower - values)
+        return np.column_stack(columns) if columns else np.empty((len(table), 0))
+
+    def feasible(self, table: FloatArray) -> NDArray[np.bool_]:
+        """Tells which designs violate no bound, shape ``(pop,)``.
+
+        Args:
+            table: From `tabulate`, shape ``(pop, n_quantities)``.
+        """
+        return np.asarray((self.constraint_values(table) <= 0).all(axis=1))
+
+    def _evaluate(self, X: ArrayLike, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """pymoo's entry: real numbers from pymoo's own operators are rounded to designs first."""
+        genes = self.genome.repair(X)
+        table = self.tabulate(genes) if self._backend is None else self._backend(genes)
+        out["F"] = self.objective_values(table)
+        if self.constraints:
+            out["G"] = self.constraint_values(table)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
+        return f"{type(self).__name__}({options})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        rows = [("objective", q.label, q.sense) for q in self.objectives]
+        rows += [("constraint", q.label, _bounds(q)) for q in self.constraints]
+        rows += [("metric", q.label, "") for q in self.metrics]
+        cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"<b>{escape(repr(self))}</b><table>{cells}</table>{self.genome._repr_html_()}"
+
+
+def _distinct(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
+    """One entry per name; an objective may also be bounded by a constraint of the same name and unit."""
+    by_name: dict[str, Quantity] = {}
+    for quantity in quantities:
+        known = by_name.setdefault(quantity.name, quantity)
+        if known is not quantity and (type(known) is type(quantity) or known.unit != quantity.unit):
+            raise ConfigError(f"quantity {quantity.name!r} is declared twice ({known.label}, {quantity.label})")
+    return tuple(by_name.values())
+
+
+def _bounds(constraint: Constraint) -> str:
+    bounds = ((">=", constraint.lower), ("<=", constraint.upper))
+    return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
+
+
+def _source_hash(cls: type) -> str:
+    """Hash of the file that defines a class; of its compiled method where there is no file, as in a notebook."""
+    try:
+        source = Path(inspect.getfile(cls)).read_bytes()
+    except (OSError, TypeError):
+        code = cls.evaluate_designs.__code__  # type: ignore[attr-defined]
+        source = code.co_code + repr(code.co_names).encode()
+    return hashlib.sha256(source).hexdigest()
