@@ -1,5 +1,6 @@
 """Design problems: a genome, named objectives and constraints, and one method from columns to columns."""
 
+import copy
 import hashlib
 import inspect
 import json
@@ -7,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -133,8 +134,31 @@ class DesignProblem(Problem):  # type: ignore[misc]
             EvaluationError: If a name is missing or unknown, a shape is wrong, a constraint is NaN, or an objective of
                 a feasible design is not finite.
         """
-        chunks = [X[start : start + self.chunk_rows] for start in range(0, len(X), self.chunk_rows)] or [X]
-        return np.concatenate([self._tabulate_chunk(chunk) for chunk in chunks])
+        return np.concatenate([self._tabulate_chunk(chunk) for chunk in self.chunks(X)])
+
+    def chunks(self, X: IntArray) -> list[IntArray]:
+        """Cuts a batch into the pieces that `evaluate_designs` gets, at least one.
+
+        Args:
+            X: Designs, shape ``(pop, n_genes)``.
+
+        Returns:
+            Consecutive pieces of at most `chunk_rows` rows.
+        """
+        return [X[start : start + self.chunk_rows] for start in range(0, len(X), self.chunk_rows)] or [X]
+
+    def with_backend(self, backend: Callable[[IntArray], FloatArray]) -> Self:
+        """Makes a copy of the problem whose designs are evaluated by a backend, such as a cache with a log.
+
+        Args:
+            backend: A function from genes ``(pop, n_genes)`` to quantities ``(pop, n_quantities)``.
+
+        Returns:
+            The copy.
+        """
+        attached = copy.copy(self)
+        attached._backend = backend
+        return attached
 
     def _tabulate_chunk(self, X: IntArray) -> FloatArray:
         returned = self.evaluate_designs(Designs(self.genome, X))

@@ -1,1 +1,9 @@
-"""The shared evaluation backend: log, cache and executors."""
+"""The shared evaluation backend: log, cache and executors.
+
+Every optimiser evaluates through one `Evaluator`, whatever models stand behind the problem.
+"""
+
+from moopim.evaluator.evaluator import Evaluator
+from moopim.evaluator.log import Batch, EvaluationLog
+
+__all__ = ["Batch", "EvaluationLog", "Evaluator"]

@@ -1,0 +1,128 @@
+"""The evaluator: answers every design of a run from its cache, its log or the models, in that order."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import LogError
+from moopim.evaluator.executors import executor
+from moopim.evaluator.log import Batch, EvaluationLog
+from moopim.genes import IntArray
+from moopim.operators.duplicates import row_keys
+from moopim.problem import DesignProblem, FloatArray
+
+__all__ = ["Evaluator"]
+
+
+class Evaluator:
+    """The backend that all optimisers share.
+
+    `problem` is the problem to optimise: a copy of the given one whose evaluations all come through here. A design
+    that the run evaluated before is answered from memory. What a log holds already is answered from the log, as long
+    as the run asks for the same designs in the same order; afterwards the models are called and the log goes on.
+
+    Args:
+        problem: The problem; stays as it is.
+        log: Where committed generations are kept; without one they are only kept in memory.
+        jobs: Number of processes that evaluate.
+
+    Raises:
+        ConfigError: If ``jobs`` is less than 1.
+        LogError: If the log is damaged.
+
+    Attributes:
+        problem: The problem whose evaluations come through here.
+        batches: One batch per committed generation.
+        n_evaluations: Number of evaluations asked for.
+        n_cached: Number of those that an earlier evaluation of the run answered.
+    """
+
+    def __init__(self, problem: DesignProblem, log: EvaluationLog | None = None, jobs: int = 1) -> None:
+        self.problem = problem.with_backend(self._answer)
+        self.batches: list[Batch] = []
+        self.n_evaluations = 0
+        self.n_cached = 0
+        self._execute = executor(problem, jobs)
+        self._log = log
+        self._dtype = problem.genome.storage_dtype
+        self._known: dict[bytes, FloatArray] = {}
+        self._pending: list[tuple[NDArray[np.unsignedinteger], FloatArray, NDArray[np.bool_]]] = []
+        self._seconds = 0.0
+        logged = log.read() if log is not None else []
+        self._logged_genes = np.concatenate([b.genes for b in logged]) if logged else np.empty((0, problem.n_var))
+        self._logged_table = np.concatenate([b.table for b in logged]) if logged else np.empty((0, 0))
+
+    @property
+    def n_distinct(self) -> int:
+        """Number of distinct designs evaluated."""
+        return len(self._known)
+
+    @property
+    def n_logged(self) -> int:
+        """Number of evaluations that the log held when it was opened."""
+        return len(self._logged_genes)
+
+    def _answer(self, X: IntArray) -> FloatArray:
+        """Evaluates designs in canonical form.
+
+        Args:
+            X: Genes, shape ``(pop, n_genes)``.
+
+        Returns:
+            Quantities, shape ``(pop, n_quantities)``.
+        """
+        genes = X.astype(self._dtype)
+        keys = row_keys(genes)
+        fresh = np.zeros(len(X), dtype=np.bool_)
+        new: set[bytes] = set()
+        for i, key in enumerate(keys):
+            if key not in self._known and key not in new:
+                new.add(key)
+                fresh[i] = True
+        self._learn(genes, X, keys, fresh)
+        table = np.array([self._known[key] for key in keys]).reshape(len(X), len(self.problem.quantities))
+        self._pending.append((genes, table, ~fresh))
+        self.n_evaluations += len(X)
+        self.n_cached += int(len(X) - fresh.sum())
+        return table
+
+    def _learn(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: NDArray[np.bool_]) -> None:
+        """Gets the fresh designs of a batch from the log as far as it reaches, the others from the models."""
+        start = self.n_evaluations
+        replayed = self._logged_genes[start : start + len(X)]
+        if not np.array_equal(replayed, genes[: len(replayed)]):
+            raise LogError(
+                f"the run asks for other designs than its log holds (evaluation {start + 1} and following); "
+                "it was logged with other settings or versions"
+            )
+        known = np.arange(len(X)) < len(replayed)
+        for i in np.flatnonzero(fresh & known):
+            self._known[keys[i]] = self._logged_table[start + i]
+        todo = np.flatnonzero(fresh & ~known)
+        if len(todo):
+            begun = time.perf_counter()
+            computed = self._execute(X[todo])
+            self._seconds += time.perf_counter() - begun
+            for i, row in zip(todo, computed, strict=True):
+                self._known[keys[i]] = row
+
+    def commit(self, generation: int) -> None:
+        """Closes a generation: what was evaluated since the last one goes into the log, in one transaction.
+
+        Args:
+            generation: Number of the generation, from 1.
+
+        Raises:
+            LogError: If the log cannot be written.
+        """
+        if not self._pending:
+            return
+        genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        batch = Batch(generation, genes, table, cached, self._seconds)
+        start = self.n_evaluations - len(genes)
+        if self._log is not None and self.n_evaluations > self.n_logged:
+            skip = max(0, self.n_logged - start)
+            self._log.append(start + skip, Batch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds))
+        self.batches.append(batch)
+        self._pending, self._seconds = [], 0.0
