@@ -1,0 +1,190 @@
+"""Optimisers by name, set up for integer genomes.
+
+Each factory takes the problem and the budget of evaluations and returns a fresh pymoo algorithm. Packages of others add
+theirs through the entry point group ``moopim.algorithms``.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.algorithm import Algorithm
+
+from moopim.errors import unknown_name
+from moopim.operators import (
+    DesignRepair,
+    HashedDuplicateElimination,
+    Perturbation,
+    RandomSampling,
+    ResetMutation,
+    UniformCrossover,
+)
+from moopim.problem import DesignProblem
+
+__all__ = ["ALGORITHMS", "Factory", "algorithm_names", "make_algorithm"]
+
+Factory = Callable[[DesignProblem, int], Algorithm]
+
+_POP_SIZE = 100
+
+
+def algorithm_names() -> dict[str, str]:
+    """Names of all known optimisers, each with the first line of its description."""
+    third_party = {entry.name: f"from {entry.value}" for entry in entry_points(group="moopim.algorithms")}
+    return {name: (make.__doc__ or "").split("\n")[0] for name, make in ALGORITHMS.items()} | third_party
+
+
+def make_algorithm(name: str, problem: DesignProblem, evaluations: int) -> Algorithm:
+    """Makes an optimiser by name.
+
+    Args:
+        name: A name of `algorithm_names`.
+        problem: The problem it will be used on.
+        evaluations: The budget of evaluations.
+
+    Returns:
+        A fresh pymoo algorithm.
+
+    Raises:
+        ConfigError: If the name is unknown.
+    """
+    factory: Factory | None = ALGORITHMS.get(name)
+    if factory is None:
+        found = list(entry_points(group="moopim.algorithms", name=name))
+        if not found:
+            raise unknown_name("algorithm", name, algorithm_names())
+        factory = found[0].load()
+    return factory(problem, evaluations)
+
+
+def _integer_operators() -> dict[str, Any]:
+    return {
+        "sampling": RandomSampling(),
+        "crossover": UniformCrossover(),
+        "mutation": ResetMutation(),
+        "eliminate_duplicates": HashedDuplicateElimination(),
+        "repair": DesignRepair(),
+    }
+
+
+def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """AMOSA, recommended preset: 16 chains, greedy-hypervolume truncation, jumps to archive members."""
+    from moopim.algorithms.amosa import AMOSA
+
+    return AMOSA(
+        hard_limit=100,
+        soft_limit=200,
+        chains=16,
+        truncation="hypervolume",
+        restart_prob=0.5,
+        n_initial=200,
+        hill_climb=0,
+        sampling=RandomSampling(),
+        mutation=Perturbation(),
+        repair=DesignRepair(),
+        steps_per_iteration=25,
+    )
+
+
+def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """AMOSA as published: one chain, single-linkage clustering, hill climb of the initial designs."""
+    from moopim.algorithms.amosa import AMOSA
+
+    return AMOSA(sampling=RandomSampling(), mutation=Perturbation(), repair=DesignRepair(), steps_per_iteration=100)
+
+
+def nsga2(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """NSGA-II, population 100, uniform crossover and random reset."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+
+    return NSGA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+
+
+def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """NSGA-II with greedy-hypervolume survival, the truncation rule of `amosa`."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+
+    from moopim.algorithms.hypervolume_survival import GreedyHypervolumeSurvival
+
+    return NSGA2(
+        pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators()
+    )
+
+
+def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """NSGA-III with at most 100 Das-Dennis reference directions."""
+    from pymoo.algorithms.moo.nsga3 import NSGA3
+    from pymoo.operators.selection.tournament import TournamentSelection
+    from pymoo.util.ref_dirs import get_reference_directions
+
+    m, limit = problem.n_obj, min(_POP_SIZE, evaluations)
+    partitions = max((p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit), default=1)
+    directions = get_reference_directions("das-dennis", m, n_partitions=partitions)
+    # pymoo 0.6.2's own comparison draws unseeded random numbers where a design is infeasible (its issue 794).
+    selection = TournamentSelection(func_comp=_less_violation_or_random)
+    return NSGA3(directions, pop_size=max(limit, len(directions)), selection=selection, **_integer_operators())
+
+
+def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """SPEA2, population 100."""
+    from pymoo.algorithms.moo.spea2 import SPEA2
+
+    return SPEA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+
+
+def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """AGE-MOEA, population 100."""
+    from pymoo.algorithms.moo.age import AGEMOEA
+
+    return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+
+
+def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """SMS-EMOA, population 100."""
+    from pymoo.algorithms.moo.sms import SMSEMOA
+
+    return SMSEMOA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+
+
+def random(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """Random search; keeps every non-dominated design."""
+    from moopim.algorithms.random_search import RandomSearch
+
+    return RandomSearch(sampling=RandomSampling())
+
+
+def topk(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """Top-K evolutionary search of CrossNAS, population 50, equal weights."""
+    from moopim.algorithms.topk import TopK
+
+    return TopK()
+
+
+def _less_violation_or_random(
+    pop: Any, P: NDArray[np.int64], random_state: np.random.Generator, **kwargs: Any
+) -> NDArray[np.int64]:
+    """Winner of each pair: the smaller violation, otherwise either; shape ``(pairs, 1)``."""
+    violation = pop.get("CV")[:, 0][P]
+    first = np.where(
+        violation[:, 0] == violation[:, 1],
+        random_state.random(len(P)) < 0.5,  # noqa: PLR2004 (an even coin)
+        violation[:, 0] < violation[:, 1],
+    )
+    return np.where(first, P[:, 0], P[:, 1])[:, None]
+
+
+ALGORITHMS: dict[str, Factory] = {
+    "amosa": amosa,
+    "amosa-paper": amosa_paper,
+    "nsga2": nsga2,
+    "nsga2-hv": nsga2_hv,
+    "nsga3": nsga3,
+    "spea2": spea2,
+    "agemoea": agemoea,
+    "smsemoa": smsemoa,
+    "random": random,
+    "topk": topk,
+}
