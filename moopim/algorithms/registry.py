@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.algorithm import Algorithm
 
-from moopim.errors import unknown_name
+from moopim.errors import ConfigError, unknown_name
 from moopim.operators import (
     DesignRepair,
     HashedDuplicateElimination,
@@ -121,18 +121,22 @@ def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
     from pymoo.util.ref_dirs import get_reference_directions
 
     m, limit = problem.n_obj, min(_POP_SIZE, evaluations)
-    partitions = max((p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit), default=1)
+    if limit < m:
+        raise ConfigError(f"evaluations={evaluations} is not allowed for nsga3; expected at least {m}, one per objective")
+    partitions = max(p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit)
     directions = get_reference_directions("das-dennis", m, n_partitions=partitions)
     # pymoo 0.6.2's own comparison draws unseeded random numbers where a design is infeasible (its issue 794).
     selection = TournamentSelection(func_comp=_less_violation_or_random)
-    return NSGA3(directions, pop_size=max(limit, len(directions)), selection=selection, **_integer_operators())
+    return NSGA3(directions, pop_size=limit, selection=selection, **_integer_operators())
 
 
 def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
     """SPEA2, population 100."""
-    from pymoo.algorithms.moo.spea2 import SPEA2
+    from pymoo.algorithms.moo.spea2 import SPEA2, SPEA2Survival
 
-    return SPEA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+    # pymoo's default survival is one shared object that carries its normalisation over from run to run.
+    survival = SPEA2Survival(normalize=True)
+    return SPEA2(pop_size=min(_POP_SIZE, evaluations), survival=survival, **_integer_operators())
 
 
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:

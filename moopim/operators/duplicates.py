@@ -7,16 +7,14 @@ from numpy.typing import NDArray
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.population import Population
 
-from moopim.genes import IntArray
-
 __all__ = ["HashedDuplicateElimination", "row_keys"]
 
 
-def row_keys(X: IntArray) -> list[bytes]:
+def row_keys(X: NDArray[Any]) -> list[bytes]:
     """One hashable key per row.
 
     Args:
-        X: Genes, shape ``(pop, n_genes)``.
+        X: Numbers, shape ``(rows, columns)``.
 
     Returns:
         The bytes of each row; equal rows, and only these, have equal keys.

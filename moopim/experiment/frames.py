@@ -1,0 +1,117 @@
+"""Evaluated designs as pandas frames with named columns and units."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from moopim.evaluator import Batch
+from moopim.genes import IntArray
+from moopim.genome import Genome
+from moopim.operators.duplicates import row_keys
+from moopim.pareto import non_dominated
+from moopim.problem import DesignProblem, FloatArray
+from moopim.quantities import Constraint, Objective
+
+__all__ = ["evaluations_frame", "front_frame", "genes_frame", "least_violating", "minimised"]
+
+
+def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
+    """Decodes designs into one column per gene.
+
+    Args:
+        genome: The genome.
+        X: Genes, shape ``(pop, n_genes)``.
+
+    Returns:
+        A frame with the columns `Genome.columns` and ``pop`` rows.
+    """
+    designs = genome.decode(X)
+    columns = {}
+    for group in genome.groups:
+        values = designs[group.name].reshape(len(X), group.width)
+        columns.update({name: values[:, i] for i, name in enumerate(group.columns)})
+    return pd.DataFrame(columns)
+
+
+def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch]) -> pd.DataFrame:
+    """Puts everything that a run evaluated into one frame.
+
+    Args:
+        problem: The problem.
+        batches: The generations of the run.
+
+    Returns:
+        One row per evaluation, in order: ``evaluation`` and ``generation`` (both from 1), the genes, the quantities in
+        natural sign with their units in the column names, ``feasible``, and ``cached`` (an earlier evaluation of the
+        same run answered).
+    """
+    empty = (np.empty((0, problem.n_var), dtype=np.int64), np.empty((0, len(problem.quantities))))
+    X = np.concatenate([batch.genes for batch in batches]).astype(np.int64) if batches else empty[0]
+    table = np.concatenate([batch.table for batch in batches]) if batches else empty[1]
+    count = pd.DataFrame(
+        {
+            "evaluation": np.arange(1, len(X) + 1),
+            "generation": np.repeat([b.generation for b in batches], [len(b.genes) for b in batches]).astype(np.int64),
+        }
+    )
+    quantities = pd.DataFrame({quantity.column: table[:, i] for i, quantity in enumerate(problem.quantities)})
+    flags = pd.DataFrame(
+        {
+            "feasible": problem.feasible(table),
+            "cached": np.concatenate([b.cached for b in batches]) if batches else np.empty(0, dtype=np.bool_),
+        }
+    )
+    return pd.concat([count, genes_frame(problem.genome, X), quantities, flags], axis=1)
+
+
+def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
+    """The objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
+    signs = np.array([objective.sign for objective in objectives])
+    return np.asarray(frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64) * signs)
+
+
+def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective], returned: FloatArray) -> pd.DataFrame:
+    """Takes the non-dominated feasible designs out of everything evaluated.
+
+    Args:
+        evaluations: From `evaluations_frame`.
+        objectives: The objectives.
+        returned: Objectives (to be minimised) of the designs that the optimiser itself returned, shape
+            ``(designs, n_obj)``.
+
+    Returns:
+        The genes and quantities of these designs and the column ``returned`` (the optimiser returned a design with
+        these objectives), best first by the first objective, then by the others. Of designs with equal objectives the
+        one evaluated first stands for all.
+    """
+    rows = np.flatnonzero(evaluations["feasible"].to_numpy())
+    F = minimised(evaluations.iloc[rows], objectives)
+    kept = non_dominated(F) if len(F) else np.empty(0, dtype=np.bool_)
+    rows, F = rows[kept], F[kept]
+    best_first = np.lexsort(F.T[::-1]) if len(F) else np.empty(0, dtype=np.int64)
+    front = evaluations.iloc[rows[best_first]].drop(columns=["evaluation", "generation", "feasible", "cached"])
+    known = set(row_keys(returned))
+    return front.assign(returned=[key in known for key in row_keys(F[best_first])]).reset_index(drop=True)
+
+
+def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint], n: int = 10) -> pd.DataFrame:
+    """The designs nearest to feasibility, by the sum of their violations.
+
+    Args:
+        evaluations: From `evaluations_frame`.
+        constraints: The constraints.
+        n: Number of designs.
+
+    Returns:
+        The first ``n`` distinct designs, the least violation first.
+    """
+    excess = np.zeros(len(evaluations))
+    for constraint in constraints:
+        values = evaluations[constraint.column].to_numpy(dtype=np.float64)
+        if constraint.upper is not None:
+            excess += np.maximum(values - constraint.upper, 0)
+        if constraint.lower is not None:
+            excess += np.maximum(constraint.lower - values, 0)
+    fresh = np.flatnonzero(~evaluations["cached"].to_numpy())
+    return evaluations.iloc[fresh[np.argsort(excess[fresh], kind="stable")[:n]]].reset_index(drop=True)

@@ -1,0 +1,171 @@
+"""Problems by name or by file, found through entry points, and built from named parameters."""
+
+import importlib
+import inspect
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.problem import DesignProblem
+
+__all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
+
+_GROUP = "moopim.problems"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a problem's constructor.
+
+    Attributes:
+        name: Its name.
+        annotation: Its type as annotated; `str` where it is not.
+        default: Its default, or `inspect.Parameter.empty`.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+
+
+def problem_entries() -> dict[str, EntryPoint]:
+    """The installed problems by name, those of moopim and of other packages."""
+    return {entry.name: entry for entry in sorted(entry_points(group=_GROUP), key=lambda entry: entry.name)}
+
+
+def load_problem(spec: str) -> type[DesignProblem]:
+    """Finds the class of a problem.
+
+    Args:
+        spec: The name of an installed problem, ``path/to/file.py:Class``, or ``package.module:Class``.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigError: If there is no such problem, file or class, or it is not a DesignProblem.
+    """
+    source, colon, name = spec.rpartition(":")
+    if not colon:
+        entries = problem_entries()
+        if spec not in entries:
+            if spec.endswith(".py"):
+                raise ConfigError(f"problem {spec!r} names no class; expected FILE.py:Class")
+            raise unknown_name("problem", spec, [*entries, "FILE.py:Class"])
+        found = entries[spec].load()
+    else:
+        module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
+        found = getattr(module, name, None)
+        if found is None:
+            classes = [key for key, value in vars(module).items() if _is_problem(value) and value is not DesignProblem]
+            raise unknown_name(f"problem class in {source}", name, classes)
+    if not _is_problem(found):
+        raise ConfigError(f"problem {spec!r} is not a subclass of moopim.DesignProblem")
+    return found  # type: ignore[no-any-return]
+
+
+def problem_spec(problem: DesignProblem) -> str | None:
+    """The spec under which `load_problem` finds the class of a problem again; None where it cannot."""
+    cls = type(problem)
+    for name, entry in problem_entries().items():
+        if entry.value == f"{cls.__module__}:{cls.__qualname__}" or _same_class(entry, cls):
+            return name
+    if "." in cls.__qualname__ or cls.__module__ == "__main__":
+        return None
+    module = sys.modules.get(cls.__module__)
+    if module is not None and getattr(module, "__spec__", None) is not None and "." not in cls.__module__:
+        # A single file may not be importable from elsewhere: name the file itself.
+        return f"{Path(inspect.getfile(cls)).resolve()}:{cls.__qualname__}"
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def constructor_parameters(cls: type[DesignProblem]) -> list[Parameter]:
+    """The parameters of a problem's constructor, which are its options.
+
+    Raises:
+        ConfigError: If a parameter has a kind or type that cannot be an option.
+    """
+    signature = inspect.signature(cls)
+    hints = get_type_hints(cls.__init__)
+    parameters = []
+    for item in signature.parameters.values():
+        if item.kind in (item.VAR_POSITIONAL, item.VAR_KEYWORD):
+            raise ConfigError(f"{cls.__name__} takes *{item.name}; its options must be named parameters")
+        annotation = hints.get(item.name, str)
+        if not _is_simple(annotation):
+            raise ConfigError(
+                f"parameter {item.name!r} of {cls.__name__} has type {annotation}; expected str, int, float, bool or "
+                "a Literal of strings"
+            )
+        parameters.append(Parameter(item.name, annotation, item.default))
+    return parameters
+
+
+def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
+    """Builds a problem from its spec and parameters.
+
+    Args:
+        spec: See `load_problem`.
+        parameters: Values of the constructor's parameters, by name; defaults are used for the others.
+
+    Returns:
+        The problem.
+
+    Raises:
+        ConfigError: If the problem or a parameter is unknown, or a value is not allowed.
+    """
+    cls = load_problem(spec)
+    known = {parameter.name for parameter in constructor_parameters(cls)}
+    for name in parameters:
+        if name not in known:
+            raise unknown_name(f"option of problem {spec!r}", name, sorted(known))
+    return cls(**parameters)
+
+
+def _is_problem(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, DesignProblem)
+
+
+def _same_class(entry: EntryPoint, cls: type) -> bool:
+    """Tells whether an entry point exports the class from a parent package of its module, without loading others."""
+    return cls.__module__.startswith(entry.module) and entry.attr == cls.__qualname__ and entry.load() is cls
+
+
+def _is_simple(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return all(isinstance(value, str) for value in get_args(annotation))
+    if origin in (Union, types.UnionType):
+        return all(item is type(None) or _is_simple(item) for item in get_args(annotation))
+    return annotation in (str, int, float, bool)
+
+
+def _load_module(name: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"module {name!r} cannot be imported: {error}") from None
+
+
+def _load_file(path: Path) -> types.ModuleType:
+    """Imports a Python file as a module of its own name, as ``python -m`` in its directory would."""
+    path = path.resolve()
+    if not path.is_file():
+        raise ConfigError(f"file {str(path)!r} does not exist")
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    if known is not None or path.stem in sys.stdlib_module_names or not path.stem.isidentifier():
+        raise ConfigError(f"file name {path.name!r} cannot be used as a module name; rename the file")
+    sys.path.insert(0, str(path.parent))  # stays: worker processes import the file, and the file its neighbours
+    try:
+        return importlib.import_module(path.stem)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"file {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error

@@ -1,0 +1,83 @@
+"""Progress of a run on a terminal: generation, evaluations, cache hits, hypervolume, time left."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import numpy as np
+
+from moopim.evaluator import Evaluator
+from moopim.pareto import ideal_nadir, normalised_hypervolume
+from moopim.problem import FloatArray
+
+__all__ = ["Progress", "progress_bar"]
+
+# Seconds between updates of the hypervolume, which costs milliseconds.
+_INTERVAL = 0.5
+
+
+class Progress(Protocol):
+    """What a run calls after every generation."""
+
+    def __call__(self, generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+        """Shows the state.
+
+        Args:
+            generation: Number of the generation that ended.
+            evaluator: The evaluator of the run.
+            F: Objectives of the designs that the optimiser would return now, shape ``(designs, n_obj)``.
+        """
+
+
+def _silent(generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+    """Shows nothing."""
+
+
+@contextmanager
+def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progress]:
+    """Opens a progress bar on standard error.
+
+    Args:
+        title: What is running.
+        evaluations: The budget of evaluations.
+        show: Whether to show it; without a terminal nothing is shown in any case.
+
+    Yields:
+        The function to call after every generation. The hypervolume is that of the current front as a share of the box
+        from its first ideal point to 1.1 times its first nadir point; it only serves to see the search move.
+    """
+    if not (show and sys.stderr.isatty()):
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("generation {task.fields[generation]}, {task.fields[cached]} cached, {task.fields[hypervolume]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=evaluations, generation=0, cached=0, hypervolume="")
+        box: list[tuple[FloatArray, FloatArray]] = []
+        last = [-_INTERVAL]
+
+        def show_state(generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+            now = time.monotonic()
+            if now - last[0] < _INTERVAL and evaluator.n_evaluations < evaluations:
+                return
+            last[0] = now
+            text = "nothing feasible yet"
+            if len(F) and np.isfinite(F).all(axis=1).any():
+                if not box:
+                    box.append(ideal_nadir(F))
+                text = f"hypervolume {normalised_hypervolume(F, *box[0]):.4f}"
+            done = {"completed": evaluator.n_evaluations, "cached": evaluator.n_cached}
+            bar.update(task, **done, generation=generation, hypervolume=text)
+
+        yield show_state
