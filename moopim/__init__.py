@@ -26,11 +26,17 @@ _EXPORTS = {
     "MoopimError": "errors",
     "Objective": "quantities",
     "Permutation": "genes",
+    "RunResult": "experiment",
+    "compare": "experiment",
+    "load_run": "experiment",
+    "resume": "experiment",
+    "run": "experiment",
 }
 __all__ = [*sorted(_EXPORTS), "__version__"]  # noqa: PLE0604 (names are strings by construction)
 
 if TYPE_CHECKING:
     from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
+    from moopim.experiment import RunResult, compare, load_run, resume, run
     from moopim.genes import Choice, Index, Integer, Permutation
     from moopim.genome import Genome
     from moopim.problem import DesignProblem

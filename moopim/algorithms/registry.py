@@ -6,6 +6,7 @@ theirs through the entry point group ``moopim.algorithms``.
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from math import comb
 from typing import Any
 
@@ -140,7 +141,9 @@ def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
 
 
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
-    """AGE-MOEA, population 100."""
+    """AGE-MOEA, population 100; needs numba."""
+    if find_spec("numba") is None:
+        raise ConfigError("algorithm 'agemoea' needs numba, which is not installed: pip install 'moopim[agemoea]'")
     from pymoo.algorithms.moo.age import AGEMOEA
 
     return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())

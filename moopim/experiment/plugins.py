@@ -57,7 +57,10 @@ def load_problem(spec: str) -> type[DesignProblem]:
             if spec.endswith(".py"):
                 raise ConfigError(f"problem {spec!r} names no class; expected FILE.py:Class")
             raise unknown_name("problem", spec, [*entries, "FILE.py:Class"])
-        found = entries[spec].load()
+        try:
+            found = entries[spec].load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"problem {spec!r} ({entries[spec].value}) cannot be loaded: {error}") from error
     else:
         module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
         found = getattr(module, name, None)

@@ -32,7 +32,6 @@ def run(
     output: Path | str | None = None,
     jobs: int = 1,
     progress: bool = True,
-    spec: str | None = None,
 ) -> RunResult:
     """Searches for the Pareto front of a problem.
 
@@ -44,7 +43,6 @@ def run(
         output: Run directory to make; without one the result is only returned.
         jobs: Number of processes that evaluate; the result does not depend on it.
         progress: Whether to show a progress bar, if standard error is a terminal.
-        spec: How `resume` finds the class of the problem again; found out where not given.
 
     Returns:
         The front, everything evaluated, and a message about the end of the run.
@@ -58,7 +56,7 @@ def run(
         if value < least:
             raise ConfigError(f"{label}={value} is not allowed; expected {least}, {least + 1}, ...")
     optimiser = make_algorithm(algorithm, problem, evaluations) if isinstance(algorithm, str) else algorithm
-    manifest = new_manifest(problem, spec or problem_spec(problem), name, evaluations, seed, jobs)
+    manifest = new_manifest(problem, problem_spec(problem), name, evaluations, seed, jobs)
     directory = None if output is None else Path(output)
     if directory is not None:
         check_output(directory)

@@ -1,0 +1,117 @@
+"""Comparisons: several optimisers, several seeds, the same problem and budget; every run has its own directory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.errors import ConfigError, unknown_name
+from moopim.experiment.manifest import MANIFEST, read_manifest
+from moopim.experiment.plugins import build_problem, problem_spec
+from moopim.experiment.result import RunResult
+from moopim.experiment.run import check_fingerprint, check_output, resume, run
+from moopim.problem import DesignProblem
+
+__all__ = ["compare"]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One run of a comparison, in terms that a worker process understands."""
+
+    spec: str
+    parameters: dict[str, Any]
+    algorithm: str
+    evaluations: int
+    seed: int
+    directory: Path
+
+
+def compare(
+    problem: DesignProblem,
+    algorithms: Sequence[str],
+    *,
+    seeds: int = 5,
+    evaluations: int = 10_000,
+    output: Path | str,
+    jobs: int = 1,
+    progress: bool = True,
+) -> list[RunResult]:
+    """Runs every optimiser with the seeds 1, 2, ... on one problem.
+
+    An interrupted comparison goes on when it is called again: finished runs are read back, started ones resumed.
+
+    Args:
+        problem: The problem; its class must be importable.
+        algorithms: Names of optimisers (`moopim.algorithms.registry`).
+        seeds: Number of seeds.
+        evaluations: Budget of each run.
+        output: Directory of the comparison; each run gets ``ALGORITHM-sSEED`` in it.
+        jobs: Number of runs at a time, each in a process of its own.
+        progress: Whether to show progress, if standard error is a terminal.
+
+    Returns:
+        The outcomes, algorithm by algorithm, seed by seed.
+
+    Raises:
+        ConfigError: If an argument is not allowed, or the output directory holds something else.
+        LogError: If the output directory holds runs of another problem.
+    """
+    tasks = _plan(problem, algorithms, seeds, evaluations, Path(output), jobs)
+    if jobs == 1:
+        return [_perform(task, progress) for task in tasks]
+    import joblib
+
+    # The problem is built again in each worker: what a worker gets is only its description.
+    return list(joblib.Parallel(jobs)(joblib.delayed(_perform)(task, False) for task in tasks))
+
+
+def _plan(
+    problem: DesignProblem, algorithms: Sequence[str], seeds: int, evaluations: int, output: Path, jobs: int
+) -> list[_Task]:
+    """Checks everything before the first run starts."""
+    for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
+        if value < 1:
+            raise ConfigError(f"{label}={value} is not allowed; expected 1, 2, ...")
+    if not algorithms:
+        raise ConfigError("algorithms is empty; expected at least one name")
+    for name in algorithms:
+        if name not in algorithm_names():
+            raise unknown_name("algorithm", name, algorithm_names())
+        if list(algorithms).count(name) > 1:
+            raise ConfigError(f"algorithm {name!r} is named twice")
+        make_algorithm(name, problem, evaluations)
+    spec = problem_spec(problem)
+    if spec is None:
+        raise ConfigError(f"{type(problem).__name__} cannot be imported by name; put its class into a module or a file")
+    tasks = [
+        _Task(spec, problem.parameters(), name, evaluations, seed, output / f"{name}-s{seed}")
+        for name in algorithms
+        for seed in range(1, seeds + 1)
+    ]
+    _check_directories(problem, tasks, output)
+    return tasks
+
+
+def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: Path) -> None:
+    """Refuses an output directory that holds no comparison, and runs of another problem or budget."""
+    if output.is_dir() and not any((entry / MANIFEST).is_file() for entry in output.iterdir()):
+        check_output(output)
+    for task in tasks:
+        if not (task.directory / MANIFEST).is_file():
+            check_output(task.directory)
+            continue
+        manifest = read_manifest(task.directory)
+        check_fingerprint(task.directory, manifest, problem)
+        if manifest.evaluations != task.evaluations:
+            raise ConfigError(
+                f"the run in {str(task.directory)!r} has evaluations={manifest.evaluations}, not {task.evaluations}"
+            )
+
+
+def _perform(task: _Task, progress: bool) -> RunResult:
+    if (task.directory / MANIFEST).is_file():
+        return resume(task.directory, progress=progress)
+    settings: dict[str, Any] = {"evaluations": task.evaluations, "seed": task.seed, "output": task.directory}
+    return run(build_problem(task.spec, task.parameters), task.algorithm, **settings, progress=progress)
