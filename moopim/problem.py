@@ -19,9 +19,12 @@ from moopim.errors import ConfigError, EvaluationError
 from moopim.genome import Designs, Genome, IntArray
 from moopim.quantities import Constraint, Metric, Objective, Quantity
 
-__all__ = ["DesignProblem", "FloatArray"]
+__all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray"]
 
 FloatArray = NDArray[np.float64]
+
+RUN_COLUMNS = ("evaluation", "generation", "feasible", "cached", "returned")
+"""Columns that a run adds to the genes and quantities of its frames."""
 
 
 class DesignProblem(Problem):  # type: ignore[misc]
@@ -53,6 +56,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             raise ConfigError(f"{type(self).__name__} has no objectives; expected at least one Objective")
         self.quantities = _distinct((*self.objectives, *self.constraints, *self.metrics))
         self._column = {quantity.name: i for i, quantity in enumerate(self.quantities)}
+        _check_columns(self.genome, self.quantities)
         self._backend: Callable[[IntArray], FloatArray] | None = None
         super().__init__(
             n_var=self.genome.n_genes,
@@ -115,7 +119,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             "source": _source_hash(type(self)),
             "genome": self.genome.describe(),
             "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
-            "parameters": {name: repr(value) for name, value in self.parameters().items()},
+            "parameters": {name: _plain(value) for name, value in self.parameters().items()},
             "identity": {name: repr(value) for name, value in self.identity().items()},
             "moopim": moopim.__version__,
         }
@@ -266,6 +270,19 @@ def _distinct(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
         if known is not quantity and (type(known) is type(quantity) or known.unit != quantity.unit):
             raise ConfigError(f"quantity {quantity.name!r} is declared twice ({known.label}, {quantity.label})")
     return tuple(by_name.values())
+
+
+def _check_columns(genome: Genome, quantities: Sequence[Quantity]) -> None:
+    """Refuses quantities whose column in a result frame would hide a gene or a column of the run."""
+    taken = {*genome.columns, *RUN_COLUMNS}
+    for quantity in quantities:
+        if quantity.column in taken:
+            raise ConfigError(f"column {quantity.column!r} of quantity {quantity.name!r} is used twice in result frames")
+
+
+def _plain(value: object) -> object:
+    """A parameter for the fingerprint: 2 and 2.0 mean the same."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
 def _bounds(constraint: Constraint) -> str:
