@@ -1,0 +1,156 @@
+"""Design problems: what the author returns is checked, what pymoo gets is right."""
+
+import numpy as np
+import pytest
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.optimize import minimize
+from toys import Blocks, Buffers, Impossible
+
+from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Metric, Objective
+
+
+class Plain(DesignProblem):
+    """Returns what a test tells it to."""
+
+    genome = Genome(Choice("a", (1, 2, 4)))
+    objectives = (Objective("f", "1"),)
+    constraints = (Constraint("g", "1", lower=1.0, upper=3.0),)
+    metrics = (Metric("m", "1"),)
+
+    def __init__(self, returned):
+        super().__init__()
+        self.returned = returned
+
+    def evaluate_designs(self, designs):
+        return self.returned
+
+
+GOOD = {"f": np.array([1.0, 2.0]), "g": np.array([2.0, 4.0]), "m": np.array([0.0, np.nan])}
+TWO = np.array([[0], [1]])
+
+
+def test_values_and_both_bounds_reach_pymoo():
+    out = Plain(GOOD).evaluate(TWO, return_as_dictionary=True)
+    assert out["F"].tolist() == [[1.0], [2.0]]
+    assert out["G"].tolist() == [[-1.0, -1.0], [1.0, -3.0]]  # upper, then lower
+
+
+def test_maximised_objectives_are_minimised_with_their_sign_changed():
+    problem = Buffers()
+    designs = problem.genome.encode({"buffer_kb": [[2, 2, 2, 2, 2, 2]], "clock_mhz": [400]})
+    # By hand: 12 kB in all; energy .02 * 2 * 21 + .4; hit rate 1 - exp(-.3); area .36 of 2 mm2.
+    F, G = problem.evaluate(designs)
+    hit = 1 - np.exp(-0.3)
+    assert F[0] == pytest.approx([1.24, 2.25 * (2 - hit), -hit], rel=1e-14)
+    assert G[0] == pytest.approx([0.36 - 2.0], rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"f": None}, "did not return 'f'"),
+        ({"z": np.zeros(2)}, "unknown name 'z'; expected f, g, m"),
+        ({"f": np.zeros((2, 1))}, "'f' with shape (2, 1); expected (2,)"),
+        ({"f": 1.0}, "'f' with shape (); expected (2,)"),
+        ({"f": np.array([np.nan, 1.0])}, "returned nan for objective 'f' (feasible design 0)"),
+        ({"f": np.array([np.inf, 1.0])}, "returned inf for objective 'f' (feasible design 0)"),
+        ({"g": np.array([2.0, np.nan])}, "returned nan for constraint 'g' (design 1)"),
+        ({"f": np.array(["1", "2"])}, "expected real numbers"),
+        ({"f": np.array([1j, 2j])}, "expected real numbers"),
+    ],
+)
+def test_unusable_results_are_named(change, message):
+    returned = {name: value for name, value in (GOOD | change).items() if value is not None}
+    with pytest.raises(EvaluationError) as error:
+        Plain(returned).evaluate(TWO)
+    assert message in str(error.value)
+
+
+def test_something_else_than_a_dict_is_refused():
+    with pytest.raises(EvaluationError, match="returned ndarray; expected a dict"):
+        Plain(np.zeros(2)).evaluate(TWO)
+
+
+def test_an_infeasible_design_may_have_no_objectives():
+    out = Plain(GOOD | {"f": np.array([1.0, np.nan])}).evaluate(TWO, return_as_dictionary=True)
+    assert out["F"].tolist() == [[1.0], [np.inf]]
+
+
+@pytest.mark.parametrize("problem", [Buffers(), Blocks(), Impossible()], ids=lambda problem: type(problem).__name__)
+def test_a_design_has_the_same_value_in_any_batch(problem, rng):
+    X = problem.genome.sample(600, rng)
+    whole = problem.tabulate(X)
+    rows = np.concatenate([problem.tabulate(X[i : i + 1]) for i in range(len(X))])
+    assert np.array_equal(whole, rows, equal_nan=True)
+
+
+def test_stock_pymoo_with_real_valued_operators_works():
+    problem = Buffers()
+    result = minimize(problem, NSGA2(pop_size=40), ("n_gen", 15), seed=1)
+    X = problem.genome.repair(result.X)
+    assert np.array_equal(problem.objective_values(problem.tabulate(X)), result.F)
+    assert (result.G <= 0).all()
+
+
+def test_parameters_are_the_constructors():
+    assert Buffers(traffic=2).parameters() == {"traffic": 2}
+    assert repr(Buffers(traffic=2.0)) == "Buffers(traffic=2.0)"
+
+    class Forgetful(Buffers):
+        def __init__(self, speed: float = 1.0):
+            super().__init__()
+
+    with pytest.raises(ConfigError, match="must store its parameter 'speed' as self.speed"):
+        Forgetful().parameters()
+
+
+def test_fingerprint_follows_parameters_and_quantities():
+    class Wider(Buffers):
+        metrics = (Metric("words", "kB"),)
+
+    assert Buffers(2).fingerprint() == Buffers(2.0).fingerprint()
+    assert len({Buffers(1.0).fingerprint(), Buffers(2.0).fingerprint(), Wider(1.0).fingerprint()}) == 3
+
+
+def test_fingerprint_follows_identity():
+    class Fed(Buffers):
+        def identity(self):
+            return {"data": "abc"}
+
+    class Unfed(Buffers):
+        pass
+
+    Unfed.__qualname__ = Fed.__qualname__
+    assert Fed().fingerprint() != Unfed().fingerprint()
+
+
+def test_a_bounded_objective_is_one_quantity():
+    class Both(Plain):
+        objectives = (Objective("f", "1"), Objective("g", "1"))
+
+    assert [quantity.name for quantity in Both(GOOD).quantities] == ["f", "g", "m"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"genome": None}, "has no genome"),
+        ({"objectives": ()}, "has no objectives"),
+        ({"metrics": (Metric("m"), Metric("m"))}, "'m' is declared twice"),
+        ({"metrics": (Metric("f", "mJ"),)}, "'f' is declared twice"),
+        ({"metrics": (Metric("a"),)}, "column 'a' of quantity 'a' is used twice"),
+        ({"metrics": (Metric("feasible"),)}, "column 'feasible'"),
+    ],
+)
+def test_bad_declarations_are_refused(attributes, message):
+    cls = type("Bad", (Plain,), attributes)
+    with pytest.raises(ConfigError) as error:
+        cls(GOOD)
+    assert message in str(error.value)
+
+
+def test_html_shows_quantities_and_genome():
+    html = Buffers()._repr_html_()
+    assert "hit rate" in html
+    assert "&lt;= 2" in html
+    assert "buffer_kb" in html
