@@ -1,0 +1,213 @@
+"""Choice of the members that a bounded archive keeps: single linkage, greedy hypervolume, closest pair.
+
+Each function takes the objective vectors of mutually non-dominated designs (to be minimised, finite) and a limit, and
+returns the indices to keep. All scale the objectives to the ranges of the archive first, draw no random numbers, and
+keep a member with the least value of every objective.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from moocore import Hypervolume
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import pdist, squareform
+
+__all__ = [
+    "TRUNCATIONS",
+    "Truncation",
+    "closest_pair",
+    "cluster_labels",
+    "extremes",
+    "greedy_hypervolume",
+    "single_linkage",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Truncation = Callable[[FloatArray, int], IntArray]
+
+# Reference point in units of the archive's ranges; one tenth beyond the worst member, so that the worst members count.
+_REFERENCE = 1.1
+
+
+def single_linkage(F: FloatArray, limit: int) -> IntArray:
+    """Keeps one member per cluster of a single-linkage clustering: the least mean distance to the rest of its cluster.
+
+    The clustering of Bandyopadhyay et al., IEEE TEVC 12(3), 2008, Section III-B. In the cluster of an extreme member
+    the extreme takes that place; where two extremes share a cluster, there is one cluster less.
+
+    Args:
+        F: Objective vectors, shape ``(n, n_obj)``.
+        limit: Number of members to keep, at least ``n_obj``.
+
+    Returns:
+        Indices to keep, ascending, shape ``(limit,)``; fewer only where extremes share clusters.
+
+    Raises:
+        ValueError: If the limit is less than ``n_obj``.
+    """
+    best = extremes(F, limit)
+    if len(F) <= limit:
+        return np.arange(len(F))
+    distances = pdist(_normalise(F))
+    merges = linkage(distances, method="single")
+    square = squareform(distances)
+    for n_clusters in range(limit, 0, -1):
+        kept = _representatives(square, cluster_labels(merges, n_clusters), best)
+        if len(kept) <= limit:
+            return kept
+    return best
+
+
+def cluster_labels(merges: FloatArray, n_clusters: int) -> IntArray:
+    """Cuts a hierarchical clustering after its first ``n - n_clusters`` merges.
+
+    Args:
+        merges: Linkage matrix of scipy, shape ``(n - 1, 4)``.
+        n_clusters: Number of clusters.
+
+    Returns:
+        A label per observation, equal within a cluster, shape ``(n,)``.
+    """
+    n = len(merges) + 1
+    n_merges = n - n_clusters
+    label = np.arange(n + n_merges)
+    label[merges[:n_merges, :2].astype(np.int64)] = np.arange(n, n + n_merges)[:, None]
+    # Each node points to the cluster it went into; doubling the jumps reaches the top in logarithmically many rounds.
+    while not np.array_equal(label, above := label[label]):
+        label = above
+    return label[:n]
+
+
+def _representatives(square: FloatArray, label: IntArray, best: IntArray) -> IntArray:
+    """The extremes and, of the clusters without one, the member nearest to the rest on average."""
+    # Within a cluster the sum orders the members as the mean does.
+    total = np.where(label[:, None] == label, square, 0.0).sum(axis=1)
+    order = np.lexsort((total, label))
+    first = np.append(True, np.diff(label[order]) != 0)
+    medoids = order[first]
+    return np.union1d(best, medoids[~np.isin(label[medoids], label[best])])
+
+
+def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
+    """Keeps the extremes, then member after member the one that adds the most hypervolume to those kept so far.
+
+    What a member adds only shrinks as others are kept (the hypervolume is submodular), so an old value is an upper
+    bound, and only the member with the greatest bound is computed anew (lazy greedy selection; Minoux 1978, applied to
+    hypervolume subsets by Chen, Ishibuchi and Shang, EMO 2021). The result is that of the plain greedy selection.
+
+    Args:
+        F: Objective vectors, shape ``(n, n_obj)``.
+        limit: Number of members to keep, at least ``n_obj``.
+
+    Returns:
+        Indices to keep, ascending, shape ``(limit,)``.
+
+    Raises:
+        ValueError: If the limit is less than ``n_obj``.
+    """
+    best = extremes(F, limit)
+    if len(F) <= limit:
+        return np.arange(len(F))
+    points = _normalise(F)
+    sides = np.ascontiguousarray(_REFERENCE - points.T)
+    boxes = sides.prod(axis=0)
+    volume = Hypervolume(ref=np.full(F.shape[1], _REFERENCE))
+    chosen = np.empty((limit, F.shape[1]))
+    kept: list[int] = []
+    bound = boxes.copy()
+
+    def keep(i: int) -> None:
+        chosen[len(kept)] = points[i]
+        kept.append(i)
+        # A cheap bound for all: the box of a member without its overlap with the one just kept.
+        np.minimum(bound, boxes - np.minimum(sides, sides[:, i, None]).prod(axis=0), out=bound)
+        bound[kept] = -1.0
+
+    for i in best.tolist():
+        keep(i)
+    fresh = np.zeros(len(F), dtype=np.int64)
+    while len(kept) < limit:
+        i = int(bound.argmax())
+        if fresh[i] == len(kept):
+            keep(i)
+        else:
+            # What i adds: its box without the part that the members kept so far cover.
+            bound[i] = boxes[i] - volume(np.maximum(points[i], chosen[: len(kept)]))
+            fresh[i] = len(kept)
+    return np.sort(kept)
+
+
+def closest_pair(F: FloatArray, limit: int) -> IntArray:
+    """Drops one of the two closest members again and again: the one whose next neighbour is nearer.
+
+    For many objectives or very large archives, where the hypervolume is too dear. Extremes are never dropped.
+
+    Args:
+        F: Objective vectors, shape ``(n, n_obj)``.
+        limit: Number of members to keep, at least ``n_obj``.
+
+    Returns:
+        Indices to keep, ascending, shape ``(limit,)``.
+
+    Raises:
+        ValueError: If the limit is less than ``n_obj``.
+    """
+    best = extremes(F, limit)
+    distance = squareform(pdist(_normalise(F)))
+    np.fill_diagonal(distance, np.inf)
+    # Two extremes are no pair to choose from, since neither may go.
+    distance[np.ix_(best, best)] = np.inf
+    protected = set(best.tolist())
+    alive = np.ones(len(F), dtype=np.bool_)
+    nearest = distance.min(axis=1)
+    for _ in range(len(F) - limit):
+        i = int(nearest.argmin())
+        j = int(distance[i].argmin())
+        drop = _nearer_next(distance, i, j) if protected.isdisjoint((i, j)) else i if j in protected else j
+        alive[drop] = False
+        stale = alive & (distance[drop] == nearest)
+        distance[drop] = distance[:, drop] = np.inf
+        nearest[stale] = distance[stale].min(axis=1)
+        nearest[drop] = np.inf
+    return np.flatnonzero(alive)
+
+
+def _nearer_next(distance: FloatArray, i: int, j: int) -> int:
+    """Of the closest pair, the member whose second neighbour is nearer; the earlier one if both are as near."""
+    next_i, next_j = (np.partition(distance[k], 1)[1] for k in (i, j))
+    return j if next_j < next_i else i
+
+
+def extremes(F: FloatArray, limit: int) -> IntArray:
+    """The members that hold the least value of each objective; the best in the other objectives among equals.
+
+    Args:
+        F: Objective vectors, shape ``(n, n_obj)``.
+        limit: Number of members that may be kept.
+
+    Returns:
+        Indices, ascending and distinct, shape ``(at most n_obj,)``.
+
+    Raises:
+        ValueError: If the limit is less than ``n_obj``.
+    """
+    if limit < F.shape[1]:
+        raise ValueError(f"limit {limit} is less than the number of objectives, {F.shape[1]}; extremes would be lost")
+    total = _normalise(F).sum(axis=1)
+    return np.unique([np.lexsort((total, column))[0] for column in F.T])
+
+
+def _normalise(F: FloatArray) -> FloatArray:
+    """Scales every objective to 0 .. 1 over the members; an objective without a range becomes 0."""
+    low = F.min(axis=0)
+    span = F.max(axis=0) - low
+    return np.asarray((F - low) / np.where(span > 0, span, 1.0))
+
+
+TRUNCATIONS: dict[str, Truncation] = {
+    "linkage": single_linkage,
+    "hypervolume": greedy_hypervolume,
+    "closest-pair": closest_pair,
+}
