@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for toys.py, which worker processes import by name as well
 
@@ -12,3 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # for toys.py, which worker proc
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
+
+
+# No time limits in tests, and the same examples on every machine.
+settings.register_profile("moopim", deadline=None, derandomize=True)
+settings.load_profile("moopim")

@@ -1,6 +1,7 @@
 """Small problems that the tests share; a file of its own, so that runs and worker processes can import it."""
 
 import os
+import time
 
 import numpy as np
 
@@ -82,4 +83,16 @@ class Failing(Buffers):
             file.write("x")
         if 0 <= self.limit < os.path.getsize(self.counter):
             raise EvaluationError("the simulator gave up")
+        return super().evaluate_designs(designs)
+
+
+class Slow(Chunky):
+    """Buffers that take a while, so that a run can be killed in its middle."""
+
+    def __init__(self, traffic: float = 1.0, pause_ms: int = 5):
+        super().__init__(traffic)
+        self.pause_ms = pause_ms
+
+    def evaluate_designs(self, designs):
+        time.sleep(self.pause_ms / 1000)
         return super().evaluate_designs(designs)

@@ -110,6 +110,6 @@ def algorithm_label(manifest: Manifest) -> str:
 
 def _read_frame(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}") from None

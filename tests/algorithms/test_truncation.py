@@ -1,0 +1,157 @@
+"""Archive truncation against scipy's clusters, a plain greedy selection, and hand-made archives."""
+
+import moocore
+import numpy as np
+import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import cdist, pdist
+
+from moopim.algorithms.truncation import (
+    TRUNCATIONS,
+    closest_pair,
+    cluster_labels,
+    extremes,
+    greedy_hypervolume,
+    single_linkage,
+)
+
+
+def random_front(n, n_obj, seed):
+    """Mutually non-dominated points on a sphere, in objectives of very different scale."""
+    rng = np.random.default_rng(seed)
+    points = np.abs(rng.normal(size=(n, n_obj)))
+    return (1 - points / np.linalg.norm(points, axis=1, keepdims=True)) * 10.0 ** np.arange(n_obj) + 3
+
+
+def scaled(F):
+    return (F - F.min(axis=0)) / np.ptp(F, axis=0)
+
+
+def same_partition(a, b):
+    return np.array_equal(a[:, None] == a, b[:, None] == b)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("n", "n_clusters"), [(30, 10), (110, 100), (40, 1), (12, 11)])
+def test_cluster_labels_are_the_partition_of_scipy(seed, n, n_clusters):
+    merges = linkage(pdist(random_front(n, 3, seed)), method="single")
+    expected = fcluster(merges, n_clusters, criterion="maxclust")
+    assert same_partition(cluster_labels(merges, n_clusters), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_single_linkage_keeps_the_most_central_member_of_each_cluster(seed):
+    F = random_front(60, 2, seed)
+    kept = single_linkage(F, 20)
+    P, best = scaled(F), set(F.argmin(axis=0).tolist())
+    label = fcluster(linkage(pdist(P), method="single"), 20, criterion="maxclust")
+    clusters = [np.flatnonzero(label == name) for name in np.unique(label)]
+    assert max(len(best & set(cluster.tolist())) for cluster in clusters) <= 1
+    expected = set()
+    for cluster in clusters:
+        inside = best & set(cluster.tolist())
+        central = cluster[cdist(P[cluster], P[cluster]).sum(axis=1).argmin()]
+        expected |= inside or {int(central)}
+    assert set(kept.tolist()) == expected
+
+
+def test_single_linkage_by_hand():
+    # On the line f1 + f2 = 10: clusters {0, .2, .3}, {5}, {9, 9.4, 10}; the extremes are 0 and 10.
+    f1 = np.array([0.0, 0.2, 0.3, 5.0, 9.0, 9.4, 10.0])
+    F = np.column_stack([f1, 10 - f1])
+    assert single_linkage(F, 3).tolist() == [0, 3, 6]
+    # Four clusters: 10 leaves the last one, in which 9 and 9.4 are equally central: the earlier one stays.
+    assert single_linkage(F, 4).tolist() == [0, 3, 4, 6]
+
+
+def test_single_linkage_keeps_extremes_that_share_a_cluster():
+    # The best of the first and of the second objective lie close together; four others are spread out.
+    F = np.array([[0.0, 0.1, 5.0], [0.1, 0.0, 5.0], [40.0, 90.0, 1.0], [90.0, 40.0, 2.0], [60.0, 70.0, 0.0], [9.0, 9.0, 4.0]])
+    for limit in (3, 4, 5):
+        kept = single_linkage(F, limit)
+        assert {0, 1, 4} <= set(kept.tolist())
+        assert len(kept) <= limit
+
+
+def plain_greedy(F, limit):
+    P, reference = scaled(F), np.full(F.shape[1], 1.1)
+    chosen = np.unique(F.argmin(axis=0)).tolist()
+    while len(chosen) < limit:
+        rest = [i for i in range(len(F)) if i not in chosen]
+        volumes = [moocore.hypervolume(P[[*chosen, i]], ref=reference) for i in rest]
+        chosen.append(rest[int(np.argmax(volumes))])
+    return sorted(chosen)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("n", "n_obj", "limit"), [(25, 2, 8), (25, 3, 10), (30, 4, 12), (14, 5, 7)])
+def test_greedy_hypervolume_equals_the_plain_greedy_selection(seed, n, n_obj, limit):
+    F = random_front(n, n_obj, seed)
+    assert greedy_hypervolume(F, limit).tolist() == plain_greedy(F, limit)
+
+
+def test_greedy_hypervolume_by_hand():
+    # Scaled: (0, 1), (1, 0), (.5, .5), (.1, .95). Beside the extremes (.5, .5) adds .5 * .5, (.1, .95) only .9 * .05.
+    F = np.array([[0.0, 10.0], [10.0, 0.0], [5.0, 5.0], [1.0, 9.5]])
+    assert greedy_hypervolume(F, 3).tolist() == [0, 1, 2]
+
+
+def test_closest_pair_by_hand():
+    # The closest pair is 4, 5; the next neighbour of 4 is 1.5 away, that of 5 is 4 away: 4 goes. Then 2.5 is
+    # as close to 0 as to 5; 0 is an extreme, and the next neighbour of 5 is farther: 2.5 goes.
+    f1 = np.array([0.0, 2.5, 4.0, 5.0, 9.0])
+    F = np.column_stack([f1, 9 - f1])
+    assert closest_pair(F, 4).tolist() == [0, 1, 3, 4]
+    assert closest_pair(F, 3).tolist() == [0, 3, 4]
+
+
+def test_closest_pair_never_leaves_a_closer_pair_than_it_found():
+    F = random_front(120, 3, 1)
+    P, kept = scaled(F), closest_pair(F, 50)
+    assert pdist(P[kept]).min() >= pdist(P).min()
+    assert len(set(kept.tolist())) == 50
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+@pytest.mark.parametrize("n_obj", [2, 3, 4])
+def test_extremes_survive_and_the_limit_is_met(name, n_obj):
+    for seed in range(5):
+        F = random_front(80, n_obj, seed)
+        kept = TRUNCATIONS[name](F, 20)
+        assert np.array_equal(F[kept].min(axis=0), F.min(axis=0))
+        assert len(kept) == len(set(kept.tolist())) == 20
+        assert np.array_equal(kept, TRUNCATIONS[name](F, 20))
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+def test_scale_of_the_objectives_does_not_matter(name):
+    F = random_front(60, 3, 7)
+    assert np.array_equal(TRUNCATIONS[name](F, 15), TRUNCATIONS[name](F * [1, 2**20, 2.0**-20], 15))
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+def test_an_archive_within_the_limit_stays(name):
+    F = random_front(10, 3, 3)
+    assert TRUNCATIONS[name](F, 10).tolist() == list(range(10))
+    assert TRUNCATIONS[name](F, 30).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+def test_an_objective_without_a_range_is_no_problem(name):
+    F = np.column_stack([random_front(30, 2, 5), np.full(30, 4.0)])
+    kept = TRUNCATIONS[name](F, 9)
+    assert len(kept) == 9
+    assert np.array_equal(F[kept].min(axis=0), F.min(axis=0))
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+def test_a_limit_below_the_number_of_objectives_is_refused(name):
+    with pytest.raises(ValueError, match="limit 2 is less than the number of objectives, 3"):
+        TRUNCATIONS[name](random_front(10, 3, 0), 2)
+
+
+def test_extremes_prefer_the_better_of_equals():
+    F = np.array([[0.0, 8.0, 5.0], [0.0, 2.0, 6.0], [4.0, 2.0, 0.0], [9.0, 9.0, 9.0]])
+    # The first objective ties between rows 0 and 1, whose scaled sums are 6/7 + 5/9 and 6/9; the second between 1 and 2,
+    # 6/9 and 4/9; the third is least in row 2.
+    assert extremes(F, 3).tolist() == [1, 2]

@@ -1,0 +1,76 @@
+"""Comparisons: all runs, going on where it was, refusals before anything starts."""
+
+import pytest
+from toys import Buffers
+
+import moopim
+from moopim import ConfigError, LogError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
+
+
+def test_every_algorithm_runs_with_every_seed(tmp_path):
+    results = moopim.compare(Buffers(), ["nsga2", "random"], seeds=2, evaluations=150, output=tmp_path)
+    assert [(result.algorithm, result.seed) for result in results] == [
+        ("nsga2", 1),
+        ("nsga2", 2),
+        ("random", 1),
+        ("random", 2),
+    ]
+    alone = moopim.run(Buffers(), "nsga2", evaluations=150, seed=2)
+    assert results[1].front.equals(alone.front)
+
+
+def test_a_comparison_goes_on_where_it_was_and_can_grow(tmp_path):
+    moopim.compare(Buffers(), ["random"], seeds=1, evaluations=150, output=tmp_path)
+    before = (tmp_path / "random-s1" / "manifest.json").read_bytes()
+    results = moopim.compare(Buffers(), ["random", "nsga2"], seeds=2, evaluations=150, output=tmp_path)
+    assert len(results) == 4
+    assert (tmp_path / "random-s1" / "manifest.json").read_bytes() == before
+
+
+def test_runs_in_processes_give_the_same(tmp_path):
+    one = moopim.compare(Buffers(), ["nsga2"], seeds=2, evaluations=150, output=tmp_path / "1")
+    two = moopim.compare(Buffers(), ["nsga2"], seeds=2, evaluations=150, output=tmp_path / "2", jobs=2)
+    for first, second in zip(one, two, strict=True):
+        assert first.front.equals(second.front)
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "options", "message"),
+    [
+        (["nsga2", "nsga9"], {}, "unknown algorithm 'nsga9'"),
+        (["nsga2", "nsga2"], {}, "named twice"),
+        ([], {}, "algorithms is empty"),
+        (["nsga2"], {"seeds": 0}, "seeds=0"),
+        (["nsga2"], {"evaluations": -5}, "evaluations=-5"),
+        (["nsga2"], {"jobs": 0}, "jobs=0"),
+    ],
+)
+def test_bad_settings_leave_no_directory(tmp_path, algorithms, options, message):
+    with pytest.raises(ConfigError) as error:
+        moopim.compare(Buffers(), algorithms, output=tmp_path / "cmp", **options)
+    assert message in str(error.value)
+    assert not (tmp_path / "cmp").exists()
+
+
+def test_runs_of_another_problem_or_budget_are_not_mixed_in(tmp_path):
+    moopim.compare(Buffers(), ["random"], seeds=1, evaluations=100, output=tmp_path)
+    with pytest.raises(LogError, match="belongs to another problem"):
+        moopim.compare(Buffers(traffic=2), ["random"], seeds=1, evaluations=100, output=tmp_path)
+    with pytest.raises(ConfigError, match="has evaluations=100, not 200"):
+        moopim.compare(Buffers(), ["random"], seeds=1, evaluations=200, output=tmp_path)
+
+
+def test_a_directory_with_other_things_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty"):
+        moopim.compare(Buffers(), ["random"], output=tmp_path)
+
+
+def test_a_class_without_a_name_cannot_be_compared(tmp_path):
+    class Local(Buffers):
+        pass
+
+    with pytest.raises(ConfigError, match="cannot be imported by name"):
+        moopim.compare(Local(), ["random"], output=tmp_path)

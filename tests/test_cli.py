@@ -1,0 +1,166 @@
+"""The command line: every command once, and one line with exit code 2 for every kind of bad input."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from moopim import cli
+
+TOYS = f"{Path(__file__).parent / 'toys.py'}:Buffers"
+
+
+def invoke(capsys, *arguments):
+    """Runs the command in this process; returns exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    return stop.value.code, *capsys.readouterr()
+
+
+@pytest.fixture
+def finished(tmp_path, capsys):
+    directory = tmp_path / "run"
+    code, *_ = invoke(capsys, "run", TOYS, "--algorithm", "nsga2", "--evaluations", 300, "--output", directory)
+    assert code == 0
+    return directory
+
+
+def test_run_says_what_it_found_and_where(capsys, tmp_path):
+    words = ("run", TOYS, "--algorithm", "nsga2", "--evaluations", 300, "--seed", 3, "--traffic", 2)
+    code, out, err = invoke(capsys, *words, "--output", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "Buffers(traffic=2.0), nsga2, seed 3: 300 evaluations" in out
+    assert "energy_mJ" in out
+    assert str(tmp_path / "run") in out
+    assert len(pd.read_csv(tmp_path / "run" / "evaluations.csv")) == 300
+
+
+def test_quiet_prints_nothing(capsys, tmp_path):
+    words = ("run", TOYS, "--evaluations", 4000, "--output", tmp_path / "run", "--quiet")
+    assert invoke(capsys, *words) == (0, "", "")
+
+
+def test_the_default_directory_names_problem_algorithm_and_seed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, *_ = invoke(capsys, "run", TOYS, "--algorithm", "random", "--evaluations", 10, "--seed", 5)
+    assert code == 0
+    assert (tmp_path / "runs" / "Buffers-random-s5" / "front.csv").is_file()
+
+
+def test_resume_show_and_plot_take_a_run_directory(capsys, finished):
+    for command in ("resume", "show"):
+        code, out, _ = invoke(capsys, command, finished)
+        assert code == 0
+        assert "nsga2, seed 1: 300 evaluations" in out
+    code, out, _ = invoke(capsys, "plot", finished)
+    assert code == 0
+    pictures = [Path(line) for line in out.split()]
+    assert pictures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_compare_prints_a_table_and_leaves_it_with_pictures(capsys, tmp_path):
+    words = ("compare", TOYS, "--algorithms", "nsga2,random", "--seeds", 3, "--evaluations", 200, "--output", tmp_path)
+    code, out, _ = invoke(capsys, *words)
+    assert code == 0
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    assert {"nsga2", "random"} <= set(table["algorithm"])
+    assert "median" in out
+    assert list(tmp_path.glob("*.png"))
+    assert invoke(capsys, *words)[0] == 0  # goes on: everything is there already
+
+
+def test_list_names_problems_and_algorithms(capsys):
+    code, out, _ = invoke(capsys, "list")
+    assert code == 0
+    for name in ("hunt", "amosa-paper", "nsga2-hv", "topk"):
+        assert name in out
+
+
+def test_show_describes_a_problem(capsys):
+    code, out, _ = invoke(capsys, "show", TOYS)
+    assert code == 0
+    assert "Genome of 7 genes" in out
+    assert "hit rate" in out
+    assert "max" in out
+
+
+def test_help_of_a_problem_shows_its_options(capsys):
+    code, out, _ = invoke(capsys, "run", TOYS, "--help")
+    assert code == 0
+    assert "--traffic" in out
+    assert "Buffers of six layers" in out
+
+
+def test_version(capsys):
+    assert invoke(capsys, "--version")[1].strip() == cli.moopim.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "hunnt"), "unknown problem 'hunnt' (did you mean 'hunt'?)"),
+        (("run", TOYS, "--algorithm", "nsga9"), "unknown algorithm 'nsga9'"),
+        (("run", TOYS, "--evaluations", -5), "evaluations=-5 is not allowed"),
+        (("run", TOYS, "--evaluations", "many"), "'--evaluations'"),
+        (("run", TOYS, "--evaluations", "many"), "(got 'many')"),
+        (("run", TOYS, "--trafic", 2), "--trafic"),
+        (("run", TOYS, "--traffic", "x"), "'--traffic'"),
+        (("run", TOYS, "--jobs", 0), "jobs=0 is not allowed"),
+        (("run", TOYS, "extra"), "extra"),
+        (("run", "no_such_file.py:Problem"), "no_such_file.py' does not exist"),
+        (("run", "no_such_file.py"), "expected FILE.py:Class"),
+        (("run", "no.such.module:Problem"), "cannot be imported"),
+        (("run", TOYS.replace("Buffers", "Bufers")), "did you mean 'Buffers'"),
+        (("run", TOYS.replace("Buffers", "np")), "is not a subclass of moopim.DesignProblem"),
+        (("run", "hunt", "--workload", "resnet99"), "resnet99"),
+        (("resume", "no_such_directory"), "'no_such_directory' does not exist"),
+        (("plot", "no_such_directory"), "does not exist"),
+        (("show", "no_such_thing"), "unknown problem"),
+        (("compare", TOYS), "--output"),
+        (("compare", TOYS, "--algorithms", "nsga2,x", "--output", "cmp"), "unknown algorithm 'x'"),
+        (("evaluate", "nothing"), "unknown thing to evaluate 'nothing'"),
+        (("fly",), "No such command 'fly'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = invoke(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_directory_is_not_overwritten(capsys, finished):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    code, _, err = invoke(capsys, "run", TOYS, "--output", finished)
+    assert code == 2
+    assert "is not empty; 'moopim resume" in err
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_a_broken_problem_file_is_one_line(capsys, tmp_path):
+    path = tmp_path / "broken_problem.py"
+    path.write_text("import moopim\n1 / 0\n")
+    code, _, err = invoke(capsys, "run", f"{path}:P")
+    assert code == 2
+    assert "ZeroDivisionError" in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_with_the_name_of_a_module_is_refused(capsys, tmp_path):
+    path = tmp_path / "json.py"
+    path.write_text("")
+    code, _, err = invoke(capsys, "run", f"{path}:P")
+    assert code == 2
+    assert "rename the file" in err
+
+
+def test_python_dash_m_is_the_same_command():
+    found = subprocess.run([sys.executable, "-m", "moopim", "resume", "nowhere"], capture_output=True, text=True)
+    assert found.returncode == 2
+    assert found.stderr == "error: run directory 'nowhere' does not exist\n"
