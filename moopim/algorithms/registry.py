@@ -73,21 +73,9 @@ def _integer_operators() -> dict[str, Any]:
 
 def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """AMOSA, recommended preset: 16 chains, greedy-hypervolume truncation, jumps to archive members."""
-    from moopim.algorithms.amosa import AMOSA
+    from moopim.algorithms.amosa import mapping_preset
 
-    return AMOSA(
-        hard_limit=100,
-        soft_limit=200,
-        chains=16,
-        truncation="hypervolume",
-        restart_prob=0.5,
-        n_initial=200,
-        hill_climb=0,
-        sampling=RandomSampling(),
-        mutation=Perturbation(),
-        repair=DesignRepair(),
-        steps_per_iteration=25,
-    )
+    return mapping_preset(sampling=RandomSampling(), mutation=Perturbation(), repair=DesignRepair())
 
 
 def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
