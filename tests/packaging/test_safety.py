@@ -1,0 +1,40 @@
+"""The library runs no code out of data: no pickles, no eval, no exec."""
+
+import ast
+
+import pytest
+from checkout import ROOT, library_files
+
+UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
+
+
+def unsafe(source):
+    """Lines of a module that import a pickling module, or call something that runs code out of data."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = {alias.name.split(".")[0] for alias in node.names} & UNSAFE_MODULES
+        elif isinstance(node, ast.ImportFrom):
+            names = {(node.module or "").split(".")[0]} & UNSAFE_MODULES
+        elif isinstance(node, ast.Call):
+            names = {ast.unparse(node.func)} & UNSAFE_CALLS
+            names |= {keyword.arg for keyword in node.keywords if keyword.arg == "allow_pickle"}
+        else:
+            continue
+        if names:
+            yield node.lineno, *names
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, _ in library_files("*.py")], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_module_loads_no_code_from_data(path):
+    assert list(unsafe(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from dill import loads", "eval('1')", "torch.load('x')", "np.load('x', allow_pickle=True)"],
+)
+def test_the_scan_finds_what_it_looks_for(source):
+    assert len(list(unsafe(source))) == 1
