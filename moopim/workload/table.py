@@ -36,7 +36,7 @@ class Layer(NamedTuple):
     h_out: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value: a workload equals itself only
 class Workload:
     """A network on a data set, layer by layer; every column has shape ``(layers,)``.
 
