@@ -40,13 +40,15 @@ class Archive:
         self._sources: list[Source] = []
         self._pop: Population | None = None
         self._ranges: tuple[FloatArray, FloatArray] | None = None
+        self._alive: int
+        self._count: int
         self._open()
 
     def __len__(self) -> int:
         return self._n
 
     @property
-    def X(self) -> NDArray[Any]:
+    def designs(self) -> NDArray[Any]:
         """Decision variables of the members, shape ``(members, n_var)``."""
         return self._X[: self._n]
 
@@ -147,6 +149,7 @@ class Archive:
             self._sources[i] if i < n_old or staged is None else staged.source(i - n_old) for i in kept.tolist()
         ]
         self._pop = None
+        self._open()
 
     def designs_at(self, slots: IntArray) -> tuple[NDArray[Any], FloatArray]:
         """Decision variables ``(n, n_var)`` and planes ``(n_obj + 1, n)`` of slots, proposals included.

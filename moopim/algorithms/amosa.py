@@ -266,7 +266,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
 
     def _perturb(self, X: NDArray[Any]) -> NDArray[Any]:
         rng, move = self.random_state, self._move
-        extra = {"archive": self._archive.X} if self._wants_archive else {}
+        extra = {"archive": self._archive.designs} if self._wants_archive else {}
         proposals = move._do(self.problem, X.copy(), random_state=rng, **extra)
         prob = get(move.prob, size=len(X))
         if np.any(prob < 1):
@@ -324,7 +324,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     # Levels -----------------------------------------------------------------------------------------------------------
 
     def _start_chains(self) -> None:
-        X, planes = self._archive.X, self._archive.planes
+        X, planes = self._archive.designs, self._archive.planes
         self._X = np.empty((self.chains, *X.shape[1:]), dtype=X.dtype)
         self._planes = np.empty((len(planes), self.chains))
         self._move_to_members(np.arange(self.chains), self.random_state.random(self.chains))

@@ -79,15 +79,16 @@ def test_budget_in_generations_covers_all_levels():
 def test_run_ends_when_it_has_cooled():
     # 1, .5, .25, .125: four levels of five steps of three chains after 40 initial designs.
     problem = Table()
-    minimize(problem, AMOSA(**{**SMALL, "hill_climb": 0}, iterations=5, chains=3, t_max=1.0, t_min=0.1, alpha=0.5), seed=1)
+    minimize(
+        problem, AMOSA(**{**SMALL, "hill_climb": 0}, iterations=5, chains=3, t_max=1.0, t_min=0.1, alpha=0.5), seed=1
+    )
     assert len(problem.evaluated) == 40 + 4 * 5 * 3
 
 
 def test_published_schedule_without_a_budget():
-    problem = Identity()
-    minimize(problem, AMOSA(hill_climb=0, t_max=1.0, t_min=0.4, alpha=0.5, steps_per_iteration=100), seed=1)
+    algorithm = AMOSA(hill_climb=0, t_max=1.0, t_min=0.4, alpha=0.5, steps_per_iteration=30)
     # 200 initial designs and the usual 500 steps at each of two temperatures.
-    assert minimize(problem, AMOSA(hill_climb=0, t_max=1.0, t_min=0.4, alpha=0.5), seed=1).algorithm.evaluator.n_eval == 1200
+    assert minimize(Identity(), algorithm, seed=1).algorithm.evaluator.n_eval == 1200
 
 
 class Watch(Callback):
@@ -108,7 +109,7 @@ def test_archive_is_bounded_and_mutually_nondominated_after_every_step(name, n_o
     def check(algorithm):
         F = algorithm.opt.get("F")
         sizes.append(len(F))
-        assert len(F) <= 40
+        assert len(F) <= 12
         assert len(np.unique(F, axis=0)) == len(F)
         assert len(NonDominatedSorting().do(F, only_non_dominated_front=True)) == len(F)
         # The best value of each objective is never lost.
@@ -116,11 +117,12 @@ def test_archive_is_bounded_and_mutually_nondominated_after_every_step(name, n_o
         best.append(F.min(axis=0))
 
     problem = Table(n_var=12, n_obj=n_obj)
-    result = minimize(problem, AMOSA(**{**SMALL, **VARIANTS[name]}), ("n_eval", 1500), seed=1, callback=Watch(check))
+    algorithm = AMOSA(**{**SMALL, **VARIANTS[name], "hard_limit": 6, "soft_limit": 12})
+    result = minimize(problem, algorithm, ("n_eval", 1500), seed=1, callback=Watch(check))
     everything = problem.table[np.arange(12), problem.evaluated].sum(axis=1)
     assert np.array_equal(result.F.min(axis=0), everything.min(axis=0))
-    assert len(result.F) <= 20
-    assert max(sizes) > 20
+    assert len(result.F) <= 6
+    assert max(sizes) > 6
 
 
 def test_every_returned_design_has_its_own_objectives():
@@ -134,23 +136,21 @@ def test_chains_are_carried_over_levels():
     seen = []
 
     class Trace(Mutation):
-        """Never leaves the current design, and notes it."""
+        """Notes the current designs before it changes them."""
 
         def _do(self, problem, X, *args, random_state=None, **kwargs):
             seen.append(X.copy())
-            return X + 1 if len(seen) % 3 == 0 else X
+            return X + random_state.normal(size=X.shape)
 
-    problem = Table(n_var=4, n_values=10**6, seed=2) if False else Identity()
+    # Ten levels of one step each.
     options = {"hill_climb": 0, "n_initial": 5, "iterations": 1, "t_max": 1.0, "t_min": 1e-3, "alpha": 0.5}
     algorithm = AMOSA(mutation=Trace(), **options)
-    algorithm.setup(problem, seed=3)
-    before = None
+    algorithm.setup(Identity(), seed=3)
+    algorithm.next()
     while algorithm.has_next():
-        algorithm.next()
-        if before is not None:
-            # Each level is one step long: it started where the level before had ended.
-            assert np.array_equal(seen[-1], before)
         before = algorithm._X.copy()
+        algorithm.next()
+        assert np.array_equal(seen[-1], before)
     assert len(seen) == 10
     assert len(np.unique(np.concatenate(seen), axis=0)) > 1
 
@@ -159,17 +159,17 @@ def test_dominated_chains_move_to_members_at_a_new_level():
     algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=8, iterations=3)
     algorithm.setup(Identity(), seed=1)
     algorithm.next()
-    algorithm.next()
-    algorithm._planes[:-1] = 200.0
-    algorithm.next()
-    still_away = (algorithm._planes[:-1] > 100).all(axis=0)
-    assert still_away.sum() < 8
-    while algorithm._step % 3:
+    # Three steps at the first level, which starts with the first of them.
+    for _ in range(3):
         algorithm.next()
-    algorithm._planes[:-1, :4], algorithm._X[:4] = 200.0, 200.0
-    algorithm._propose()
-    members = algorithm._archive.X.tolist()
+    algorithm._X[:4], algorithm._planes[:-1, :4] = 99.0, 99.0
+    kept = algorithm._X[4:].copy()
+    kept_is_dominated = algorithm._archive.is_dominated(algorithm._planes)[4:]
+    algorithm.ask()
+    members = algorithm._archive.designs.tolist()
     assert all(row in members for row in algorithm._X[:4].tolist())
+    assert np.array_equal(algorithm._X[4:][~kept_is_dominated], kept[~kept_is_dominated])
+    assert all(row in members for row in algorithm._X[4:][kept_is_dominated].tolist())
 
 
 def test_jumping_chains_propose_from_members():
@@ -247,7 +247,7 @@ def test_display_history_and_pickle(capsys):
     options = {**SMALL, "chains": 4}
     result = minimize(Table(), AMOSA(**options), ("n_eval", 200), seed=1, verbose=True, save_history=True)
     assert "n_nds" in capsys.readouterr().out
-    assert [len(entry.opt) for entry in result.history][0] > 0
+    assert all(len(entry.opt) > 0 for entry in result.history)
     algorithm = AMOSA(**options)
     algorithm.setup(Table(), termination=("n_eval", 400), seed=1)
     for _ in range(20):
@@ -262,7 +262,9 @@ def test_initial_designs_can_be_given():
     run(problem, 50, sampling=X)
     assert np.array_equal(problem.batches[0], X)
     evaluated = Evaluator().eval(Table(), Population.new("X", X))
-    assert minimize(Table(), AMOSA(**SMALL, sampling=evaluated), ("n_eval", 50), seed=1).algorithm.evaluator.n_eval == 50
+    assert (
+        minimize(Table(), AMOSA(**SMALL, sampling=evaluated), ("n_eval", 50), seed=1).algorithm.evaluator.n_eval == 50
+    )
 
 
 def test_integer_variables_stay_integer_and_in_bounds():
@@ -279,9 +281,12 @@ def test_integer_variables_stay_integer_and_in_bounds():
 
 
 def test_real_mutation_on_integers_needs_rounding():
-    with pytest.raises(ValueError, match="PolynomialMutation turned variables of type int64 into float64"):
+    with pytest.raises(ValueError, match="PM turned variables of type int64 into float64"):
         run(Table(), mutation=PM())
-    for options in ({"mutation": PM(repair=RoundingRepair())}, {"mutation": PM(vtype=float), "repair": RoundingRepair()}):
+    for options in (
+        {"mutation": PM(repair=RoundingRepair())},
+        {"mutation": PM(vtype=float), "repair": RoundingRepair()},
+    ):
         assert run(Table(), **options).X.dtype == np.int64
 
 
@@ -292,8 +297,8 @@ def test_real_variables_stay_in_bounds():
     problem._evaluate = lambda x, out, *args, **kwargs: (X.append(x), original(x, out))
     run(problem)
     X = np.concatenate(X)
-    assert (X >= problem.xl).all()
-    assert (X <= problem.xu).all()
+    assert (problem.xl <= X).all()
+    assert (problem.xu >= X).all()
     assert len(X) == 600
 
 
@@ -306,8 +311,8 @@ def test_single_objective():
 @pytest.mark.parametrize("chains", [1, 8])
 @pytest.mark.parametrize("steps", [1, 25])
 def test_constraint_domination(missing, chains, steps):
-    # Random designs sum up to 36 on average: sums of 60 and more have to be found.
-    problem = Constrained(bound=60, missing=missing)
+    # Random designs sum up to 36 on average: sums of 66 and more have to be found.
+    problem = Constrained(bound=66, missing=missing)
     worst = []
 
     def check(algorithm):
@@ -318,13 +323,17 @@ def test_constraint_domination(missing, chains, steps):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = minimize(
-            problem, AMOSA(**SMALL, chains=chains, steps_per_iteration=steps), ("n_eval", 3000), seed=1, callback=Watch(check)
+            problem,
+            AMOSA(**SMALL, chains=chains, steps_per_iteration=steps),
+            ("n_eval", 3000),
+            seed=1,
+            callback=Watch(check),
         )
     # The least violation never grows; it falls to 0 and stays there.
     assert worst[0] > 0
     assert np.all(np.diff(worst) <= 0)
     assert worst[-1] == 0
-    assert (result.X.sum(axis=1) >= 60).all()
+    assert (result.X.sum(axis=1) >= 66).all()
     assert np.isfinite(result.F).all()
 
 
@@ -358,7 +367,7 @@ def test_objectives_that_are_not_finite_count_as_infeasible():
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = run(Holes(), chains=4)
+        result = run(Holes(), 1000, chains=4)
     assert np.isfinite(result.F).all()
     assert (result.X[:, 0] != 0).all()
 
@@ -374,7 +383,13 @@ def test_automatic_first_temperature():
 
 def test_mapping_preset():
     algorithm = mapping_preset(n_initial=50)
-    settings = (algorithm.chains, algorithm.n_initial, algorithm.hill_climb, algorithm.truncation, algorithm.restart_prob)
+    settings = (
+        algorithm.chains,
+        algorithm.n_initial,
+        algorithm.hill_climb,
+        algorithm.truncation,
+        algorithm.restart_prob,
+    )
     assert settings == (16, 50, 0, "hypervolume", 0.5)
     problem = Table(n_obj=4)
     assert len(minimize(problem, algorithm, ("n_eval", 1000), seed=1).F) <= 100

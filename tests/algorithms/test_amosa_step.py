@@ -30,7 +30,12 @@ def judge(archive, current, proposal, draw, temperature=0.1, **options):
 
 def assert_threshold(probability, otherwise, archive, current, proposal, **options):
     """The chain goes to the proposal exactly when the draw is below the probability; the archive never changes."""
-    for draw, goes_to in ((probability - EPS, proposal), (probability + EPS, otherwise), (0.0, proposal), (0.999, otherwise)):
+    for draw, goes_to in (
+        (probability - EPS, proposal),
+        (probability + EPS, otherwise),
+        (0.0, proposal),
+        (0.999, otherwise),
+    ):
         moved, members = judge(archive, current, proposal, draw, **options)
         assert moved == list(goes_to)
         assert members == sorted(list(map(float, member)) for member in archive)

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from pymoo.core.termination import NoTermination, TerminateIfAny
 from pymoo.termination import get_termination
 from pymoo.termination.default import DefaultMultiObjectiveTermination
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 from pymoo.termination.max_gen import MaximumGenerationTermination
-from pymoo.core.termination import NoTermination, TerminateIfAny
 
 from moopim.algorithms._annealing import (
     Cooling,

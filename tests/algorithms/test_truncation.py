@@ -66,7 +66,9 @@ def test_single_linkage_by_hand():
 
 def test_single_linkage_keeps_extremes_that_share_a_cluster():
     # The best of the first and of the second objective lie close together; four others are spread out.
-    F = np.array([[0.0, 0.1, 5.0], [0.1, 0.0, 5.0], [40.0, 90.0, 1.0], [90.0, 40.0, 2.0], [60.0, 70.0, 0.0], [9.0, 9.0, 4.0]])
+    F = np.array(
+        [[0.0, 0.1, 5.0], [0.1, 0.0, 5.0], [40.0, 90.0, 1.0], [90.0, 40.0, 2.0], [60.0, 70.0, 0.0], [9.0, 9.0, 4.0]]
+    )
     for limit in (3, 4, 5):
         kept = single_linkage(F, limit)
         assert {0, 1, 4} <= set(kept.tolist())
@@ -152,6 +154,6 @@ def test_a_limit_below_the_number_of_objectives_is_refused(name):
 
 def test_extremes_prefer_the_better_of_equals():
     F = np.array([[0.0, 8.0, 5.0], [0.0, 2.0, 6.0], [4.0, 2.0, 0.0], [9.0, 9.0, 9.0]])
-    # The first objective ties between rows 0 and 1, whose scaled sums are 6/7 + 5/9 and 6/9; the second between 1 and 2,
-    # 6/9 and 4/9; the third is least in row 2.
+    # The first objective ties between rows 0 and 1, whose scaled sums are 6/7 + 5/9 and 6/9; the second between rows
+    # 1 and 2, 6/9 and 4/9; the third is least in row 2.
     assert extremes(F, 3).tolist() == [1, 2]
