@@ -1,4 +1,88 @@
-"""Pareto analysis of evaluated designs: pandas frames in, frames and figures out."""
+"""Pareto analysis of evaluated designs: pandas frames in, frames and figures out.
+
+Importing this package loads neither pandas nor matplotlib; each function brings what it needs on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "analysis":
     raise ImportError("import moopim.analysis, not analysis")
+
+# Public name -> module.
+_EXPORTS = {
+    "Box": "box",
+    "Run": "indicators",
+    "a12": "statistics",
+    "common_box": "box",
+    "comparison": "comparing",
+    "comparison_table": "statistics",
+    "holm": "statistics",
+    "hypervolume": "indicators",
+    "hypervolume_bands": "indicators",
+    "hypervolume_history": "indicators",
+    "igd_plus": "indicators",
+    "indicator_table": "indicators",
+    "non_dominated": "fronts",
+    "parallel_coordinates": "parallel",
+    "plot_comparison": "plots",
+    "plot_hypervolume": "progress",
+    "plot_run": "plots",
+    "plot_samples": "progress",
+    "scatter": "scatters",
+    "scatter_3d": "scatters",
+    "scatter_matrix": "scatters",
+}
+__all__ = [
+    "Box",
+    "Run",
+    "a12",
+    "common_box",
+    "comparison",
+    "comparison_table",
+    "holm",
+    "hypervolume",
+    "hypervolume_bands",
+    "hypervolume_history",
+    "igd_plus",
+    "indicator_table",
+    "non_dominated",
+    "parallel_coordinates",
+    "plot_comparison",
+    "plot_hypervolume",
+    "plot_run",
+    "plot_samples",
+    "scatter",
+    "scatter_3d",
+    "scatter_matrix",
+]
+
+if TYPE_CHECKING:
+    from moopim.analysis.box import Box, common_box
+    from moopim.analysis.comparing import comparison
+    from moopim.analysis.fronts import non_dominated
+    from moopim.analysis.indicators import (
+        Run,
+        hypervolume,
+        hypervolume_bands,
+        hypervolume_history,
+        igd_plus,
+        indicator_table,
+    )
+    from moopim.analysis.parallel import parallel_coordinates
+    from moopim.analysis.plots import plot_comparison, plot_run
+    from moopim.analysis.progress import plot_hypervolume, plot_samples
+    from moopim.analysis.scatters import scatter, scatter_3d, scatter_matrix
+    from moopim.analysis.statistics import a12, comparison_table, holm
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'moopim.analysis' has no attribute {name!r}")
+    value = getattr(import_module(f"moopim.analysis.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_EXPORTS})

@@ -1,0 +1,128 @@
+"""Fronts: the objectives of a frame as an array, and its non-dominated rows.
+
+A frame has one row per design and a column per objective (`Objective.column`, natural sign). A boolean column
+``feasible`` marks the designs that meet every constraint; without it all designs count as feasible.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moopim import pareto
+from moopim.errors import ConfigError
+from moopim.quantities import Objective
+
+__all__ = ["FloatArray", "feasible", "front_rows", "long_tailed", "non_dominated", "objective_values", "spans_decades"]
+
+FloatArray = NDArray[np.float64]
+
+LOG_RATIO = 100.0
+"""Ratio of the largest to the smallest value above which a positive quantity is shown on a logarithmic scale."""
+
+
+def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
+    """Takes the objectives out of a frame, with their natural sign.
+
+    Args:
+        frame: Designs with a column per objective.
+        objectives: The objectives.
+
+    Returns:
+        The values, each column in the unit of its objective, shape ``(designs, objectives)``.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    columns = [objective.column for objective in objectives]
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ConfigError(f"the frame has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}")
+    return frame[columns].to_numpy(dtype=np.float64)
+
+
+def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """Marks the designs that count: feasible ones whose objectives are all finite.
+
+    Args:
+        frame: Designs with a column per objective and, as a rule, ``feasible``.
+        objectives: The objectives.
+
+    Returns:
+        The mask, shape ``(designs,)``.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    mask: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(objective_values(frame, objectives)), axis=1)
+    if "feasible" in frame.columns:
+        mask &= frame["feasible"].to_numpy(dtype=bool)
+    return mask
+
+
+def front_rows(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.int64]:
+    """Finds the feasible designs that no other feasible design dominates.
+
+    Of designs with equal objectives only the first is kept.
+
+    Args:
+        frame: Designs with a column per objective and, as a rule, ``feasible``.
+        objectives: The objectives.
+
+    Returns:
+        Positions of the rows, the best value of the first objective first (ties by the second, and so on), shape
+        ``(points,)``.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    F = objective_values(frame, objectives) * [objective.sign for objective in objectives]
+    F[~feasible(frame, objectives)] = np.inf
+    rows = np.flatnonzero(pareto.non_dominated(F))
+    return rows[np.lexsort(F[rows, ::-1].T)]
+
+
+def non_dominated(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """Selects the front of a frame; see `front_rows`.
+
+    Args:
+        frame: Designs with a column per objective and, as a rule, ``feasible``.
+        objectives: The objectives.
+
+    Returns:
+        The rows of the front with all their columns and their index, best first.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    return frame.iloc[front_rows(frame, objectives)]
+
+
+def spans_decades(values: FloatArray) -> bool:
+    """Tells whether values call for a logarithmic scale: all positive, the largest more than 100 times the smallest.
+
+    Args:
+        values: The finite values of one quantity, shape ``(designs,)``.
+
+    Returns:
+        Whether they span more than two decades.
+    """
+    return len(values) > 0 and bool(values.min() > 0 and values.max() > LOG_RATIO * values.min())
+
+
+def long_tailed(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:
+    """Names the objectives that call for a logarithmic scale; see `spans_decades`.
+
+    Args:
+        frame: Designs with a column per objective and, as a rule, ``feasible``; feasible designs count.
+        objectives: The objectives.
+
+    Returns:
+        The names.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    values = objective_values(frame, objectives)[feasible(frame, objectives)]
+    return [objective.name for j, objective in enumerate(objectives) if spans_decades(values[:, j])]

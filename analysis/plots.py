@@ -1,0 +1,106 @@
+"""The standard pictures of a run and of a comparison, written as PNG files."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure, SubFigure
+from moopim.analysis.box import common_box
+from moopim.analysis.fronts import feasible, non_dominated
+from moopim.analysis.indicators import Run, by_algorithm, hypervolume_bands, hypervolume_history, indicator_table
+from moopim.analysis.parallel import parallel_coordinates
+from moopim.analysis.progress import plot_hypervolume, plot_samples
+from moopim.analysis.scatters import Frames, scatter, scatter_3d, scatter_matrix
+
+from moopim.quantities import Objective
+
+__all__ = ["plot_comparison", "plot_run"]
+
+_DPI = 200
+_INDICATORS = {
+    "hypervolume": "hypervolume (share of the box)",
+    "hypervolume_log": "hypervolume, log scale (share of the box)",
+    "igd_plus": "IGD+ (share of the box)",
+}
+
+
+def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directory: Path | str) -> list[Path]:
+    """Draws what a run found and how.
+
+    Args:
+        evaluations: Every evaluated design.
+        objectives: The objectives.
+        directory: Where the pictures go; it must exist.
+
+    Returns:
+        The files that were written: ``front.png`` (two objectives, or every pair of more), ``front_3d.png`` (three
+        objectives or more; of more than four, the first four), ``parallel.png`` and ``hypervolume.png``. Without a
+        feasible design only ``front.png``, with the infeasible designs that have objectives.
+
+    Raises:
+        ConfigError: The frame has no column for an objective.
+    """
+    folder = Path(directory)
+    any_feasible = bool(feasible(evaluations, objectives).any())
+    written = []
+    if len(objectives) > 1 and len(evaluations):
+        written.append(_save(_fronts(evaluations, objectives), folder / "front.png"))
+    if any_feasible and len(objectives) > 2:  # noqa: PLR2004 (dimensions of the picture)
+        written.append(_save(scatter_3d(evaluations, objectives[:4]).figure, folder / "front_3d.png"))
+    if any_feasible and len(objectives) > 1:
+        written.append(_save(parallel_coordinates(evaluations, objectives).figure, folder / "parallel.png"))
+    if any_feasible:
+        history = hypervolume_history(evaluations, common_box([evaluations], objectives))
+        written.append(_save(plot_hypervolume(history).figure, folder / "hypervolume.png"))
+    return written
+
+
+def plot_comparison(runs: Iterable[Run], objectives: Sequence[Objective], directory: Path | str) -> list[Path]:
+    """Draws how several optimisers compare.
+
+    Args:
+        runs: The runs, several seeds of each optimiser.
+        objectives: The objectives.
+        directory: Where the pictures go; it must exist.
+
+    Returns:
+        The files that were written: ``fronts.png`` (of each optimiser, the front of all its seeds),
+        ``hypervolume.png`` (median and quartiles over evaluations) and ``comparison.png`` (indicators of every run).
+
+    Raises:
+        ConfigError: There is no run or none has a feasible design, or a frame lacks a column.
+    """
+    folder, entries = Path(directory), list(runs)
+    groups = by_algorithm(entries)
+    written = []
+    if len(objectives) > 1:
+        fronts = {
+            name: pd.concat([non_dominated(run.evaluations, objectives) for run in group], ignore_index=True)
+            for name, group in groups.items()
+        }
+        written.append(_save(_fronts(fronts, objectives), folder / "fronts.png"))
+    bands = hypervolume_bands(entries, common_box((run.evaluations for run in entries), objectives))
+    written.append(_save(plot_hypervolume(bands).figure, folder / "hypervolume.png"))
+    written.append(_save(_indicator_boxes(indicator_table(entries, objectives)), folder / "comparison.png"))
+    return written
+
+
+def _fronts(frames: Frames, objectives: Sequence[Objective]) -> Figure | SubFigure:
+    if len(objectives) == 2:  # noqa: PLR2004 (dimensions of the picture)
+        return scatter(frames, objectives).figure
+    return scatter_matrix(frames, objectives)
+
+
+def _indicator_boxes(table: pd.DataFrame) -> Figure:
+    """One row of boxes per indicator."""
+    shown = {name: label for name, label in _INDICATORS.items() if name in table.columns}
+    height = 0.8 + 0.36 * table["algorithm"].nunique()
+    figure = Figure(figsize=(5.6, height * len(shown)), layout="constrained")
+    for axes, (name, label) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
+        plot_samples(table, name, label, axes)
+    return figure
+
+
+def _save(figure: Figure | SubFigure, path: Path) -> Path:
+    figure.figure.savefig(path, dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
+    return path
