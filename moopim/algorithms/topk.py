@@ -18,12 +18,12 @@ from moopim.operators.crossover import exchange, uniform_mask
 from moopim.operators.duplicates import row_keys
 from moopim.operators.mutation import reset, reset_probabilities
 from moopim.operators.repair import DesignRepair
-from moopim.operators.sampling import RandomSampling
 from moopim.problem import FloatArray
 
 __all__ = ["TopK"]
 
-_MAX_TRIES = 100
+# Top designs that have become alike have few new children: this many rounds of breeding, then the cycle is smaller.
+_MAX_TRIES = 10
 
 
 class TopK(Algorithm):  # type: ignore[misc]
@@ -70,6 +70,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         self.nadir = nadir
         self.n_crossover = pop_size // 2 if n_crossover is None else n_crossover
         self.n_offsprings = pop_size
+        self._repair = DesignRepair()._do
         self._proposed: set[bytes] = set()
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
@@ -80,8 +81,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         self._prob_gene = reset_probabilities(problem.genome, self.prob)
 
     def _initialize_infill(self) -> Population:
-        draw = RandomSampling()
-        return self._breed(self.n_offsprings, lambda n: draw(self.problem, n, random_state=self.random_state).get("X"))
+        return self._breed(self.n_offsprings, lambda n: self.problem.genome.sample(n, self.random_state))
 
     def _initialize_advance(self, infills: Population | None = None, **kwargs: Any) -> None:
         self._ideal, self._nadir = self._range(infills.get("F"))
@@ -143,8 +143,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         for _ in range(_MAX_TRIES):
             if len(kept) == n:
                 break
-            proposals = Population.new("X", propose(n - len(kept)))
-            X = DesignRepair().do(self.problem, proposals).get("X").astype(np.int64)
+            X = self._repair(self.problem, propose(n - len(kept)))
             for row, key in zip(X, row_keys(X), strict=True):
                 if key not in self._proposed:
                     self._proposed.add(key)
