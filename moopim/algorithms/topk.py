@@ -23,7 +23,7 @@ from moopim.problem import FloatArray
 __all__ = ["TopK"]
 
 # Top designs that have become alike have few new children: this many rounds of breeding, then the cycle is smaller.
-_MAX_TRIES = 10
+_MAX_TRIES = 50
 
 
 class TopK(Algorithm):  # type: ignore[misc]
