@@ -33,7 +33,8 @@ test: $(INSTALLED) ## Run the tests
 lint: $(INSTALLED) $(MERGED) ## Check style, formatting and the layers between modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	cd build/check && ../../$(BIN)/lint-imports --config ../../pyproject.toml
+	cp pyproject.toml build/check/
+	cd build/check && ../../$(BIN)/lint-imports --no-logo
 
 types: $(INSTALLED) $(MERGED) ## Check the types, strictly
 	cd build/check && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache --package moopim
@@ -56,13 +57,14 @@ clean: ## Remove everything that the other targets made, .venv included
 # torch goes first, by its exact version: left to choose, pip takes a release that brings gigabytes of CUDA libraries.
 $(INSTALLED): setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moopim needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo 'Installing into .venv; the first time takes a minute or more.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
 # setuptools would take left-overs of an earlier build along.
 $(MERGED): $(SOURCES) setup.cfg $(INSTALLED)
 	rm -rf build
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target build/check .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --target build/check .
 	@touch $@

@@ -20,9 +20,11 @@ def python(code, cwd):
     [
         "import moopim",
         "import moopim; moopim.Genome, moopim.DesignProblem",
-        "import moopim.cli, contextlib, io\n"
-        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
-        "    moopim.cli.main(['--help'])",
+        (
+            "import moopim.cli, contextlib, io\n"
+            "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+            "    moopim.cli.main(['--help'])"
+        ),
     ],
     ids=["import", "problem", "help"],
 )

@@ -9,6 +9,10 @@ UNSAFE_MODULES = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
 
 
+def _is_false(node):
+    return isinstance(node, ast.Constant) and node.value is False
+
+
 def unsafe(source):
     """Lines of a module that import a pickling module, or call something that runs code out of data."""
     for node in ast.walk(ast.parse(source)):
@@ -18,7 +22,7 @@ def unsafe(source):
             names = {(node.module or "").split(".")[0]} & UNSAFE_MODULES
         elif isinstance(node, ast.Call):
             names = {ast.unparse(node.func)} & UNSAFE_CALLS
-            names |= {keyword.arg for keyword in node.keywords if keyword.arg == "allow_pickle"}
+            names |= {word.arg for word in node.keywords if word.arg == "allow_pickle" and not _is_false(word.value)}
         else:
             continue
         if names:
