@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from moopim.analysis.fronts import FloatArray, feasible, objective_values
 
 from moopim import pareto
+from moopim.analysis.fronts import FloatArray, feasible, log_floor, objective_values
 from moopim.errors import ConfigError, unknown_name
 from moopim.quantities import Objective
 
@@ -25,8 +25,7 @@ class Box:
         ideal: Best value of each objective, natural sign and unit.
         nadir: Worst value of each objective on the front, natural sign and unit.
         log: Names of the objectives that are measured on a logarithmic scale, so that one with a long tail does not
-            outweigh the others. A zero of such an objective counts as the ideal value when it is minimised (its
-            logarithm is infinitely good), and leaves the design out when it is maximised.
+            outweigh the others. On it, values below the smaller end of the box (zeros, say) count as that end.
     """
 
     objectives: Sequence[Objective]
@@ -56,16 +55,24 @@ class Box:
             ConfigError: The frame has no column for an objective, or a negative value is to be measured on a
                 logarithmic scale.
         """
-        ideal, nadir = (_to_minimise(np.array(end), self.objectives, self.log) for end in (self.ideal, self.nadir))
-        F = _to_minimise(_feasible_values(frame, self.objectives), self.objectives, self.log)
-        return pareto.normalise(np.where(np.isneginf(F), ideal, F), ideal, nadir)
+        values = objective_values(frame, self.objectives)[feasible(frame, self.objectives)]
+        ends = np.array([self.ideal, self.nadir], dtype=np.float64)
+        for j, objective in enumerate(self.objectives):
+            if objective.name in self.log:
+                if len(values) and values[:, j].min() < 0:
+                    least = values[:, j].min()
+                    raise ConfigError(f"objective {objective.name!r} has the value {least:g}; log= expects at least 0")
+                values[:, j] = np.log10(np.maximum(values[:, j], ends[:, j].min()))
+                ends[:, j] = np.log10(ends[:, j])
+        signs = np.array([objective.sign for objective in self.objectives])
+        return pareto.normalise(values * signs, *(ends * signs))
 
 
 def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
     """Makes the box of the union of the fronts of some frames.
 
-    An objective that has one value on the whole front reaches to the worst value of any feasible design. Zeros are
-    left out of an objective on a logarithmic scale.
+    An objective that has one value on the whole front reaches to the worst value of any feasible design. A logarithmic
+    scale begins at the smallest positive value on the front, but not below a millionth of the largest.
 
     Args:
         frames: Designs of each run; pass all evaluated designs of all runs for a fair comparison.
@@ -76,44 +83,23 @@ def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], 
         The box, from the ideal to the nadir point of the union.
 
     Raises:
-        ConfigError: No design is feasible, a frame lacks a column, an objective in `log` is unknown, has a negative
-            value, or has no positive one.
+        ConfigError: No design is feasible, a frame lacks a column, or an objective in `log` is unknown or not
+            positive anywhere on the front.
     """
     _check_log(objectives, log)
-    values = np.concatenate(
-        [np.empty((0, len(objectives))), *(_feasible_values(frame, objectives) for frame in frames)]
-    )
-    if not len(values):
+    parts = [objective_values(frame, objectives)[feasible(frame, objectives)] for frame in frames]
+    if not any(map(len, parts)):
         raise ConfigError("no design is feasible; a box needs at least one")
-    usable = np.isfinite(_to_minimise(values, objectives, log))
-    if not usable.any(axis=0).all():
-        raise ConfigError(f"an objective of log={list(log)} has no positive value; expected at least one")
     signs = np.array([objective.sign for objective in objectives])
-    F = values * signs
-    on_front = usable & pareto.non_dominated(F)[:, None]
-    ideal = np.where(on_front, F, np.inf).min(axis=0)
-    nadir = np.where(on_front, F, -np.inf).max(axis=0)
-    nadir = np.where(ideal >= nadir, np.where(usable, F, -np.inf).max(axis=0), nadir)
-    ideal = np.minimum(ideal, nadir)
-    return Box(tuple(objectives), tuple((ideal * signs).tolist()), tuple((nadir * signs).tolist()), tuple(log))
-
-
-def _feasible_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
-    return objective_values(frame, objectives)[feasible(frame, objectives)]
-
-
-def _to_minimise(values: FloatArray, objectives: Sequence[Objective], log: Sequence[str]) -> FloatArray:
-    """Takes the logarithms and changes the sign of maximised objectives; the logarithm of 0 becomes infinite."""
-    scaled = np.array(values, dtype=np.float64)
+    F = np.concatenate(parts) * signs
+    front = F[pareto.non_dominated(F)]
+    ideal, nadir = front.min(axis=0), front.max(axis=0)
+    ends = np.array([ideal, np.where(ideal == nadir, F.max(axis=0), nadir)]) * signs
     for j, objective in enumerate(objectives):
         if objective.name in log:
-            if (values[..., j] < 0).any():
-                least = values[..., j].min()
-                raise ConfigError(f"objective {objective.name!r} has the value {least:g}; log= expects at least 0")
-            with np.errstate(divide="ignore"):
-                scaled[..., j] = np.log10(values[..., j])
-        scaled[..., j] *= objective.sign
-    return scaled
+            # fmax: without a positive value the floor is NaN, and the box refuses the end that is left.
+            ends[:, j] = np.fmax(ends[:, j], log_floor(front[:, j] * signs[j]))
+    return Box(tuple(objectives), tuple(ends[0].tolist()), tuple(ends[1].tolist()), tuple(log))
 
 
 def _check_log(objectives: Sequence[Objective], log: Sequence[str]) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
+
 from moopim.analysis.indicators import Run, indicator_table
 from moopim.analysis.statistics import comparison_table
-
 from moopim.quantities import Objective
 
 __all__ = ["comparison"]

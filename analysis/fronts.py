@@ -14,12 +14,23 @@ from moopim import pareto
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
-__all__ = ["FloatArray", "feasible", "front_rows", "long_tailed", "non_dominated", "objective_values", "spans_decades"]
+__all__ = [
+    "FloatArray",
+    "feasible",
+    "front_rows",
+    "log_floor",
+    "long_tailed",
+    "non_dominated",
+    "objective_values",
+    "spans_decades",
+]
 
 FloatArray = NDArray[np.float64]
 
-LOG_RATIO = 100.0
-"""Ratio of the largest to the smallest value above which a positive quantity is shown on a logarithmic scale."""
+# A quantity is shown on a logarithmic scale when its largest value is more than this many times its smallest positive.
+_LOG_RATIO = 100.0
+# The logarithmic scale reaches down to this share of the largest value at most: what is smaller is as good as zero.
+_LOG_DEPTH = 1e-6
 
 
 def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
@@ -100,15 +111,29 @@ def non_dominated(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.Da
 
 
 def spans_decades(values: FloatArray) -> bool:
-    """Tells whether values call for a logarithmic scale: all positive, the largest more than 100 times the smallest.
+    """Tells whether values call for a logarithmic scale.
 
     Args:
-        values: The finite values of one quantity, shape ``(designs,)``.
+        values: Values of one quantity, all finite, shape ``(designs,)``.
 
     Returns:
-        Whether they span more than two decades.
+        Whether none is negative and the largest is more than 100 times the smallest positive one.
     """
-    return len(values) > 0 and bool(values.min() > 0 and values.max() > LOG_RATIO * values.min())
+    positive = values[values > 0]
+    return len(positive) > 0 and bool(values.min() >= 0 and positive.max() > _LOG_RATIO * positive.min())
+
+
+def log_floor(values: FloatArray) -> float:
+    """Finds the lower end of a logarithmic scale; smaller values, zeros among them, are as good as at this end.
+
+    Args:
+        values: Values of one quantity, shape ``(designs,)``.
+
+    Returns:
+        The smallest positive value, but not below a millionth of the largest; NaN without a positive value.
+    """
+    positive = values[values > 0]
+    return float(max(positive.min(), _LOG_DEPTH * positive.max())) if len(positive) else float("nan")
 
 
 def long_tailed(frame: pd.DataFrame, objectives: Sequence[Objective]) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from moopim.analysis.box import Box, common_box
-from moopim.analysis.fronts import FloatArray, feasible, long_tailed, non_dominated
 
 from moopim import pareto
+from moopim.analysis.box import Box, common_box
+from moopim.analysis.fronts import FloatArray, feasible, long_tailed, non_dominated
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
@@ -134,8 +134,8 @@ def indicator_table(
     Args:
         runs: The runs.
         objectives: The objectives.
-        log: Names of the objectives on a logarithmic scale in ``hypervolume_log``; by default those that are positive
-            and span more than two decades on the front of all runs.
+        log: Names of the objectives on a logarithmic scale in ``hypervolume_log``; by default those that are not
+            negative and whose positive values span more than two decades on the front of all runs.
 
     Returns:
         One row per run: ``algorithm``, ``seed``, ``hypervolume`` and ``igd_plus`` of everything evaluated,

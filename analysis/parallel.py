@@ -10,9 +10,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from moopim.analysis.fronts import FloatArray, non_dominated, objective_values, spans_decades
-from moopim.analysis.style import FONT, SMALL_FONT, legend_above, new_axes, pretty_label, series_color, thin
 
+from moopim.analysis.fronts import FloatArray, log_floor, non_dominated, objective_values, spans_decades
+from moopim.analysis.style import FONT, SMALL_FONT, extremes, legend_above, new_axes, pretty_label, series_color, thin
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
@@ -31,7 +31,8 @@ class ParallelLines:
             ``(designs, objectives)``.
         best: Best value of each objective, natural sign and unit, shape ``(objectives,)``.
         worst: Worst value of each objective, natural sign and unit, shape ``(objectives,)``.
-        log: Whether the axis is logarithmic: the values are positive and span more than two decades.
+        log: Whether the axis is logarithmic: no value is negative and the positive ones span more than two decades.
+            Zeros, and values below a millionth of the largest, lie at its lower end.
     """
 
     heights: dict[str, FloatArray]
@@ -61,14 +62,14 @@ def parallel_lines(
     union = np.concatenate(list(fronts.values()))
     if not len(union):
         raise ConfigError("no design is feasible; parallel coordinates need at least one")
-    log = tuple(spans_decades(union[:, j]) for j in range(len(objectives)))
+    log = tuple(spans_decades(column) for column in union.T)
+    floors = np.array([log_floor(column) if log[j] else -np.inf for j, column in enumerate(union.T)])
     signs = np.array([objective.sign for objective in objectives])
     best, worst = (union * signs).min(axis=0), (union * signs).max(axis=0)
     heights = {}
     for name, front in fronts.items():
-        ends = np.concatenate([front.argmin(axis=0), front.argmax(axis=0)]) if len(front) else None
-        kept = front[thin(len(front), limit, ends)]
-        heights[name] = _heights(kept, best * signs, worst * signs, log)
+        kept = front[thin(len(front), limit, extremes(front))]
+        heights[name] = _heights(kept, best * signs, worst * signs, floors)
     return ParallelLines(heights, best * signs, worst * signs, log)
 
 
@@ -109,8 +110,10 @@ def parallel_coordinates(
     return axes
 
 
-def _heights(values: FloatArray, best: FloatArray, worst: FloatArray, log: Sequence[bool]) -> FloatArray:
-    scaled = [np.log10(part, out=part.copy(), where=np.array(log)) for part in (values, best, worst)]
+def _heights(values: FloatArray, best: FloatArray, worst: FloatArray, floors: FloatArray) -> FloatArray:
+    """Scales values to 1 at the best and 0 at the worst; an axis with a finite floor is logarithmic."""
+    scaled = [np.maximum(part, floors) for part in (values, best, worst)]
+    scaled = [np.log10(part, out=part, where=np.isfinite(floors)) for part in scaled]
     extent = np.where(scaled[1] == scaled[2], 1.0, scaled[1] - scaled[2])
     return 1.0 - (scaled[1] - scaled[0]) / extent
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
+
 from moopim.analysis.box import common_box
 from moopim.analysis.fronts import feasible, non_dominated
 from moopim.analysis.indicators import Run, by_algorithm, hypervolume_bands, hypervolume_history, indicator_table
 from moopim.analysis.parallel import parallel_coordinates
 from moopim.analysis.progress import plot_hypervolume, plot_samples
 from moopim.analysis.scatters import Frames, scatter, scatter_3d, scatter_matrix
-
 from moopim.quantities import Objective
 
 __all__ = ["plot_comparison", "plot_run"]

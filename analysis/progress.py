@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
 from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import FONT, legend_above, new_axes, series_color
 

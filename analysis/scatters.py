@@ -14,13 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from moopim.analysis.fronts import FloatArray, feasible, front_rows, objective_values, spans_decades
+
+from moopim import pareto
+from moopim.analysis.fronts import FloatArray, feasible, front_rows, log_floor, objective_values, spans_decades
 from moopim.analysis.style import (
     DOMINATED,
     FONT,
     INFEASIBLE,
     SMALL_FONT,
     axis_label,
+    extremes,
     legend_above,
     new_axes,
     series_color,
@@ -29,8 +32,6 @@ from moopim.analysis.style import (
     style_axes,
     thin,
 )
-
-from moopim import pareto
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
@@ -161,17 +162,20 @@ def scatter_3d(frames: Frames, objectives: Sequence[Objective], ax: Axes | None 
     groups = _groups(frames, objectives)
     axes: Any = new_axes(ax, (5.6, 4.6), projection="3d")
     fronts = np.concatenate([group.front for group in groups.values()])
-    logs = [spans_decades(fronts[:, j]) for j in range(len(objectives))]
+    floors = [log_floor(column) if spans_decades(column) else None for column in fronts.T]
+    # An axis in space has no linear part for zeros; a colour bar has an end for them.
+    logs = [floor is not None and fronts[:, j].min() >= floor for j, floor in enumerate(floors[:3])]
     colored = len(objectives) == 4 and len(groups) == 1  # noqa: PLR2004 (three axes and a colour)
     for i, (name, group) in enumerate(groups.items()):
         points = [np.log10(group.front[:, j]) if logs[j] else group.front[:, j] for j in range(3)]
         style: dict[str, Any] = {"color": series_color(i)}
         if colored:
-            style = {"c": group.front[:, 3], "cmap": "viridis", "norm": LogNorm() if logs[3] else None}
+            style = {"c": group.front[:, 3], "cmap": "viridis", "norm": LogNorm(floors[3]) if floors[3] else None}
         size = 6 if len(group.front) > _CROWD else 16
         drawn = axes.scatter(*points, s=size, marker=series_marker(i), label=name or None, **style)
         if colored:
-            bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.6, pad=0.12)
+            below = "min" if floors[3] and group.front[:, 3].min() < floors[3] else "neither"
+            bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.6, pad=0.12, extend=below)
             bar.set_label(axis_label(objectives[3]), fontsize=FONT)
             bar.ax.tick_params(labelsize=SMALL_FONT)
     for axis, objective, log in zip((axes.xaxis, axes.yaxis, axes.zaxis), objectives, logs, strict=False):
@@ -208,9 +212,15 @@ def _draw_pair(
         if len(group.dominated):
             _points(ax, group.dominated[:, pair], label="dominated", color=DOMINATED, linewidths=0, **cloud)
         points = group.front[:, pair]
-        drawn = points[thin(len(points), _CLOUD if len(groups) == 1 else _CROWD)]
-        crowded = len(drawn) > _CROWD
-        style = {"s": 4 if crowded else 14, "marker": series_marker(i), "rasterized": crowded, "zorder": 3}
+        # The ends of the front stay, whatever is thinned.
+        drawn = points[thin(len(points), _CLOUD if len(groups) == 1 else _CROWD, extremes(points))]
+        crowded = len(points) > _CROWD
+        style = {
+            "s": 4 if crowded and len(groups) == 1 else 8 if crowded else 14,
+            "marker": series_marker(i),
+            "rasterized": crowded,
+            "zorder": 3,
+        }
         alpha = 1 if len(groups) == 1 else 0.5
         _points(ax, drawn, color=series_color(i), alpha=alpha, linewidths=0, label=name or "non-dominated", **style)
         best = points[pareto.non_dominated(points * signs)]

@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from moopim.analysis.fronts import FloatArray
 from numpy.typing import ArrayLike
 from scipy.stats import mannwhitneyu, rankdata
 
+from moopim.analysis.fronts import FloatArray
 from moopim.errors import ConfigError, unknown_name
 
 __all__ = ["a12", "comparison_table", "holm"]

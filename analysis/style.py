@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from moopim.analysis.fronts import FloatArray, spans_decades
 from numpy.typing import NDArray
 
+from moopim.analysis.fronts import FloatArray, log_floor, spans_decades
 from moopim.quantities import Objective
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "INFEASIBLE",
     "SMALL_FONT",
     "axis_label",
+    "extremes",
     "legend_above",
     "new_axes",
     "pretty_label",
@@ -101,9 +102,10 @@ def pretty_label(objective: Objective) -> str:
 def set_scale(ax: Axes, which: Literal["x", "y"], objective: Objective, shown: Sequence[FloatArray]) -> None:
     """Labels an axis and chooses its scale and limits.
 
-    The scale is logarithmic where the values are positive and span more than two decades. The limits hold the whole
-    first group (the front) and all but the outermost hundredth of the others, so that a few far designs do not press
-    the front into a corner.
+    The scale is logarithmic where no value is negative and the positive ones span more than two decades; where there
+    are zeros, or values below a millionth of the largest, its lowest part is linear. The limits hold the whole first
+    group (the front) and all but the outermost hundredth of the others, so that a few far designs do not press the
+    front into a corner.
 
     Args:
         ax: The axes.
@@ -117,11 +119,17 @@ def set_scale(ax: Axes, which: Literal["x", "y"], objective: Objective, shown: S
     if not ends:
         return
     limits = np.array([np.min(ends), np.max(ends)])
-    if spans_decades(limits):
-        ax.set(**{f"{which}scale": "log", f"{which}lim": 10 ** _padded(np.log10(limits))})
-    else:
+    values = np.clip(np.concatenate(shown), *limits)
+    floor = log_floor(values)
+    if not spans_decades(values):
         ax.set(**{f"{which}lim": _padded(limits)})
         getattr(ax, f"{which}axis").set_major_locator(MaxNLocator(5))
+    elif limits[0] >= floor:
+        ax.set(**{f"{which}scale": "log", f"{which}lim": 10 ** _padded(np.log10(limits))})
+    else:
+        decade = 10 ** np.round(np.log10(floor))  # the linear part ends at a labelled tick
+        getattr(ax, f"set_{which}scale")("symlog", linthresh=decade, linscale=0.5)
+        ax.set(**{f"{which}lim": (-0.2 * decade, 10 ** _padded(np.log10([decade, limits[1]]))[1])})
 
 
 def series_color(i: int) -> str:
@@ -163,6 +171,18 @@ def thin(n: int, limit: int, keep: NDArray[np.int64] | None = None) -> NDArray[n
         return np.arange(n)
     rows = np.linspace(0, n - 1, limit).round().astype(np.int64)
     return np.unique(rows if keep is None else np.concatenate([rows, keep]))
+
+
+def extremes(values: FloatArray) -> NDArray[np.int64]:
+    """Finds the rows with the least and the largest value of each column.
+
+    Args:
+        values: Values, shape ``(designs, objectives)``.
+
+    Returns:
+        The rows, shape ``(2 * objectives,)``; none where there is no design.
+    """
+    return np.concatenate([values.argmin(axis=0), values.argmax(axis=0)]) if len(values) else np.arange(0)
 
 
 def legend_above(ax: Axes, columns: int = 4) -> None:
