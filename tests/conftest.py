@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # for toys.py, which worker processes import by name as well
+for folder in ("", "hardware"):  # for toys.py, which worker processes import by name as well, and literal_hunt.py
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 
 @pytest.fixture

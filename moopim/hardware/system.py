@@ -264,12 +264,14 @@ def _line(genes: IntArray, occupancy: Occupancy, extent: FloatArray, stack: Stac
     order = np.argsort(genes.astype(np.uint8) if genes.size and stack.pes <= 2**8 else genes, axis=1, kind="stable")
     tier = np.take_along_axis(occupancy.tier, order, axis=1)
     extent = np.take_along_axis(extent, order, axis=1)
-    before = np.zeros_like(extent)
-    np.cumsum(extent[:, :-1], axis=1, out=before[:, 1:])
-    # Counted from the first layer of the tier, which so starts at exactly 0.
-    first = np.cumsum(occupancy.layers, axis=1) - occupancy.layers
-    first = np.minimum(np.take_along_axis(first, tier, axis=1), before.shape[1] - 1)
-    return _Line(order, tier, before - np.take_along_axis(before, first, axis=1), extent)
+    # Summed up tier by tier from 0: the middle of a layer is often a whole number of PEs, where a rounding error of
+    # other tiers would decide between two PEs.
+    start = np.zeros_like(extent)
+    for forward in range(stack.tiers - 1):
+        here = tier == forward
+        total = np.cumsum(np.where(here, extent, 0.0), axis=1)
+        np.copyto(start[:, 1:], total[:, :-1], where=here[:, 1:])
+    return _Line(order, tier, start, extent)
 
 
 def _per_pe(line: _Line, loads: FloatArray, stack: Stack) -> FloatArray:

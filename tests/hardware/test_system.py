@@ -1,0 +1,143 @@
+"""HuNT's system model: reference rows, a literal second implementation, hand-worked numbers, invariants."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from literal_hunt import evaluate
+
+from moopim import ConfigError
+from moopim.hardware.layer_costs import layer_costs
+from moopim.hardware.parameters import load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.system import evaluate_system, system_model
+from moopim.workload import NETWORKS, Layer, load_workload, make_workload
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "system_designs.csv"
+COLUMNS = {
+    "violation": "violation",
+    "area_mm2": "area",
+    "period_ns": "period",
+    "energy_pJ": "energy",
+    "power_W": "power",
+    "peak_K": "peak",
+    "err": "err",
+    "tops_per_W": "tops_per_W",
+    "tops_per_mm2": "tops_per_mm2",
+}
+LETTERS = "SRF"
+
+
+def random_designs(model, n, rng):
+    tiers = rng.integers(0, 3, (n, 4))
+    genes = rng.integers(0, 48, (n, len(model.workload)))
+    genes[: n // 4] %= 16  # all layers on one tier
+    genes[n // 4 : n // 2, 0] = 47  # one layer alone, perhaps
+    genes[n // 4 : n // 2, 1:] %= 32
+    return tiers, genes
+
+
+@pytest.mark.parametrize("factors", ["physical", "calibrated"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_reference_designs_to_the_last_digits(network, factors):
+    rows = [r for r in csv.DictReader(REFERENCE.open()) if (r["workload"], r["set"]) == (network, factors)]
+    assert len(rows) == 12
+    tiers = np.array([[LETTERS.index(letter) for letter in row["tiers"]] for row in rows])
+    genes = np.array([row["genes"].split() for row in rows], dtype=int)
+    metrics = evaluate_system(system_model(load_workload(network), factors), tiers, genes)
+    for column, name in COLUMNS.items():
+        expected = [float(row[column] or "nan") for row in rows]
+        assert metrics[name] == pytest.approx(expected, rel=1e-12, nan_ok=True), column
+
+
+@pytest.mark.parametrize("factors", ["physical", "calibrated"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_agrees_with_the_equations_written_out(network, factors, rng):
+    model = system_model(load_workload(network), factors)
+    tiers, genes = random_designs(model, 60, rng)
+    metrics = evaluate_system(model, tiers, genes)
+    parts = (model.workload, load_devices(), load_factors(factors), load_stack(), load_influence())
+    feasible = 0
+    for i in range(len(tiers)):
+        expected = evaluate(*parts, "".join(LETTERS[t] for t in tiers[i]), genes[i].tolist())
+        feasible += "period" in expected
+        for name, values in metrics.items():
+            assert values[i] == pytest.approx(expected.get(name, np.nan), rel=1e-9, abs=1e-15, nan_ok=True), name
+    assert feasible > 30
+
+
+def test_a_tier_that_overflows_is_violated_by_its_excess(rng):
+    # 9 x 16 SRAM arrays hold one copy of a layer of 256 arrays x 16 column blocks only in part.
+    layers = [Layer(f"l{i}", "fc", 4096, 1024, 1, 1, 1, 1) for i in range(3)]
+    model = system_model(make_workload("wide", "none", 1, layers))
+    out = evaluate_system(model, np.array([[0, 0, 0, 0]]), np.array([[0, 1, 2]]))
+    # By hand: 16 row blocks x 64 column blocks = 1024 arrays a layer, 3 layers; 576 arrays, less the activations:
+    # 1024 x 16 / 65536 = .25 arrays a layer.
+    assert out["violation"][0] == pytest.approx((3 * 1024 - (576 - 0.75)) / 576, rel=1e-14)
+    assert np.isnan(out["period"][0])
+
+
+def test_the_least_violation_marks_the_smallest_excess():
+    layers = [Layer("l0", "fc", 256 * 36, 16, 1, 1, 1, 1), *(Layer(f"l{i}", "fc", 256 * 36, 16, 1, 1, 1, 1) for i in range(1, 16))]
+    model = system_model(make_workload("exact", "none", 1, layers))
+    out = evaluate_system(model, np.zeros((1, 4), dtype=int), np.zeros((1, 16), dtype=int))
+    # 16 x 36 arrays fill the tier; what the activations need is 16 x 16 x 16 / 65536 arrays: 1e-4 of the tier.
+    assert out["violation"][0] == 1e-3
+
+
+def test_layer_costs_by_hand():
+    # 3x3 convolution, 20 -> 20 channels, 32 x 32, batch 128, on ReRAM: 180 rows in 2 blocks of 128, 8 cells a value,
+    # 160 columns in 2 blocks: 4 arrays; U_c = 160 / 256 = .625; 1024 positions x 16 bits = 16384 vectors.
+    workload = make_workload("one", "none", 128, [Layer("c", "conv", 20, 20, 3, 1, 32, 32)])
+    costs = layer_costs(workload, load_devices(), load_factors("physical"))
+    R = 1
+    assert costs.arrays[R, 0] == 4
+    # 16384 x 100 ns x .625 = 1,024,000 ns; activations 20480 x 16 / (128 x 2) = 1280 rows x 100 ns / 4 arrays.
+    assert costs.time[R, 0] == pytest.approx(1_024_000 + 32_000, rel=1e-14)
+    # 16384 x 4 x 200 pJ x .625; weights 3600 x 8 x 31.25 pJ / 128; activations 20480 x 8 x 31.25 pJ.
+    assert costs.energy[R, 0] == pytest.approx(8_192_000 + 7031.25 + 5_120_000, rel=1e-14)
+    assert costs.activation_arrays[R, 0] == 20480 * 16 / (128 * 128 * 2)
+    assert costs.stored_bits[0] == (3600 + 20480) * 16
+    # On SRAM: one row block (180 of 256 rows), 320 columns in 2 blocks; row-serial: 16384 x 256 x 1 ns x 180 / 256.
+    S = 0
+    assert costs.arrays[S, 0] == 2
+    assert costs.time[S, 0] == pytest.approx(16384 * 180 + 20480 * 16 / 256 * 1 / 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("network", ["vgg11", "densenet40"])
+def test_a_design_has_the_same_bits_in_any_batch(network, rng):
+    model = system_model(load_workload(network))
+    tiers, genes = random_designs(model, 400, rng)
+    whole = evaluate_system(model, tiers, genes)
+    for size in (1, 3, 16, 256):
+        for start in range(0, 400, size) if size > 1 else range(0, 400, 7):
+            part = slice(start, start + size)
+            for name, values in evaluate_system(model, tiers[part], genes[part]).items():
+                assert values.tobytes() == whole[name][part].tobytes(), (name, size)
+
+
+def test_energy_is_power_times_period(rng):
+    model = system_model(load_workload("vgg16"))
+    out = evaluate_system(model, *random_designs(model, 50, rng))
+    assert out["energy"] == pytest.approx(out["power"] * out["period"] * 1e3, rel=1e-14, nan_ok=True)
+
+
+def test_a_resistive_tier_closer_to_the_sink_does_not_lose_more_accuracy(rng):
+    # The same layers on the only R tier, on tier 1 or tier 2, everything else alike and SRAM.
+    model = system_model(load_workload("resnet18"), "calibrated")
+    genes = rng.integers(0, 16, (40, len(model.workload)))
+    near = evaluate_system(model, np.tile([1, 0, 0, 0], (40, 1)), genes)
+    far = evaluate_system(model, np.tile([0, 1, 0, 0], (40, 1)), genes + 16)
+    assert (near["err"] <= far["err"]).all()
+    assert np.isfinite(near["err"]).all()
+
+
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("physicall",), "unknown factor set"), (("physical", "mesh"), "unknown traffic 'mesh'; allowed: chain")],
+)
+def test_unknown_names_are_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        system_model(load_workload("vgg11"), *arguments)
