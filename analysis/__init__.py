@@ -30,7 +30,7 @@ _EXPORTS = {
     "plot_run": "plots",
     "plot_samples": "progress",
     "scatter": "scatters",
-    "scatter_3d": "scatters",
+    "scatter_3d": "space",
     "scatter_matrix": "scatters",
 }
 __all__ = [
@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     from moopim.analysis.parallel import parallel_coordinates
     from moopim.analysis.plots import plot_comparison, plot_run
     from moopim.analysis.progress import plot_hypervolume, plot_samples
-    from moopim.analysis.scatters import scatter, scatter_3d, scatter_matrix
+    from moopim.analysis.scatters import scatter, scatter_matrix
+    from moopim.analysis.space import scatter_3d
     from moopim.analysis.statistics import a12, comparison_table, holm
 
 

@@ -188,7 +188,8 @@ def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.d
     """Spreads sample points evenly over 1 .. evaluations, the last one included."""
     if points < 1:
         raise ConfigError(f"points={points} is not allowed; expected 1 or more")
-    return np.unique(np.linspace(0, evaluations, points + 1).round().astype(np.int64)[1:])
+    counts = np.unique(np.linspace(0, evaluations, points + 1).round().astype(np.int64))
+    return counts[counts > 0]
 
 
 def _hypervolume_at(frame: pd.DataFrame, box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:

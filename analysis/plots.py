@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from moopim.analysis.box import common_box
-from moopim.analysis.fronts import feasible, non_dominated
+from moopim.analysis.fronts import feasible, non_dominated, objective_values
 from moopim.analysis.indicators import Run, by_algorithm, hypervolume_bands, hypervolume_history, indicator_table
 from moopim.analysis.parallel import parallel_coordinates
 from moopim.analysis.progress import plot_hypervolume, plot_samples
-from moopim.analysis.scatters import Frames, scatter, scatter_3d, scatter_matrix
+from moopim.analysis.scatter_data import Frames
+from moopim.analysis.scatters import scatter, scatter_matrix
+from moopim.analysis.space import scatter_3d
 from moopim.quantities import Objective
 
 __all__ = ["plot_comparison", "plot_run"]
@@ -43,7 +46,7 @@ def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directo
     folder = Path(directory)
     any_feasible = bool(feasible(evaluations, objectives).any())
     written = []
-    if len(objectives) > 1 and len(evaluations):
+    if len(objectives) > 1 and np.isfinite(objective_values(evaluations, objectives)).all(axis=1).any():
         written.append(_save(_fronts(evaluations, objectives), folder / "front.png"))
     if any_feasible and len(objectives) > 2:  # noqa: PLR2004 (dimensions of the picture)
         written.append(_save(scatter_3d(evaluations, objectives[:4]).figure, folder / "front_3d.png"))
@@ -72,17 +75,18 @@ def plot_comparison(runs: Iterable[Run], objectives: Sequence[Objective], direct
     """
     folder, entries = Path(directory), list(runs)
     groups = by_algorithm(entries)
-    written = []
+    bands = hypervolume_bands(entries, common_box((run.evaluations for run in entries), objectives))
+    pictures = {
+        "hypervolume.png": plot_hypervolume(bands).figure,
+        "comparison.png": _indicator_boxes(indicator_table(entries, objectives)),
+    }
     if len(objectives) > 1:
         fronts = {
             name: pd.concat([non_dominated(run.evaluations, objectives) for run in group], ignore_index=True)
             for name, group in groups.items()
         }
-        written.append(_save(_fronts(fronts, objectives), folder / "fronts.png"))
-    bands = hypervolume_bands(entries, common_box((run.evaluations for run in entries), objectives))
-    written.append(_save(plot_hypervolume(bands).figure, folder / "hypervolume.png"))
-    written.append(_save(_indicator_boxes(indicator_table(entries, objectives)), folder / "comparison.png"))
-    return written
+        pictures = {"fronts.png": _fronts(fronts, objectives), **pictures}
+    return [_save(figure, folder / name) for name, figure in pictures.items()]
 
 
 def _fronts(frames: Frames, objectives: Sequence[Objective]) -> Figure | SubFigure:

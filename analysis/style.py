@@ -14,6 +14,7 @@ from moopim.analysis.fronts import FloatArray, log_floor, spans_decades
 from moopim.quantities import Objective
 
 __all__ = [
+    "CROWD",
     "DOMINATED",
     "FONT",
     "INFEASIBLE",
@@ -36,6 +37,10 @@ _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = "osD^vP*X"
 DOMINATED = "#9ecae1"
 INFEASIBLE = "#c4c4c4"
+
+CROWD = 300
+"""Points of a front above which they are drawn small, and as pixels in vector formats; of several fronts in one picture
+no more are drawn, so that none hides the others."""
 
 FONT = 9
 SMALL_FONT = 8

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from made_up import COST, FOUR, GAIN, TIME, frame, run, search
+
+from moopim import ConfigError, pareto
+from moopim.analysis import (
+    Box,
+    common_box,
+    hypervolume,
+    hypervolume_bands,
+    hypervolume_history,
+    igd_plus,
+    indicator_table,
+    non_dominated,
+)
+
+PAIR = (COST, GAIN)
+BOX = Box(PAIR, ideal=(0, 10), nadir=(10, 0))
+
+
+def test_hypervolume_by_hand():
+    # Coordinates (.2, .6) and (.6, .2) below (1.1, 1.1): .9 x .5 + .5 x .9 - .5 x .5.
+    data = frame(PAIR, [(2, 4), (6, 8), (0, 10)], feasible=[True, True, False])
+    assert hypervolume(data, BOX) == pytest.approx(0.65 / 1.21)
+    assert hypervolume(data.assign(feasible=False), BOX) == 0.0
+
+
+def test_igd_plus_by_hand():
+    reference = frame(PAIR, [(0, 0), (10, 10), (10, 9)])  # the last one is dominated
+    assert igd_plus(frame(PAIR, [(2, 0), (10, 7)]), reference, BOX) == pytest.approx((0.2 + 0.3) / 2)
+    assert igd_plus(frame(PAIR, [(2, 0)], feasible=False), reference, BOX) == np.inf
+
+
+def test_history_agrees_with_measuring_every_prefix():
+    data = search(500, seed=1)
+    box = common_box([data], FOUR)
+    history = hypervolume_history(data.sample(frac=1, random_state=0), box, points=7)
+    assert history["evaluation"].tolist() == [71, 143, 214, 286, 357, 429, 500]
+    expected = [hypervolume(data.head(n), box) for n in history["evaluation"]]
+    np.testing.assert_allclose(history["hypervolume"], expected, rtol=1e-12)
+
+
+def test_history_of_a_short_run_has_a_point_for_each_design():
+    history = hypervolume_history(frame(PAIR, [(2, 4), (3, 3), (6, 8)]), BOX)
+    assert history["evaluation"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(history["hypervolume"], np.array([0.45, 0.45, 0.65]) / 1.21)
+
+
+def test_history_is_zero_until_something_is_feasible():
+    history = hypervolume_history(frame(PAIR, [(0, 10), (2, 4)], feasible=[False, True]), BOX)
+    np.testing.assert_allclose(history["hypervolume"], [0, 0.45 / 1.21])
+
+
+def test_bands_are_quartiles_over_seeds():
+    data = {seed: search(200 - 50 * (seed == 2), seed) for seed in range(5)}
+    box = common_box(data.values(), FOUR)
+    runs = [run("a", seed, data[seed]) for seed in data] + [run("b", 0, data[0])]
+    bands = hypervolume_bands(runs, box, points=4)
+    assert bands["algorithm"].tolist() == ["a"] * 4 + ["b"] * 4
+    assert bands["evaluation"].tolist() == [50, 100, 150, 200] * 2
+    # The run with seed 2 ended after 150 evaluations and keeps its value.
+    values = [[hypervolume(part.head(n), box) for n in (50, 100, 150, 200)] for part in data.values()]
+    np.testing.assert_allclose(
+        bands.loc[:3, ["q25", "median", "q75"]], np.quantile(values, (0.25, 0.5, 0.75), axis=0).T
+    )
+    np.testing.assert_allclose(bands.loc[4:, "q25"], values[0])
+
+
+def test_indicator_table_measures_in_the_common_box():
+    a, b = frame(PAIR, [(0, 0), (8, 8)]), frame(PAIR, [(10, 10), (4, 4)])
+    table = indicator_table([run("x", 1, a), run("y", 1, b, front=b.assign(returned=[True, False]))], PAIR)
+    # Box 0..10 in both; the union front is (0, 0), (4, 4), (8, 8), (10, 10).
+    assert table.columns.tolist() == ["algorithm", "seed", "hypervolume", "igd_plus", "hypervolume_returned"]
+    # Coordinates of x: (0, 1), (.8, .2); of y: (1, 0), (.4, .6).
+    assert table["hypervolume"].tolist() == pytest.approx([(0.11 + 0.3 * 0.8) / 1.21, (0.11 + 0.7 * 0.5 - 0.05) / 1.21])
+    assert table["igd_plus"].tolist() == pytest.approx([(0 + 0.4 + 0 + 0.2) / 4, (0.4 + 0 + 0.2 + 0) / 4])
+    assert table["hypervolume_returned"].tolist() == pytest.approx([table["hypervolume"][0], 0.11 / 1.21])
+
+
+def test_indicator_table_adds_a_logarithmic_hypervolume_for_long_tails():
+    runs = [run("x", seed, search(300, seed)) for seed in range(2)]
+    table = indicator_table(runs, FOUR)
+    box = common_box([r.evaluations for r in runs], FOUR, log=("time",))
+    F = np.concatenate([box.coordinates(non_dominated(r.evaluations, FOUR)) for r in runs[:1]])
+    assert table["hypervolume_log"][0] == pytest.approx(pareto.hypervolume(F, 1.1) / 1.1**4)
+    assert "hypervolume_log" not in indicator_table(runs, FOUR, log=())
+
+
+def test_indicator_table_with_a_run_that_found_nothing():
+    good, bad = search(100, 0), search(100, 1).assign(feasible=False)
+    table = indicator_table([run("x", 1, good), run("y", 1, bad)], FOUR)
+    assert table["hypervolume"][1] == 0.0
+    assert table["igd_plus"].tolist() == [0.0, np.inf]
+
+
+def test_bad_input():
+    with pytest.raises(ConfigError, match="points=0"):
+        hypervolume_history(frame(PAIR, [(1, 1)]), BOX, points=0)
+    with pytest.raises(ConfigError, match="there is no run"):
+        hypervolume_bands([], BOX)
+    with pytest.raises(ConfigError, match="no design is feasible"):
+        indicator_table([run("x", 1, frame(PAIR, [(1, 1)], feasible=False))], PAIR)
+    with pytest.raises(ConfigError, match="no column 'gain__'"):
+        hypervolume(frame((COST, TIME), [(1, 1)]), BOX)

@@ -1,0 +1,145 @@
+import subprocess
+import sys
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import COST, FOUR, GAIN, frame, run, search
+
+import moopim.analysis
+from moopim import ConfigError
+from moopim.analysis import Box, hypervolume_history, plot_comparison, plot_hypervolume, plot_run, plot_samples
+from moopim.analysis.style import thin
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(autouse=True)
+def _strict():
+    """Pictures are drawn without a warning, and leave matplotlib's settings alone."""
+    before = mpl.rcParams.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+    assert mpl.rcParams.copy() == before
+
+
+def names(paths):
+    assert all(path.read_bytes().startswith(PNG) for path in paths)
+    return [path.name for path in paths]
+
+
+def test_pictures_of_a_run(tmp_path):
+    paths = plot_run(search(600, 1), FOUR, tmp_path)
+    assert names(paths) == ["front.png", "front_3d.png", "parallel.png", "hypervolume.png"]
+    assert {path.parent for path in paths} == {tmp_path}
+
+
+@pytest.mark.parametrize(
+    ("data", "objectives", "expected"),
+    [
+        (frame((COST, GAIN), [(1, 1), (2, 2)]), (COST, GAIN), ["front.png", "parallel.png", "hypervolume.png"]),
+        (frame((COST,), [(3,), (2,), (1,)]), (COST,), ["hypervolume.png"]),
+        (frame((COST, GAIN), [(1, 1)]), (COST, GAIN), ["front.png", "parallel.png", "hypervolume.png"]),
+        (frame((COST, GAIN), [(1, 1), (2, 2)], feasible=False), (COST, GAIN), ["front.png"]),
+        (frame((COST, GAIN), [(np.nan, np.nan)], feasible=False), (COST, GAIN), []),
+        (search(50, 1).assign(feasible=False), FOUR, ["front.png"]),
+        (frame((COST, GAIN), np.empty((0, 2))), (COST, GAIN), []),
+    ],
+    ids=["two", "one", "one-design", "infeasible", "unknown", "infeasible-four", "empty"],
+)
+def test_pictures_of_unusual_runs(data, objectives, expected, tmp_path):
+    assert names(plot_run(data, objectives, tmp_path)) == expected
+
+
+def test_pictures_of_a_comparison(tmp_path):
+    runs = [run(name, seed, search(200, seed)) for name in ("a", "b") for seed in (1, 2, 3)]
+    nothing = run("c", 1, search(200, 1).assign(feasible=False), front=search(0, 1))
+    assert names(plot_comparison([*runs, nothing], FOUR, tmp_path)) == [
+        "fronts.png",
+        "hypervolume.png",
+        "comparison.png",
+    ]
+
+
+def test_comparison_without_a_feasible_design_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no design is feasible"):
+        plot_comparison([run("a", 1, search(20, 1).assign(feasible=False))], FOUR, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hypervolume_of_one_run():
+    data = frame((COST, GAIN), [(10, 0), (5, 5), (2, 9)] * 10)
+    ax = plot_hypervolume(hypervolume_history(data, Box((COST, GAIN), (0, 10), (10, 0))))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("evaluations", "hypervolume (share of the box)")
+    assert len(ax.lines) == 1
+    assert ax.get_xlim() == (0, 30)
+    assert ax.get_legend() is None
+
+
+def test_hypervolume_bands_have_a_line_and_a_band_each():
+    bands = pd.DataFrame(
+        {"algorithm": ["a", "a", "b", "b"], "evaluation": [1, 100, 1, 100]}
+        | {"median": [0.1, 0.8, 0.1, 0.9], "q25": [0.0, 0.7, 0.0, 0.85], "q75": [0.2, 0.9, 0.2, 0.95]}
+    )
+    ax = plot_hypervolume(bands)
+    assert [line.get_label() for line in ax.lines] == ["a", "b"]
+    assert len(ax.collections) == 2
+    low, high = ax.get_ylim()
+    assert 0.5 < low < 0.7  # the steep start is left out
+    assert high > 0.95
+
+
+def test_samples_show_every_run_and_the_quartiles():
+    values = pd.DataFrame({"algorithm": ["a"] * 4 + ["b"] * 2, "hv": [1, 2, 3, 5, 4, np.inf]})
+    ax = plot_samples(values, "hv", "hypervolume")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_ylim()[0] < ax.get_yticks()[1] < ax.get_yticks()[0]  # the first on top
+    box = ax.patches[0]
+    assert (box.get_x(), box.get_x() + box.get_width()) == (1.75, 3.5)
+    points = [np.asarray(group.get_offsets())[:, 0].tolist() for group in ax.collections if len(group.get_offsets())]
+    assert [1, 2, 3, 5] in points
+    assert [4] in points
+    assert ax.get_xlabel() == "hypervolume"
+
+
+def test_thinning_is_even_and_keeps_what_it_has_to():
+    assert thin(5, 10).tolist() == [0, 1, 2, 3, 4]
+    assert thin(101, 3).tolist() == [0, 50, 100]
+    assert thin(101, 3, np.array([7, 50])).tolist() == [0, 7, 50, 100]
+
+
+def test_public_names_can_be_imported():
+    assert set(moopim.analysis.__all__) == set(moopim.analysis._EXPORTS)
+    for name in moopim.analysis.__all__:
+        assert getattr(moopim.analysis, name).__module__ == f"moopim.analysis.{moopim.analysis._EXPORTS[name]}"
+    assert set(moopim.analysis.__all__) <= set(dir(moopim.analysis))
+    with pytest.raises(AttributeError, match="no attribute 'hypervolum'"):
+        moopim.analysis.hypervolum  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import moopim.analysis", {"matplotlib", "pandas", "scipy"}),
+        ("from moopim.analysis import comparison, hypervolume", {"matplotlib"}),
+        (
+            """
+import tempfile
+from made_up import FOUR, run, search
+from moopim.analysis import plot_comparison, plot_run
+plot_run(search(50, 1), FOUR, tempfile.mkdtemp())
+plot_comparison([run("a", 1, search(50, 1))], FOUR, tempfile.mkdtemp())""",
+            {"matplotlib.pyplot"},
+        ),
+    ],
+    ids=["import", "numbers", "pictures"],
+)
+def test_only_what_is_needed_is_loaded(code, absent, request, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = f"{code}\nimport sys; print(sorted({absent} & set(sys.modules)))"
+    folder = request.path.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
