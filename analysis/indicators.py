@@ -37,11 +37,7 @@ class Run(Protocol):
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Every evaluated design, in the order of evaluation."""
-
-    @property
-    def front(self) -> pd.DataFrame:
-        """The front of the run; a boolean column ``returned`` may mark what the optimiser itself returned."""
+        """Every evaluated design in order; a column ``returned`` may mark what the optimiser itself returned."""
 
 
 def hypervolume(frame: pd.DataFrame, box: Box) -> float:
@@ -140,7 +136,7 @@ def indicator_table(
     Returns:
         One row per run: ``algorithm``, ``seed``, ``hypervolume`` and ``igd_plus`` of everything evaluated,
         ``hypervolume_log`` where `log` names an objective, and ``hypervolume_returned`` of the designs that the
-        optimiser returned (those of the front marked ``returned``, where it has this column).
+        optimiser returned, where the evaluations have the column ``returned``.
 
     Raises:
         ConfigError: No run has a feasible design, a frame lacks a column, or `log` does not fit.
@@ -158,8 +154,8 @@ def indicator_table(
         if log_box:
             values["hypervolume_log"] = hypervolume(front, log_box)
         values["igd_plus"] = pareto.igd_plus(box.coordinates(front), target)
-        returned = run.front[run.front["returned"].astype(bool)] if "returned" in run.front.columns else run.front
-        values["hypervolume_returned"] = hypervolume(returned, box)
+        if "returned" in run.evaluations.columns:
+            values["hypervolume_returned"] = hypervolume(run.evaluations[run.evaluations["returned"].astype(bool)], box)
         rows.append({"algorithm": run.algorithm, "seed": run.seed, **values})
     return pd.DataFrame(rows)
 

@@ -23,7 +23,7 @@ from moopim.algorithms.truncation import greedy_hypervolume
 from moopim.analysis import common_box, comparison_table, hypervolume, igd_plus, non_dominated
 from moopim.evaluator import Evaluator
 from moopim.experiment.frames import evaluations_frame
-from moopim.experiment.run import optimise
+from moopim.experiment.running import optimise
 from moopim.problems.hunt import HuntMapping
 
 NETWORKS = ("vgg11", "resnet18", "resnet34")
@@ -52,7 +52,7 @@ def search(problem: HuntMapping, algorithm: str, evaluations: int, seed: int) ->
     begun = time.perf_counter()
     optimise(evaluator, optimiser, evaluations, seed, lambda *_: None)
     seconds = time.perf_counter() - begun
-    frame = evaluations_frame(problem, evaluator.batches)
+    frame = evaluations_frame(problem, evaluator.batches, optimiser.opt.get("F"))
     columns = [quantity.column for quantity in problem.objectives]
     opt = optimiser.opt
     F = np.unique(opt.get("F")[opt.get("FEAS").ravel()], axis=0)

@@ -32,7 +32,27 @@ _EXPORTS = {
     "resume": "experiment",
     "run": "experiment",
 }
-__all__ = [*sorted(_EXPORTS), "__version__"]  # noqa: PLE0604 (names are strings by construction)
+__all__ = [
+    "Choice",
+    "ConfigError",
+    "Constraint",
+    "DesignProblem",
+    "EvaluationError",
+    "Genome",
+    "Index",
+    "Integer",
+    "LogError",
+    "Metric",
+    "MoopimError",
+    "Objective",
+    "Permutation",
+    "RunResult",
+    "__version__",
+    "compare",
+    "load_run",
+    "resume",
+    "run",
+]
 
 if TYPE_CHECKING:
     from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError

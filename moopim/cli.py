@@ -38,14 +38,14 @@ Directory = Annotated[Path, typer.Argument(help="A run directory.")]
 class _LazyGroup(TyperGroup):
     """A group whose commands are made when they are asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         raise NotImplementedError
 
     def make(self, name: str) -> Callable[..., None]:
         """The function behind a command; its signature gives the options."""
         raise NotImplementedError
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         sub_app = typer.Typer(add_completion=False)
         sub_app.command(name=cmd_name)(self.make(cmd_name))
         return typer.main.get_command(sub_app)
@@ -56,7 +56,7 @@ class _ProblemGroup(_LazyGroup):
 
     function: Callable[..., None]
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         from moopim.experiment.plugins import problem_entries
 
         return list(problem_entries())
@@ -157,7 +157,7 @@ class _CompareGroup(_ProblemGroup):
 class _EvaluateGroup(_LazyGroup):
     """What can be evaluated without a search; the entry points of the group ``moopim.evaluate``."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(entry_points(group="moopim.evaluate").names)
 
     def make(self, name: str) -> Callable[..., None]:
@@ -195,7 +195,9 @@ def resume(
 @app.command()
 def plot(
     directory: Directory,
-    output: Annotated[Path | None, typer.Option(help="Where the pictures go.", show_default="the run directory")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where the pictures go.", show_default="the run directory")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw the front, the search and the trade-offs of a finished run."""
@@ -254,7 +256,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Multi-objective optimisation of processing-in-memory accelerators."""
 

@@ -73,7 +73,7 @@ class GeneGroup:
 
     def count(self, active: int) -> int:
         """Number of distinct settings of the group when its first ``active`` genes are active."""
-        return self.n_values**active
+        return int(self.n_values**active)
 
     def indices_of(self, column: NDArray[Any]) -> IntArray:
         """Finds the index of each value.
@@ -177,7 +177,9 @@ class Integer(GeneGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (isinstance(self.low, Integral) and isinstance(self.high, Integral)) or self.low > self.high:
-            raise ConfigError(f"range {self.low!r} .. {self.high!r} of {self.name!r} is not allowed; expected low <= high")
+            raise ConfigError(
+                f"range {self.low!r} .. {self.high!r} of {self.name!r} is not allowed; expected low <= high"
+            )
 
     @cached_property
     def values(self) -> IntArray:

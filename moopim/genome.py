@@ -61,10 +61,12 @@ class Genome:
         """Column of the gene that holds the length of a group, and the decoded value of its index 0."""
         source = self._by_name.get(str(group.length))
         if not isinstance(source, Integer) or source.repeat is not None:
-            raise ConfigError(f"length={group.length!r} of {group.name!r} is not allowed; expected a single Integer group")
+            raise ConfigError(
+                f"length={group.length!r} of {group.name!r} is not allowed; expected a single Integer group"
+            )
         if not 0 <= source.low <= source.high <= group.width:
             raise ConfigError(
-                f"group {source.name!r} ({source.describe()}) cannot be the length of {group.name!r} ({group.width} genes)"
+                f"group {source.name!r} ({source.describe()}) cannot be the length of {group.width} genes"
             )
         return self.slices[source.name].start, source.low
 
@@ -132,7 +134,7 @@ class Genome:
             ConfigError: If the shape is wrong, or a gene is not a whole number within its bounds; names the gene.
         """
         genes = np.asarray(X)
-        if genes.ndim != 2 or genes.shape[1] != self.n_genes:
+        if genes.shape[1:] != (self.n_genes,):
             raise ConfigError(f"genes have shape {genes.shape}; expected (pop, {self.n_genes})")
         if genes.dtype.kind not in "iuf":
             raise ConfigError(f"genes have type {genes.dtype}; expected integers")
@@ -201,7 +203,9 @@ class Genome:
         """
         X = random_state.integers(0, self.n_values, size=(n, self.n_genes))
         for part in self._permutations:
-            X[:, part] = random_state.permuted(np.broadcast_to(np.arange(part.stop - part.start), X[:, part].shape), axis=1)
+            X[:, part] = random_state.permuted(
+                np.broadcast_to(np.arange(part.stop - part.start), X[:, part].shape), axis=1
+            )
         return self.canonical(X)
 
     def canonical(self, X: IntArray) -> IntArray:
@@ -246,9 +250,13 @@ class Genome:
         return "\n".join([f"Genome of {self.n_genes} genes, {_readable(self.size)} designs", *lines])
 
     def _repr_html_(self) -> str:
-        rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _table(self)[1:])
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _table(self)[1:]
+        )
         head = "".join(f"<th>{escape(cell)}</th>" for cell in _table(self)[0])
-        return f"<b>Genome</b> of {self.n_genes} genes, {_readable(self.size)} designs<table><tr>{head}</tr>{rows}</table>"
+        return (
+            f"<b>Genome</b> of {self.n_genes} genes, {_readable(self.size)} designs<table><tr>{head}</tr>{rows}</table>"
+        )
 
 
 class Designs:

@@ -16,7 +16,8 @@ from pymoo.core.problem import Problem
 
 import moopim
 from moopim.errors import ConfigError, EvaluationError
-from moopim.genome import Designs, Genome, IntArray
+from moopim.genes import IntArray
+from moopim.genome import Designs, Genome
 from moopim.quantities import Constraint, Metric, Objective, Quantity
 
 __all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray"]
@@ -241,7 +242,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return np.asarray((self.constraint_values(table) <= 0).all(axis=1))
 
     def _evaluate(self, X: ArrayLike, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        """pymoo's entry: real numbers from pymoo's own operators are rounded to designs first."""
+        """Pymoo's entry: real numbers from pymoo's own operators are rounded to designs first."""
         genes = self.genome.repair(X)
         table = self.tabulate(genes) if self._backend is None else self._backend(genes)
         out["F"] = self.objective_values(table)
@@ -255,7 +256,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        rows = [("objective", q.label, q.sense) for q in self.objectives]
+        rows: list[tuple[str, str, str]] = [("objective", q.label, q.sense) for q in self.objectives]
         rows += [("constraint", q.label, _bounds(q)) for q in self.constraints]
         rows += [("metric", q.label, "") for q in self.metrics]
         cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
@@ -277,7 +278,9 @@ def _check_columns(genome: Genome, quantities: Sequence[Quantity]) -> None:
     taken = {*genome.columns, *RUN_COLUMNS}
     for quantity in quantities:
         if quantity.column in taken:
-            raise ConfigError(f"column {quantity.column!r} of quantity {quantity.name!r} is used twice in result frames")
+            raise ConfigError(
+                f"column {quantity.column!r} of quantity {quantity.name!r} is used twice in result frames"
+            )
 
 
 def _plain(value: object) -> object:

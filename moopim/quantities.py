@@ -55,7 +55,9 @@ class Objective(Quantity):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.sense not in ("min", "max"):
-            raise ConfigError(f"sense {self.sense!r} of objective {self.name!r} is not allowed; expected 'min' or 'max'")
+            raise ConfigError(
+                f"sense {self.sense!r} of objective {self.name!r} is not allowed; expected 'min' or 'max'"
+            )
 
     @property
     def sign(self) -> float:

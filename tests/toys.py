@@ -1,11 +1,22 @@
 """Small problems that the tests share; a file of its own, so that runs and worker processes can import it."""
 
-import os
 import time
+from pathlib import Path
 
 import numpy as np
 
-from moopim import Choice, Constraint, DesignProblem, EvaluationError, Genome, Index, Integer, Metric, Objective, Permutation
+from moopim import (
+    Choice,
+    Constraint,
+    DesignProblem,
+    EvaluationError,
+    Genome,
+    Index,
+    Integer,
+    Metric,
+    Objective,
+    Permutation,
+)
 
 
 class Buffers(DesignProblem):
@@ -79,9 +90,9 @@ class Failing(Buffers):
         self.limit = limit
 
     def evaluate_designs(self, designs):
-        with open(self.counter, "a") as file:
+        with Path(self.counter).open("a") as file:
             file.write("x")
-        if 0 <= self.limit < os.path.getsize(self.counter):
+        if 0 <= self.limit < Path(self.counter).stat().st_size:
             raise EvaluationError("the simulator gave up")
         return super().evaluate_designs(designs)
 

@@ -24,6 +24,7 @@ class RandomSearch(Algorithm):  # type: ignore[misc]
         super().__init__(output=kwargs.pop("output", MultiObjectiveOutput()), **kwargs)
         self.sampling = sampling
         self.n_offsprings = batch_size
+        self._best: Population | None = None
 
     def _infill(self) -> Population:
         return self.sampling(self.problem, self.n_offsprings, random_state=self.random_state)
@@ -38,9 +39,9 @@ class RandomSearch(Algorithm):  # type: ignore[misc]
 
     def _set_optimum(self) -> None:
         # The kept designs first: of equal ones the earliest stays.
-        known = self.pop if self.opt is None else Population.merge(self.opt, self.pop)
+        known = self.pop if self._best is None else Population.merge(self._best, self.pop)
         best = filter_optimum(known, least_infeasible=True)
         if len(best) > 1:
             _, first = np.unique(best.get("X"), axis=0, return_index=True)
             best = best[np.sort(first)]
-        self.opt = best
+        self.opt = self._best = best

@@ -98,9 +98,7 @@ def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
 
     from moopim.algorithms.hypervolume_survival import GreedyHypervolumeSurvival
 
-    return NSGA2(
-        pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators()
-    )
+    return NSGA2(pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators())
 
 
 def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -111,7 +109,9 @@ def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
 
     m, limit = problem.n_obj, min(_POP_SIZE, evaluations)
     if limit < m:
-        raise ConfigError(f"evaluations={evaluations} is not allowed for nsga3; expected at least {m}, one per objective")
+        raise ConfigError(
+            f"evaluations={evaluations} is not allowed for nsga3; expected at least {m}, one per objective"
+        )
     partitions = max(p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit)
     directions = get_reference_directions("das-dennis", m, n_partitions=partitions)
     # pymoo 0.6.2's own comparison draws unseeded random numbers where a design is infeasible (its issue 794).

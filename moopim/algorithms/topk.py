@@ -72,6 +72,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         self.n_offsprings = pop_size
         self._repair = DesignRepair()._do
         self._proposed: set[bytes] = set()
+        self._best: Population | None = None
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
         weights = np.ones(problem.n_obj) if self.weights is None else np.asarray(self.weights, dtype=float)
@@ -83,7 +84,7 @@ class TopK(Algorithm):  # type: ignore[misc]
     def _initialize_infill(self) -> Population:
         return self._breed(self.n_offsprings, lambda n: self.problem.genome.sample(n, self.random_state))
 
-    def _initialize_advance(self, infills: Population | None = None, **kwargs: Any) -> None:
+    def _initialize_advance(self, infills: Population = None, **kwargs: Any) -> None:
         self._ideal, self._nadir = self._range(infills.get("F"))
         self._advance(infills)
 
@@ -99,11 +100,12 @@ class TopK(Algorithm):  # type: ignore[misc]
     def _advance(self, infills: Population | None = None, **kwargs: Any) -> None:
         if infills is None:
             return
-        merged = infills if infills is self.pop else Population.merge(self.pop, infills)
+        merged = infills if self._best is None else Population.merge(self._best, infills)
         fitness = self.fitness(merged.get("F"))
         violation = merged.get("CV")[:, 0]
         fitness[violation > 0] = 0.0
-        self.pop = merged[np.lexsort((fitness, violation))[: self.k]]
+        self._best = merged[np.lexsort((fitness, violation))[: self.k]]
+        self.pop = self._best
 
     def _set_optimum(self) -> None:
         self.opt = self.pop
@@ -130,7 +132,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         X = self.pop.get("X")
         parents = X[self.random_state.integers(0, len(X), size=(2, n))]
         mask = uniform_mask(self.problem.genome, n, 0.5, self.random_state)
-        return exchange(parents, mask)[0]
+        return np.asarray(exchange(parents, mask)[0])
 
     def _mutate(self, n: int) -> IntArray:
         X = self.pop.get("X")

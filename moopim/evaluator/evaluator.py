@@ -87,7 +87,9 @@ class Evaluator:
         self.n_cached += int(len(X) - fresh.sum())
         return table
 
-    def _learn(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: NDArray[np.bool_]) -> None:
+    def _learn(
+        self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: NDArray[np.bool_]
+    ) -> None:
         """Gets the fresh designs of a batch from the log as far as it reaches, the others from the models."""
         start = self.n_evaluations
         replayed = self._logged_genes[start : start + len(X)]

@@ -145,7 +145,9 @@ class EvaluationLog:
             expected += len(batches[-1].genes)
         return batches
 
-    def _parse(self, generation: int, designs: int, genes: bytes, metrics: bytes, cached: bytes, seconds: float) -> Batch:
+    def _parse(
+        self, generation: int, designs: int, genes: bytes, metrics: bytes, cached: bytes, seconds: float
+    ) -> Batch:
         n_genes, n_quantities = self._shape
         try:
             return Batch(
@@ -156,7 +158,9 @@ class EvaluationLog:
                 seconds=seconds,
             )
         except ValueError as error:
-            raise LogError(f"evaluation log {str(self.path)!r} is damaged in generation {generation}: {error}") from None
+            raise LogError(
+                f"evaluation log {str(self.path)!r} is damaged in generation {generation}: {error}"
+            ) from None
 
     def close(self) -> None:
         """Closes the file; everything committed is safe with or without it."""

@@ -34,17 +34,18 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch]) -> pd.DataFrame:
+def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray) -> pd.DataFrame:
     """Puts everything that a run evaluated into one frame.
 
     Args:
         problem: The problem.
         batches: The generations of the run.
+        returned: Objectives (to be minimised) of the designs that the optimiser returned, shape ``(designs, n_obj)``.
 
     Returns:
         One row per evaluation, in order: ``evaluation`` and ``generation`` (both from 1), the genes, the quantities in
-        natural sign with their units in the column names, ``feasible``, and ``cached`` (an earlier evaluation of the
-        same run answered).
+        natural sign with their units in the column names, ``feasible``, ``cached`` (an earlier evaluation of the same
+        run answered) and ``returned`` (the optimiser returned a design with these objectives).
     """
     empty = (np.empty((0, problem.n_var), dtype=np.int64), np.empty((0, len(problem.quantities))))
     X = np.concatenate([batch.genes for batch in batches]).astype(np.int64) if batches else empty[0]
@@ -56,10 +57,12 @@ def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch]) -> pd.Da
         }
     )
     quantities = pd.DataFrame({quantity.column: table[:, i] for i, quantity in enumerate(problem.quantities)})
+    known = set(row_keys(returned))
     flags = pd.DataFrame(
         {
             "feasible": problem.feasible(table),
             "cached": np.concatenate([b.cached for b in batches]) if batches else np.empty(0, dtype=np.bool_),
+            "returned": np.array([key in known for key in row_keys(problem.objective_values(table))], dtype=np.bool_),
         }
     )
     return pd.concat([count, genes_frame(problem.genome, X), quantities, flags], axis=1)
@@ -71,19 +74,16 @@ def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArra
     return np.asarray(frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64) * signs)
 
 
-def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective], returned: FloatArray) -> pd.DataFrame:
+def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """Takes the non-dominated feasible designs out of everything evaluated.
 
     Args:
         evaluations: From `evaluations_frame`.
         objectives: The objectives.
-        returned: Objectives (to be minimised) of the designs that the optimiser itself returned, shape
-            ``(designs, n_obj)``.
 
     Returns:
-        The genes and quantities of these designs and the column ``returned`` (the optimiser returned a design with
-        these objectives), best first by the first objective, then by the others. Of designs with equal objectives the
-        one evaluated first stands for all.
+        The genes and quantities of these designs and the column ``returned``, best first by the first objective, then
+        by the others. Of designs with equal objectives the one evaluated first stands for all.
     """
     rows = np.flatnonzero(evaluations["feasible"].to_numpy())
     F = minimised(evaluations.iloc[rows], objectives)
@@ -91,8 +91,7 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective], retu
     rows, F = rows[kept], F[kept]
     best_first = np.lexsort(F.T[::-1]) if len(F) else np.empty(0, dtype=np.int64)
     front = evaluations.iloc[rows[best_first]].drop(columns=["evaluation", "generation", "feasible", "cached"])
-    known = set(row_keys(returned))
-    return front.assign(returned=[key in known for key in row_keys(F[best_first])]).reset_index(drop=True)
+    return front.reset_index(drop=True)
 
 
 def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint], n: int = 10) -> pd.DataFrame:

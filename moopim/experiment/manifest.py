@@ -1,7 +1,6 @@
 """The manifest of a run directory: what was run, with what, and what came of it."""
 
 import json
-import os
 import platform
 import sys
 from datetime import UTC, datetime
@@ -15,7 +14,15 @@ from moopim.errors import ConfigError
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 
-__all__ = ["MANIFEST", "Manifest", "ProblemRecord", "new_manifest", "read_manifest", "write_atomically", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Manifest",
+    "ProblemRecord",
+    "new_manifest",
+    "read_manifest",
+    "write_atomically",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("moopim", "numpy", "scipy", "pandas", "pymoo", "moocore")
@@ -132,4 +139,4 @@ def write_atomically(path: Path, text: str) -> None:
     """
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)

@@ -77,7 +77,7 @@ def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progre
                 if not box:
                     box.append(ideal_nadir(F))
                 text = f"hypervolume {normalised_hypervolume(F, *box[0]):.4f}"
-            done = {"completed": evaluator.n_evaluations, "cached": evaluator.n_cached}
-            bar.update(task, **done, generation=generation, hypervolume=text)
+            fields = {"generation": generation, "cached": evaluator.n_cached, "hypervolume": text}
+            bar.update(task, completed=evaluator.n_evaluations, **fields)  # type: ignore[arg-type]
 
         yield show_state

@@ -11,7 +11,15 @@ from moopim.genes import IntArray, Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
 
-__all__ = ["BlockCrossover", "PointCrossover", "UniformCrossover", "block_mask", "exchange", "point_mask", "uniform_mask"]
+__all__ = [
+    "BlockCrossover",
+    "PointCrossover",
+    "UniformCrossover",
+    "block_mask",
+    "exchange",
+    "point_mask",
+    "uniform_mask",
+]
 
 Mask = NDArray[np.bool_]
 

@@ -1,5 +1,7 @@
 """The move that AMOSA makes from a current design to a proposal, composed of the parts of this package."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ from pymoo.core.mutation import Mutation
 
 from moopim.errors import ConfigError
 from moopim.genes import IntArray
+from moopim.genome import Genome
 from moopim.operators.crossover import exchange, uniform_mask
 from moopim.operators.mutation import move_block, reset_one, swap
 from moopim.problem import DesignProblem
@@ -49,8 +52,10 @@ class Perturbation(Mutation):  # type: ignore[misc]
         Args:
             problem: The problem, for its genome.
             X: Current designs, shape ``(pop, n_genes)``.
+            args: Not used.
             random_state: Source of randomness.
             archive: Designs to mate with, shape ``(archive, n_genes)``; without any, a mating becomes a reset.
+            kwargs: Not used.
 
         Returns:
             Proposals, shape ``(pop, n_genes)``.
@@ -59,22 +64,17 @@ class Perturbation(Mutation):  # type: ignore[misc]
         if self.weights["reset"] == sum(self.weights.values()):
             return reset_one(genome, X, random_state)
         kind = np.searchsorted(self._thresholds, random_state.random(len(X)), side="right")
-        if archive is None or len(archive) == 0:
-            kind[kind == 3] = 0  # noqa: PLR2004 (position of "mate" among the weights)
-        moves = (
-            lambda rows: reset_one(genome, rows, random_state),
-            lambda rows: swap(genome, rows, random_state),
-            lambda rows: move_block(genome, rows, random_state),
-            lambda rows: _mate(problem, rows, archive, random_state),
-        )
+        moves: list[Callable[[Genome, IntArray, np.random.Generator], IntArray]] = [reset_one, swap, move_block]
+        moves.append(partial(_mate, archive) if archive is not None and len(archive) else reset_one)
         result = X.copy()
         for i, move in enumerate(moves):
             rows = kind == i
             if rows.any():
-                result[rows] = move(X[rows])
+                result[rows] = move(genome, X[rows], random_state)
         return result
 
 
-def _mate(problem: DesignProblem, X: IntArray, archive: IntArray, random_state: np.random.Generator) -> IntArray:
+def _mate(archive: IntArray, genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
     mates = archive[random_state.integers(0, len(archive), size=len(X))]
-    return exchange(np.stack([X, mates]), uniform_mask(problem.genome, len(X), 0.5, random_state))[0]
+    children = exchange(np.stack([X, mates]), uniform_mask(genome, len(X), 0.5, random_state))
+    return np.asarray(children[0])

@@ -96,7 +96,12 @@ def test_without_feasible_designs_the_least_violation_leads():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"pop_size": 0}, "pop_size=0"), ({"k": 0}, "k=0"), ({"weights": (1,)}, "weights"), ({"weights": (1, -1)}, "weights")],
+    [
+        ({"pop_size": 0}, "pop_size=0"),
+        ({"k": 0}, "k=0"),
+        ({"weights": (1,)}, "weights"),
+        ({"weights": (1, -1)}, "weights"),
+    ],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):

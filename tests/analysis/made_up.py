@@ -28,8 +28,6 @@ def search(n, seed, luck=1.0):
     return frame(FOUR, np.transpose(rows), feasible=rng.random(n) < 0.8)
 
 
-def run(algorithm, seed, evaluations, front=None):
+def run(algorithm, seed, evaluations):
     """A finished run."""
-    return SimpleNamespace(
-        algorithm=algorithm, seed=seed, evaluations=evaluations, front=evaluations if front is None else front
-    )
+    return SimpleNamespace(algorithm=algorithm, seed=seed, evaluations=evaluations)

@@ -68,7 +68,8 @@ def test_bands_are_quartiles_over_seeds():
 
 def test_indicator_table_measures_in_the_common_box():
     a, b = frame(PAIR, [(0, 0), (8, 8)]), frame(PAIR, [(10, 10), (4, 4)])
-    table = indicator_table([run("x", 1, a), run("y", 1, b, front=b.assign(returned=[True, False]))], PAIR)
+    runs = [run("x", 1, a.assign(returned=True)), run("y", 1, b.assign(returned=[True, False]))]
+    table = indicator_table(runs, PAIR)
     # Box 0..10 in both; the union front is (0, 0), (4, 4), (8, 8), (10, 10).
     assert table.columns.tolist() == ["algorithm", "seed", "hypervolume", "igd_plus", "hypervolume_returned"]
     # Coordinates of x: (0, 1), (.8, .2); of y: (1, 0), (.4, .6).

@@ -56,7 +56,7 @@ def test_pictures_of_unusual_runs(data, objectives, expected, tmp_path):
 
 def test_pictures_of_a_comparison(tmp_path):
     runs = [run(name, seed, search(200, seed)) for name in ("a", "b") for seed in (1, 2, 3)]
-    nothing = run("c", 1, search(200, 1).assign(feasible=False), front=search(0, 1))
+    nothing = run("c", 1, search(200, 1).assign(feasible=False))
     assert names(plot_comparison([*runs, nothing], FOUR, tmp_path)) == [
         "fronts.png",
         "hypervolume.png",

@@ -40,7 +40,7 @@ def test_batches_come_back_to_the_bit(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"fingerprint": "xyz"}, "problem is \"abc\", expected \"xyz\""),
+        ({"fingerprint": "xyz"}, 'problem is "abc", expected "xyz"'),
         ({"n_genes": 4}, "shape is [3, 2], expected [4, 2]"),
         ({"dtype": np.dtype(np.uint16)}, "dtype is"),
     ],

@@ -48,7 +48,7 @@ def test_reset_follows_the_probability_of_each_group(rng):
     prob = reset_probabilities(PLAIN, {"pe": 0.3})
     assert prob.tolist() == [0.3] * 5 + [1 / 6]
     X = PLAIN.sample(20_000, rng)
-    changed = (X != reset(PLAIN, X, prob, rng)).mean(axis=0)
+    changed = (reset(PLAIN, X, prob, rng) != X).mean(axis=0)
     assert changed == pytest.approx(prob, abs=0.015)
 
 

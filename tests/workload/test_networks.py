@@ -19,7 +19,10 @@ def test_every_entry_of_the_layer_table(network, dataset):
     columns = {
         "name": workload.names,
         # The reference has a type of its own for 1x1 convolutions; here the kernel says it.
-        "type": [f"{kind}1x1" if kind == "conv" and k == 1 else kind for kind, k in zip(workload.kinds, workload.kernel)],
+        "type": [
+            f"{kind}1x1" if kind == "conv" and k == 1 else kind
+            for kind, k in zip(workload.kinds, workload.kernel, strict=True)
+        ],
         "cin": workload.c_in,
         "cout": workload.c_out,
         "k": workload.kernel,

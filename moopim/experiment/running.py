@@ -87,13 +87,16 @@ def resume(directory: Path | str, *, jobs: int | None = None, progress: bool = T
     manifest = read_manifest(directory)
     if manifest.status == "finished":
         return load_run(directory)
-    if manifest.problem.spec is None or manifest.algorithm is None:
-        raise ConfigError(f"the run in {str(directory)!r} used objects that only its own script can make; run that again")
+    name = manifest.algorithm
+    if manifest.problem.spec is None or name is None:
+        raise ConfigError(
+            f"the run in {str(directory)!r} used objects that only its own script can make; run that again"
+        )
     problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
     check_fingerprint(directory, manifest, problem)
     if jobs is not None:
         manifest = manifest.model_copy(update={"jobs": jobs})
-    optimiser = make_algorithm(manifest.algorithm, problem, manifest.evaluations)
+    optimiser = make_algorithm(name, problem, manifest.evaluations)
     return _search(problem, optimiser, manifest, directory, progress=progress)
 
 
@@ -133,8 +136,8 @@ def _search(
         with progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report:
             exhausted = optimise(evaluator, algorithm, manifest.evaluations, manifest.seed, report)
     seconds = time.perf_counter() - begun
-    frame = evaluations_frame(problem, evaluator.batches)
-    front = front_frame(frame, problem.objectives, np.atleast_2d(algorithm.opt.get("F")))
+    frame = evaluations_frame(problem, evaluator.batches, np.atleast_2d(algorithm.opt.get("F")))
+    front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
     result = RunResult(
         title=manifest.problem.title,
@@ -204,7 +207,9 @@ def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted:
         parts.append(f"the space is exhausted: all {evaluator.n_distinct:,} designs were evaluated")
     elif evaluator.n_evaluations < evaluations:
         parts.append(f"stopped before the budget of {evaluations:,}: the optimiser found no new designs")
-    parts.append(f"{n_front:,} non-dominated designs" if n_front else "nothing feasible was found; least-violating designs:")
+    parts.append(
+        f"{n_front:,} non-dominated designs" if n_front else "nothing feasible was found; least-violating designs:"
+    )
     return "; ".join(parts)
 
 

@@ -10,7 +10,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.run import check_fingerprint, check_output, resume, run
+from moopim.experiment.running import check_fingerprint, check_output, resume, run
 from moopim.problem import DesignProblem
 
 __all__ = ["compare"]
