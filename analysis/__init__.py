@@ -3,8 +3,9 @@
 Importing this package loads neither pandas nor matplotlib; each function brings what it needs on first use.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from moopim._lazy import lazy_names
 
 if __name__ == "analysis":
     raise ImportError("import moopim.analysis, not analysis")
@@ -76,14 +77,4 @@ if TYPE_CHECKING:
     from moopim.analysis.space import scatter_3d
     from moopim.analysis.statistics import a12, comparison_table, holm
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'moopim.analysis' has no attribute {name!r}")
-    value = getattr(import_module(f"moopim.analysis.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+__getattr__, __dir__ = lazy_names(__name__, _EXPORTS, globals())

@@ -1,8 +1,9 @@
 """Multi-objective optimisation of processing-in-memory accelerators, built on pymoo."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from moopim._lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -62,14 +63,4 @@ if TYPE_CHECKING:
     from moopim.problem import DesignProblem
     from moopim.quantities import Constraint, Metric, Objective
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'moopim' has no attribute {name!r}")
-    value = getattr(import_module(f"moopim.{_EXPORTS[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+__getattr__, __dir__ = lazy_names(__name__, _EXPORTS, globals())
