@@ -1,6 +1,7 @@
 """What one copy of each layer costs on each device (HuNT, TCAD 2024, section III; one image, 1-bit input vectors)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from moopim.hardware.parameters import Device, Factors
 from moopim.workload import Workload
 
-__all__ = ["LayerCosts", "layer_costs"]
+__all__ = ["LayerCosts", "device_arrays", "layer_costs", "vector_time"]
 
 FloatArray = NDArray[np.float64]
 
@@ -46,28 +47,42 @@ def layer_costs(workload: Workload, devices: tuple[Device, ...], factors: Factor
         The costs.
     """
     columns = [_device_costs(workload, device, factors) for device in devices]
+    arrays, time, energy, held = (np.array(column, dtype=np.float64) for column in zip(*columns, strict=True))
     stored = workload.weights + factors["n_act"] * workload.activations_out
     return LayerCosts(
-        *(np.array(column) for column in zip(*columns, strict=True)),
+        arrays=arrays,
+        time=time,
+        energy=energy,
+        activation_arrays=held,
         stored_bits=stored * factors["bits"],
         arrays_per_pe=np.array([device_arrays(device, factors) for device in devices]),
     )
 
 
 def device_arrays(device: Device, factors: Factors) -> float:
-    """Arrays of a PE: those of Table II times the share of the factor set."""
+    """Arrays of a PE: those of Table II times the share ``rho`` of the factor set, where it has one.
+
+    Args:
+        device: The device.
+        factors: The factor set.
+    """
     return device.arrays_per_pe * factors.get(f"rho_{device.letter}", 1.0)
 
 
-def vector_rate(device: Device, factors: Factors) -> float:
-    """Time of a 1-bit input vector through a fully used array (ns)."""
+def vector_time(device: Device, factors: Factors) -> float:
+    """Time of a 1-bit input vector through a fully used array (ns).
+
+    Args:
+        device: The device; ``t`` is its time per array if it reads columns, per row if it reads rows.
+        factors: The factor set.
+    """
     time = factors[f"t_{device.letter}"]
     return time if device.read == "columns" else device.rows * time
 
 
 def _device_costs(
     workload: Workload, device: Device, factors: Factors
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Arrays, time, energy and activation arrays of one copy on one device, shape ``(layers,)`` each."""
     bits = factors["bits"]
     cells = np.ceil(bits / device.bits_per_cell)
@@ -82,7 +97,7 @@ def _device_costs(
     activations = workload.activations_out
     write = factors["g_w"] > 0
     activation_rows = activations * bits / (device.columns * device.bits_per_cell)
-    time = vectors * vector_rate(device, factors) * serial_use
+    time = vectors * vector_time(device, factors) * serial_use
     time = time + activation_rows * device.write_row_ns * factors["g_w"] / arrays
     write_cell = device.write_cell_pJ * factors.get(f"w_{device.letter}", 1.0)
     energy = vectors * arrays * factors[f"e_{device.letter}"] * energy_use

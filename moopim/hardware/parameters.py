@@ -1,21 +1,42 @@
 """Parameters of the hardware models, read from the TOML files beside this module; units and sources stand there."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["FACTOR_SETS", "Device", "Factors", "Stack", "data_files", "load_devices", "load_factors", "load_influence", "load_stack"]
+__all__ = [
+    "FACTOR_SETS",
+    "KINDS",
+    "Device",
+    "Factors",
+    "Stack",
+    "data_files",
+    "figure",
+    "load_devices",
+    "load_factors",
+    "load_influence",
+    "load_stack",
+]
 
 FACTOR_SETS = ("physical", "calibrated")
+KINDS = ("paper", "derived", "measured", "literature", "assumption")
+"""Where a figure may come from."""
+
+Factors: TypeAlias = Mapping[str, float]
+"""One value per factor of ``data/factors.toml``, by name."""
+
 _DATA = files("moopim.hardware") / "data"
+_Read = Literal["rows", "columns"]
+_Noise = Literal["none", "linear", "exponential"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +59,9 @@ class Device:
 
     letter: str
     name: str
-    read: Literal["rows", "columns"]
+    read: _Read
     unlimited_endurance: bool
-    noise: Literal["none", "linear", "exponential"]
+    noise: _Noise
     rows: float
     columns: float
     bits_per_cell: float
@@ -48,10 +69,31 @@ class Device:
     write_row_ns: float
     write_cell_pJ: float  # noqa: N815 (the unit is pJ)
 
+    def __post_init__(self) -> None:
+        for field, allowed in (("read", get_args(_Read)), ("noise", get_args(_Noise))):
+            if getattr(self, field) not in allowed:
+                raise unknown_name(f"{field} of device {self.letter!r}", getattr(self, field), allowed)
+
 
 @dataclass(frozen=True)
 class Stack:
-    """The 3-D stack and its network; see ``data/stack.toml`` for units and sources."""
+    """The 3-D stack and its network; see ``data/stack.toml`` for the sources.
+
+    Attributes:
+        tiers: Tiers.
+        mesh: PEs along each side of a tier.
+        pe_area_mm2: Area of a PE (mm2).
+        tiles_per_pe: Tiles of a PE.
+        links: Directed links of the network.
+        link_bits_per_ns: Rate of a link (bit/ns).
+        hop_energy_pJ: Energy of a bit over a link (pJ).
+        gradient_bits: Width of gradients (bit).
+        ambient_K: Ambient temperature (K).
+        noise_exponential: Noise of an ``exponential`` device at ``exp(rise / noise_scale_K) = 2``.
+        noise_linear_per_K: Noise of a ``linear`` device per kelvin of rise (1/K).
+        noise_scale_K: Temperature scale of ``exponential`` devices (K).
+        noise_exponent_cap: Largest exponent.
+    """
 
     tiers: int
     mesh: int
@@ -59,7 +101,7 @@ class Stack:
     tiles_per_pe: int
     links: int
     link_bits_per_ns: float
-    hop_energy_pJ: float  # noqa: N815
+    hop_energy_pJ: float  # noqa: N815 (the units are pJ and K)
     gradient_bits: int
     ambient_K: float  # noqa: N815
     noise_exponential: float
@@ -78,10 +120,6 @@ class Stack:
         return self.tiers * self.pes_per_tier
 
 
-class Factors(dict[str, float]):
-    """One value per factor of ``data/factors.toml``, by name."""
-
-
 def data_files() -> dict[str, bytes]:
     """Contents of all data files by name; what a fingerprint of the model has to cover."""
     names = ("devices.toml", "factors.toml", "stack.toml", "stack_influence.npy")
@@ -93,10 +131,12 @@ def load_devices() -> tuple[Device, ...]:
     """The devices, in the order of the file.
 
     Raises:
-        ConfigError: If the file does not hold exactly the fields of `Device`.
+        ConfigError: If the file does not hold exactly the fields of `Device`, or a figure is not usable.
     """
-    tables = tomllib.loads((_DATA / "devices.toml").read_text())
-    return tuple(Device(letter=letter, **_values(f"device {letter}", table, Device)) for letter, table in tables.items())
+    return tuple(
+        Device(letter=letter, **_values(f"device {letter}", table, Device, letter=letter))
+        for letter, table in _read_toml("devices.toml").items()
+    )
 
 
 @cache
@@ -104,9 +144,9 @@ def load_stack() -> Stack:
     """The stack.
 
     Raises:
-        ConfigError: If the file does not hold exactly the fields of `Stack`.
+        ConfigError: If the file does not hold exactly the fields of `Stack`, or a figure is not usable.
     """
-    return Stack(**_values("stack", tomllib.loads((_DATA / "stack.toml").read_text()), Stack))
+    return Stack(**_values("stack", _read_toml("stack.toml"), Stack))
 
 
 @cache
@@ -120,26 +160,64 @@ def load_factors(name: str) -> Factors:
         Value by name; units and sources stand in the file.
 
     Raises:
-        ConfigError: If there is no such set.
+        ConfigError: If there is no such set, or a figure is not usable.
     """
     if name not in FACTOR_SETS:
         raise unknown_name("factor set", name, FACTOR_SETS)
-    tables = tomllib.loads((_DATA / "factors.toml").read_text())
-    return Factors({factor: float(table[name]) for factor, table in tables.items()})
+    tables = _read_toml("factors.toml")
+    return {factor: float(figure(f"factor {factor}", table, name)) for factor, table in tables.items()}
 
 
 @cache
 def load_influence() -> NDArray[np.float64]:
-    """Temperature rise of each PE per power of each PE (K/W), shape ``(pes, pes)``; read only."""
+    """Temperature rise of each PE per power of each PE (K/W), shape ``(pes, pes)``; read only.
+
+    Raises:
+        ConfigError: If the file does not fit the stack.
+    """
     with (_DATA / "stack_influence.npy").open("rb") as file:
-        matrix = np.ascontiguousarray(np.load(file, allow_pickle=False))
+        matrix = np.ascontiguousarray(np.load(file, allow_pickle=False), dtype=np.float64)
+    expected = (load_stack().pes,) * 2
+    if matrix.shape != expected or not np.isfinite(matrix).all():
+        raise ConfigError(f"stack_influence.npy has shape {matrix.shape}; expected {expected} finite numbers")
     matrix.flags.writeable = False
     return matrix
 
 
-def _values(what: str, table: Mapping[str, Any], cls: type) -> dict[str, Any]:
-    """Plain values of a table, checked against the fields of its class."""
-    expected = {field.name for field in fields(cls)} - {"letter"}
-    for name in expected ^ set(table):
+def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
+    """Reads one figure and checks that it says where it comes from.
+
+    Args:
+        what: What the figure is, for messages.
+        table: Its table: the number under ``key``, ``unit``, ``kind`` (one of `KINDS`) and ``source``.
+        key: Where the number stands.
+
+    Returns:
+        The number, whole if it was written so.
+
+    Raises:
+        ConfigError: If a key is missing, the number is not finite or the kind is unknown.
+    """
+    for needed in (key, "unit", "kind", "source"):
+        if not str(table.get(needed, "")).strip():
+            raise ConfigError(f"{what} has no {needed!r}; expected {key}, unit, kind, source")
+    number: float = table[key]
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ConfigError(f"{what} is {number!r}; expected a finite number")
+    if table["kind"] not in KINDS:
+        raise unknown_name(f"kind of {what}", table["kind"], KINDS)
+    return number
+
+
+def _read_toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((_DATA / name).read_text(encoding="utf-8"))
+
+
+def _values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:
+    """Plain values of a table, checked against those fields of its class that are not known."""
+    expected = {field.name for field in fields(cls)} - set(known)
+    for name in sorted(expected ^ set(table)):
         raise ConfigError(f"{what}: field {name!r} is {'missing' if name in expected else 'unknown'}")
-    return {name: entry["value"] if isinstance(entry, dict) else entry for name, entry in table.items()}
+    return {
+        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
+    }

@@ -21,7 +21,7 @@ def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
         Rise of each PE (K), shape ``(designs, pes)``. A design's values do not depend on the other designs: a matrix
         product by BLAS would round differently from one batch size to another.
     """
-    return np.einsum("dk,pk->dp", power, influence)
+    return np.asarray(np.einsum("dk,pk->dp", power, influence))
 
 
 def noise(rise: FloatArray, device: Device, stack: Stack) -> FloatArray:

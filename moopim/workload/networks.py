@@ -47,9 +47,7 @@ def _resnet(blocks: tuple[int, ...], base: int, size: int, classes: int) -> Iter
     yield Layer("fc", "fc", channels, classes, 1, 1, 1, 1)
 
 
-def _densenet(
-    layers: int, growth: int, stem: int, compression: float, size: int, classes: int
-) -> Iterator[Layer]:
+def _densenet(layers: int, growth: int, stem: int, compression: float, size: int, classes: int) -> Iterator[Layer]:
     """Three dense blocks of 3x3 convolutions with 1x1 transitions and 2x2 pooling between them."""
     yield Layer("stem", "conv", 3, stem, 3, 1, size, size)
     channels = stem

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
 from moopim.hardware.parameters import data_files
-from moopim.hardware.system import SystemModel, evaluate_system, system_model, tier_occupancy
+from moopim.hardware.system import SystemModel, evaluate_system, occupy, system_model
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.workload import load_workload
@@ -99,12 +99,12 @@ class HuntMapping(DesignProblem):
         return X
 
     def _overfull(self, tiers: IntArray, genes: IntArray) -> IntArray:
-        occupancy = tier_occupancy(self.model, tiers, genes)
+        occupancy = occupy(self.model, tiers, genes)
         return np.flatnonzero((occupancy.used > occupancy.free).any(axis=1))
 
     def _relieve(self, tiers: IntArray, genes: IntArray) -> IntArray:
         """Moves one layer of each design from its fullest forward tier to its emptiest."""
-        pes, occupancy = self.model.stack.pes_per_tier, tier_occupancy(self.model, tiers, genes)
+        pes, occupancy = self.model.stack.pes_per_tier, occupy(self.model, tiers, genes)
         room = (occupancy.free - occupancy.used) / occupancy.capacity
         fullest, emptiest = room.argmin(axis=1), room.argmax(axis=1)
         slot = np.where(occupancy.tier == fullest[:, None], genes % pes, -1)

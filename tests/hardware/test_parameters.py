@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.parameters import load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.parameters import Device, figure, load_devices, load_factors, load_influence, load_stack
 
 DATA = files("moopim.hardware") / "data"
 KINDS = {"paper", "derived", "measured", "literature", "assumption"}
@@ -65,3 +65,37 @@ def test_influence_is_symmetric_positive_and_grows_away_from_the_sink():
 def test_an_unknown_set_is_refused():
     with pytest.raises(ConfigError, match="unknown factor set 'ideal'; allowed: physical, calibrated"):
         load_factors("ideal")
+
+
+GOOD = {"value": 3, "unit": "ns", "kind": "paper", "source": "Table I"}
+
+
+def test_a_figure_is_the_number_as_written():
+    assert figure("time", GOOD) == 3
+    assert isinstance(figure("time", GOOD), int)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": None}, "time is None; expected a finite number"),
+        ({"value": "3"}, "time is '3'"),
+        ({"value": True}, "time is True"),
+        ({"value": float("nan")}, "time is nan"),
+        ({"unit": ""}, "time has no 'unit'; expected value, unit, kind, source"),
+        ({"source": " "}, "time has no 'source'"),
+        ({"kind": "guess"}, "unknown kind of time 'guess'"),
+    ],
+)
+def test_a_figure_without_number_or_origin_is_refused(change, message):
+    with pytest.raises(ConfigError) as error:
+        figure("time", GOOD | change)
+    assert message in str(error.value)
+
+
+def test_a_device_of_unknown_behaviour_is_refused():
+    sram = load_devices()[0]
+    with pytest.raises(ConfigError, match="unknown read of device 'S' 'cells'; allowed: rows, columns"):
+        Device(**(vars(sram) | {"read": "cells"}))
+    with pytest.raises(ConfigError, match="unknown noise of device 'S' 'cubic'"):
+        Device(**(vars(sram) | {"noise": "cubic"}))

@@ -1,56 +1,85 @@
-"""Placement: roles of tiers, the snake, copies by water filling."""
+"""Placement: roles of tiers, the snake, what lies on the tiers, layers spread over PEs."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from moopim.hardware.parameters import load_stack
-from moopim.hardware.placement import copies_period, snake, tier_roles
+from moopim.hardware.placement import Line, lay_out, snake, spread, tier_roles, to_stack
+from moopim.hardware.system import occupy, system_model
+from moopim.workload import load_workload
 
 
 def test_the_snake_visits_neighbours_only():
     path = snake(load_stack())
-    assert path.x.tolist() == [0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0]
-    assert path.pe.tolist() == [0, 1, 2, 3, 7, 6, 5, 4, 8, 9, 10, 11, 15, 14, 13, 12]
-    assert (np.abs(np.diff(path.x)) + np.abs(np.diff(path.y)) == 1).all()
+    assert path.tolist() == [0, 1, 2, 3, 7, 6, 5, 4, 8, 9, 10, 11, 15, 14, 13, 12]
+    assert set(np.abs(np.diff(path))) == {1, 4}
 
 
 def test_the_farthest_able_tier_serves_back_propagation():
     able = np.array([[1, 0, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]], dtype=bool)
-    roles = tier_roles(able)
-    assert roles.bp.tolist() == [0, 2, 3, 3]
-    assert roles.has_bp.tolist() == [True, True, True, False]
-    assert roles.forward.tolist() == [[1, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2]]
+    has_bp, bp, forward = tier_roles(able)
+    assert bp.tolist() == [0, 2, 3, 3]
+    assert has_bp.tolist() == [True, True, True, False]
+    assert forward.tolist() == [[1, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2]]
 
 
-def test_copies_by_hand():
-    # Layers of 1 and 2 arrays, 8 and 1 ns, 6 arrays: both copied at T = (8 + 2) / 6 = 1.67 ns, above the 1 ns of the
-    # second, which so stays single: T = 8 / (6 - 2) = 2 ns, 4 copies of the first.
-    arrays, time = np.array([[1.0, 2.0]]), np.array([[8.0, 1.0]])
-    period, copies = copies_period(arrays, time, np.zeros((1, 2), dtype=int), np.array([[6.0, 5.0]]))
-    assert period.tolist() == [[2.0, 0.0]]
-    assert copies.tolist() == [[4.0, 1.0]]
+def test_what_the_tiers_hold_adds_up_to_all_layers(rng):
+    model = system_model(load_workload("resnet18"), "calibrated")
+    tiers, genes = rng.integers(0, 3, (50, 4)), rng.integers(0, 48, (50, len(model.workload)))
+    occupancy = occupy(model, tiers, genes)
+    device, layer = occupancy.entry // len(model.workload), occupancy.entry % len(model.workload)
+    assert (layer == np.arange(len(model.workload))).all()
+    assert (device == np.take_along_axis(tiers, np.take_along_axis(occupancy.forward, genes // 16, 1), 1)).all()
+    assert occupancy.layers.sum(axis=1).tolist() == [len(model.workload)] * 50
+    assert (occupancy.used.sum(axis=1) == model.costs.arrays[device, layer].sum(axis=1)).all()
+    held = model.costs.activation_arrays[device, layer].sum(axis=1)
+    assert (occupancy.capacity - occupancy.free).sum(axis=1) == pytest.approx(held, rel=1e-12)
+    some = np.array([7, 3])
+    assert (occupancy.select(some).used == occupy(model, tiers[some], genes[some]).used).all()
 
 
-@given(st.integers(0, 2**32))
-def test_the_period_is_the_smallest_that_fits(seed):
-    rng = np.random.default_rng(seed)
-    arrays, time = rng.integers(1, 20, (5, 8)).astype(float), rng.uniform(1, 1000, (5, 8))
-    tier = rng.integers(0, 3, (5, 8))
-    used = np.array([[arrays[i][tier[i] == z].sum() for z in range(3)] for i in range(5)])
-    free = used * rng.uniform(1.0, 6.0, used.shape) + 1e-9
-    period, copies = copies_period(arrays, time, tier, free)
-    for i in range(5):
-        for z in range(3):
-            mine = tier[i] == z
-            if not mine.any():
-                assert period[i, z] == 0
-                continue
+def test_layers_lie_in_the_order_of_slots_then_numbers():
+    model = system_model(load_workload("vgg11"))
+    genes = np.array([[5, 5, 21, 0, 16, 47, 32, 5, 16, 47, 3]])
+    extent = np.arange(1.0, 12.0)[None]
+    line = lay_out(genes, occupy(model, np.array([[1, 1, 2, 0]]), genes), extent)
+    assert line.layer.tolist() == [[3, 10, 0, 1, 7, 4, 8, 2, 6, 5, 9]]
+    assert line.tier.tolist() == [[0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2]]
+    assert line.extent.tolist() == [[4, 11, 1, 2, 8, 5, 9, 3, 7, 6, 10]]
+    assert line.start.tolist() == [[0, 4, 15, 16, 18, 0, 5, 14, 0, 7, 13]]
 
-            def needed(T, i=i, mine=mine):
-                return (arrays[i][mine] * np.maximum(1, time[i][mine] / T)).sum()
 
-            assert needed(period[i, z]) <= free[i, z] * (1 + 1e-12)
-            assert needed(period[i, z] * (1 - 1e-9)) > free[i, z] * (1 - 1e-12)
-            assert copies[i][mine] == pytest.approx(np.maximum(1, time[i][mine] / period[i, z]), rel=1e-14)
+def test_loads_are_spread_evenly_over_covered_pes():
+    # Tier 0: a layer on PEs 0 to 1.5 and one on 1.5 to 2; tier 1 empty; tier 2: one on all 16 PEs.
+    line = Line(
+        layer=np.array([[0, 1, 2]]),
+        flat=np.array([[0, 1, 2]]),
+        tier=np.array([[0, 0, 2]]),
+        start=np.array([[0.0, 1.5, 0.0]]),
+        extent=np.array([[1.5, 0.5, 16.0]]),
+    )
+    along = spread(line, np.array([[[3.0, 5.0, 32.0]]]), load_stack())
+    assert along[0, 0].tolist() == [2.0, 6.0] + [0.0] * 30 + [2.0] * 16 + [0.0]
+    # The back-propagation tier is tier 1: forward tiers 0, 1, 2 are tiers 0, 2, 3 of the stack.
+    stacked = to_stack(load_stack(), np.array([1]), along)
+    assert stacked[0, 0].tolist() == [2.0, 6.0] + [0.0] * 46 + [2.0] * 16
+    shifted = to_stack(load_stack(), np.array([1]), np.arange(49.0)[None, None])
+    # Second row of the mesh: the snake runs backwards.
+    assert shifted[0, 0, :8].tolist() == [0, 1, 2, 3, 7, 6, 5, 4]
+    assert shifted[0, 0, 16:32].tolist() == [48.0] * 16
+
+
+def test_spreading_loses_nothing(rng):
+    model = system_model(load_workload("densenet40"))
+    genes = rng.integers(0, 48, (100, len(model.workload)))
+    tiers = np.tile([1, 2, 2, 0], (100, 1))
+    occupancy = occupy(model, tiers, genes)
+    extent = rng.uniform(0.01, 1.0, genes.shape)
+    line = lay_out(genes, occupancy, extent * 16 / extent.sum(axis=1, keepdims=True))
+    loads = rng.uniform(0.0, 1.0, (2, *genes.shape))
+    stacked = to_stack(model.stack, occupancy.bp, spread(line, loads, model.stack))
+    per_tier = stacked.reshape(2, 100, 4, 16).sum(axis=3)
+    for forward in range(3):
+        expected = np.where(line.tier == forward, loads, 0.0).sum(axis=2)
+        assert per_tier[:, :, forward] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert (per_tier[:, :, 3] == 0).all()

@@ -78,7 +78,10 @@ def test_a_tier_that_overflows_is_violated_by_its_excess(rng):
 
 
 def test_the_least_violation_marks_the_smallest_excess():
-    layers = [Layer("l0", "fc", 256 * 36, 16, 1, 1, 1, 1), *(Layer(f"l{i}", "fc", 256 * 36, 16, 1, 1, 1, 1) for i in range(1, 16))]
+    layers = [
+        Layer("l0", "fc", 256 * 36, 16, 1, 1, 1, 1),
+        *(Layer(f"l{i}", "fc", 256 * 36, 16, 1, 1, 1, 1) for i in range(1, 16)),
+    ]
     model = system_model(make_workload("exact", "none", 1, layers))
     out = evaluate_system(model, np.zeros((1, 4), dtype=int), np.zeros((1, 16), dtype=int))
     # 16 x 36 arrays fill the tier; what the activations need is 16 x 16 x 16 / 65536 arrays: 1e-4 of the tier.
@@ -116,6 +119,32 @@ def test_a_design_has_the_same_bits_in_any_batch(network, rng):
                 assert values.tobytes() == whole[name][part].tobytes(), (name, size)
 
 
+@pytest.mark.parametrize("factors", ["physical", "calibrated"])
+def test_neither_company_nor_memory_order_changes_a_bit(factors, rng):
+    model = system_model(load_workload("resnet34"), factors)
+    tiers, genes = random_designs(model, 300, rng)
+    whole = evaluate_system(model, tiers, genes)
+    both = np.asfortranarray(np.concatenate([tiers, genes], axis=1))
+    columns = evaluate_system(model, both[:, :4], both[:, 4:])
+    for name, values in whole.items():
+        assert columns[name].tobytes() == values.tobytes(), name
+    for size in rng.integers(1, 40, 30):
+        some = rng.choice(300, size)
+        for name, values in evaluate_system(model, tiers[some], genes[some]).items():
+            assert values.tobytes() == whole[name][some].tobytes(), (name, size)
+
+
+def test_no_designs_and_no_feasible_designs():
+    model = system_model(load_workload("vgg11"))
+    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), np.zeros((0, 11), dtype=int))
+    assert {values.shape for values in nothing.values()} == {(0,)}
+    infeasible = evaluate_system(model, np.array([[1, 2, 1, 2]] * 2), np.zeros((2, 11), dtype=int))
+    assert infeasible["violation"].tolist() == [1.0, 1.0]
+    assert np.isfinite(infeasible["area"]).all()
+    assert np.isnan(infeasible["period"]).all()
+    assert set(infeasible) == set(nothing)
+
+
 def test_energy_is_power_times_period(rng):
     model = system_model(load_workload("vgg16"))
     out = evaluate_system(model, *random_designs(model, 50, rng))
@@ -130,8 +159,6 @@ def test_a_resistive_tier_closer_to_the_sink_does_not_lose_more_accuracy(rng):
     far = evaluate_system(model, np.tile([0, 1, 0, 0], (40, 1)), genes + 16)
     assert (near["err"] <= far["err"]).all()
     assert np.isfinite(near["err"]).all()
-
-
 
 
 @pytest.mark.parametrize(

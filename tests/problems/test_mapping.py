@@ -9,7 +9,7 @@ import moopim
 from moopim import ConfigError, Genome, Index
 from moopim.algorithms.registry import make_algorithm
 from moopim.evaluator import Evaluator
-from moopim.experiment.run import optimise
+from moopim.experiment.running import optimise
 from moopim.genome import Choice
 from moopim.hardware.system import evaluate_system, system_model
 from moopim.pareto import non_dominated
@@ -23,7 +23,13 @@ class SmallHunt(HuntMapping):
 
     def __init__(self):
         layers = [Layer("a", "conv", 16, 32, 3, 1, 16, 16), Layer("b", "fc", 256, 512, 1, 1, 1, 1)]
-        self.workload, self.dataset, self.factors, self.traffic, self.repair = "small", "none", "physical", "chain", False
+        self.workload, self.dataset, self.factors, self.traffic, self.repair = (
+            "small",
+            "none",
+            "physical",
+            "chain",
+            False,
+        )
         self.model = system_model(make_workload("small", "none", 16, layers))
         self.genome = Genome(Choice("tier", ("S", "R", "F"), repeat=4), Index("pe", 48, repeat=2))
         DesignProblem.__init__(self)
