@@ -42,6 +42,7 @@ class Archive:
         self._ranges: tuple[FloatArray, FloatArray] | None = None
         self._alive: int
         self._count: int
+        self._unranged: int
         self._open()
 
     def __len__(self) -> int:
@@ -128,9 +129,13 @@ class Archive:
             j: A proposal that no member dominates or equals.
         """
         removed = self._not_better[j] & ~self._not_worse[j] & self._alive
-        self._alive = self._alive & ~removed | 1 << self._n + j
+        inserted = 1 << self._n + j
+        self._alive = self._alive & ~removed | inserted
         self._count += 1 - removed.bit_count()
-        self._ranges = None
+        if removed:
+            self._ranges = None
+        else:
+            self._unranged |= inserted
         if self._count > self.soft_limit:
             self._cut()
 
@@ -138,6 +143,8 @@ class Archive:
         """Ends the judging: moves the members that were inserted to the front slots, drops the others."""
         if self._alive == self._members:
             return
+        if self._ranges is not None:
+            self.ranges()
         kept = self._slots(self._alive)
         n_old = self._n
         self._n = len(kept)
@@ -171,9 +178,17 @@ class Archive:
     def ranges(self) -> tuple[FloatArray, FloatArray]:
         """Least and greatest value of every plane over the members, each of shape ``(n_obj + 1,)``."""
         if self._ranges is None:
-            members = self._planes[:, self._slots(self._alive)]
-            self._ranges = members.min(axis=1), members.max(axis=1)
+            self._ranges = self._extent(self._alive)
+        elif self._unranged:
+            # Members that were only added widen the ranges; after a removal these are found anew.
+            (low, high), (new_low, new_high) = self._ranges, self._extent(self._unranged)
+            self._ranges = np.minimum(low, new_low), np.maximum(high, new_high)
+        self._unranged = 0
         return self._ranges
+
+    def _extent(self, mask: int) -> tuple[FloatArray, FloatArray]:
+        members = self._planes[:, self._slots(mask)]
+        return members.min(axis=1), members.max(axis=1)
 
     def population(self, **data: Any) -> Population:
         """The members as individuals; those made before are used again, since each costs tens of microseconds.
@@ -200,10 +215,11 @@ class Archive:
         self._staged = batch
         self._alive = self._members = (1 << self._n) - 1
         self._count = self._n
+        self._unranged = 0
 
     def _slots(self, mask: int) -> IntArray:
         packed = np.frombuffer(mask.to_bytes((self._room + 7) // 8, "little"), dtype=np.uint8)
-        return np.flatnonzero(np.unpackbits(packed, bitorder="little"))
+        return np.unpackbits(packed, bitorder="little").nonzero()[0]
 
 
 def _compare(slots: FloatArray, batch: FloatArray) -> tuple[list[int], list[int]]:

@@ -301,6 +301,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         if n != len(self._draws):
             raise ValueError(f"got {n} evaluated designs; expected the {len(self._draws)} that were asked for")
         self._batch = batch
+        self._pair_ranges: tuple[FloatArray, FloatArray] | None = None
         self._archive.stage(batch)
         relations = _relations(self._planes[:, :n], batch.planes)
         slots = np.array(
@@ -406,8 +407,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         current = self._planes[:, j, None]
         # A current design that is a member is among the dominators already.
         if relation == _CURRENT_DOMINATES and not (better == current).all(axis=0).any():
-            better = np.hstack([better, current])
-        amount = float(self._amounts(better, j).mean())
+            better = np.concatenate([better, current], axis=1)
+        amount = float(np.add.reduce(self._amounts(better, j))) / better.shape[1]
         if self._burn_in is not None:
             self._burn_in.append(amount)
         return draw < self._acceptance(amount)
@@ -429,16 +430,19 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             better: Objectives and violation, shape ``(n_obj + 1, k)``.
             j: Proposal.
         """
-        proposal, current = self._batch.planes[:, j], self._planes[:, j]
-        infeasible = proposal[-1] > 0
-        planes = slice(-1, None) if infeasible else slice(None, -1)
-        if infeasible and math.isinf(proposal[-1]):
+        proposal = self._batch.planes[:, j]
+        if math.isinf(proposal[-1]):
             return np.ones(better.shape[1])
+        planes = slice(-1, None) if proposal[-1] > 0 else slice(None, -1)
+        if self._pair_ranges is None:
+            current = self._planes[:, : len(self._draws)]
+            # Infinite values stand for what is not known, and widen no range.
+            highest = np.maximum(self._batch.planes, np.where(np.isinf(current), -np.inf, current))
+            self._pair_ranges = np.minimum(self._batch.planes, current), highest
         low, high = self._archive.ranges()
-        concerned = [proposal, current] if math.isfinite(current[planes][0]) else [proposal]
-        low = np.minimum.reduce([low, *concerned])[planes]
-        high = np.maximum.reduce([high, *concerned])[planes]
-        return amount_of_domination(better[planes], proposal[planes], high - low, self.amount == "geometric")
+        pair_low, pair_high = self._pair_ranges
+        ranges = np.maximum(high[planes], pair_high[planes, j]) - np.minimum(low[planes], pair_low[planes, j])
+        return amount_of_domination(better[planes], proposal[planes], ranges, self.amount == "geometric")
 
 
 def _as_type(X: NDArray[Any], operator: Operator) -> NDArray[Any]:

@@ -53,11 +53,11 @@ def single_linkage(F: FloatArray, limit: int) -> IntArray:
     distances = pdist(_normalise(F))
     merges = linkage(distances, method="single")
     square = squareform(distances)
-    for n_clusters in range(limit, 0, -1):
-        kept = _representatives(square, cluster_labels(merges, n_clusters), best)
-        if len(kept) <= limit:
-            return kept
-    return best
+    n_clusters = limit
+    # A further merge saves one member at most, so this stops at the greatest number of clusters that is small enough.
+    while len(kept := _representatives(square, cluster_labels(merges, n_clusters), best)) > limit:
+        n_clusters -= len(kept) - limit
+    return kept
 
 
 def cluster_labels(merges: FloatArray, n_clusters: int) -> IntArray:
@@ -83,11 +83,16 @@ def cluster_labels(merges: FloatArray, n_clusters: int) -> IntArray:
 def _representatives(square: FloatArray, label: IntArray, best: IntArray) -> IntArray:
     """The extremes and, of the clusters without one, the member nearest to the rest on average."""
     # Within a cluster the sum orders the members as the mean does.
-    total = np.where(label[:, None] == label, square, 0.0).sum(axis=1)
+    total = np.einsum("ij,ij->i", label[:, None] == label, square)
     order = np.lexsort((total, label))
-    first = np.append(True, np.diff(label[order]) != 0)
-    medoids = order[first]
-    return np.union1d(best, medoids[~np.isin(label[medoids], label[best])])
+    ordered = label[order]
+    medoids = order[np.append(True, ordered[1:] != ordered[:-1])]
+    represented = np.zeros(label.max() + 1, dtype=np.bool_)
+    represented[label[best]] = True
+    kept = np.zeros(len(label), dtype=np.bool_)
+    kept[best] = True
+    kept[medoids[~represented[label[medoids]]]] = True
+    return np.flatnonzero(kept)
 
 
 def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
