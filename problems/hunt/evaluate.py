@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -84,15 +85,21 @@ def _read(path: Path, traffic: str, dataset: str) -> Iterator[_Row]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"designs {str(path)!r} cannot be read: {error}") from None
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     for column in _INPUT:
         if column not in (reader.fieldnames or ()):
             raise ConfigError(f"designs {str(path)!r} has no column {column!r}; expected {', '.join(_INPUT)}")
-    for number, record in enumerate(reader, start=1):
-        try:
-            yield _parse({name: record[name] or "" for name in _INPUT}, traffic, dataset)
-        except MoopimError as error:
-            raise ConfigError(f"row {number} (case {record['case']!r}) of {str(path)!r}: {error}") from None
+    try:
+        for number, record in enumerate(reader, start=1):
+            where = f"row {number} (case {record['case'] or ''!r}) of {str(path)!r}"
+            if None in record:
+                raise ConfigError(f"{where}: more fields than columns; expected {len(reader.fieldnames or ())}")
+            try:
+                yield _parse({name: record[name] or "" for name in _INPUT}, traffic, dataset)
+            except MoopimError as error:
+                raise ConfigError(f"{where}: {error}") from None
+    except csv.Error as error:
+        raise ConfigError(f"designs {str(path)!r} is not CSV (after line {reader.line_num}): {error}") from None
 
 
 def _parse(record: dict[str, str], traffic: str, dataset: str) -> _Row:
@@ -112,6 +119,6 @@ def _parse(record: dict[str, str], traffic: str, dataset: str) -> _Row:
 
 def _integers(words: Sequence[str]) -> list[int]:
     for word in words:
-        if not word.isascii() or not word.lstrip("-").isdigit():
+        if not re.fullmatch("-?[0-9]{1,9}", word):
             raise ConfigError(f"gene {word!r} is not allowed; expected a whole number")
     return [int(word) for word in words]

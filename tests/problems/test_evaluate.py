@@ -51,6 +51,9 @@ def test_numbers_are_written_in_full_and_infeasible_ones_left_empty(capsys, tmp_
         (f"a,physical,VGG11,RRFS,{GENES.replace('46', '-1')}", "genes have -1; expected"),
         (f"a,physical,VGG11,RRFS,{GENES.replace('46', '4.5')}", "gene '4.5' is not allowed"),
         ("a,physical,VGG11,RRFS", "genes have 0 numbers"),
+        (f"a,physical,VGG11,RRFS,{GENES.replace('46', '--5')}", "gene '--5' is not allowed; expected a whole number"),
+        (f"a,physical,VGG11,RRFS,{GENES},7", "more fields than columns; expected 5"),
+        (f"a,physical,VGG11,rrfs,{GENES}", "tiers 'rrfs' are not allowed"),
     ],
 )
 def test_a_wrong_row_is_named_and_nothing_written(capsys, tmp_path, row, message):
@@ -71,6 +74,7 @@ def test_a_wrong_row_is_named_and_nothing_written(capsys, tmp_path, row, message
         ("case,set\na,b\n", (), "has no column 'workload'"),
         (f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n", ("--traffic", "mesh"), "unknown traffic 'mesh'"),
         (b"\xff\xfe\x00", (), "cannot be read"),
+        (f'{HEADER}\na,physical,VGG11,RRFS,"{GENES}', (), "is not CSV (after line 1)"),
     ],
 )
 def test_an_unusable_file_is_named(capsys, tmp_path, content, arguments, message):
@@ -81,6 +85,16 @@ def test_an_unusable_file_is_named(capsys, tmp_path, content, arguments, message
     assert code == 2
     assert message in err
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_rows_keep_their_order_across_networks_and_factor_sets(capsys, tmp_path):
+    expected = pd.read_csv(REFERENCE).sample(frac=1.0, random_state=3)
+    expected.insert(0, "case", [f"c{i}" for i in expected.index])
+    expected.to_csv(tmp_path / "in.csv", index=False)
+    assert invoke(capsys, tmp_path / "in.csv", "-o", tmp_path / "out.csv")[0] == 0
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert found["case"].tolist() == expected["case"].tolist()
+    assert found["area_mm2"].tolist() == pytest.approx(expected["area_mm2"].tolist(), rel=1e-12)
 
 
 def test_an_output_that_cannot_be_written_is_named(capsys, tmp_path):
