@@ -1,0 +1,50 @@
+"""Configuration of Sphinx."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import moopim
+
+project = "moopim"
+author = "The moopim authors"
+copyright = author
+release = version = moopim.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build", "gallery"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"moopim {release}"
+
+# Docstrings are in Google style; a name in single backticks is a reference where it is documented here.
+default_role = "py:obj"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+
+_SECTION = re.compile(r"(Args|Returns|Raises|Yields|Example):$")
+_properties: dict[str, list[str]] = {}
+
+
+def _before_napoleon(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
+    if what == "property" and not any(_SECTION.match(line) for line in lines):
+        _properties[name] = list(lines)
+
+
+def _after_napoleon(app: Sphinx, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
+    # napoleon takes what stands before a colon in the docstring of a property for its type.
+    lines[:] = _properties.pop(name, lines)
+
+
+def setup(app: Sphinx) -> None:
+    """Keeps the docstrings of properties as they are."""
+    app.connect("autodoc-process-docstring", _before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", _after_napoleon, priority=600)

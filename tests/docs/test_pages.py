@@ -1,0 +1,70 @@
+"""The pages of the documentation: all code and all commands in them run, and give what the page shows."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "docs" / "examples"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# A page becomes one script, so that its blocks see what earlier ones made.
+PRELUDE = """
+import subprocess
+
+def _check(command, expected):
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert not expected or done.stdout.rstrip() == expected, f"{command}: {done.stdout}"
+"""
+
+
+def commands(block):
+    """Commands of a console block, each with the output that the block shows for it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, output = re.sub(r"\\\n\s*", "", part).partition("\n")
+        yield command, output.rstrip()
+
+
+def script(page):
+    """The page as a Python script."""
+    parts = [PRELUDE]
+    for kind, block in BLOCK.findall(page):
+        parts += [block] if kind == "python" else [f"_check({c!r}, {out!r})" for c, out in commands(block)]
+    return "\n".join(parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(page, tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "page.py").write_text(script(page.read_text(encoding="utf-8")), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, "page.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_block_of_code_is_of_a_kind_that_is_run_or_only_shown():
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    shown = {"sh", "text", "ini"}
+    assert set(re.findall(r"^```(\S+)$", text, re.MULTILINE)) <= {"python", "console", "{toctree}", *shown}
+
+
+def test_commands_are_parsed_with_continuations_and_output():
+    block = "$ moopim run hunt \\\n    --quiet\n$ ls one\na\nb\n"
+    assert list(commands(block)) == [("moopim run hunt --quiet", ""), ("ls one", "a\nb")]
+
+
+def test_the_readme_shows_the_example_as_it_is():
+    assert f"```python\n{(EXAMPLES / 'buffers.py').read_text(encoding='utf-8')}```" in PAGES[0].read_text(
+        encoding="utf-8"
+    )
