@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moopim.errors import ConfigError
+from moopim.files import write_atomically
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 
@@ -20,7 +21,6 @@ __all__ = [
     "ProblemRecord",
     "new_manifest",
     "read_manifest",
-    "write_atomically",
     "write_manifest",
 ]
 
@@ -128,15 +128,3 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Writes the manifest into its run directory."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2)
     write_atomically(directory / MANIFEST, text + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file under a temporary name first, so that the old one or the new one is there, never half of it.
-
-    Args:
-        path: The file.
-        text: Its new content.
-    """
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -14,10 +14,11 @@ from moopim.algorithms.registry import make_algorithm
 from moopim.errors import ConfigError, LogError
 from moopim.evaluator import EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
-from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_atomically, write_manifest
+from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.progress import Progress, progress_bar
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
+from moopim.files import write_atomically
 from moopim.problem import DesignProblem, FloatArray
 
 __all__ = ["check_output", "resume", "run"]

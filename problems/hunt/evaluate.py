@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from moopim.errors import ConfigError, MoopimError
-from moopim.experiment.manifest import write_atomically
+from moopim.files import write_atomically
 from moopim.hardware.system import SystemModel, evaluate_system, system_model
 from moopim.workload import load_workload
 
