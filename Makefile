@@ -25,7 +25,7 @@ demo: $(INSTALLED) ## Search HuNT's mapping of ResNet34 with AMOSA, NSGA-II and 
 	rm -rf demo
 	$(BIN)/moopim run hunt --workload resnet34 --algorithm amosa --evaluations 20000 --seed 1 --output demo/run
 	$(BIN)/moopim plot demo/run
-	$(BIN)/moopim compare hunt --workload resnet34 --algorithms amosa,nsga2,random --seeds 5 --evaluations 20000 --output demo/compare
+	$(BIN)/moopim compare hunt --workload resnet34 --algorithms amosa,nsga2,random --seeds 5 --evaluations 10000 --output demo/compare
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
