@@ -68,3 +68,11 @@ def test_the_readme_shows_the_example_as_it_is():
     assert f"```python\n{(EXAMPLES / 'buffers.py').read_text(encoding='utf-8')}```" in PAGES[0].read_text(
         encoding="utf-8"
     )
+
+
+def test_the_readme_shows_the_commands_of_the_demo():
+    target = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    words = [line.split("/moopim ")[1] for line in target[1].splitlines() if "/moopim " in line]
+    block = "".join(f"moopim {line}\n" for line in words)
+    assert len(words) == 3
+    assert f"```sh\n{block}```" in PAGES[0].read_text(encoding="utf-8")
