@@ -47,7 +47,7 @@ bench: $(INSTALLED) ## Run the benchmarks
 
 wheel: $(INSTALLED) ## Build the wheel into dist/
 	rm -rf dist build/lib build/bdist.*
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove everything that the other targets made, .venv included
 	rm -rf .venv build dist demo docs/_build docs/gallery *.egg-info .coverage htmlcov
