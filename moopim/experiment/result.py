@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
@@ -57,16 +58,18 @@ class RunResult:
         return least_violating(self.evaluations, self.constraints)
 
     def summary(self, n: int = 8) -> str:
-        """The outcome in a few lines of text: the message and the best designs by the first objective.
+        """The outcome in a few lines of text: the message and designs spread along the front.
 
         Args:
-            n: Number of designs to show.
+            n: Number of designs to show, from the best to the worst by the first objective.
         """
         frame = self.front if self.feasible else self.least_violating
         columns = [quantity.column for quantity in (*self.objectives, *self.constraints)]
-        shown = frame[list(dict.fromkeys(columns))].head(n)
+        rows = np.unique(np.linspace(0, len(frame) - 1, min(n, len(frame))).round().astype(np.int64))
+        shown = frame[list(dict.fromkeys(columns))].iloc[rows]
         table = shown.to_string(index=False, float_format=lambda value: f"{value:.5g}")
-        return f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}\n{table}"
+        which = "designs spread along the front" if self.feasible else "designs with the least violation"
+        return f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}\n{which}:\n{table}"
 
     def _repr_html_(self) -> str:
         frame: Any = self.front if self.feasible else self.least_violating

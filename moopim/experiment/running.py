@@ -208,9 +208,7 @@ def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted:
         parts.append(f"the space is exhausted: all {evaluator.n_distinct:,} designs were evaluated")
     elif evaluator.n_evaluations < evaluations:
         parts.append(f"stopped before the budget of {evaluations:,}: the optimiser found no new designs")
-    parts.append(
-        f"{n_front:,} non-dominated designs" if n_front else "nothing feasible was found; least-violating designs:"
-    )
+    parts.append(f"{n_front:,} non-dominated designs" if n_front else "nothing feasible was found")
     return "; ".join(parts)
 
 
