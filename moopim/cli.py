@@ -5,6 +5,7 @@ become its options. Heavy modules are imported inside the commands, so that ``mo
 """
 
 import inspect
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+# What typer returns after Ctrl-C.
+_INTERRUPTED = 130
 
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Evaluations = Annotated[int, typer.Option(help="Budget of evaluations.")]
@@ -81,12 +85,15 @@ def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[
         function(build_problem(spec, chosen), spec, **options)
 
     panel = f"Options of {cls.__name__}"
+    about, helps = _describe(cls)
     extra = [
         inspect.Parameter(
             parameter.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=parameter.default,
-            annotation=Annotated[parameter.annotation, typer.Option(rich_help_panel=panel)],
+            annotation=Annotated[
+                parameter.annotation, typer.Option(help=helps.get(parameter.name), rich_help_panel=panel)
+            ],
         )
         for parameter in parameters
     ]
@@ -94,8 +101,17 @@ def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[
     signature = inspect.Signature([*own, *extra])
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {item.name: item.annotation for item in signature.parameters.values()}
-    command.__doc__ = f"{(function.__doc__ or '').strip()}\n\n{inspect.getdoc(cls) or ''}"
+    command.__doc__ = f"{(function.__doc__ or '').strip()}\n\n{about}"
     return command
+
+
+def _describe(cls: type) -> tuple[str, dict[str, str]]:
+    """A problem's docstring without its sections, and what its section ``Args`` says of each parameter."""
+    about, _, rest = (inspect.getdoc(cls) or "").partition("\nArgs:\n")
+    section = rest.split("\n\n")[0]
+    entries = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]
+    helps = {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+    return about.split("\nAttributes:\n")[0].strip(), helps
 
 
 def _run(
@@ -139,6 +155,9 @@ def _compare(
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     results = compare(problem, names, **settings, progress=not quiet)
+    if not any(result.feasible for result in results):
+        _say(quiet, f"nothing feasible was found in any run; the runs are in {output}\n{results[0].summary()}")
+        return
     table = comparison(results, problem.objectives)
     table.to_csv(output / "comparison.csv", index=False)
     pictures = plot_comparison(results, problem.objectives, output)
@@ -231,21 +250,23 @@ def show(
 ) -> None:
     """Show the result of a run, or the genome and the quantities of a problem."""
     from moopim.experiment import load_run
-    from moopim.experiment.plugins import load_problem
+    from moopim.experiment.plugins import build_problem
 
+    if rows < 1:
+        raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")
     if Path(target).is_dir():
         typer.echo(load_run(target).summary(rows))
         return
-    cls = load_problem(target)
-    problem = cls()
-    typer.echo(f"{problem!r}: {_first_line(cls)}\n{problem.genome!r}")
+    problem = build_problem(target, {})
+    typer.echo(f"{problem!r}: {_first_line(type(problem))}\n{problem.genome!r}")
     for kind, quantities in (
         ("objective", problem.objectives),
         ("constraint", problem.constraints),
         ("metric", problem.metrics),
     ):
         for quantity in quantities:
-            typer.echo(f"{kind}  {quantity.label}  {getattr(quantity, 'sense', '')}".rstrip())
+            detail = getattr(quantity, "sense", "") or getattr(quantity, "bounds", "")
+            typer.echo(f"{kind}  {quantity.label}  {detail}".rstrip())
 
 
 def _version(value: bool) -> None:
@@ -279,8 +300,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(_explain(error), 2)
     except MoopimError as error:
         _fail(str(error), 2)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run", 130)
+    except OSError as error:
+        _fail(str(error), 2)
+    if code == _INTERRUPTED:
+        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, a comparison when it is called again", code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

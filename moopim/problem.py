@@ -4,6 +4,7 @@ import copy
 import hashlib
 import inspect
 import json
+import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -15,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 from pymoo.core.problem import Problem
 
 import moopim
-from moopim.errors import ConfigError, EvaluationError
+from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.genes import IntArray
 from moopim.genome import Designs, Genome
 from moopim.quantities import Constraint, Metric, Objective, Quantity
+from moopim.sources import source_files
 
 __all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray"]
 
@@ -112,8 +114,9 @@ class DesignProblem(Problem):  # type: ignore[misc]
     def fingerprint(self) -> str:
         """Hash of all that results depend on (64 hexadecimal digits).
 
-        It covers the genome, the quantities, the parameters, the author's source file, `identity` and the version of
-        moopim. Evaluation logs of another fingerprint are never used.
+        It covers the genome, the quantities, the parameters, the files of the class and its bases with what they import
+        from their own folders, `identity` and the version of moopim. Evaluation logs of another fingerprint are never
+        used.
         """
         facts = {
             "class": type(self).__qualname__,
@@ -136,8 +139,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
             One column per entry of `quantities`, in natural sign, shape ``(pop, n_quantities)``.
 
         Raises:
-            EvaluationError: If a name is missing or unknown, a shape is wrong, a constraint is NaN, or an objective of
-                a feasible design is not finite.
+            EvaluationError: If the author's method fails, a name is missing or unknown, a shape is wrong, a constraint
+                is NaN, or an objective of a feasible design is not finite.
         """
         return np.concatenate([self._tabulate_chunk(chunk) for chunk in self.chunks(X)])
 
@@ -166,7 +169,18 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return attached
 
     def _tabulate_chunk(self, X: IntArray) -> FloatArray:
-        returned = self.evaluate_designs(Designs(self.genome, X))
+        genes = X.view()
+        genes.flags.writeable = False
+        try:
+            returned = self.evaluate_designs(Designs(self.genome, genes))
+        except MoopimError:
+            raise
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise EvaluationError(
+                f"{type(self).__name__}.evaluate_designs raised {type(error).__name__}: {error} "
+                f"({Path(where.filename).name}, line {where.lineno})"
+            ) from error
         table = self._as_table(returned, len(X))
         self._check_finite(table)
         return table
@@ -257,7 +271,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
         rows: list[tuple[str, str, str]] = [("objective", q.label, q.sense) for q in self.objectives]
-        rows += [("constraint", q.label, _bounds(q)) for q in self.constraints]
+        rows += [("constraint", q.label, q.bounds) for q in self.constraints]
         rows += [("metric", q.label, "") for q in self.metrics]
         cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<b>{escape(repr(self))}</b><table>{cells}</table>{self.genome._repr_html_()}"
@@ -275,6 +289,10 @@ def _distinct(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
 
 def _check_columns(genome: Genome, quantities: Sequence[Quantity]) -> None:
     """Refuses quantities whose column in a result frame would hide a gene or a column of the run."""
+    for column in set(genome.columns) & set(RUN_COLUMNS):
+        raise ConfigError(
+            f"gene {column!r} has the name of a column of result frames; reserved: {', '.join(RUN_COLUMNS)}"
+        )
     taken = {*genome.columns, *RUN_COLUMNS}
     for quantity in quantities:
         if quantity.column in taken:
@@ -288,16 +306,12 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
-def _bounds(constraint: Constraint) -> str:
-    bounds = ((">=", constraint.lower), ("<=", constraint.upper))
-    return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
-
-
 def _source_hash(cls: type) -> str:
-    """Hash of the file that defines a class; of its compiled method where there is no file, as in a notebook."""
+    """Hash of the files that define a class; of its compiled method where there is no file, as in a notebook."""
+    bases = cls.__mro__[: cls.__mro__.index(DesignProblem)]
     try:
-        source = Path(inspect.getfile(cls)).read_bytes()
+        content = [path.read_bytes() for path in source_files(Path(inspect.getfile(base)) for base in bases)]
     except (OSError, TypeError):
         code = cls.evaluate_designs.__code__  # type: ignore[attr-defined]
-        source = code.co_code + repr(code.co_names).encode()
-    return hashlib.sha256(source).hexdigest()
+        content = [code.co_code, repr(code.co_names).encode()]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()

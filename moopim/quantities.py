@@ -85,6 +85,12 @@ class Constraint(Quantity):
         if self.upper is not None and self.lower is not None and self.lower > self.upper:
             raise ConfigError(f"constraint {self.name!r} has lower={self.lower} above upper={self.upper}")
 
+    @property
+    def bounds(self) -> str:
+        """The bounds in words, such as ``>= 1, <= 4``."""
+        bounds = ((">=", self.lower), ("<=", self.upper))
+        return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
+
 
 @dataclass(frozen=True)
 class Metric(Quantity):

@@ -1,7 +1,9 @@
 """The command line: every command once, and one line with exit code 2 for every kind of bad input."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -119,6 +121,7 @@ def test_version(capsys):
         (("resume", "no_such_directory"), "'no_such_directory' does not exist"),
         (("plot", "no_such_directory"), "does not exist"),
         (("show", "no_such_thing"), "unknown problem"),
+        (("show", TOYS, "--rows", 0), "rows=0 is not allowed"),
         (("compare", TOYS), "--output"),
         (("compare", TOYS, "--algorithms", "nsga2,x", "--output", "cmp"), "unknown algorithm 'x'"),
         (("evaluate", "nothing"), "unknown thing to evaluate 'nothing'"),
@@ -166,3 +169,48 @@ def test_python_dash_m_is_the_same_command():
     )
     assert found.returncode == 2
     assert found.stderr == "error: run directory 'nowhere' does not exist\n"
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path):
+    toys = TOYS.replace("Buffers", "Slow")
+    command = [sys.executable, "-m", "moopim", "run", toys, "--evaluations", "9000", "--output", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "evaluations.sqlite").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "'moopim resume DIRECTORY' goes on" in err
+    assert "Traceback" not in err
+
+
+def test_a_comparison_without_feasible_designs_says_so(capsys, tmp_path):
+    words = ("compare", TOYS.replace("Buffers", "Impossible"), "--algorithms", "random", "--seeds", 1)
+    code, out, _ = invoke(capsys, *words, "--evaluations", 50, "--output", tmp_path / "cmp")
+    assert code == 0
+    assert "nothing feasible was found in any run" in out
+    assert "need" in out
+
+
+def test_an_output_below_a_file_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = invoke(capsys, "run", TOYS, "--evaluations", 10, "--output", tmp_path / "file" / "run")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+def test_an_own_problem_that_needs_options(capsys, tmp_path):
+    path = tmp_path / "needy_problem.py"
+    path.write_text(
+        "from toys import Buffers\n"
+        "class Needy(Buffers):\n"
+        "    def __init__(self, banks: int):\n"
+        "        super().__init__()\n"
+        "        if banks < 1: raise ValueError('too few banks')\n"
+        "        self.banks = banks\n"
+    )
+    assert "needs a value for its option 'banks'" in invoke(capsys, "show", f"{path}:Needy")[2]
+    code, _, err = invoke(capsys, "run", f"{path}:Needy", "--banks", -1, "--output", tmp_path / "run")
+    assert code == 2
+    assert "too few banks" in err
+    assert "--banks" in invoke(capsys, "run", f"{path}:Needy")[2]

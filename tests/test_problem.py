@@ -1,5 +1,7 @@
 """Design problems: what the author returns is checked, what pymoo gets is right."""
 
+import importlib
+
 import numpy as np
 import pytest
 from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -140,6 +142,7 @@ def test_a_bounded_objective_is_one_quantity():
         ({"metrics": (Metric("f", "mJ"),)}, "'f' is declared twice"),
         ({"metrics": (Metric("a"),)}, "column 'a' of quantity 'a' is used twice"),
         ({"metrics": (Metric("feasible"),)}, "column 'feasible'"),
+        ({"genome": Genome(Choice("generation", (1, 2)))}, "gene 'generation' has the name of a column"),
     ],
 )
 def test_bad_declarations_are_refused(attributes, message):
@@ -154,3 +157,39 @@ def test_html_shows_quantities_and_genome():
     assert "hit rate" in html
     assert "&lt;= 2" in html
     assert "buffer_kb" in html
+
+
+def test_a_failing_method_is_named_with_its_place():
+    class Broken(Buffers):
+        def evaluate_designs(self, designs):
+            return {"energy": 1 / 0}
+
+    with pytest.raises(
+        EvaluationError, match=r"Broken\.evaluate_designs raised ZeroDivisionError.*test_problem\.py, line"
+    ):
+        Broken().tabulate(Broken().genome.sample(1, np.random.default_rng(0)))
+
+
+def test_designs_are_read_only():
+    class Writing(Buffers):
+        def evaluate_designs(self, designs):
+            designs.genes[:] = 0
+            return {}
+
+    with pytest.raises(EvaluationError, match="read-only"):
+        Writing().tabulate(Writing().genome.sample(1, np.random.default_rng(0)))
+
+
+def test_fingerprint_follows_bases_and_neighbour_files(tmp_path, monkeypatch):
+    (tmp_path / "neighbour_a.py").write_text("COST = 1\n")
+    (tmp_path / "neighbour_b.py").write_text(
+        "import neighbour_a\nfrom toys import Buffers\nclass Base(Buffers):\n    pass\n"
+    )
+    (tmp_path / "neighbour_c.py").write_text("from neighbour_b import Base\nclass Derived(Base):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = importlib.import_module("neighbour_c").Derived()
+    before = problem.fingerprint()
+    (tmp_path / "unrelated.py").write_text("x = 1\n")
+    assert problem.fingerprint() == before
+    (tmp_path / "neighbour_a.py").write_text("COST = 2\n")
+    assert problem.fingerprint() != before

@@ -107,3 +107,13 @@ class Slow(Chunky):
     def evaluate_designs(self, designs):
         time.sleep(self.pause_ms / 1000)
         return super().evaluate_designs(designs)
+
+
+class Labels(DesignProblem):
+    """Values that look like numbers, or are of mixed kinds."""
+
+    genome = Genome(Choice("code", ("001", "010", "NA")), Choice("prune", ("off", 2, None)))
+    objectives = (Objective("f"),)
+
+    def evaluate_designs(self, designs):
+        return {"f": designs.indices("code") + designs.indices("prune")}

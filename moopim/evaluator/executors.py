@@ -3,6 +3,10 @@
 A batch is cut into chunks in the same way for any number of workers, so that the results do not depend on it.
 """
 
+import os
+import threading
+import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -54,12 +58,24 @@ class _JoblibExecutor:
         import joblib
 
         if self._parallel is None:
-            self._parallel = joblib.Parallel(self._jobs, initializer=_adopt, initargs=(self._problem,))
+            # joblib keeps workers for another pool with equal arguments: the token makes these ones its own, even
+            # where the same problem object has changed in between.
+            arguments = (self._problem, os.getpid(), uuid.uuid4().hex)
+            self._parallel = joblib.Parallel(self._jobs, initializer=_adopt, initargs=arguments)
         return np.concatenate(self._parallel(joblib.delayed(_tabulate)(chunk) for chunk in chunks))
 
 
-def _adopt(problem: DesignProblem) -> None:
+def _adopt(problem: DesignProblem, parent: int, token: str) -> None:
+    """Prepares a worker process; ``token`` only tells pools apart."""
     _worker["problem"] = problem
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this worker when the run was killed and so cannot end it any more."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _tabulate(X: IntArray) -> FloatArray:

@@ -71,7 +71,10 @@ class EvaluationLog:
         self._dtype = dtype.newbyteorder("<")
         self._shape = (n_genes, n_quantities)
         facts = {"format": _FORMAT, "problem": fingerprint, "shape": list(self._shape), "dtype": self._dtype.str}
-        self._connection = sqlite3.connect(path)
+        try:
+            self._connection = sqlite3.connect(path)
+        except sqlite3.Error as error:
+            raise LogError(f"evaluation log {str(path)!r} cannot be opened: {error}") from None
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")

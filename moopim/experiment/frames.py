@@ -24,12 +24,14 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
         X: Genes, shape ``(pop, n_genes)``.
 
     Returns:
-        A frame with the columns `Genome.columns` and ``pop`` rows.
+        A frame with the columns `Genome.columns` and ``pop`` rows; values of mixed kinds as text.
     """
     designs = genome.decode(X)
     columns = {}
     for group in genome.groups:
         values = designs[group.name].reshape(len(X), group.width)
+        if values.dtype == object:
+            values = values.astype(str)  # mixed kinds: files have no other way to keep them
         columns.update({name: values[:, i] for i, name in enumerate(group.columns)})
     return pd.DataFrame(columns)
 

@@ -77,12 +77,16 @@ def new_manifest(
     problem: DesignProblem, spec: str | None, algorithm: str | None, evaluations: int, seed: int, jobs: int
 ) -> Manifest:
     """Makes the manifest of a run that is about to start."""
+    parameters = problem.parameters()
+    if not all(value is None or isinstance(value, str | int | float | bool) for value in parameters.values()):
+        # Such a problem cannot be built again from its description.
+        spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
     return Manifest(
         command=sys.argv,
         problem=ProblemRecord(
             spec=spec,
             title=repr(problem),
-            parameters=problem.parameters(),
+            parameters=parameters,
             fingerprint=problem.fingerprint(),
             genome=problem.genome.describe(),
             objectives=list(problem.objectives),

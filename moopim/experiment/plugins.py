@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError, MoopimError, unknown_name
 from moopim.problem import DesignProblem
 
 __all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
@@ -94,7 +94,10 @@ def constructor_parameters(cls: type[DesignProblem]) -> list[Parameter]:
         ConfigError: If a parameter has a kind or type that cannot be an option.
     """
     signature = inspect.signature(cls)
-    hints = get_type_hints(cls.__init__)
+    try:
+        hints = get_type_hints(cls.__init__)
+    except NameError as error:
+        raise ConfigError(f"annotations of {cls.__name__} cannot be resolved: {error}") from None
     parameters = []
     for item in signature.parameters.values():
         if item.kind in (item.VAR_POSITIONAL, item.VAR_KEYWORD):
@@ -123,11 +126,19 @@ def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
         ConfigError: If the problem or a parameter is unknown, or a value is not allowed.
     """
     cls = load_problem(spec)
-    known = {parameter.name for parameter in constructor_parameters(cls)}
+    known = {parameter.name: parameter for parameter in constructor_parameters(cls)}
     for name in parameters:
         if name not in known:
             raise unknown_name(f"option of problem {spec!r}", name, sorted(known))
-    return cls(**parameters)
+    for name, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and name not in parameters:
+            raise ConfigError(f"problem {spec!r} needs a value for its option {name!r}")
+    try:
+        return cls(**parameters)
+    except MoopimError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"problem {spec!r} refuses its options: {error}") from error
 
 
 def _is_problem(value: object) -> bool:
@@ -149,6 +160,8 @@ def _is_simple(annotation: Any) -> bool:
 
 
 def _load_module(name: str) -> types.ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as ``python -m`` does
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -1,5 +1,7 @@
 """What a run leaves behind, in memory or read back from its directory."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,8 +100,8 @@ def load_run(directory: Path | str) -> RunResult:
         seed=manifest.seed,
         objectives=tuple(manifest.problem.objectives),
         constraints=tuple(manifest.problem.constraints),
-        evaluations=_read_frame(directory / EVALUATIONS),
-        front=_read_frame(directory / FRONT),
+        evaluations=_read_frame(directory / EVALUATIONS, manifest),
+        front=_read_frame(directory / FRONT, manifest),
         message=manifest.message,
         seconds=manifest.seconds,
         directory=directory,
@@ -111,8 +113,24 @@ def algorithm_label(manifest: Manifest) -> str:
     return manifest.algorithm or "custom"
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
+    """Reads a frame with the types it was written with: text stays text, even where it looks like a number."""
+    texts = {column: str for group in manifest.problem.genome if _is_text(group) for column in _columns(group)}
     try:
-        return pd.read_csv(path)
+        frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}") from None
+    for objective in manifest.problem.objectives:
+        if objective.column not in frame:
+            raise ConfigError(f"{str(path)!r} has no column {objective.column!r}")
+    return frame
+
+
+def _is_text(group: Mapping[str, Any]) -> bool:
+    """Tells whether the values of a gene group (as `Genome.describe` gives them) are not all numbers."""
+    return not all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group["values"])
+
+
+def _columns(group: Mapping[str, Any]) -> list[str]:
+    repeat = group["repeat"]
+    return [group["name"]] if repeat is None else [f"{group['name']}_{i}" for i in range(repeat)]

@@ -1,5 +1,6 @@
 """Runs: one optimiser on one problem with one seed, logged, resumable to the same bits."""
 
+import copy
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -56,7 +57,10 @@ def run(
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         if value < least:
             raise ConfigError(f"{label}={value} is not allowed; expected {least}, {least + 1}, ...")
-    optimiser = make_algorithm(algorithm, problem, evaluations) if isinstance(algorithm, str) else algorithm
+    if not isinstance(problem, DesignProblem):
+        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+    # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
+    optimiser = make_algorithm(name, problem, evaluations) if isinstance(algorithm, str) else copy.deepcopy(algorithm)
     manifest = new_manifest(problem, problem_spec(problem), name, evaluations, seed, jobs)
     directory = None if output is None else Path(output)
     if directory is not None:
@@ -66,7 +70,14 @@ def run(
     return _search(problem, optimiser, manifest, directory, progress=progress)
 
 
-def resume(directory: Path | str, *, jobs: int | None = None, progress: bool = True) -> RunResult:
+def resume(
+    directory: Path | str,
+    *,
+    jobs: int | None = None,
+    progress: bool = True,
+    problem: DesignProblem | None = None,
+    algorithm: Algorithm | None = None,
+) -> RunResult:
     """Goes on with an interrupted run; a finished one is read back.
 
     The run starts again from its seed, is answered from its log as far as that reaches, and goes on from there: the
@@ -76,6 +87,8 @@ def resume(directory: Path | str, *, jobs: int | None = None, progress: bool = T
         directory: The run directory.
         jobs: Number of processes that evaluate; as before where not given.
         progress: Whether to show a progress bar, if standard error is a terminal.
+        problem: The problem, where only the calling script can make it.
+        algorithm: The algorithm as it was passed to `run`, where that was not a name.
 
     Returns:
         The outcome, as from `run`.
@@ -88,16 +101,23 @@ def resume(directory: Path | str, *, jobs: int | None = None, progress: bool = T
     manifest = read_manifest(directory)
     if manifest.status == "finished":
         return load_run(directory)
-    name = manifest.algorithm
-    if manifest.problem.spec is None or name is None:
-        raise ConfigError(
-            f"the run in {str(directory)!r} used objects that only its own script can make; run that again"
-        )
-    problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
+    if problem is None:
+        if manifest.problem.spec is None:
+            raise ConfigError(
+                f"only its own script can make the problem of {str(directory)!r}; resume it there (problem=)"
+            )
+        problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
     check_fingerprint(directory, manifest, problem)
+    if manifest.algorithm is not None:
+        optimiser = make_algorithm(manifest.algorithm, problem, manifest.evaluations)
+    elif algorithm is not None:
+        optimiser = copy.deepcopy(algorithm)
+    else:
+        raise ConfigError(
+            f"the run in {str(directory)!r} used an algorithm of its own script; resume it there (algorithm=)"
+        )
     if jobs is not None:
         manifest = manifest.model_copy(update={"jobs": jobs})
-    optimiser = make_algorithm(name, problem, manifest.evaluations)
     return _search(problem, optimiser, manifest, directory, progress=progress)
 
 
@@ -182,6 +202,8 @@ def optimise(
     size = evaluator.problem.genome.size
     algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
     n_offsprings = getattr(algorithm, "n_offsprings", None)
+    if getattr(algorithm, "pop_size", None):
+        algorithm.pop_size = min(algorithm.pop_size, evaluations)
     generation = 0
     while evaluator.n_evaluations < evaluations and algorithm.has_next():
         if n_offsprings is not None:
@@ -220,4 +242,6 @@ def _write(result: RunResult, directory: Path) -> None:
         import pyarrow  # noqa: F401 (only to see whether it is there)
     except ImportError:
         return
-    result.evaluations.to_parquet(directory / "evaluations.parquet", index=False)
+    partial = directory / "evaluations.parquet.partial"
+    result.evaluations.to_parquet(partial, index=False)
+    partial.replace(directory / "evaluations.parquet")

@@ -141,11 +141,13 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
 def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntArray:
     """Takes a run out of each row and puts it back ``step`` places further on, around the end."""
     n = order.shape[1]
+    inside = inside.copy()
+    inside[inside.all(axis=1), -1] = False  # the whole row has no other place to go
     rest = n - inside.sum(axis=1, keepdims=True)
     first = inside.argmax(axis=1)[:, None]
     place = np.cumsum(~inside, axis=1) - 1
     # The rest keeps its order; the run goes before its target-th member: sort by (place in the rest, run or rest).
-    target = (first + step[:, None]) % np.maximum(rest + 1, 1)
+    target = (first + 1 + (step[:, None] - 1) % np.maximum(rest, 1)) % (rest + 1)
     key = np.where(inside, 2 * target, 2 * place + 1)
     return np.take_along_axis(order, np.argsort(key, axis=1, kind="stable"), axis=1)
 

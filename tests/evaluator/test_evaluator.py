@@ -117,3 +117,13 @@ def test_an_error_in_a_worker_reaches_the_caller(rng, tmp_path):
 def test_no_process_at_all_is_refused():
     with pytest.raises(ConfigError, match="jobs=0"):
         Evaluator(Buffers(), jobs=0)
+
+
+def test_workers_see_a_problem_that_has_changed(rng):
+    problem = Chunky()
+    X = problem.genome.sample(60, rng)
+    first = Evaluator(problem, jobs=2).problem.evaluate(X)[0]
+    problem.traffic = 5.0
+    second = Evaluator(problem, jobs=2).problem.evaluate(X)[0]
+    assert not np.array_equal(first, second)
+    assert np.array_equal(second, problem.evaluate(X)[0])

@@ -59,6 +59,11 @@ def test_a_second_writer_is_refused(tmp_path):
             second.append(0, make_batch(1, 4))
 
 
+def test_a_directory_in_its_place_is_refused(tmp_path):
+    with pytest.raises(LogError, match="cannot be opened"):
+        open_log(tmp_path)
+
+
 def test_a_file_that_is_no_log_is_refused(tmp_path):
     (tmp_path / "log").write_text("not a database, but long enough to be mistaken for one" * 20)
     with pytest.raises(LogError, match="cannot be used"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pymoo.algorithms.moo.nsga2 import NSGA2
-from toys import Buffers, Chunky, Failing, Slow
+from toys import Buffers, Chunky, Failing, Labels, Slow
 
 import moopim
 from moopim import ConfigError, EvaluationError, LogError
@@ -121,14 +121,65 @@ def test_other_settings_than_logged_are_noticed(tmp_path):
         moopim.resume(tmp_path)
 
 
-def test_a_run_with_an_own_algorithm_works_but_cannot_be_resumed(tmp_path):
+def test_a_run_with_an_own_algorithm_is_resumed_with_that_algorithm(tmp_path):
     algorithm = NSGA2(pop_size=20, sampling=RandomSampling())
     result = moopim.run(Buffers(), algorithm, evaluations=90, output=tmp_path)
     assert len(result.evaluations) == 90
     assert result.algorithm == "custom"
     _unfinish(tmp_path)
-    with pytest.raises(ConfigError, match="objects that only its own script can make"):
+    with pytest.raises(ConfigError, match="used an algorithm of its own script"):
         moopim.resume(tmp_path)
+    assert moopim.resume(tmp_path, algorithm=algorithm).front.equals(result.front)
+    assert moopim.run(Buffers(), algorithm, evaluations=90).front.equals(result.front)  # it was not used up
+
+
+def test_an_own_algorithm_keeps_to_a_budget_below_its_population():
+    result = moopim.run(Buffers(), NSGA2(pop_size=50, sampling=RandomSampling()), evaluations=20)
+    assert len(result.evaluations) == 20
+
+
+def test_a_problem_of_a_script_is_resumed_with_that_problem(tmp_path):
+    class Local(Buffers):
+        pass
+
+    result = moopim.run(Local(), "nsga2", evaluations=100, output=tmp_path)
+    _unfinish(tmp_path)
+    with pytest.raises(ConfigError, match="only its own script can make the problem"):
+        moopim.resume(tmp_path)
+    assert moopim.resume(tmp_path, problem=Local()).front.equals(result.front)
+
+
+def test_values_of_any_kind_come_back_from_the_directory(tmp_path):
+    result = moopim.run(Labels(), "random", evaluations=60, output=tmp_path)
+    again = moopim.load_run(tmp_path)
+    assert again.evaluations.equals(result.evaluations)
+    assert again.front.equals(result.front)
+    assert set(again.evaluations["code"]) == {"001", "010", "NA"}
+    assert set(again.evaluations["prune"]) == {"off", "2", "None"}
+
+
+def test_a_class_in_place_of_a_problem_is_refused():
+    with pytest.raises(ConfigError, match="expected an instance"):
+        moopim.run(Buffers)
+
+
+def test_parameters_of_any_type_can_be_run(tmp_path):
+    class Sized(Buffers):
+        def __init__(self, sizes=(1, 2)):
+            super().__init__()
+            self.sizes = sizes
+
+    moopim.run(Sized([3, 4]), "random", evaluations=20, output=tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["problem"]["parameters"] == {"sizes": "[3, 4]"}
+    assert manifest["problem"]["spec"] is None
+
+
+def test_a_front_without_its_objectives_is_refused(tmp_path):
+    moopim.run(Buffers(), "random", evaluations=20, output=tmp_path)
+    (tmp_path / "front.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ConfigError, match="has no column 'energy_mJ'"):
+        moopim.load_run(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_move_block_takes_a_run_of_an_order_elsewhere():
     # Taking a run out and putting it elsewhere leaves at most three seams in 0, 1, ..., 5.
     assert (np.sort(Y, axis=1) == X).all()
     assert ((np.diff(Y, axis=1) != 1).sum(axis=1) <= 3).all()
-    assert (Y != X).any(axis=1).mean() > 0.5
+    assert (Y != X).any(axis=1).all()
 
 
 def test_a_genome_of_single_genes_can_neither_swap_nor_lose_its_bounds(rng):
