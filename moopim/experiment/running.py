@@ -60,7 +60,7 @@ def run(
     if not isinstance(problem, DesignProblem):
         raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
     # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
-    optimiser = make_algorithm(name, problem, evaluations) if isinstance(algorithm, str) else copy.deepcopy(algorithm)
+    optimiser = copy.deepcopy(algorithm) if name is None else make_algorithm(name, problem, evaluations)
     manifest = new_manifest(problem, problem_spec(problem), name, evaluations, seed, jobs)
     directory = None if output is None else Path(output)
     if directory is not None:
