@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -42,12 +43,9 @@ Directory = Annotated[Path, typer.Argument(help="A run directory.")]
 class _LazyGroup(TyperGroup):
     """A group whose commands are made when they are asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        raise NotImplementedError
-
+    @abstractmethod
     def make(self, name: str) -> Callable[..., None]:
         """The function behind a command; its signature gives the options."""
-        raise NotImplementedError
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         sub_app = typer.Typer(add_completion=False)

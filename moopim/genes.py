@@ -5,6 +5,7 @@ on genes is integer by construction.
 """
 
 import keyword
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class GeneGroup:
+class GeneGroup(ABC):
     """A named run of neighbouring genes that share one set of allowed values.
 
     Use one of the subclasses `Choice`, `Integer`, `Index` or `Permutation`.
@@ -51,10 +52,10 @@ class GeneGroup:
         """Name of the group whose decoded value says how many of this group's genes are active."""
         return None
 
-    @cached_property
+    @property
+    @abstractmethod
     def values(self) -> NDArray[Any]:
         """Allowed values by index, shape ``(n_values,)``."""
-        raise NotImplementedError
 
     @property
     def width(self) -> int:
