@@ -16,6 +16,7 @@ _EXPORTS = {
     "Run": "indicators",
     "a12": "statistics",
     "common_box": "box",
+    "compare_indicators": "comparing",
     "comparison": "comparing",
     "comparison_table": "statistics",
     "holm": "statistics",
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "a12",
     "common_box",
+    "compare_indicators",
     "comparison",
     "comparison_table",
     "holm",
@@ -60,7 +62,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from moopim.analysis.box import Box, common_box
-    from moopim.analysis.comparing import comparison
+    from moopim.analysis.comparing import compare_indicators, comparison
     from moopim.analysis.fronts import non_dominated
     from moopim.analysis.indicators import (
         Run,

@@ -9,7 +9,7 @@ from moopim.analysis.indicators import Run, indicator_table
 from moopim.analysis.statistics import comparison_table
 from moopim.quantities import Objective
 
-__all__ = ["comparison"]
+__all__ = ["compare_indicators", "comparison"]
 
 
 def comparison(
@@ -34,7 +34,22 @@ def comparison(
     Raises:
         ConfigError: No run has a feasible design, a frame lacks a column, or a name is unknown.
     """
-    table = indicator_table(runs, objectives, log)
+    return compare_indicators(indicator_table(runs, objectives, log), reference)
+
+
+def compare_indicators(table: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
+    """Compares optimisers by indicators that are measured already.
+
+    Args:
+        table: From `moopim.analysis.indicator_table`.
+        reference: Optimiser that the others are tested against; see `comparison`.
+
+    Returns:
+        The same as `comparison`.
+
+    Raises:
+        ConfigError: The reference is not among the algorithms.
+    """
     parts = []
     for indicator in table.columns.drop(["algorithm", "seed"]):
         sense: Literal["min", "max"] = "min" if indicator == "igd_plus" else "max"

@@ -90,8 +90,7 @@ def front_rows(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[
     """
     F = objective_values(frame, objectives) * [objective.sign for objective in objectives]
     F[~feasible(frame, objectives)] = np.inf
-    rows = np.flatnonzero(pareto.non_dominated(F))
-    return rows[np.lexsort(F[rows, ::-1].T)]
+    return pareto.front_order(F)
 
 
 def non_dominated(frame: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:

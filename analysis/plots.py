@@ -58,13 +58,19 @@ def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directo
     return written
 
 
-def plot_comparison(runs: Iterable[Run], objectives: Sequence[Objective], directory: Path | str) -> list[Path]:
+def plot_comparison(
+    runs: Iterable[Run],
+    objectives: Sequence[Objective],
+    directory: Path | str,
+    indicators: pd.DataFrame | None = None,
+) -> list[Path]:
     """Draws how several optimisers compare.
 
     Args:
         runs: The runs, several seeds of each optimiser.
         objectives: The objectives.
         directory: Where the pictures go; it must exist.
+        indicators: From `moopim.analysis.indicator_table`; measured here where not given.
 
     Returns:
         The files that were written: ``fronts.png`` (of each optimiser, the front of all its seeds),
@@ -75,10 +81,11 @@ def plot_comparison(runs: Iterable[Run], objectives: Sequence[Objective], direct
     """
     folder, entries = Path(directory), list(runs)
     groups = by_algorithm(entries)
+    table = indicator_table(entries, objectives) if indicators is None else indicators
     bands = hypervolume_bands(entries, common_box((run.evaluations for run in entries), objectives))
     pictures = {
         "hypervolume.png": plot_hypervolume(bands).figure,
-        "comparison.png": _indicator_boxes(indicator_table(entries, objectives)),
+        "comparison.png": _indicator_boxes(table),
     }
     if len(objectives) > 1:
         fronts = {

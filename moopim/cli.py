@@ -147,7 +147,7 @@ def _compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison goes on where it was."""
-    from moopim.analysis import comparison, plot_comparison
+    from moopim.analysis import compare_indicators, indicator_table, plot_comparison
     from moopim.experiment import compare
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
@@ -156,9 +156,10 @@ def _compare(
     if not any(result.feasible for result in results):
         _say(quiet, f"nothing feasible was found in any run; the runs are in {output}\n{results[0].summary()}")
         return
-    table = comparison(results, problem.objectives)
+    indicators = indicator_table(results, problem.objectives)
+    table = compare_indicators(indicators)
     table.to_csv(output / "comparison.csv", index=False)
-    pictures = plot_comparison(results, problem.objectives, output)
+    pictures = plot_comparison(results, problem.objectives, output, indicators)
     text = table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
     _say(quiet, f"{text}\nwritten to {output}: comparison.csv, {', '.join(path.name for path in pictures)}")
 
@@ -296,9 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(args=arguments, prog_name="moopim", standalone_mode=False)
     except typer.TyperException as error:
         _fail(_explain(error), 2)
-    except MoopimError as error:
-        _fail(str(error), 2)
-    except OSError as error:
+    except (MoopimError, OSError) as error:
         _fail(str(error), 2)
     if code == _INTERRUPTED:
         _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, a comparison when it is called again", code)

@@ -47,6 +47,23 @@ def non_dominated(F: ArrayLike) -> NDArray[np.bool_]:
     return mask
 
 
+def front_order(F: ArrayLike) -> NDArray[np.int64]:
+    """Finds the non-dominated rows, best first by the first objective, then by the others.
+
+    Args:
+        F: Objectives, shape ``(designs, objectives)``; see `non_dominated`.
+
+    Returns:
+        Indices of rows, shape ``(points,)``.
+
+    Raises:
+        ConfigError: `F` is not two-dimensional.
+    """
+    values = _matrix(F)
+    rows = np.flatnonzero(non_dominated(values))
+    return np.asarray(rows[np.lexsort(values[rows, ::-1].T)])
+
+
 def ideal_nadir(F: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Finds the least and the largest value of each objective over the non-dominated rows.
 

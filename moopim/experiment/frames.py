@@ -9,7 +9,7 @@ from moopim.evaluator import Batch
 from moopim.genes import IntArray
 from moopim.genome import Genome
 from moopim.operators.duplicates import row_keys
-from moopim.pareto import non_dominated
+from moopim.pareto import front_order
 from moopim.problem import DesignProblem, FloatArray
 from moopim.quantities import Constraint, Objective
 
@@ -87,13 +87,10 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> p
         The genes and quantities of these designs and the column ``returned``, best first by the first objective, then
         by the others. Of designs with equal objectives the one evaluated first stands for all.
     """
-    rows = np.flatnonzero(evaluations["feasible"].to_numpy())
-    F = minimised(evaluations.iloc[rows], objectives)
-    kept = non_dominated(F) if len(F) else np.empty(0, dtype=np.bool_)
-    rows, F = rows[kept], F[kept]
-    best_first = np.lexsort(F.T[::-1]) if len(F) else np.empty(0, dtype=np.int64)
-    front = evaluations.iloc[rows[best_first]].drop(columns=["evaluation", "generation", "feasible", "cached"])
-    return front.reset_index(drop=True)
+    F = minimised(evaluations, objectives)
+    F[~evaluations["feasible"].to_numpy()] = np.inf
+    front = evaluations.iloc[front_order(F)]
+    return front.drop(columns=["evaluation", "generation", "feasible", "cached"]).reset_index(drop=True)
 
 
 def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint], n: int = 10) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
+from pymoo.core.algorithm import Algorithm
 
 from moopim.evaluator import Evaluator
 from moopim.pareto import ideal_nadir, normalised_hypervolume
@@ -21,17 +22,17 @@ _INTERVAL = 0.5
 class Progress(Protocol):
     """What a run calls after every generation."""
 
-    def __call__(self, generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+    def __call__(self, generation: int, evaluator: Evaluator, algorithm: Algorithm) -> None:
         """Shows the state.
 
         Args:
             generation: Number of the generation that ended.
             evaluator: The evaluator of the run.
-            F: Objectives of the designs that the optimiser would return now, shape ``(designs, n_obj)``.
+            algorithm: The optimiser; its ``opt`` holds the designs that it would return now.
         """
 
 
-def _silent(generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+def _silent(generation: int, evaluator: Evaluator, algorithm: Algorithm) -> None:
     """Shows nothing."""
 
 
@@ -67,11 +68,12 @@ def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progre
         box: list[tuple[FloatArray, FloatArray]] = []
         last = [-_INTERVAL]
 
-        def show_state(generation: int, evaluator: Evaluator, F: FloatArray) -> None:
+        def show_state(generation: int, evaluator: Evaluator, algorithm: Algorithm) -> None:
             now = time.monotonic()
             if now - last[0] < _INTERVAL and evaluator.n_evaluations < evaluations:
                 return
             last[0] = now
+            F = algorithm.opt.get("F")
             text = "nothing feasible yet"
             if len(F) and np.isfinite(F).all(axis=1).any():
                 if not box:

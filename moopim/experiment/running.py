@@ -2,7 +2,6 @@
 
 import copy
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.progress import Progress, progress_bar
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.files import write_atomically
-from moopim.problem import DesignProblem, FloatArray
+from moopim.problem import DesignProblem
 
 __all__ = ["check_output", "resume", "run"]
 
@@ -185,7 +184,7 @@ def optimise(
     algorithm: Algorithm,
     evaluations: int,
     seed: int,
-    report: Progress | Callable[[int, Evaluator, FloatArray], None],
+    report: Progress,
 ) -> bool:
     """Runs a pymoo algorithm to the exact budget, one committed generation after another.
 
@@ -211,7 +210,7 @@ def optimise(
         generation += 1
         algorithm.next()
         evaluator.commit(generation)
-        report(generation, evaluator, algorithm.opt.get("F"))
+        report(generation, evaluator, algorithm)
         if evaluator.n_distinct >= size:
             return True
     return False

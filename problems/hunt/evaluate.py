@@ -13,23 +13,16 @@ import typer
 from moopim.errors import ConfigError, MoopimError
 from moopim.files import write_atomically
 from moopim.hardware.system import SystemModel, evaluate_system, system_model
+from moopim.problems.hunt.mapping import HuntMapping
 from moopim.workload import load_workload
 
 __all__ = ["evaluate_file"]
 
 _INPUT = ("case", "set", "workload", "tiers", "genes")
+_METRICS = ("violation", "area", "period", "energy", "power", "peak", "err", "tops_per_W", "tops_per_mm2")
+_QUANTITIES = {q.name: q for q in (*HuntMapping.objectives, *HuntMapping.constraints, *HuntMapping.metrics)}
 # Column of the output -> metric of the model.
-_OUTPUT = {
-    "violation": "violation",
-    "area_mm2": "area",
-    "period_ns": "period",
-    "energy_pJ": "energy",
-    "power_W": "power",
-    "peak_K": "peak",
-    "err": "err",
-    "tops_per_W": "tops_per_W",
-    "tops_per_mm2": "tops_per_mm2",
-}
+_OUTPUT = {_QUANTITIES[name].column: name for name in _METRICS}
 
 
 class _Row(NamedTuple):
