@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moopim.hardware import SystemModel, evaluate_system, system_model
+from moopim.hardware.stack import SystemModel, evaluate_system, system_model
 from moopim.workload import NETWORKS, load_workload
 
 BATCHES = (1, 16, 100, 1000)

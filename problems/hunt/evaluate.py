@@ -12,7 +12,7 @@ import typer
 
 from moopim.errors import ConfigError, MoopimError
 from moopim.files import write_atomically
-from moopim.hardware.system import SystemModel, evaluate_system, system_model
+from moopim.hardware.stack.system import SystemModel, evaluate_system, system_model
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.workload import load_workload
 

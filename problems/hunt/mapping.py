@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
-from moopim.hardware.parameters import data_files
-from moopim.hardware.system import SystemModel, evaluate_system, occupy, system_model
+from moopim.hardware.stack.parameters import data_files
+from moopim.hardware.stack.system import SystemModel, evaluate_system, occupy, system_model
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.workload import load_workload
@@ -62,7 +62,7 @@ class HuntMapping(DesignProblem):
         return {name: hashlib.sha256(content).hexdigest() for name, content in data_files().items()}
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
-        """Evaluates mappings with `moopim.hardware.system.evaluate_system`.
+        """Evaluates mappings with `moopim.hardware.stack.system.evaluate_system`.
 
         Args:
             designs: The mappings.

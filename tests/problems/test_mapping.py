@@ -11,7 +11,7 @@ from moopim.algorithms.registry import make_algorithm
 from moopim.evaluator import Evaluator
 from moopim.experiment.running import optimise
 from moopim.genome import Choice
-from moopim.hardware.system import evaluate_system, system_model
+from moopim.hardware.stack.system import evaluate_system, system_model
 from moopim.pareto import non_dominated
 from moopim.problem import DesignProblem
 from moopim.problems.hunt import HuntMapping

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.parameters import Device, Stack
+from moopim.hardware.stack.parameters import Device, Stack
 
 __all__ = ["noise", "temperature_rise"]
 

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.parameters import Stack
-from moopim.hardware.placement import Line, Occupancy, rows_of, snake
+from moopim.hardware.stack.parameters import Stack
+from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake
 from moopim.workload import Workload
 
 __all__ = ["TRAFFIC_MODELS", "TrafficModel", "chain_traffic"]

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.parameters import Device, figure, load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.figures import figure
+from moopim.hardware.stack.parameters import Device, load_devices, load_factors, load_influence, load_stack
 
 DATA = files("moopim.hardware") / "data"
 KINDS = {"paper", "derived", "measured", "literature", "assumption"}
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "factors.csv"
+REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "factors.csv"
 
 
 def figures():
-    for letter, table in tomllib.loads((DATA / "devices.toml").read_text()).items():
+    for letter, table in tomllib.loads((DATA / "stack_devices.toml").read_text()).items():
         yield from ((f"{letter}.{name}", entry) for name, entry in table.items() if isinstance(entry, dict))
     yield from tomllib.loads((DATA / "stack.toml").read_text()).items()
-    yield from tomllib.loads((DATA / "factors.toml").read_text()).items()
+    yield from tomllib.loads((DATA / "stack_factors.toml").read_text()).items()
 
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))
@@ -37,7 +38,7 @@ def test_factors_equal_the_reference(name):
 
 
 def test_calibrated_factors_lie_in_their_fit_range():
-    for name, entry in tomllib.loads((DATA / "factors.toml").read_text()).items():
+    for name, entry in tomllib.loads((DATA / "stack_factors.toml").read_text()).items():
         slack = 1e-9 * entry["fit_high"]
         assert entry["fit_low"] - slack <= entry["calibrated"] <= entry["fit_high"] + slack, name
 

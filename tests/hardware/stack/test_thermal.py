@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moopim.hardware.parameters import load_devices, load_influence, load_stack
-from moopim.hardware.thermal import noise, temperature_rise
+from moopim.hardware.stack.parameters import load_devices, load_influence, load_stack
+from moopim.hardware.stack.thermal import noise, temperature_rise
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "hotspot.csv"
+REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "hotspot.csv"
 
 
 def hotspot(quantity):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.parameters import Device, Factors
+from moopim.hardware.stack.parameters import Device, Factors
 from moopim.workload import Workload
 
 __all__ = ["LayerCosts", "device_arrays", "layer_costs", "vector_time"]

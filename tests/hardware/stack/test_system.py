@@ -8,12 +8,12 @@ import pytest
 from literal_hunt import evaluate
 
 from moopim import ConfigError
-from moopim.hardware.layer_costs import layer_costs
-from moopim.hardware.parameters import load_devices, load_factors, load_influence, load_stack
-from moopim.hardware.system import evaluate_system, system_model
+from moopim.hardware.stack.layer_costs import layer_costs
+from moopim.hardware.stack.parameters import load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.stack.system import evaluate_system, system_model
 from moopim.workload import NETWORKS, Layer, load_workload, make_workload
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "system_designs.csv"
+REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
 COLUMNS = {
     "violation": "violation",
     "area_mm2": "area",

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.layer_costs import LayerCosts
-from moopim.hardware.parameters import Stack
+from moopim.hardware.stack.layer_costs import LayerCosts
+from moopim.hardware.stack.parameters import Stack
 
 __all__ = ["Line", "Occupancy", "lay_out", "rows_of", "snake", "spread", "tier_occupancy", "tier_roles", "to_stack"]
 

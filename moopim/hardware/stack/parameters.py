@@ -1,26 +1,22 @@
-"""Parameters of the hardware models, read from the TOML files beside this module; units and sources stand there."""
+"""Parameters of the 3-D stack, read from ``hardware/data/``; units and sources stand there."""
 
-import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.figures import DATA, figure, read_table, values
 
 __all__ = [
     "FACTOR_SETS",
-    "KINDS",
     "Device",
     "Factors",
     "Stack",
     "data_files",
-    "figure",
     "load_devices",
     "load_factors",
     "load_influence",
@@ -28,20 +24,16 @@ __all__ = [
 ]
 
 FACTOR_SETS = ("physical", "calibrated")
-KINDS = ("paper", "derived", "measured", "literature", "assumption")
-"""Where a figure may come from."""
-
 Factors: TypeAlias = Mapping[str, float]
-"""One value per factor of ``data/factors.toml``, by name."""
+"""One value per factor of ``data/stack_factors.toml``, by name."""
 
-_DATA = files("moopim.hardware") / "data"
 _Read = Literal["rows", "columns"]
 _Noise = Literal["none", "linear", "exponential"]
 
 
 @dataclass(frozen=True)
 class Device:
-    """A memory device and the arrays of a PE made of it; see ``data/devices.toml``.
+    """A memory device and the arrays of a PE made of it; see ``data/stack_devices.toml``.
 
     Attributes:
         letter: One-letter name, such as ``R``.
@@ -122,8 +114,8 @@ class Stack:
 
 def data_files() -> dict[str, bytes]:
     """Contents of all data files by name; what a fingerprint of the model has to cover."""
-    names = ("devices.toml", "factors.toml", "stack.toml", "stack_influence.npy")
-    return {name: (_DATA / name).read_bytes() for name in names}
+    names = ("stack_devices.toml", "stack_factors.toml", "stack.toml", "stack_influence.npy")
+    return {name: (DATA / name).read_bytes() for name in names}
 
 
 @cache
@@ -134,8 +126,8 @@ def load_devices() -> tuple[Device, ...]:
         ConfigError: If the file does not hold exactly the fields of `Device`, or a figure is not usable.
     """
     return tuple(
-        Device(letter=letter, **_values(f"device {letter}", table, Device, letter=letter))
-        for letter, table in _read_toml("devices.toml").items()
+        Device(letter=letter, **values(f"device {letter}", table, Device, letter=letter))
+        for letter, table in read_table("stack_devices.toml").items()
     )
 
 
@@ -146,7 +138,7 @@ def load_stack() -> Stack:
     Raises:
         ConfigError: If the file does not hold exactly the fields of `Stack`, or a figure is not usable.
     """
-    return Stack(**_values("stack", _read_toml("stack.toml"), Stack))
+    return Stack(**values("stack", read_table("stack.toml"), Stack))
 
 
 @cache
@@ -164,7 +156,7 @@ def load_factors(name: str) -> Factors:
     """
     if name not in FACTOR_SETS:
         raise unknown_name("factor set", name, FACTOR_SETS)
-    tables = _read_toml("factors.toml")
+    tables = read_table("stack_factors.toml")
     return {factor: float(figure(f"factor {factor}", table, name)) for factor, table in tables.items()}
 
 
@@ -175,49 +167,10 @@ def load_influence() -> NDArray[np.float64]:
     Raises:
         ConfigError: If the file does not fit the stack.
     """
-    with (_DATA / "stack_influence.npy").open("rb") as file:
+    with (DATA / "stack_influence.npy").open("rb") as file:
         matrix = np.ascontiguousarray(np.load(file, allow_pickle=False), dtype=np.float64)
     expected = (load_stack().pes,) * 2
     if matrix.shape != expected or not np.isfinite(matrix).all():
         raise ConfigError(f"stack_influence.npy has shape {matrix.shape}; expected {expected} finite numbers")
     matrix.flags.writeable = False
     return matrix
-
-
-def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
-    """Reads one figure and checks that it says where it comes from.
-
-    Args:
-        what: What the figure is, for messages.
-        table: Its table: the number under ``key``, ``unit``, ``kind`` (one of `KINDS`) and ``source``.
-        key: Where the number stands.
-
-    Returns:
-        The number, whole if it was written so.
-
-    Raises:
-        ConfigError: If a key is missing, the number is not finite or the kind is unknown.
-    """
-    for needed in (key, "unit", "kind", "source"):
-        if not str(table.get(needed, "")).strip():
-            raise ConfigError(f"{what} has no {needed!r}; expected {key}, unit, kind, source")
-    number: float = table[key]
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise ConfigError(f"{what} is {number!r}; expected a finite number")
-    if table["kind"] not in KINDS:
-        raise unknown_name(f"kind of {what}", table["kind"], KINDS)
-    return number
-
-
-def _read_toml(name: str) -> dict[str, Any]:
-    return tomllib.loads((_DATA / name).read_text(encoding="utf-8"))
-
-
-def _values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:
-    """Plain values of a table, checked against those fields of its class that are not known."""
-    expected = {field.name for field in fields(cls)} - set(known)
-    for name in sorted(expected ^ set(table)):
-        raise ConfigError(f"{what}: field {name!r} is {'missing' if name in expected else 'unknown'}")
-    return {
-        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
-    }

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import unknown_name
-from moopim.hardware.copies import copies_period
-from moopim.hardware.layer_costs import LayerCosts, device_arrays, layer_costs, vector_time
-from moopim.hardware.parameters import Device, Factors, Stack, load_devices, load_factors, load_influence, load_stack
-from moopim.hardware.placement import Occupancy, lay_out, rows_of, spread, tier_occupancy, to_stack
-from moopim.hardware.thermal import noise, temperature_rise
-from moopim.hardware.traffic import TRAFFIC_MODELS
+from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.layer_costs import LayerCosts, device_arrays, layer_costs, vector_time
+from moopim.hardware.stack.parameters import Device, Factors, Stack, load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.stack.placement import Occupancy, lay_out, rows_of, spread, tier_occupancy, to_stack
+from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.hardware.stack.traffic import TRAFFIC_MODELS
 from moopim.workload import Workload
 
 __all__ = ["SystemModel", "evaluate_system", "occupy", "system_model"]
@@ -117,7 +117,7 @@ def system_model(workload: Workload, factors: str = "physical", traffic: str = "
 
 
 def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
-    """Adds up what each forward tier has to hold; see `moopim.hardware.placement.tier_occupancy`.
+    """Adds up what each forward tier has to hold; see `moopim.hardware.stack.placement.tier_occupancy`.
 
     Args:
         model: The model.

@@ -1,0 +1,78 @@
+"""Figures of the hardware models: numbers in TOML files, each with its unit, its kind and its source."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+from moopim.errors import ConfigError, unknown_name
+
+__all__ = ["DATA", "KINDS", "figure", "read_table", "values"]
+
+KINDS = ("paper", "derived", "measured", "literature", "assumption")
+"""Where a figure may come from."""
+
+DATA = files("moopim.hardware") / "data"
+"""The folder of the data files."""
+
+
+def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
+    """Reads one figure and checks that it says where it comes from.
+
+    Args:
+        what: What the figure is, for messages.
+        table: Its table: the number under ``key``, ``unit``, ``kind`` (one of `KINDS`) and ``source``.
+        key: Where the number stands.
+
+    Returns:
+        The number, whole if it was written so.
+
+    Raises:
+        ConfigError: If a key is missing, the number is not finite or the kind is unknown.
+    """
+    for needed in (key, "unit", "kind", "source"):
+        if not str(table.get(needed, "")).strip():
+            raise ConfigError(f"{what} has no {needed!r}; expected {key}, unit, kind, source")
+    number: float = table[key]
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ConfigError(f"{what} is {number!r}; expected a finite number")
+    if table["kind"] not in KINDS:
+        raise unknown_name(f"kind of {what}", table["kind"], KINDS)
+    return number
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """Reads a file of the data folder.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        Its tables.
+    """
+    return tomllib.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:
+    """Plain values of a table, checked against the fields of the dataclass that they are for.
+
+    Args:
+        what: What the table describes, for messages.
+        table: Figures and plain values by name.
+        cls: The dataclass.
+        **known: Fields that do not come from the table.
+
+    Returns:
+        Value by name.
+
+    Raises:
+        ConfigError: If a field is missing or unknown, or a figure is not usable.
+    """
+    expected = {field.name for field in fields(cls)} - set(known)
+    for name in sorted(expected ^ set(table)):
+        raise ConfigError(f"{what}: field {name!r} is {'missing' if name in expected else 'unknown'}")
+    return {
+        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
+    }

@@ -1,0 +1,315 @@
+"""Layer tables: the layers of one network, or of a padded batch of networks, as columns."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError, unknown_name
+
+__all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "make_table", "stack_tables"]
+
+IntArray = NDArray[np.int64]
+
+IMAGE = -1
+"""Input of a layer that reads the image."""
+NO_INPUT = -2
+"""Filler where a layer has fewer inputs than another."""
+
+
+class LayerKind(IntEnum):
+    """What a layer computes; a table holds the number."""
+
+    NONE = 0
+    """Padding: no layer at this place."""
+    CONV = 1
+    """Convolution; a linear layer that is applied to every token or pixel is one with a 1x1 kernel."""
+    FC = 2
+    """Fully connected layer, which needs its whole input at once."""
+    POOL = 3
+    """Maximum or average pooling; adaptive pooling has the kernel that it works out to."""
+    SUM = 4
+    """Element-wise sum of at least two inputs."""
+    PRODUCT = 5
+    """Element-wise product of at least two inputs."""
+    MATMUL = 6
+    """Product of two activations; the first input is streamed, the second one is held like weights."""
+
+
+class Layer(NamedTuple):
+    """One layer of one network. Pairs are (height, width).
+
+    Attributes:
+        name: Name, unique in its network.
+        kind: Name of a `LayerKind` in small letters, such as ``conv``.
+        inputs: Places in the table of the layers that it reads, `IMAGE` for the image. A layer other than ``sum``,
+            ``product`` and ``matmul`` reads the concatenation of their channels.
+        c_in: Input channels; features of a fully connected layer.
+        c_out: Output channels; features of a fully connected layer.
+        kernel: Kernel size.
+        stride: Stride.
+        padding: Padding on each side.
+        size_in: Size of the input feature map.
+        size_out: Size of the output feature map.
+        groups: Groups of channels that do not see each other; heads of a ``matmul``.
+        input_bits: Bits of an input value.
+        weight_bits: Bits of a weight, sign included; 0 where there are none.
+        output_bits: Bits of an output value.
+        waits: Whether it needs all of its inputs before its first output, as a fully connected layer does.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[int, ...]
+    c_in: int
+    c_out: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    size_in: tuple[int, int] = (1, 1)
+    size_out: tuple[int, int] = (1, 1)
+    groups: int = 1
+    input_bits: int = 9
+    weight_bits: int = 9
+    output_bits: int = 9
+    waits: bool = False
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value: a table equals itself only
+class LayerTable:
+    """The layers of a batch of networks; every column has shape ``(networks, layers)``.
+
+    The columns that describe one network may have shape ``(1, layers)`` beside others, such as bit widths, of shape
+    ``(networks, layers)``. Places without a layer have kind ``LayerKind.NONE`` and may stand anywhere.
+
+    Attributes:
+        kind: `LayerKind` of each layer.
+        inputs: Places of the layers that it reads, `IMAGE` for the image, filled with `NO_INPUT`; shape
+            ``(networks, layers, inputs)``.
+        c_in: Input channels.
+        c_out: Output channels.
+        kernel_h: Height of the kernel.
+        kernel_w: Width of the kernel.
+        stride_h: Stride down.
+        stride_w: Stride across.
+        padding_h: Padding above and below.
+        padding_w: Padding on the left and on the right.
+        h_in: Height of the input.
+        w_in: Width of the input.
+        h_out: Height of the output.
+        w_out: Width of the output.
+        groups: Groups of channels that do not see each other.
+        input_bits: Bits of an input value.
+        weight_bits: Bits of a weight.
+        output_bits: Bits of an output value.
+        waits: Whether a layer needs all of its inputs before its first output.
+        names: Names of the layers where all networks of the batch share them, else empty.
+    """
+
+    kind: IntArray
+    inputs: IntArray
+    c_in: IntArray
+    c_out: IntArray
+    kernel_h: IntArray
+    kernel_w: IntArray
+    stride_h: IntArray
+    stride_w: IntArray
+    padding_h: IntArray
+    padding_w: IntArray
+    h_in: IntArray
+    w_in: IntArray
+    h_out: IntArray
+    w_out: IntArray
+    groups: IntArray
+    input_bits: IntArray
+    weight_bits: IntArray
+    output_bits: IntArray
+    waits: NDArray[np.bool_]
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of networks."""
+        return max(len(column) for _, column in self._columns())
+
+    @property
+    def layers(self) -> int:
+        """Places for layers, padding included."""
+        return self.kind.shape[1]
+
+    @property
+    def positions(self) -> IntArray:
+        """Output positions of a layer, shape ``(networks, layers)``."""
+        return self.h_out * self.w_out
+
+    @property
+    def rows(self) -> IntArray:
+        """Inputs of one output value, shape ``(networks, layers)``."""
+        return self.c_in // self.groups * self.kernel_h * self.kernel_w
+
+    @property
+    def weighted(self) -> NDArray[np.bool_]:
+        """Whether a layer is held in crossbars, shape ``(networks, layers)``."""
+        return (self.kind == LayerKind.CONV) | (self.kind == LayerKind.FC) | (self.kind == LayerKind.MATMUL)
+
+    @property
+    def macs(self) -> IntArray:
+        """Multiply-accumulate operations of one image, shape ``(networks, layers)``."""
+        return np.where(self.weighted, self.rows * self.c_out * self.positions, 0)
+
+    @property
+    def parameters(self) -> IntArray:
+        """Weights without biases, shape ``(networks, layers)``."""
+        return np.where(self.weighted & (self.kind != LayerKind.MATMUL), self.rows * self.c_out, 0)
+
+    @property
+    def activations(self) -> IntArray:
+        """Output values of one image, shape ``(networks, layers)``."""
+        return np.where(self.kind == LayerKind.NONE, 0, self.c_out * self.positions)
+
+    def take(self, networks: IntArray | slice) -> "LayerTable":
+        """Picks networks.
+
+        Args:
+            networks: Indices or a slice; columns shared by all networks are kept as they are.
+
+        Returns:
+            A table of these networks.
+        """
+        if len(self) == 1:
+            return self
+        picked = {name: column if len(column) == 1 else column[networks] for name, column in self._columns()}
+        return replace(self, **picked)
+
+    def with_bits(self, weights: IntArray, activations: IntArray, image: int = 9) -> "LayerTable":
+        """Sets bit widths; a layer without weights hands on the width of its first input.
+
+        Args:
+            weights: Bits of the weights of each layer, shape ``(networks, layers)``; read where there are weights.
+            activations: Bits of the outputs of each layer, same shape; read where there are weights.
+            image: Bits of a value of the image.
+
+        Returns:
+            The table with these bits; the input bits are those of the first input's outputs.
+        """
+        shape = np.broadcast_shapes(weights.shape, activations.shape, self.kind.shape)
+        kind, first = np.broadcast_to(self.kind, shape), np.broadcast_to(self.inputs[:, :, 0], shape)
+        weighted = np.broadcast_to(self.weighted, shape)
+        weight_bits = np.where(weighted & (kind != LayerKind.MATMUL), weights, 0)
+        # One more place in front for the image, which -1 finds from behind.
+        output = np.full((shape[0], shape[1] + 1), image, dtype=np.int64)
+        output[:, :-1] = np.broadcast_to(activations, shape)
+        inputs = np.empty(shape, dtype=np.int64)
+        every = np.arange(shape[0])
+        for layer in range(shape[1]):
+            producer = first[:, layer]
+            inputs[:, layer] = output[every, np.where(producer == NO_INPUT, IMAGE, producer)]
+            output[:, layer] = np.where(weighted[:, layer], output[:, layer], inputs[:, layer])
+        return replace(self, input_bits=inputs, weight_bits=weight_bits, output_bits=output[:, :-1])
+
+    def _columns(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        return ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "names")
+
+
+def make_table(layers: Sequence[Layer]) -> LayerTable:
+    """Puts the layers of one network into columns.
+
+    Args:
+        layers: The layers in an order in which each comes after those that it reads.
+
+    Returns:
+        A table of one network.
+
+    Raises:
+        ConfigError: If a number is out of range, or a layer reads one that does not come before it; names the layer.
+    """
+    if not layers:
+        raise ConfigError("a network without layers is not allowed; expected at least one layer")
+    for place, layer in enumerate(layers):
+        _check(place, layer)
+    most = max(len(layer.inputs) for layer in layers)
+    inputs = [[*layer.inputs, *[NO_INPUT] * (most - len(layer.inputs))] for layer in layers]
+
+    def column(values: Iterable[object]) -> IntArray:
+        return np.array([list(values)], dtype=np.int64)
+
+    return LayerTable(
+        kind=column(LayerKind[layer.kind.upper()] for layer in layers),
+        inputs=np.array([inputs], dtype=np.int64),
+        c_in=column(layer.c_in for layer in layers),
+        c_out=column(layer.c_out for layer in layers),
+        kernel_h=column(layer.kernel[0] for layer in layers),
+        kernel_w=column(layer.kernel[1] for layer in layers),
+        stride_h=column(layer.stride[0] for layer in layers),
+        stride_w=column(layer.stride[1] for layer in layers),
+        padding_h=column(layer.padding[0] for layer in layers),
+        padding_w=column(layer.padding[1] for layer in layers),
+        h_in=column(layer.size_in[0] for layer in layers),
+        w_in=column(layer.size_in[1] for layer in layers),
+        h_out=column(layer.size_out[0] for layer in layers),
+        w_out=column(layer.size_out[1] for layer in layers),
+        groups=column(layer.groups for layer in layers),
+        input_bits=column(layer.input_bits for layer in layers),
+        weight_bits=column(layer.weight_bits for layer in layers),
+        output_bits=column(layer.output_bits for layer in layers),
+        waits=np.array([[layer.waits or layer.kind == "fc" for layer in layers]]),
+        names=tuple(layer.name for layer in layers),
+    )
+
+
+def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
+    """Puts tables one below the other, padded at the end with places without a layer.
+
+    Args:
+        tables: The tables.
+
+    Returns:
+        A table of all their networks.
+    """
+    counts = [len(table) for table in tables]
+    layers = max(table.layers for table in tables)
+    most = max(table.inputs.shape[2] for table in tables)
+    columns = {}
+    for field in fields(LayerTable):
+        if field.name == "names":
+            continue
+        filler = {"inputs": NO_INPUT, "kind": LayerKind.NONE, "waits": False}.get(field.name, 1)
+        parts = [getattr(table, field.name) for table in tables]
+        shape = (sum(counts), layers, most) if field.name == "inputs" else (sum(counts), layers)
+        column = np.full(shape, filler, dtype=parts[0].dtype)
+        start = 0
+        for part, count in zip(parts, counts, strict=True):
+            place = (slice(start, start + count), *(slice(size) for size in part.shape[1:]))
+            column[place] = part
+            start += count
+        columns[field.name] = column
+    names = tables[0].names if all(table.names == tables[0].names for table in tables) else ()
+    return LayerTable(**columns, names=names)
+
+
+_KINDS = tuple(kind.name.lower() for kind in LayerKind if kind != LayerKind.NONE)
+_LEAST_INPUTS = {"sum": 2, "product": 2, "matmul": 2}
+
+
+def _check(place: int, layer: Layer) -> None:
+    what = f"layer {place} ({layer.name})"
+    if layer.kind not in _KINDS:
+        raise unknown_name(f"kind of {what}", layer.kind, _KINDS)
+    numbers = (*layer.kernel, *layer.stride, *layer.size_in, *layer.size_out)
+    counts = (layer.c_in, layer.c_out, layer.groups, layer.input_bits, layer.output_bits, *numbers)
+    if min(counts) < 1 or min(*layer.padding, layer.weight_bits) < 0:
+        raise ConfigError(f"{what} has a size, a count or a width that is too small: {layer}; expected 1, 2, ...")
+    if layer.c_in % layer.groups or layer.c_out % layer.groups:
+        raise ConfigError(
+            f"{what}: {layer.groups} groups do not divide {layer.c_in} input and {layer.c_out} output channels"
+        )
+    least = _LEAST_INPUTS.get(layer.kind, 1)
+    if len(layer.inputs) < least:
+        raise ConfigError(f"{what} has {len(layer.inputs)} inputs; expected at least {least}")
+    for producer in layer.inputs:
+        if not IMAGE <= producer < place:
+            raise ConfigError(
+                f"{what} reads layer {producer}; expected {IMAGE} (the image) or a layer before it, 0 .. {place - 1}"
+            )
