@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import moopim
 from moopim import cli
 
 TOYS = f"{Path(__file__).parent / 'toys.py'}:Buffers"
@@ -97,7 +98,7 @@ def test_help_of_a_problem_shows_its_options(capsys):
 
 
 def test_version(capsys):
-    assert invoke(capsys, "--version")[1].strip() == cli.moopim.__version__
+    assert invoke(capsys, "--version")[1].strip() == moopim.__version__
 
 
 @pytest.mark.parametrize(

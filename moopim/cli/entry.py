@@ -1,0 +1,52 @@
+"""The entry of the command ``moopim``: runs a command and turns expected errors into one line."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+
+import typer
+from pydantic import ValidationError
+
+from moopim.cli.commands import app
+from moopim.errors import MoopimError
+
+__all__ = ["main"]
+
+# What typer returns after Ctrl-C.
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command; every expected error becomes one line on standard error and exit code 2.
+
+    Args:
+        arguments: Words of the command line; those of the process where not given.
+
+    Raises:
+        SystemExit: Always, with the exit code.
+    """
+    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+    try:
+        code = app(args=arguments, prog_name="moopim", standalone_mode=False)
+    except typer.TyperException as error:
+        _fail(_explain(error), 2)
+    except (MoopimError, OSError) as error:
+        _fail(str(error), 2)
+    if code == _INTERRUPTED:
+        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, a comparison when it is called again", code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: typer.TyperException) -> str:
+    """The message of a wrong option, with the value that was given: typer leaves it out."""
+    cause = error.__cause__
+    details = cause.errors() if isinstance(cause, ValidationError) else []
+    given = f" (got {details[0]['input']!r})" if details else ""
+    return f"{error.format_message()}{given}"
+
+
+def _fail(message: str, code: int) -> None:
+    # An empty message comes from a bare group, which has shown its help already.
+    if message:
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,105 @@
+"""Groups of commands that are found through entry points and made when they are asked for."""
+
+import inspect
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from moopim.errors import ConfigError, unknown_name
+
+__all__ = ["EvaluateGroup", "LazyGroup", "ProblemGroup"]
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are made when they are asked for."""
+
+    @abstractmethod
+    def make(self, name: str) -> Callable[..., None]:
+        """The function behind the command of a name; its signature gives the options."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Makes the command of a name."""
+        sub_app = typer.Typer(add_completion=False)
+        sub_app.command(name=cmd_name)(self.make(cmd_name))
+        return typer.main.get_command(sub_app)
+
+
+class ProblemGroup(LazyGroup):
+    """One command per problem: the options of the group's function, then those of the problem."""
+
+    function: Callable[..., None]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the installed problems."""
+        from moopim.experiment.plugins import problem_entries
+
+        return list(problem_entries())
+
+    def make(self, name: str) -> Callable[..., None]:
+        """Gives the group's function the options of a problem."""
+        return _with_problem_options(type(self).function, name)
+
+
+def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[..., None]:
+    """Makes a command out of ``function(problem, spec, **options)`` by giving it the options of a problem."""
+    from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
+
+    cls = load_problem(spec)
+    own = [item for item in inspect.signature(function).parameters.values() if item.name not in ("problem", "spec")]
+    parameters = constructor_parameters(cls)
+    for parameter in parameters:
+        if parameter.name in {item.name for item in own}:
+            raise ConfigError(f"parameter {parameter.name!r} of {cls.__name__} has the name of an option of moopim")
+
+    def command(**options: Any) -> None:
+        chosen = {parameter.name: options.pop(parameter.name) for parameter in parameters}
+        function(build_problem(spec, chosen), spec, **options)
+
+    panel = f"Options of {cls.__name__}"
+    about, helps = _describe(cls)
+    extra = [
+        inspect.Parameter(
+            parameter.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=parameter.default,
+            annotation=Annotated[
+                parameter.annotation, typer.Option(help=helps.get(parameter.name), rich_help_panel=panel)
+            ],
+        )
+        for parameter in parameters
+    ]
+    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
+    signature = inspect.Signature([*own, *extra])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in signature.parameters.values()}
+    command.__doc__ = f"{(function.__doc__ or '').strip()}\n\n{about}"
+    return command
+
+
+def _describe(cls: type) -> tuple[str, dict[str, str]]:
+    """A problem's docstring without its sections, and what its section ``Args`` says of each parameter."""
+    about, _, rest = (inspect.getdoc(cls) or "").partition("\nArgs:\n")
+    section = rest.split("\n\n")[0]
+    entries = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]
+    helps = {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+    return about.split("\nAttributes:\n")[0].strip(), helps
+
+
+class EvaluateGroup(LazyGroup):
+    """What can be evaluated without a search; the entry points of the group ``moopim.evaluate``."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of what can be evaluated."""
+        return sorted(entry_points(group="moopim.evaluate").names)
+
+    def make(self, name: str) -> Callable[..., None]:
+        """Loads the function of an entry point."""
+        found = list(entry_points(group="moopim.evaluate", name=name))
+        if not found:
+            raise unknown_name("thing to evaluate", name, sorted(entry_points(group="moopim.evaluate").names))
+        return found[0].load()  # type: ignore[no-any-return]
