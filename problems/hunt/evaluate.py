@@ -1,7 +1,5 @@
 """``moopim evaluate hunt``: given mappings in a CSV file, their metrics in another."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +9,9 @@ import numpy as np
 import typer
 
 from moopim.errors import ConfigError, MoopimError
-from moopim.files import write_atomically
 from moopim.hardware.stack.system import SystemModel, evaluate_system, system_model
 from moopim.problems.hunt.mapping import HuntMapping
+from moopim.rows import read_rows, row_name, write_rows
 from moopim.workload import load_workload
 
 __all__ = ["evaluate_file"]
@@ -53,14 +51,8 @@ def evaluate_file(
         for place, i in enumerate(members):
             values = [float(metrics[name][place]) for name in _OUTPUT.values()]
             results[i] = ["" if np.isnan(value) else repr(value) for value in values]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case", *_OUTPUT])
-    writer.writerows([row.case, *values] for row, values in zip(rows, results, strict=True))
-    try:
-        write_atomically(output, text.getvalue())
-    except OSError as error:
-        raise ConfigError(f"output {str(output)!r} cannot be written: {error.strerror}") from None
+    lines = ([row.case, *values] for row, values in zip(rows, results, strict=True))
+    write_rows(output, ["case", *_OUTPUT], lines)
 
 
 def _model(group: tuple[str, str], traffic: str, dataset: str) -> SystemModel:
@@ -74,25 +66,11 @@ def _read(path: Path, traffic: str, dataset: str) -> Iterator[_Row]:
     Raises:
         ConfigError: If the file cannot be read, or names the row, the field, its value and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"designs {str(path)!r} cannot be read: {error}") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    for column in _INPUT:
-        if column not in (reader.fieldnames or ()):
-            raise ConfigError(f"designs {str(path)!r} has no column {column!r}; expected {', '.join(_INPUT)}")
-    try:
-        for number, record in enumerate(reader, start=1):
-            where = f"row {number} (case {record['case'] or ''!r}) of {str(path)!r}"
-            if None in record:
-                raise ConfigError(f"{where}: more fields than columns; expected {len(reader.fieldnames or ())}")
-            try:
-                yield _parse({name: record[name] or "" for name in _INPUT}, traffic, dataset)
-            except MoopimError as error:
-                raise ConfigError(f"{where}: {error}") from None
-    except csv.Error as error:
-        raise ConfigError(f"designs {str(path)!r} is not CSV (after line {reader.line_num}): {error}") from None
+    for number, record in enumerate(read_rows(path, _INPUT)[1], start=1):
+        try:
+            yield _parse(record, traffic, dataset)
+        except MoopimError as error:
+            raise ConfigError(f"{row_name(path, number, record, 'case')}: {error}") from None
 
 
 def _parse(record: dict[str, str], traffic: str, dataset: str) -> _Row:
