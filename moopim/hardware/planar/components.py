@@ -1,0 +1,270 @@
+"""The catalogue of a planar chip's parts: ADCs, DACs and memory devices, built in or defined by the user in TOML."""
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.figures import figure, read_table, values
+
+__all__ = ["Components", "Converter", "Device", "adc_area_um2", "load_components", "walden_power_W"]
+
+Table: TypeAlias = Mapping[str, Any]
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True)
+class Converter:
+    """An ADC or a DAC.
+
+    Attributes:
+        bits: Resolution (bit).
+        area_um2: Area (um2).
+        power_W: Power (W).
+        conversion_ns: Time of a conversion (ns).
+    """
+
+    bits: int
+    area_um2: float
+    power_W: float  # noqa: N815 (the unit is W)
+    conversion_ns: float
+
+
+@dataclass(frozen=True)
+class Device:
+    """A memory device and its cell; attributes as those of `moopim.hardware.planar.chip.Chip`.
+
+    Attributes:
+        cell_area_um2: Area of a cell (um2).
+        cell_bits: Bits that a cell can hold.
+        resistance_low_ohm: Resistance of the low-resistance state (ohm).
+        resistance_high_ohm: Resistance of the high-resistance state (ohm).
+        read_low_V: Read voltage of a 0 (V).
+        read_high_V: Read voltage of a 1 (V).
+        read_ns: Time of a read (ns).
+        write_ns: Time to write a row of cells (ns).
+        write_pJ: Energy to write a cell (pJ).
+    """
+
+    cell_area_um2: float
+    cell_bits: int
+    resistance_low_ohm: float
+    resistance_high_ohm: float
+    read_low_V: float  # noqa: N815 (the units are V and pJ)
+    read_high_V: float  # noqa: N815
+    read_ns: float
+    write_ns: float
+    write_pJ: float  # noqa: N815
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a chip can be made of, by name.
+
+    Attributes:
+        adcs: ADCs.
+        dacs: DACs.
+        devices: Memory devices.
+        adc_by_bits: Name of the ADC that stands for a resolution (bit).
+        dac_by_bits: Name of the DAC that stands for a resolution (bit).
+    """
+
+    adcs: Mapping[str, Converter]
+    dacs: Mapping[str, Converter]
+    devices: Mapping[str, Device]
+    adc_by_bits: Mapping[int, str]
+    dac_by_bits: Mapping[int, str]
+
+
+def load_components(path: Path | None = None) -> Components:
+    """The built-in catalogue, with the entries of a user's file beside them.
+
+    Tables ``[adc.NAME]`` hold ``bits`` or ``enob``; ``power_W`` or ``walden_fJ`` (energy per conversion step, fJ);
+    ``area_um2`` or ``node_nm``, from which the area is estimated; ``rate_GSps``; and, if it is not bits + 2 periods of
+    the rate as in MNSIM, ``conversion_ns``. Tables ``[dac.NAME]`` hold ``bits``, ``area_um2``, ``power_W``,
+    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `Device`.
+
+    Args:
+        path: The user's TOML file.
+
+    Returns:
+        The catalogue.
+
+    Raises:
+        ConfigError: If the file cannot be read or an entry cannot be used; names file, table, field, value and what is
+            allowed.
+    """
+    built_in = _load_built_in()
+    if path is None:
+        return built_in
+    file = _read(path)
+    return Components(
+        adcs=_extended(built_in.adcs, path, "adc", file, _user_adc),
+        dacs=_extended(built_in.dacs, path, "dac", file, _user_dac),
+        devices=_extended(built_in.devices, path, "device", file, _user_device),
+        adc_by_bits=built_in.adc_by_bits,
+        dac_by_bits=built_in.dac_by_bits,
+    )
+
+
+def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  # noqa: N802 (the unit is W)
+    """Power of an ADC from its figure of merit (R. H. Walden, IEEE JSAC 17(4), 1999).
+
+    Args:
+        walden_fJ: Energy per conversion step (fJ).
+        enob: Effective number of bits (bit).
+        rate_GSps: Sampling rate (GS/s).
+
+    Returns:
+        The power (W).
+    """
+    return walden_fJ * 1e-15 * 2**enob * rate_GSps * 1e9
+
+
+def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
+    """Area of an ADC by the regression of Andrulis et al. (arXiv 2404.06553) over published ADCs; optimistic.
+
+    Args:
+        node_nm: Technology node (nm).
+        rate_GSps: Sampling rate (GS/s).
+        power_W: Power (W); power over rate is the energy of a conversion, which the regression takes.
+
+    Returns:
+        The area (um2).
+    """
+    table = read_table("planar_converters.toml")["adc_area"]
+    weight = {name: figure(f"adc_area {name}", entry) for name, entry in table.items()}
+    energy_pJ = power_W / rate_GSps * 1e3
+    return math.exp(
+        weight["intercept"]
+        + weight["node"] * math.log(node_nm)
+        + weight["rate"] * math.log(rate_GSps * 1e9)
+        + weight["energy"] * math.log(energy_pJ)
+    )
+
+
+@cache
+def _load_built_in() -> Components:
+    file = read_table("planar_converters.toml")
+
+    def converters(kind: str) -> dict[str, Converter]:
+        return {name: _built_in_converter(kind, name, row, file) for name, row in file[kind]["entries"].items()}
+
+    def by_bits(kind: str) -> dict[int, str]:
+        return {int(bits): name for bits, name in file[kind]["by_bits"].items()}
+
+    devices = {
+        name: Device(**values(f"device {name}", table, Device))
+        for name, table in read_table("planar_devices.toml").items()
+    }
+    return Components(converters("adc"), converters("dac"), devices, by_bits("adc"), by_bits("dac"))
+
+
+def _built_in_converter(kind: str, name: str, row: Table, file: Table) -> Converter:
+    columns = file[kind]["columns"]
+    return _converter(
+        {key: figure(f"{kind} {name} {key}", {**columns[key], "value": value}) for key, value in row.items()}
+    )
+
+
+def _converter(entry: Table) -> Converter:
+    bits = int(entry["bits"])
+    conversion_ns = entry.get("conversion_ns", (bits + _overhead_cycles()) / entry["rate_GSps"])
+    return Converter(bits, entry["area_um2"], entry["power_W"], conversion_ns)
+
+
+@cache
+def _overhead_cycles() -> float:
+    return figure("overhead_cycles", read_table("planar_converters.toml")["overhead_cycles"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        file = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from error
+    for kind in file:
+        if kind not in ("adc", "dac", "device"):
+            raise unknown_name(f"table of {path}", kind, ("adc", "dac", "device"))
+    return file
+
+
+def _extended(
+    built_in: Mapping[str, Entry], path: Path, kind: str, file: Table, make: Callable[[str, Table], Entry]
+) -> Mapping[str, Entry]:
+    added = {}
+    tables = file.get(kind, {})
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path}: {kind} is {tables!r}; expected tables [{kind}.NAME]")
+    for name, table in tables.items():
+        if name in built_in:
+            raise ConfigError(f"{path}: [{kind}.{name}] has the name of a built-in one; expected a name of its own")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {kind}.{name} is {table!r}; expected a table [{kind}.{name}]")
+        added[name] = make(f"{path}: [{kind}.{name}]", table)
+    return {**built_in, **added}
+
+
+def _user_adc(what: str, table: Table) -> Converter:
+    known = _fields(
+        what,
+        table,
+        required=("rate_GSps",),
+        optional=("bits", "enob", "power_W", "walden_fJ", "area_um2", "node_nm", "conversion_ns"),
+    )
+    for first, second in (("power_W", "walden_fJ"), ("area_um2", "node_nm")):
+        if (first in known) == (second in known):
+            given = "both" if first in known else "neither"
+            raise ConfigError(f"{what} has {given} of {first} and {second}; expected one of them")
+    if "bits" not in known and "enob" not in known:
+        raise ConfigError(f"{what} has neither of bits and enob; expected one of them, or both")
+    known.setdefault("bits", math.ceil(known.get("enob", 0)))
+    rate_GSps = known["rate_GSps"]
+    if "power_W" not in known:
+        known["power_W"] = walden_power_W(known["walden_fJ"], known.get("enob", known["bits"]), rate_GSps)
+    if "area_um2" not in known:
+        known["area_um2"] = adc_area_um2(known["node_nm"], rate_GSps, known["power_W"])
+    return _converter(known)
+
+
+def _user_dac(what: str, table: Table) -> Converter:
+    return _converter(
+        _fields(what, table, required=("bits", "area_um2", "power_W", "rate_GSps"), optional=("conversion_ns",))
+    )
+
+
+def _user_device(what: str, table: Table) -> Device:
+    known = _fields(what, table, required=tuple(field.name for field in fields(Device)))
+    low, high = known["resistance_low_ohm"], known["resistance_high_ohm"]
+    if low > high:
+        raise ConfigError(f"{what} resistance_low_ohm is {low}; expected at most resistance_high_ohm, {high}")
+    return Device(**known)
+
+
+def _fields(what: str, table: Table, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    for name in table:
+        if name not in required + optional:
+            raise unknown_name(f"field of {what}", name, required + optional)
+    for name in required:
+        if name not in table:
+            raise ConfigError(f"{what} has no {name}; expected {', '.join(required)}")
+    for name, value in table.items():
+        _check(f"{what} {name}", name, value)
+    return dict(table)
+
+
+def _check(what: str, name: str, value: object) -> None:
+    if name in ("bits", "cell_bits"):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{what} is {value!r}; expected 1, 2, ...")
+        return
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if name == "read_low_V":
+        if not usable or value < 0:
+            raise ConfigError(f"{what} is {value!r}; expected a number of at least 0")
+    elif not usable or value <= 0:
+        raise ConfigError(f"{what} is {value!r}; expected a number > 0")

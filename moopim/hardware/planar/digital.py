@@ -1,0 +1,198 @@
+"""Digital blocks and the read of a crossbar, from ``hardware/data/planar_digital.toml``."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from moopim.errors import ConfigError
+from moopim.hardware.figures import figure, read_table, values
+
+__all__ = ["Digital", "cell_power_W", "crossbar_read_ns", "load_digital", "mux_levels", "mux_transistors"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Digital:
+    """Digital blocks at their nodes; ``planar_digital.toml`` has the sources.
+
+    Attributes:
+        adder_area_um2: Area of an adder (um2).
+        adder_power_W: Power of an adder (W).
+        shift_area_um2: Area of a shift register (um2).
+        shift_power_W: Power of a shift register (W).
+        register_area_um2: Area of an input or output register (um2).
+        register_power_W: Power of an input or output register (W).
+        joint_area_um2: Area of a joint module, which adds the outputs of two PEs (um2).
+        joint_power_W: Power of a joint module (W).
+        pool_area_um2: Area of the pooling block of a tile (um2).
+        pool_power_W: Power of the pooling block (W).
+        pool_channels: Channels that the pooling block takes at once.
+        pool_window: Inputs of a window that it takes at once.
+        pool_ns: Time of a pass of the pooling block (ns).
+        sum_ns: Time of an element-wise sum (ns).
+        cycle_ns: Period of the digital clock (ns).
+        mux_transistor_area_F2: Area of a transistor of a multiplexer (squares of the node).
+        mux_transistor_power_W: Power of a multiplexer per transistor (W).
+        decoder_level_ns: Delay of a level of a decoder (ns).
+        mux_level_ns: Delay of a level of a multiplexer (ns).
+    """
+
+    adder_area_um2: float
+    adder_power_W: float  # noqa: N815 (the unit is W)
+    shift_area_um2: float
+    shift_power_W: float  # noqa: N815
+    register_area_um2: float
+    register_power_W: float  # noqa: N815
+    joint_area_um2: float
+    joint_power_W: float  # noqa: N815
+    pool_area_um2: float
+    pool_power_W: float  # noqa: N815
+    pool_channels: int
+    pool_window: int
+    pool_ns: float
+    sum_ns: float
+    cycle_ns: float
+    mux_transistor_area_F2: float  # noqa: N815 (F is the node)
+    mux_transistor_power_W: float  # noqa: N815
+    decoder_level_ns: float
+    mux_level_ns: float
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Constants of the read of a crossbar, by their names in the file."""
+
+    low_share: float
+    high_share: float
+    read_low_share: float
+    read_high_share: float
+    crossbar_read_ns: float
+    crossbar_read_ns_per_KB: float  # noqa: N815
+    crossbar_read_ns_per_KB2: float  # noqa: N815
+
+
+@cache
+def load_digital() -> Digital:
+    """The digital blocks, scaled to their nodes.
+
+    Raises:
+        ConfigError: If a figure is missing or not usable.
+    """
+    raw = {name: figure(name, entry) for name, entry in read_table("planar_digital.toml").items() if name != "mux"}
+    shrink = (raw["digital_nm"] / raw["reference_nm"]) ** 2
+    adder_transistors = raw["adder_bits"] * raw["adder_transistors"]
+    return Digital(
+        adder_area_um2=adder_transistors * raw["transistor_area_F2"] * raw["digital_nm"] ** 2 * 1e-6,
+        adder_power_W=raw["adder_bits"] * raw["adder_bit_power_W"],
+        shift_area_um2=raw["shift_area_um2"],
+        shift_power_W=raw["shift_power_W"],
+        register_area_um2=raw["register_area_um2"] * shrink,
+        register_power_W=raw["register_power_W"] * shrink,
+        joint_area_um2=raw["joint_area_um2"] * shrink,
+        joint_power_W=raw["joint_power_W"] * shrink,
+        pool_area_um2=raw["pool_area_um2"],
+        pool_power_W=raw["pool_power_W"],
+        pool_channels=int(raw["pool_channels"]),
+        pool_window=int(raw["pool_window"]),
+        pool_ns=raw["pool_ns"],
+        sum_ns=raw["sum_ns"],
+        cycle_ns=1 / raw["clock_GHz"],
+        mux_transistor_area_F2=raw["transistor_area_F2"],
+        mux_transistor_power_W=raw["mux_transistor_power_W"],
+        decoder_level_ns=raw["decoder_level_ns"],
+        mux_level_ns=raw["mux_level_ns"],
+    )
+
+
+def mux_transistors(inputs: ArrayLike) -> IntArray:
+    """Transistors of a multiplexer or demultiplexer.
+
+    Args:
+        inputs: Its inputs, or outputs of a demultiplexer, of any shape.
+
+    Returns:
+        Their number, same shape.
+    """
+    bounds, transistors = _load_mux()
+    return transistors[np.searchsorted(bounds, np.asarray(inputs))]
+
+
+def mux_levels(inputs: ArrayLike) -> IntArray:
+    """Levels of a decoder or multiplexer as MNSIM counts them: 1 and one more per digit of the inputs to base 8.
+
+    Args:
+        inputs: Its inputs, of any shape, 0 or more.
+
+    Returns:
+        Its levels, same shape: 2 for 1 .. 7 inputs, 3 for 8 .. 63, 4 for 64 .. 511.
+    """
+    return np.searchsorted(_load_powers(), np.asarray(inputs), side="right") + 1
+
+
+def cell_power_W(  # noqa: N802 (the unit is W)
+    resistance_low_ohm: ArrayLike, resistance_high_ohm: ArrayLike, read_low_V: ArrayLike, read_high_V: ArrayLike
+) -> FloatArray:
+    """Mean power of a cell that is read: mean squared voltage over the resistance of a mean cell.
+
+    Args:
+        resistance_low_ohm: Resistance of the low-resistance state (ohm), of any shape.
+        resistance_high_ohm: Resistance of the high-resistance state (ohm), same shape or one that broadcasts.
+        read_low_V: Read voltage of a 0 (V), likewise.
+        read_high_V: Read voltage of a 1 (V), likewise.
+
+    Returns:
+        The power (W), in the shape that they broadcast to.
+    """
+    read = _load_read()
+    low, high = np.asarray(resistance_low_ohm), np.asarray(resistance_high_ohm)
+    resistance = high * low / (read.high_share * low + read.low_share * high)
+    squared = read.read_low_share * np.square(read_low_V) + read.read_high_share * np.square(read_high_V)
+    power: FloatArray = squared / resistance
+    return power
+
+
+def crossbar_read_ns(read_ns: ArrayLike, crossbar: ArrayLike) -> FloatArray:
+    """Time of a read of a crossbar: that of the device and the delay of the wires.
+
+    Args:
+        read_ns: Time of a read of the device (ns), of any shape.
+        crossbar: Rows, and columns, of the crossbar, same shape or one that broadcasts.
+
+    Returns:
+        The time (ns), in the shape that they broadcast to.
+    """
+    read = _load_read()
+    size_KB = np.square(crossbar) / (8 * 1024)
+    wires = read.crossbar_read_ns_per_KB2 * size_KB**2 + read.crossbar_read_ns_per_KB * size_KB + read.crossbar_read_ns
+    time: FloatArray = np.asarray(read_ns) + wires
+    return time
+
+
+@cache
+def _load_read() -> _Read:
+    tables = read_table("planar_digital.toml")
+    return _Read(**values("crossbar read", {name: tables[name] for name in _Read.__annotations__}, _Read))
+
+
+@cache
+def _load_mux() -> tuple[IntArray, IntArray]:
+    table = read_table("planar_digital.toml")["mux"]
+    for transistors in table["transistors"]:
+        figure("transistors of a multiplexer", {**table, "value": transistors})
+    bounds, transistors = np.array(table["inputs"]), np.array(table["transistors"])
+    if len(transistors) != len(bounds) + 1:
+        raise ConfigError(f"mux has {len(transistors)} transistor counts; expected {len(bounds) + 1}")
+    return bounds, transistors
+
+
+@cache
+def _load_powers() -> IntArray:
+    base = int(figure("mux_inputs", read_table("planar_digital.toml")["mux_inputs"]))
+    powers = [1]
+    while powers[-1] <= np.iinfo(np.int64).max // base:
+        powers.append(powers[-1] * base)
+    return np.array(powers)
