@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from moopim.hardware.stack import SystemModel, evaluate_system, system_model
-from moopim.workload import NETWORKS, load_workload
+from moopim.workload import WORKLOADS, load_workload
 
 BATCHES = (1, 16, 100, 1000)
 
@@ -43,7 +43,7 @@ def main() -> None:
     budget = 0.3 if options.quick else 3.0
     numbers = {}
     print(f"{'designs/s (us a call)':22}" + "".join(f"{f'batch {batch}':>20}" for batch in BATCHES))
-    for network in NETWORKS:
+    for network in WORKLOADS:
         model = system_model(load_workload(network))
         cells = []
         for batch in BATCHES:

@@ -1,96 +1,216 @@
-"""The five networks of HuNT (TCAD 2024, Table III) on three data sets.
+"""Built-in networks as layer tables.
 
-The paper gives layer counts and parameter totals only; the widths here were chosen to meet both.
+- ``alexnet``, ``vgg16`` and ``resnet18`` are the CIFAR definitions of MNSIM 2.0 (Zhu et al., TCAD 2023), with which
+  CrossNAS (arXiv 2505.22868) compares itself in Tables 3 and 4. They flatten the last feature map. ``vgg11`` (Simonyan
+  and Zisserman, ICLR 2015, configuration A) and ``resnet34`` (He et al., CVPR 2016) follow the same style.
+- ``densenet40`` is the DenseNet of Huang et al. (CVPR 2017) for CIFAR with 40 layers, growth 12, no bottleneck and no
+  compression.
+- ``hunt-...`` are the five networks of HuNT (TCAD 2024, Table III). The paper gives layer counts and parameter totals
+  only; the widths here were chosen to meet both.
+
+ReLU, batch normalisation, flattening and dropout cost nothing in the hardware models and are not layers here.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 
-from moopim.errors import unknown_name
-from moopim.workload.table import Layer, Workload, make_workload
+from moopim.errors import ConfigError, unknown_name
+from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
 
-__all__ = ["DATASETS", "NETWORKS", "load_workload"]
+__all__ = ["NETWORKS", "load_network"]
 
-# Input height and width, number of classes.
-DATASETS = {"cifar10": (32, 10), "cifar100": (32, 100), "tinyimagenet": (64, 200)}
+Stages = tuple[tuple[int, ...], ...]
+
+_LEAST_SIZE = 16  # halved four times
 
 
-def _vgg(widths: tuple[tuple[int, ...], ...], hidden: int, size: int, classes: int) -> Iterator[Layer]:
-    """Stages of 3x3 convolutions with 2x2 pooling between them, global average pooling, three FC layers."""
-    channels, number = 3, 0
-    for stage in widths:
-        for width in stage:
+class _Builder:
+    """The layers of a network in the making; each method appends one and returns its place."""
+
+    def __init__(self, size: int) -> None:
+        self.layers: list[Layer] = []
+        self._size = size
+
+    def conv(self, name: str, inputs: tuple[int, ...], width: int, kernel: int = 3, stride: int = 1) -> int:
+        channels, size = self.shape(inputs)
+        padding = kernel // 2
+        out = (size + 2 * padding - kernel) // stride + 1
+        return self._append(name, "conv", inputs, channels, width, (kernel, stride, padding), (size, out))
+
+    def pool(self, name: str, inputs: tuple[int, ...]) -> int:
+        """Halves the feature map."""
+        channels, size = self.shape(inputs)
+        return self._append(name, "pool", inputs, channels, channels, (2, 2, 0), (size, size // 2))
+
+    def average(self, inputs: tuple[int, ...]) -> int:
+        """Averages the whole feature map."""
+        channels, size = self.shape(inputs)
+        return self._append("average", "pool", inputs, channels, channels, (size, 1, 0), (size, 1))
+
+    def sum(self, name: str, inputs: tuple[int, ...]) -> int:
+        channels, size = self.shape(inputs[:1])
+        return self._append(name, "sum", inputs, channels, channels, (1, 1, 0), (size, size))
+
+    def fc(self, inputs: tuple[int, ...], widths: tuple[int, ...]) -> None:
+        """Appends fully connected layers, the first of them on the flattened feature map."""
+        channels, size = self.shape(inputs)
+        features = channels * size**2
+        for number, width in enumerate(widths, start=1):
+            name = f"fc{number}" if len(widths) > 1 else "fc"
+            inputs = (self._append(name, "fc", inputs, features, width, (1, 1, 0), (1, 1)),)
+            features = width
+
+    def shape(self, inputs: tuple[int, ...]) -> tuple[int, int]:
+        """Channels of the concatenated inputs, and height and width of the first one."""
+        if inputs == (IMAGE,):
+            return 3, self._size
+        producers = [self.layers[place] for place in inputs]
+        return sum(producer.c_out for producer in producers), producers[0].size_out[0]
+
+    def _append(
+        self,
+        name: str,
+        kind: str,
+        inputs: tuple[int, ...],
+        c_in: int,
+        c_out: int,
+        window: tuple[int, int, int],
+        sizes: tuple[int, int],
+    ) -> int:
+        (kernel, stride, padding), (size_in, size_out) = window, sizes
+        layer = Layer(
+            name,
+            kind,
+            inputs,
+            c_in,
+            c_out,
+            kernel=(kernel, kernel),
+            stride=(stride, stride),
+            padding=(padding, padding),
+            size_in=(size_in, size_in),
+            size_out=(size_out, size_out),
+            weight_bits=9 if kind in {"conv", "fc"} else 0,
+        )
+        self.layers.append(layer)
+        return len(self.layers) - 1
+
+
+def _alexnet(size: int, classes: int) -> list[Layer]:
+    """Five 3x3 convolutions, the first with stride 2, three of them with pooling; two FC layers."""
+    net = _Builder(size)
+    place = IMAGE
+    for number, (width, pooled) in enumerate(((64, True), (192, True), (384, False), (256, False), (256, True)), 1):
+        place = net.conv(f"conv{number}", (place,), width, stride=2 if number == 1 else 1)
+        if pooled:
+            place = net.pool(f"pool{number}", (place,))
+    net.fc((place,), (512, classes))
+    return net.layers
+
+
+def _vgg(size: int, classes: int, stages: Stages, hidden: tuple[int, ...] = (), average: bool = False) -> list[Layer]:
+    """Stages of 3x3 convolutions with 2x2 pooling between them; global average pooling or not; FC layers."""
+    net = _Builder(size)
+    place, number = IMAGE, 0
+    for stage, widths in enumerate(stages):
+        if stage:
+            place = net.pool(f"pool{stage}", (place,))
+        for width in widths:
             number += 1
-            yield Layer(f"conv{number}", "conv", channels, width, 3, 1, size, size)
-            channels = width
-        size //= 2
-    for i, width in enumerate((hidden, hidden, classes), start=1):
-        yield Layer(f"fc{i}", "fc", channels, width, 1, 1, 1, 1)
-        channels = width
+            place = net.conv(f"conv{number}", (place,), width)
+    if average:
+        place = net.average((place,))
+    net.fc((place,), (*hidden, classes))
+    return net.layers
 
 
-def _resnet(blocks: tuple[int, ...], base: int, size: int, classes: int) -> Iterator[Layer]:
-    """Basic blocks with a 3x3 stem and 1x1 projections where a stage halves the feature map."""
-    yield Layer("stem", "conv", 3, base, 3, 1, size, size)
-    channels = base
+def _resnet(size: int, classes: int, blocks: tuple[int, ...], base: int, hunt: bool = False) -> list[Layer]:
+    """Basic blocks behind a 3x3 stem, with projections where a stage halves the feature map.
+
+    MNSIM pools behind the stem, projects with 3x3 kernels and ends with two FC layers; HuNT projects with 1x1 kernels
+    and ends with global average pooling and one FC layer.
+    """
+    net = _Builder(size)
+    place = net.conv("stem", (IMAGE,), base)
+    if not hunt:
+        place = net.pool("pool", (place,))
     for stage, count in enumerate(blocks, start=1):
         width = base * 2 ** (stage - 1)
         for block in range(1, count + 1):
             stride = 2 if stage > 1 and block == 1 else 1
-            out = size // stride
             name = f"s{stage}b{block}"
-            yield Layer(f"{name}a", "conv", channels, width, 3, stride, size, out)
-            yield Layer(f"{name}b", "conv", width, width, 3, 1, out, out)
+            first = net.conv(f"{name}a", (place,), width, stride=stride)
+            second = net.conv(f"{name}b", (first,), width)
+            # MNSIM reads an identity behind the second convolution, a projection before it.
+            branches = (second, place)
             if stride > 1:
-                yield Layer(f"{name}sc", "conv", channels, width, 1, stride, size, out)
-            channels, size = width, out
-    yield Layer("fc", "fc", channels, classes, 1, 1, 1, 1)
+                projection = net.conv(f"{name}sc", (place,), width, kernel=1 if hunt else 3, stride=stride)
+                branches = (projection, second)
+            place = net.sum(f"{name}sum", branches)
+    if hunt:
+        place = net.average((place,))
+    net.fc((place,), (classes,) if hunt else (512, classes))
+    return net.layers
 
 
-def _densenet(layers: int, growth: int, stem: int, compression: float, size: int, classes: int) -> Iterator[Layer]:
-    """Three dense blocks of 3x3 convolutions with 1x1 transitions and 2x2 pooling between them."""
-    yield Layer("stem", "conv", 3, stem, 3, 1, size, size)
-    channels = stem
+def _densenet(size: int, classes: int, layers: int, growth: int, stem: int, compression: float) -> list[Layer]:
+    """Three dense blocks of 3x3 convolutions with 1x1 transitions and 2x2 pooling between; average pooling; FC."""
+    net = _Builder(size)
+    # Every layer of a block reads the concatenation of the block's input and of all layers before it.
+    dense = [net.conv("stem", (IMAGE,), stem)]
     for block in (1, 2, 3):
-        for i in range(1, layers + 1):
-            yield Layer(f"d{block}l{i}", "conv", channels, growth, 3, 1, size, size)
-            channels += growth
-        if block < 3:  # noqa: PLR2004 (no transition after the last block)
-            out = int(channels * compression)
-            yield Layer(f"t{block}", "conv", channels, out, 1, 1, size, size)
-            channels, size = out, size // 2
-    yield Layer("fc", "fc", channels, classes, 1, 1, 1, 1)
+        if block > 1:
+            width = int(net.shape(tuple(dense))[0] * compression)
+            transition = net.conv(f"t{block - 1}", tuple(dense), width, kernel=1)
+            dense = [net.pool(f"pool{block - 1}", (transition,))]
+        for number in range(1, layers + 1):
+            dense.append(net.conv(f"d{block}l{number}", tuple(dense), growth))
+    net.fc((net.average(tuple(dense)),), (classes,))
+    return net.layers
 
 
-# Name -> (training batch of Table III, layers from input size and number of classes).
-NETWORKS: dict[str, tuple[int, Callable[[int, int], Iterator[Layer]]]] = {
-    "VGG11": (64, lambda size, n: _vgg(((25,), (50,), (100, 100), (200, 200), (200, 200)), 200, size, n)),
-    "VGG16": (64, lambda size, n: _vgg(((24,) * 2, (48,) * 2, (96,) * 3, (192,) * 3, (192,) * 3), 192, size, n)),
-    "ResNet18": (128, lambda size, n: _resnet((2, 2, 2, 2), 20, size, n)),
-    "ResNet34": (128, lambda size, n: _resnet((3, 4, 6, 3), 20, size, n)),
-    "DenseNet40": (128, lambda size, n: _densenet(12, 12, 16, 0.9, size, n)),
+# The layers from the size of the image and the number of classes.
+NETWORKS: dict[str, Callable[[int, int], list[Layer]]] = {
+    "alexnet": _alexnet,
+    "vgg11": partial(_vgg, stages=((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2)),
+    "vgg16": partial(_vgg, stages=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)),
+    "resnet18": partial(_resnet, blocks=(2, 2, 2, 2), base=64),
+    "resnet34": partial(_resnet, blocks=(3, 4, 6, 3), base=64),
+    "densenet40": partial(_densenet, layers=12, growth=12, stem=16, compression=1.0),
+    "hunt-vgg11": partial(
+        _vgg, stages=((25,), (50,), (100,) * 2, (200,) * 2, (200,) * 2), hidden=(200, 200), average=True
+    ),
+    "hunt-vgg16": partial(
+        _vgg, stages=((24,) * 2, (48,) * 2, (96,) * 3, (192,) * 3, (192,) * 3), hidden=(192, 192), average=True
+    ),
+    "hunt-resnet18": partial(_resnet, blocks=(2, 2, 2, 2), base=20, hunt=True),
+    "hunt-resnet34": partial(_resnet, blocks=(3, 4, 6, 3), base=20, hunt=True),
+    "hunt-densenet40": partial(_densenet, layers=12, growth=12, stem=16, compression=0.9),
 }
 
 
-@cache
-def load_workload(network: str, dataset: str = "cifar10") -> Workload:
-    """Makes the layer table of a built-in network.
+def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
+    """Makes the layer table of a built-in network; weights and activations have 9 bits.
 
     Args:
-        network: A name of `NETWORKS`, in any case.
-        dataset: A name of `DATASETS`, in any case.
+        name: A name of `NETWORKS`, in any case.
+        classes: Classes that the network tells apart.
+        size: Height and width of its image.
 
     Returns:
-        The workload.
+        A table of one network; `LayerTable.with_bits` sets other widths.
 
     Raises:
-        ConfigError: If a name is unknown.
+        ConfigError: If the name is unknown or a number is too small.
+
+    Example:
+        >>> from moopim.workload import load_network
+        >>> table = load_network("resnet18", classes=100)
+        >>> table.layers, table.names[-1], int(table.c_out[0, -1])
+        (31, 'fc2', 100)
     """
-    names = {name.lower(): name for name in NETWORKS}
-    if network.lower() not in names:
-        raise unknown_name("workload", network, names)
-    if dataset.lower() not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
-    name = names[network.lower()]
-    batch, layers = NETWORKS[name]
-    return make_workload(name, dataset.lower(), batch, layers(*DATASETS[dataset.lower()]))
+    if name.lower() not in NETWORKS:
+        raise unknown_name("network", name, NETWORKS)
+    for field, value, least in (("classes", classes, 2), ("size", size, _LEAST_SIZE)):
+        if value < least:
+            raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected at least {least}")
+    return make_table(NETWORKS[name.lower()](size, classes))

@@ -15,14 +15,17 @@ from moopim.hardware.stack.system import evaluate_system, system_model
 from moopim.pareto import non_dominated
 from moopim.problem import DesignProblem
 from moopim.problems.hunt import HuntMapping
-from moopim.workload import Layer, make_workload
+from moopim.workload import IMAGE, Layer, make_workload
 
 
 class SmallHunt(HuntMapping):
     """Two layers on HuNT's stack: 81 x 48 x 48 designs."""
 
     def __init__(self):
-        layers = [Layer("a", "conv", 16, 32, 3, 1, 16, 16), Layer("b", "fc", 256, 512, 1, 1, 1, 1)]
+        layers = [
+            Layer("a", "conv", (IMAGE,), 16, 32, kernel=(3, 3), size_in=(16, 16), size_out=(16, 16)),
+            Layer("b", "fc", (0,), 256, 512),
+        ]
         self.workload, self.dataset, self.factors, self.traffic, self.repair = (
             "small",
             "none",

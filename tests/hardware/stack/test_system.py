@@ -11,7 +11,7 @@ from moopim import ConfigError
 from moopim.hardware.stack.layer_costs import layer_costs
 from moopim.hardware.stack.parameters import load_devices, load_factors, load_influence, load_stack
 from moopim.hardware.stack.system import evaluate_system, system_model
-from moopim.workload import NETWORKS, Layer, load_workload, make_workload
+from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
 COLUMNS = {
@@ -38,7 +38,7 @@ def random_designs(model, n, rng):
 
 
 @pytest.mark.parametrize("factors", ["physical", "calibrated"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", WORKLOADS)
 def test_reference_designs_to_the_last_digits(network, factors):
     rows = [r for r in csv.DictReader(REFERENCE.open()) if (r["workload"], r["set"]) == (network, factors)]
     assert len(rows) == 12
@@ -51,7 +51,7 @@ def test_reference_designs_to_the_last_digits(network, factors):
 
 
 @pytest.mark.parametrize("factors", ["physical", "calibrated"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", WORKLOADS)
 def test_agrees_with_the_equations_written_out(network, factors, rng):
     model = system_model(load_workload(network), factors)
     tiers, genes = random_designs(model, 60, rng)
@@ -68,7 +68,7 @@ def test_agrees_with_the_equations_written_out(network, factors, rng):
 
 def test_a_tier_that_overflows_is_violated_by_its_excess(rng):
     # 9 x 16 SRAM arrays hold one copy of a layer of 256 arrays x 16 column blocks only in part.
-    layers = [Layer(f"l{i}", "fc", 4096, 1024, 1, 1, 1, 1) for i in range(3)]
+    layers = [Layer(f"l{i}", "fc", (i - 1,), 4096, 1024) for i in range(3)]
     model = system_model(make_workload("wide", "none", 1, layers))
     out = evaluate_system(model, np.array([[0, 0, 0, 0]]), np.array([[0, 1, 2]]))
     # By hand: 16 row blocks x 64 column blocks = 1024 arrays a layer, 3 layers; 576 arrays, less the activations:
@@ -78,10 +78,7 @@ def test_a_tier_that_overflows_is_violated_by_its_excess(rng):
 
 
 def test_the_least_violation_marks_the_smallest_excess():
-    layers = [
-        Layer("l0", "fc", 256 * 36, 16, 1, 1, 1, 1),
-        *(Layer(f"l{i}", "fc", 256 * 36, 16, 1, 1, 1, 1) for i in range(1, 16)),
-    ]
+    layers = [Layer(f"l{i}", "fc", (i - 1,), 256 * 36, 16) for i in range(16)]
     model = system_model(make_workload("exact", "none", 1, layers))
     out = evaluate_system(model, np.zeros((1, 4), dtype=int), np.zeros((1, 16), dtype=int))
     # 16 x 36 arrays fill the tier; what the activations need is 16 x 16 x 16 / 65536 arrays: 1e-4 of the tier.
@@ -91,7 +88,8 @@ def test_the_least_violation_marks_the_smallest_excess():
 def test_layer_costs_by_hand():
     # 3x3 convolution, 20 -> 20 channels, 32 x 32, batch 128, on ReRAM: 180 rows in 2 blocks of 128, 8 cells a value,
     # 160 columns in 2 blocks: 4 arrays; U_c = 160 / 256 = .625; 1024 positions x 16 bits = 16384 vectors.
-    workload = make_workload("one", "none", 128, [Layer("c", "conv", 20, 20, 3, 1, 32, 32)])
+    layer = Layer("c", "conv", (IMAGE,), 20, 20, kernel=(3, 3), size_in=(32, 32), size_out=(32, 32))
+    workload = make_workload("one", "none", 128, [layer])
     costs = layer_costs(workload, load_devices(), load_factors("physical"))
     R = 1
     assert costs.arrays[R, 0] == 4

@@ -6,10 +6,13 @@ import pytest
 from moopim.hardware.stack.placement import lay_out
 from moopim.hardware.stack.system import occupy, system_model
 from moopim.hardware.stack.traffic import chain_traffic
-from moopim.workload import Layer, make_workload
+from moopim.workload import IMAGE, Layer, make_workload
 
 # 10 x 4 = 40 and 20 activations, 160 and 800 weights, batch 8.
-LAYERS = [Layer("a", "conv", 4, 10, 2, 2, 4, 2), Layer("b", "fc", 40, 20, 1, 1, 1, 1)]
+LAYERS = [
+    Layer("a", "conv", (IMAGE,), 4, 10, kernel=(2, 2), stride=(2, 2), size_in=(4, 4), size_out=(2, 2)),
+    Layer("b", "fc", (0,), 40, 20),
+]
 
 
 @pytest.mark.parametrize(
