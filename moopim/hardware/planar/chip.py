@@ -1,14 +1,24 @@
 """The circuit of a planar chip, one value of each parameter per design."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Chip"]
+from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.figures import figure, read_table
+from moopim.hardware.planar.components import Components, Converter, Device, load_components
+
+__all__ = ["PROFILES", "Chip", "make_chip"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+
+PROFILES = ("cur", "paper")
+"""Chips to start from: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a chip equals itself only
@@ -76,3 +86,173 @@ class Chip:
     grid: IntArray
     noc_bits_per_ns: FloatArray
     tile_bits_per_ns: FloatArray
+
+    def __len__(self) -> int:
+        """Number of designs."""
+        return max(len(column) for _, column in self._columns())
+
+    def take(self, designs: IntArray | slice) -> "Chip":
+        """Picks designs.
+
+        Args:
+            designs: Indices or a slice; parameters shared by all designs are kept as they are.
+
+        Returns:
+            The chips of these designs.
+        """
+        picked = {name: column if len(column) == 1 else column[designs] for name, column in self._columns()}
+        return replace(self, **picked)
+
+    def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        return ((field.name, getattr(self, field.name)) for field in fields(self))
+
+
+def make_chip(profile: str = "cur", components: Components | None = None, **parameters: ArrayLike) -> Chip:
+    """Makes chips: those of a profile, with other parameters in place of some of its own.
+
+    Args:
+        profile: One of `PROFILES`.
+        components: What they may be made of; the built-in catalogue if not given.
+        **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``. Besides,
+            ``adc``, ``dac`` and ``device`` name entries of the catalogue. ``adc_bits`` and ``dac_bits`` choose the
+            built-in entry that stands for this resolution. An attribute of a part beside its name goes before.
+
+    Returns:
+        The chips.
+
+    Raises:
+        ConfigError: If a parameter is unknown, has a value that is not allowed (names parameter, value, design and what
+            is allowed), or arrays differ in length.
+    """
+    components = load_components() if components is None else components
+    _check_names(parameters)
+    chosen: dict[str, Any] = {**_load_profile(profile), **parameters}
+    for part, catalogue, by_bits in (
+        ("adc", components.adcs, components.adc_by_bits),
+        ("dac", components.dacs, components.dac_by_bits),
+    ):
+        place = _place_of_name(part, chosen.pop(part), catalogue)
+        if f"{part}_bits" in chosen:
+            entries = list(catalogue)
+            places = np.array([entries.index(name) for name in by_bits.values()])
+            place = places[_place_of_bits(f"{part}_bits", chosen.pop(f"{part}_bits"), by_bits)]
+        chosen = {**_converter_columns(part, catalogue, place), **chosen}
+    place = _place_of_name("device", chosen.pop("device"), components.devices)
+    chosen = {**_device_columns(components.devices, place), **chosen}
+    chip = Chip(**{name: _column(name, value) for name, value in chosen.items()})
+    _check_lengths(chip)
+    _refuse("resistance_low_ohm", chip.resistance_low_ohm, chip.resistance_low_ohm > chip.resistance_high_ohm, _ORDERED)
+    return chip
+
+
+_SELECTORS = ("adc", "dac", "device")
+_WHOLE = ("crossbar", "groups", "adcs", "dacs", "adc_bits", "dac_bits", "cell_bits", "polarity", "pes", "grid")
+_MAY_BE_ZERO = ("driver_area_um2", "read_low_V")
+_ORDERED = "at most resistance_high_ohm"
+
+
+@cache
+def _load_profile(name: str) -> Mapping[str, Any]:
+    if name not in PROFILES:
+        raise unknown_name("profile", name, PROFILES)
+    return {
+        key: figure(f"profile {name} {key}", entry) if isinstance(entry, dict) else entry
+        for key, entry in read_table("planar_profiles.toml")[name].items()
+    }
+
+
+def _check_names(parameters: Mapping[str, object]) -> None:
+    allowed = (*_SELECTORS, *(field.name for field in fields(Chip)))
+    for name in parameters:
+        if name not in allowed:
+            raise unknown_name("parameter of a chip", name, allowed)
+    for part in ("adc", "dac"):
+        if part in parameters and f"{part}_bits" in parameters:
+            raise ConfigError(f"{part} and {part}_bits both choose the {part.upper()}; expected one of them")
+
+
+def _place_of_name(part: str, names: ArrayLike, catalogue: Mapping[str, object]) -> IntArray:
+    """Places of names in a catalogue, shape ``(designs,)`` or ``(1,)``."""
+    given = _flat(part, names).astype(str)
+    found = given[:, None] == np.array(list(catalogue))
+    unknown = np.flatnonzero(~found.any(axis=1))
+    if unknown.size:
+        raise unknown_name(f"{part}{_of_design(unknown[0], len(given))}", given[unknown[0]], catalogue)
+    place: IntArray = found.argmax(axis=1)
+    return place
+
+
+def _place_of_bits(name: str, bits: ArrayLike, by_bits: Mapping[int, str]) -> IntArray:
+    """Places of resolutions in the order of the map, shape ``(designs,)`` or ``(1,)``."""
+    given = _column(name, bits)
+    found = given[:, None] == np.array(list(by_bits))
+    _refuse(name, given, ~found.any(axis=1), f"one of {', '.join(map(str, by_bits))}")
+    place: IntArray = found.argmax(axis=1)
+    return place
+
+
+def _converter_columns(part: str, catalogue: Mapping[str, Converter], place: IntArray) -> dict[str, NDArray[Any]]:
+    entries = catalogue.values()
+    return {
+        f"{part}_bits": np.array([entry.bits for entry in entries])[place],
+        f"{part}_area_um2": np.array([entry.area_um2 for entry in entries])[place],
+        f"{part}_power_W": np.array([entry.power_W for entry in entries])[place],
+        f"{part}_ns": np.array([entry.conversion_ns for entry in entries])[place],
+    }
+
+
+def _device_columns(catalogue: Mapping[str, Device], place: IntArray) -> dict[str, NDArray[Any]]:
+    return {
+        field.name: np.array([getattr(entry, field.name) for entry in catalogue.values()])[place]
+        for field in fields(Device)
+    }
+
+
+def _column(name: str, value: ArrayLike) -> NDArray[Any]:
+    """A parameter as an array of shape ``(designs,)`` or ``(1,)``, checked."""
+    column = _flat(name, value)
+    if name == "digital_subtraction":
+        _refuse(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
+        return column
+    numbers = column.dtype.kind in "iuf"
+    least = "a number of at least 0" if name in _MAY_BE_ZERO else "a number > 0"
+    expected = {"polarity": "1 or 2"}.get(name, "1, 2, ..." if name in _WHOLE else least)
+    if not numbers:
+        _refuse(name, column, np.ones(len(column), dtype=np.bool_), expected)
+    good = np.isfinite(column) & ((column >= 0) if name in _MAY_BE_ZERO else (column > 0))
+    if name in _WHOLE:
+        good &= column == np.floor(column)
+    if name == "polarity":
+        good &= column <= 2  # noqa: PLR2004 (two crossbars hold a signed weight)
+    _refuse(name, column, ~good, expected)
+    return column.astype(np.int64 if name in _WHOLE else np.float64)
+
+
+def _flat(name: str, value: ArrayLike) -> NDArray[Any]:
+    try:
+        column = np.atleast_1d(np.asarray(value))
+    except ValueError as error:
+        raise ConfigError(f"{name} is {value!r}; expected one value or an array of shape (designs,)") from error
+    if column.ndim != 1 or not column.size:
+        raise ConfigError(f"{name} has shape {column.shape}; expected one value or an array of shape (designs,)")
+    return column
+
+
+def _check_lengths(chip: Chip) -> None:
+    for field in fields(Chip):
+        length = len(getattr(chip, field.name))
+        if length not in (1, len(chip)):
+            raise ConfigError(
+                f"{field.name} has {length} values; expected 1 or {len(chip)}, as many as another parameter"
+            )
+
+
+def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str) -> None:
+    places = np.flatnonzero(bad)
+    if places.size:
+        value = column[min(places[0], len(column) - 1)].item()
+        raise ConfigError(f"{name}{_of_design(places[0], len(bad))} is {value!r}; expected {expected}")
+
+
+def _of_design(place: int, count: int) -> str:
+    return f" of design {place}" if count > 1 else ""

@@ -258,13 +258,12 @@ def _fields(what: str, table: Table, required: tuple[str, ...], optional: tuple[
 
 
 def _check(what: str, name: str, value: object) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if name in ("bits", "cell_bits"):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{what} is {value!r}; expected 1, 2, ...")
-        return
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if name == "read_low_V":
-        if not usable or value < 0:
-            raise ConfigError(f"{what} is {value!r}; expected a number of at least 0")
-    elif not usable or value <= 0:
-        raise ConfigError(f"{what} is {value!r}; expected a number > 0")
+        good, expected = isinstance(value, int) and number >= 1, "1, 2, ..."
+    elif name == "read_low_V":
+        good, expected = 0 <= number < math.inf, "a number of at least 0"
+    else:
+        good, expected = 0 < number < math.inf, "a number > 0"
+    if not good:
+        raise ConfigError(f"{what} is {value!r}; expected {expected}")
