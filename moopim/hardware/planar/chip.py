@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any
+from sys import float_info
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -115,7 +116,8 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
         components: What they may be made of; the built-in catalogue if not given.
         **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``. Besides,
             ``adc``, ``dac`` and ``device`` name entries of the catalogue. ``adc_bits`` and ``dac_bits`` choose the
-            built-in entry that stands for this resolution. An attribute of a part beside its name goes before.
+            built-in entry that stands for this resolution. Where a part and one of its
+            attributes are given, the attribute counts.
 
     Returns:
         The chips.
@@ -141,14 +143,24 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
     chosen = {**_device_columns(components.devices, place), **chosen}
     chip = Chip(**{name: _column(name, value) for name, value in chosen.items()})
     _check_lengths(chip)
-    _refuse("resistance_low_ohm", chip.resistance_low_ohm, chip.resistance_low_ohm > chip.resistance_high_ohm, _ORDERED)
+    low, high = np.broadcast_arrays(chip.resistance_low_ohm, chip.resistance_high_ohm)
+    _refuse("resistance_low_ohm", low, low > high, "at most resistance_high_ohm")
     return chip
 
 
 _SELECTORS = ("adc", "dac", "device")
 _WHOLE = ("crossbar", "groups", "adcs", "dacs", "adc_bits", "dac_bits", "cell_bits", "polarity", "pes", "grid")
+_LARGEST = 65_536
 _MAY_BE_ZERO = ("driver_area_um2", "read_low_V")
-_ORDERED = "at most resistance_high_ohm"
+
+
+class _Rule(NamedTuple):
+    """What a parameter may be: a number from `least` to `most`, whole or not; `expected` says so."""
+
+    least: float
+    most: float
+    whole: bool
+    expected: str
 
 
 @cache
@@ -214,18 +226,24 @@ def _column(name: str, value: ArrayLike) -> NDArray[Any]:
     if name == "digital_subtraction":
         _refuse(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
         return column
-    numbers = column.dtype.kind in "iuf"
-    least = "a number of at least 0" if name in _MAY_BE_ZERO else "a number > 0"
-    expected = {"polarity": "1 or 2"}.get(name, "1, 2, ..." if name in _WHOLE else least)
-    if not numbers:
-        _refuse(name, column, np.ones(len(column), dtype=np.bool_), expected)
-    good = np.isfinite(column) & ((column >= 0) if name in _MAY_BE_ZERO else (column > 0))
-    if name in _WHOLE:
+    rule = _rule(name)
+    if column.dtype.kind not in "iuf":
+        _refuse(name, column, np.ones(len(column), dtype=np.bool_), rule.expected)
+    good = (column >= rule.least) & (column <= rule.most)
+    if rule.whole:
         good &= column == np.floor(column)
+    _refuse(name, column, ~good, rule.expected)
+    return column.astype(np.int64 if rule.whole else np.float64)
+
+
+def _rule(name: str) -> _Rule:
     if name == "polarity":
-        good &= column <= 2  # noqa: PLR2004 (two crossbars hold a signed weight)
-    _refuse(name, column, ~good, expected)
-    return column.astype(np.int64 if name in _WHOLE else np.float64)
+        return _Rule(1, 2, True, "1 or 2")
+    if name in _WHOLE:
+        return _Rule(1, _LARGEST, True, f"1, 2, ..., {_LARGEST}")
+    if name in _MAY_BE_ZERO:
+        return _Rule(0, float_info.max, False, "a number of at least 0")
+    return _Rule(float_info.min, float_info.max, False, "a number > 0")
 
 
 def _flat(name: str, value: ArrayLike) -> NDArray[Any]:
@@ -242,15 +260,13 @@ def _check_lengths(chip: Chip) -> None:
     for field in fields(Chip):
         length = len(getattr(chip, field.name))
         if length not in (1, len(chip)):
-            raise ConfigError(
-                f"{field.name} has {length} values; expected 1 or {len(chip)}, as many as another parameter"
-            )
+            raise ConfigError(f"{field.name} has {length} values; expected 1 or {len(chip)}, the number of designs")
 
 
 def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str) -> None:
     places = np.flatnonzero(bad)
     if places.size:
-        value = column[min(places[0], len(column) - 1)].item()
+        value = column.tolist()[places[0]]
         raise ConfigError(f"{name}{_of_design(places[0], len(bad))} is {value!r}; expected {expected}")
 
 

@@ -147,6 +147,9 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     )
 
 
+_MOST_BITS = 32
+
+
 @cache
 def _load_built_in() -> Components:
     file = read_table("planar_converters.toml")
@@ -222,10 +225,13 @@ def _user_adc(what: str, table: Table) -> Converter:
             raise ConfigError(f"{what} has {given} of {first} and {second}; expected one of them")
     if "bits" not in known and "enob" not in known:
         raise ConfigError(f"{what} has neither of bits and enob; expected one of them, or both")
-    known.setdefault("bits", math.ceil(known.get("enob", 0)))
+    bits = known.setdefault("bits", math.ceil(known.get("enob", 0)))
+    enob = known.get("enob", bits)
+    if enob > bits:
+        raise ConfigError(f"{what} enob is {enob}; expected at most its bits, {bits}")
     rate_GSps = known["rate_GSps"]
     if "power_W" not in known:
-        known["power_W"] = walden_power_W(known["walden_fJ"], known.get("enob", known["bits"]), rate_GSps)
+        known["power_W"] = walden_power_W(known["walden_fJ"], enob, rate_GSps)
     if "area_um2" not in known:
         known["area_um2"] = adc_area_um2(known["node_nm"], rate_GSps, known["power_W"])
     return _converter(known)
@@ -260,7 +266,9 @@ def _fields(what: str, table: Table, required: tuple[str, ...], optional: tuple[
 def _check(what: str, name: str, value: object) -> None:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if name in ("bits", "cell_bits"):
-        good, expected = isinstance(value, int) and number >= 1, "1, 2, ..."
+        good, expected = isinstance(value, int) and 1 <= number <= _MOST_BITS, f"1, 2, ..., {_MOST_BITS}"
+    elif name == "enob":
+        good, expected = 0 < number <= _MOST_BITS, f"a number > 0 and at most {_MOST_BITS}"
     elif name == "read_low_V":
         good, expected = 0 <= number < math.inf, "a number of at least 0"
     else:
