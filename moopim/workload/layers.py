@@ -155,6 +155,11 @@ class LayerTable:
         return (self.kind == LayerKind.CONV) | (self.kind == LayerKind.FC) | (self.kind == LayerKind.MATMUL)
 
     @property
+    def element_wise(self) -> NDArray[np.bool_]:
+        """Whether a layer is a sum or a product of feature maps, shape ``(networks, layers)``."""
+        return (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
+
+    @property
     def macs(self) -> IntArray:
         """Multiply-accumulate operations of one image, shape ``(networks, layers)``."""
         return np.where(self.weighted, self.rows * self.c_out * self.positions, 0)
@@ -186,6 +191,8 @@ class LayerTable:
     def with_bits(self, weights: IntArray, activations: IntArray, image: int = 9) -> "LayerTable":
         """Sets bit widths; a layer without weights hands on the width of its first input.
 
+        The second input of a product of two activations takes the place of weights, in the width that it comes in.
+
         Args:
             weights: Bits of the weights of each layer, shape ``(networks, layers)``; read where there are weights.
             activations: Bits of the outputs of each layer, same shape; read where there are weights.
@@ -195,17 +202,19 @@ class LayerTable:
             The table with these bits; the input bits are those of the first input's outputs.
         """
         shape = np.broadcast_shapes(weights.shape, activations.shape, self.kind.shape)
-        kind, first = np.broadcast_to(self.kind, shape), np.broadcast_to(self.inputs[:, :, 0], shape)
         weighted = np.broadcast_to(self.weighted, shape)
-        weight_bits = np.where(weighted & (kind != LayerKind.MATMUL), weights, 0)
+        matmul = np.broadcast_to(self.kind == LayerKind.MATMUL, shape)
+        weight_bits = np.where(weighted, weights, 0)
         # One more place in front for the image, which -1 finds from behind.
         output = np.full((shape[0], shape[1] + 1), image, dtype=np.int64)
         output[:, :-1] = np.broadcast_to(activations, shape)
         inputs = np.empty(shape, dtype=np.int64)
         every = np.arange(shape[0])
+        producers = np.broadcast_to(np.maximum(self.inputs, IMAGE), (*shape, self.inputs.shape[2]))
         for layer in range(shape[1]):
-            producer = first[:, layer]
-            inputs[:, layer] = output[every, np.where(producer == NO_INPUT, IMAGE, producer)]
+            inputs[:, layer] = output[every, producers[:, layer, 0]]
+            held = output[every, producers[:, layer, min(1, producers.shape[2] - 1)]]
+            weight_bits[:, layer] = np.where(matmul[:, layer], held, weight_bits[:, layer])
             output[:, layer] = np.where(weighted[:, layer], output[:, layer], inputs[:, layer])
         return replace(self, input_bits=inputs, weight_bits=weight_bits, output_bits=output[:, :-1])
 

@@ -1,0 +1,167 @@
+"""Power and energy of the layers on a planar chip (MNSIM 2.0)."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.planar.area import column_share, row_share
+from moopim.hardware.planar.buffers import buffer_figures, load_buffers
+from moopim.hardware.planar.chip import Chip
+from moopim.hardware.planar.digital import cell_power_W, load_digital, mux_transistors
+from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes
+from moopim.hardware.planar.mapping import Mapping, PEClass, pe_classes
+from moopim.hardware.planar.timing import PositionTimes, ceil_log2, conversions
+from moopim.workload.layers import LayerKind, LayerTable
+
+__all__ = ["Consumption", "layer_consumption"]
+
+FloatArray = NDArray[np.float64]
+
+
+class Consumption(NamedTuple):
+    """What the layers consume, by component; arrays of shape ``(designs, layers)``.
+
+    Attributes:
+        energy_nJ: Energy of an image (nJ).
+        power_W: Power while a layer works (W).
+        leakage_W: Power of all buffers while they are idle (W), shape ``(designs,)``; 0 where it is counted with the
+            accesses.
+    """
+
+    energy_nJ: dict[str, FloatArray]
+    power_W: dict[str, FloatArray]  # noqa: N815 (the units are nJ and W)
+    leakage_W: FloatArray  # noqa: N815
+
+
+def layer_consumption(
+    table: LayerTable, chip: Chip, mapping: Mapping, times: PositionTimes, fixes: Collection[str] = ()
+) -> Consumption:
+    """Multiplies the power of each component by how long it is busy.
+
+    Args:
+        table: The networks.
+        chip: The chips.
+        mapping: The mapping of the networks onto the chips.
+        times: Times of an output position.
+        fixes: Names of `moopim.hardware.planar.model.FIXES`.
+
+    Returns:
+        Energy and power.
+    """
+    digital = load_digital()
+    positions = table.positions
+    energy: dict[str, FloatArray] = {}
+    power: dict[str, FloatArray] = {}
+    for pes in pe_classes(mapping, table, chip, fixes):
+        count = np.where(table.weighted, pes.count, 0)
+        durations = conversions(table, chip, pes.rows, pes.columns, fixes)
+        if "adder_energy" in fixes:
+            chunks = -(-pes.columns // chip.adcs[:, None])
+            durations["adder"] = chunks * ceil_log2(chip.groups)[:, None] * digital.cycle_ns
+        for name, watts in _pe_power(chip, pes).items():
+            power[name] = power.get(name, 0.0) + count * watts
+            if name in durations:
+                energy[name] = energy.get(name, 0.0) + count * watts * (positions * durations[name])
+    active = -(-mapping.columns // column_share(chip)[:, None])
+    exact = "occupancy" in fixes
+    merges = mapping.pes - mapping.tiles if exact else mapping.tiles * (mapping.busy - 1)
+    power["joint"] = np.where(table.weighted, merges * active * digital.joint_power_W, 0.0)
+    energy["joint"] = power["joint"] * (positions * times.parts["joint"])
+    pool = table.kind == LayerKind.POOL
+    power["pooling"] = np.where(pool, digital.pool_power_W, 0.0)
+    energy["pooling"] = power["pooling"] * (positions * times.parts["pooling"])
+    leakage = _add_buffers(table, chip, mapping, times, fixes, energy, power)
+    if (table.kind == LayerKind.MATMUL).any():
+        _add_preload(table, chip, mapping, times, energy, power)
+    if "sum_layers" in fixes:
+        _add_element_wise(table, energy, power)
+    return Consumption(energy, power, leakage)
+
+
+def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
+    """Power of the components of one PE (W), shape ``(designs, layers)``."""
+    digital = load_digital()
+    shared_rows, shared_columns = row_share(chip)[:, None], column_share(chip)[:, None]
+    cell = cell_power_W(chip.resistance_low_ohm, chip.resistance_high_ohm, chip.read_low_V, chip.read_high_V)
+    # Of the rows that share a DAC, and of the columns that share an ADC, one is active at a time.
+    rows, columns = -(-pes.rows // shared_rows), -(-pes.columns // shared_columns)
+    row_mux = mux_transistors(shared_rows) * digital.mux_transistor_power_W
+    column_mux = mux_transistors(shared_columns) * digital.mux_transistor_power_W
+    cells = (chip.polarity * cell)[:, None] * (pes.rows * pes.columns) / (shared_rows * shared_columns)
+    return {
+        "crossbar": pes.groups * cells,
+        "dac": pes.groups * rows * chip.dac_power_W[:, None],
+        "demux": pes.groups * rows * row_mux,
+        "input_register": pes.groups * rows * digital.register_power_W,
+        "adc": pes.groups * columns * chip.adc_power_W[:, None],
+        "mux": pes.groups * columns * column_mux,
+        "shift_register": pes.groups * columns * digital.shift_power_W,
+        "output_register": pes.groups * columns * digital.register_power_W,
+        "adder": np.maximum(pes.groups - 1, 0) * columns * digital.adder_power_W,
+    }
+
+
+def _add_buffers(
+    table: LayerTable,
+    chip: Chip,
+    mapping: Mapping,
+    times: PositionTimes,
+    fixes: Collection[str],
+    energy: dict[str, FloatArray],
+    power: dict[str, FloatArray],
+) -> FloatArray:
+    """Adds what the buffers consume in accesses; returns what all of them leak while idle (W)."""
+    access_ns = load_buffers().access_ns
+    apart = "buffers" in fixes
+    small, large = buffer_figures(mapping.input_buffer_KB), buffer_figures(mapping.output_buffer_KB)
+    busy = mapping.pes if "occupancy" in fixes else mapping.tiles * mapping.busy
+    pes = np.where(table.weighted, busy, 0)
+    for name, whole, edges in (
+        ("read", times.output_read, times.fetch),
+        ("write", times.output_write, times.fill),
+    ):
+        # MNSIM counts leakage with the accesses, and lets both buffers work whenever one of them does.
+        watts = [
+            (getattr(figures, f"{name}_nJ") / access_ns + (0.0 if apart else figures.leakage_W))[:, None]
+            for figures in (small, large)
+        ]
+        of_pes, of_tiles = pes * watts[0], mapping.tiles * watts[1]
+        power[f"buffer_{name}"] = of_pes + of_tiles
+        outer, inner = table.positions * whole, edges.total(table.h_out, table.w_out)
+        if apart:
+            energy[f"buffer_{name}"] = of_pes * inner + of_tiles * np.where(table.weighted, outer, outer + inner)
+        else:
+            energy[f"buffer_{name}"] = (of_pes + of_tiles) * (outer + inner)
+    idle = (chip.pes * small.leakage_W + large.leakage_W) * mapping.total_tiles
+    return idle if apart else np.zeros_like(idle)
+
+
+def _add_preload(
+    table: LayerTable,
+    chip: Chip,
+    mapping: Mapping,
+    times: PositionTimes,
+    energy: dict[str, FloatArray],
+    power: dict[str, FloatArray],
+) -> None:
+    """Adds the writing of the second operand of products of two activations."""
+    cells = table.rows * table.c_out * mapping.slices * chip.polarity[:, None]
+    written = np.where(table.kind == LayerKind.MATMUL, cells * chip.write_pJ[:, None] * 1e-3, 0.0)
+    energy["preload"] = written
+    power["preload"] = written / np.where(times.preload > 0, times.preload, 1.0)
+
+
+def _add_element_wise(table: LayerTable, energy: dict[str, FloatArray], power: dict[str, FloatArray]) -> None:
+    """Adds the work of the global accumulator, and of the global buffer between the tiles and it."""
+    digital, buffers = load_digital(), load_buffers()
+    channels, bits, count = operand_sizes(table)
+    figures = buffer_figures(global_buffer_KB(table))
+    access_nJ = figures.read_nJ + figures.write_nJ
+    adders = channels * (count - 1) * digital.adder_power_W
+    words = -(-count * bits * channels // buffers.bus_bits)
+    position_nJ = words * access_nJ[:, None] + adders * digital.cycle_ns
+    energy["element_wise"] = np.where(table.element_wise, table.positions * position_nJ, 0.0)
+    buffer_W = access_nJ / buffers.access_ns + figures.leakage_W
+    power["element_wise"] = np.where(table.element_wise, buffer_W[:, None] + adders, 0.0)

@@ -1,0 +1,194 @@
+"""How the layers of a network are laid onto crossbars, PEs and tiles of a planar chip."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.hardware.planar.chip import Chip
+from moopim.workload.layers import LayerKind, LayerTable
+
+__all__ = ["Mapping", "PEClass", "map_layers", "pe_classes"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Where the weights of each layer are; arrays of shape ``(designs, layers)`` unless said otherwise.
+
+    Attributes:
+        slices: Bits of a weight that are stored, one crossbar each.
+        slice_blocks: PEs that share the slices of a weight.
+        column_blocks: PEs that share the output channels.
+        row_blocks: PEs that share the input channels, or the groups of channels.
+        pes: PEs of the layer; 1 for a pooling layer, which takes a tile to itself, 0 for element-wise layers.
+        tiles: Tiles of the layer.
+        busy: Busy PEs of a tile, as counted for every tile of the layer.
+        groups: Groups of crossbars that a PE uses.
+        rows: Rows that a full PE uses.
+        columns: Columns that a full PE uses.
+        channels: Input channels of a full PE.
+        packed: Groups of channels that share a crossbar along its diagonal; 1 for a dense layer.
+        first_tile: Number of tiles before those of the layer.
+        total_tiles: Tiles of the chip, shape ``(designs,)``.
+        input_buffer_KB: Input buffer of a PE, shape ``(designs,)``.
+        output_buffer_KB: Output buffer of a tile, shape ``(designs,)``.
+    """
+
+    slices: IntArray
+    slice_blocks: IntArray
+    column_blocks: IntArray
+    row_blocks: IntArray
+    pes: IntArray
+    tiles: IntArray
+    busy: IntArray
+    groups: IntArray
+    rows: IntArray
+    columns: IntArray
+    channels: IntArray
+    packed: IntArray
+    first_tile: IntArray
+    total_tiles: IntArray
+    input_buffer_KB: FloatArray  # noqa: N815 (the unit is KB)
+    output_buffer_KB: FloatArray  # noqa: N815
+
+
+class PEClass(NamedTuple):
+    """PEs of a layer that use equally much of their crossbars; arrays of shape ``(designs, layers)``.
+
+    Attributes:
+        count: Number of such PEs.
+        groups: Groups of crossbars that each uses.
+        rows: Rows that each uses.
+        columns: Columns that each uses.
+    """
+
+    count: IntArray
+    groups: IntArray
+    rows: IntArray
+    columns: IntArray
+
+
+def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Mapping:
+    """Lays layers onto PEs and tiles (MNSIM 2.0; section "Mapping" of the documentation).
+
+    A crossbar holds one bit of the weights of as many input channels as fit into its rows. Groups of channels that do
+    not see each other are packed along the diagonal of a crossbar, as many as fit.
+
+    Args:
+        table: The networks.
+        chip: The chips.
+        fixes: Names of `moopim.hardware.planar.model.FIXES`; ``cell_bits`` and ``input_buffer`` matter here.
+
+    Returns:
+        The mapping.
+
+    Raises:
+        ConfigError: If a crossbar has fewer rows than a kernel has entries; names layer and crossbar.
+    """
+    crossbar, group_count = chip.crossbar[:, None], chip.groups[:, None]
+    weighted = table.weighted
+    entries = table.kernel_h * table.kernel_w
+    _check_kernels(weighted, entries, crossbar)
+    signed = chip.polarity[:, None] == 2  # noqa: PLR2004 (two crossbars carry the sign)
+    slices = np.where(weighted, table.weight_bits - signed, 0)
+    if "cell_bits" in fixes:
+        slices = -(-slices // chip.cell_bits[:, None])
+    c_in, c_out = table.c_in // table.groups, table.c_out // table.groups
+    per_crossbar = np.maximum(crossbar // entries, 1)  # a pooling window may be larger than a crossbar
+    packed = np.clip(np.minimum(crossbar // (c_in * entries), crossbar // c_out), 1, table.groups)
+    slice_blocks, column_blocks = _ceil(slices, group_count), _ceil(c_out, crossbar)
+    channel_blocks = _ceil(c_in, per_crossbar)
+    row_blocks = _ceil(table.groups, packed) * channel_blocks
+    pes = np.where(weighted, slice_blocks * column_blocks * row_blocks, table.kind == LayerKind.POOL)
+    tiles = _ceil(pes, chip.pes[:, None])
+    first_tile = np.cumsum(tiles, axis=1) - tiles
+    return Mapping(
+        slices=slices,
+        slice_blocks=slice_blocks,
+        column_blocks=column_blocks,
+        row_blocks=row_blocks,
+        pes=pes,
+        tiles=tiles,
+        busy=np.minimum(pes, chip.pes[:, None]),
+        groups=np.minimum(slices, group_count),
+        rows=packed * np.minimum(per_crossbar, c_in) * entries,
+        columns=packed * np.minimum(c_out, crossbar),
+        channels=packed * np.minimum(per_crossbar, c_in),
+        packed=packed,
+        first_tile=first_tile,
+        total_tiles=tiles.sum(axis=1),
+        input_buffer_KB=_input_buffer(table, weighted, row_blocks if "input_buffer" in fixes else pes),
+        output_buffer_KB=_largest(weighted, 2 * table.c_out * table.output_bits / 8, tiles),
+    )
+
+
+def pe_classes(mapping: Mapping, table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Iterator[PEClass]:
+    """Sorts the PEs of each layer by how much of their crossbars they use.
+
+    Args:
+        mapping: The mapping.
+        table: The networks.
+        chip: The chips.
+        fixes: With ``occupancy``, PEs at the edges of a layer are counted with what they really use; without, every
+            tile of a layer is as full as the first one and every PE of it is full.
+
+    Yields:
+        The classes; some may be empty in a layer.
+    """
+    if "occupancy" not in fixes:
+        yield PEClass(mapping.tiles * mapping.busy, mapping.groups, mapping.rows, mapping.columns)
+        return
+    entries = table.kernel_h * table.kernel_w
+    c_in, c_out = table.c_in // table.groups, table.c_out // table.groups
+    dense = mapping.packed == 1
+    # Blocks that end a dimension: the last channels of each group, the last groups, the last outputs, the last bits.
+    last_rows = np.where(dense, table.groups, 1)
+    left = table.groups - (mapping.row_blocks - 1) * mapping.packed
+    rest_rows = np.where(dense, c_in - (mapping.row_blocks // table.groups - 1) * mapping.channels, left * c_in)
+    rest_columns = c_out - (mapping.column_blocks - 1) * chip.crossbar[:, None]
+    row_ends = (
+        (mapping.row_blocks - last_rows, mapping.rows, np.where(dense, rest_columns, mapping.columns)),
+        (last_rows, rest_rows * entries, np.where(dense, rest_columns, left * c_out)),
+    )
+    column_counts = (mapping.column_blocks - 1, np.ones_like(mapping.column_blocks))
+    rest_groups = mapping.slices - (mapping.slice_blocks - 1) * mapping.groups
+    slice_ends = ((mapping.slice_blocks - 1, mapping.groups), (np.ones_like(mapping.slice_blocks), rest_groups))
+    for (n_rows, rows, end), last, (n_slices, groups) in product(row_ends, (False, True), slice_ends):
+        count = np.where(table.weighted, n_rows * column_counts[last] * n_slices, 0)
+        yield PEClass(count, groups, rows, end if last else mapping.columns)
+
+
+def _ceil(count: IntArray, size: IntArray) -> IntArray:
+    return -(-count // size)
+
+
+def _check_kernels(weighted: NDArray[np.bool_], entries: IntArray, crossbar: IntArray) -> None:
+    too_large = weighted & (entries > crossbar)
+    if too_large.any():
+        design, layer = np.argwhere(too_large)[0]
+        kernel = int(np.broadcast_to(entries, too_large.shape)[design, layer])
+        size = int(np.broadcast_to(crossbar, too_large.shape)[design, layer])
+        raise ConfigError(
+            f"crossbar {size} of design {design} is smaller than one kernel of layer {layer} ({kernel} entries); "
+            f"expected {kernel} or more"
+        )
+
+
+def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: IntArray) -> FloatArray:
+    """A PE's share of the lines that a kernel spans, or of the whole input of a fully connected layer."""
+    lines = np.where(table.kind == LayerKind.FC, 1, table.w_in * table.kernel_h)
+    return _largest(weighted, lines * table.c_in * table.input_bits / 8, parts)
+
+
+def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: IntArray) -> FloatArray:
+    """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
+    share = size / np.maximum(parts, 1)
+    mantissa, exponent = np.frexp(np.where(weighted, share, 0.0).max(axis=1))
+    return np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays as it is)

@@ -1,0 +1,224 @@
+"""The planar chip as a whole: energy, latency, area and power of designs, and what they are made up of."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.planar.area import chip_area
+from moopim.hardware.planar.chip import Chip
+from moopim.hardware.planar.energy import Consumption, layer_consumption
+from moopim.hardware.planar.mapping import Mapping, map_layers
+from moopim.hardware.planar.pipeline import LayerTimes, finish_times
+from moopim.hardware.planar.placement import Hops, hop_distances
+from moopim.hardware.planar.timing import PositionTimes, position_times
+from moopim.workload.layers import LayerTable
+
+__all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+FIXES = {
+    "adder_energy": "the adders of a PE's groups use energy, not only power",
+    "sum_layers": "element-wise layers use energy, power and area",
+    "buffers": "each buffer is charged for its own accesses, and leaks all the time",
+    "pool_read": "the results of a pooling layer are read once",
+    "occupancy": "PEs at the edges of a layer count with what they use",
+    "magnitude_bits": "the sign of the inputs takes no cycle",
+    "cell_bits": "a cell holds as many bits as it can",
+    "input_buffer": "only PEs that read different inputs share an input buffer",
+}
+"""What the physical mode corrects in MNSIM's model, by name."""
+
+MODES = {"compat": (), "physical": tuple(FIXES)}
+"""Fixes of each mode: none gives the numbers of MNSIM 2.0."""
+
+# Designs that are evaluated at a time: few enough for the processor's cache, many enough for arrays to pay off.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Breakdown:
+    """Designs in detail.
+
+    Attributes:
+        totals: What `evaluate_planar` gives, shape ``(designs,)``.
+        layers: Columns by name, shape ``(designs, layers)``: the mapping, ``begin_ns``, ``first_finish_ns``,
+            ``finish_ns``, ``area_um2``, ``power_W``, ``energy_nJ``, ``energy_<component>_nJ``, which add up to it, and
+            ``time_<component>_ns``, which add up to ``time_ns``, the time that the layer is busy.
+        energy_mJ: Energy by component (mJ), shape ``(designs,)``; they add up to the total.
+        area_mm2: Area by component (mm2), shape ``(designs,)``; they add up to the total.
+        buffers: ``input_buffer_KB`` of a PE, ``output_buffer_KB`` of a tile, ``tile_area_um2``, shape ``(designs,)``.
+    """
+
+    totals: dict[str, FloatArray]
+    layers: dict[str, NDArray[np.generic]]
+    energy_mJ: dict[str, FloatArray]  # noqa: N815 (the unit is mJ)
+    area_mm2: dict[str, FloatArray]
+    buffers: dict[str, FloatArray]
+
+
+def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] = "compat") -> dict[str, FloatArray]:
+    """Evaluates designs: networks on planar chips.
+
+    Args:
+        table: One network, or one per design.
+        chip: One chip, or one per design.
+        mode: ``compat`` for the numbers of MNSIM 2.0, ``physical`` for those with all of `FIXES`, or names of fixes.
+
+    Returns:
+        By name, shape ``(designs,)``: ``energy`` (mJ), ``latency`` (ms), ``area`` (mm2), ``power`` (W), ``edp``
+        (mJ ms), ``edap`` (mJ ms mm2), ``tops_per_W`` (operations are two per multiplication, 1e12/J), ``tops_per_mm2``
+        (of one image at a time, 1e12/(s mm2)), ``tiles``, ``violation`` (tiles over those of the grid, less 1; above 0
+        where a design does not fit).
+
+    Raises:
+        ConfigError: If there is no such mode or fix, the number of networks is not that of the chips, or a crossbar is
+            smaller than a kernel.
+    """
+    fixes = _fixes(mode)
+    designs = _count(table, chip)
+    blocks = []
+    for start in range(0, designs, _BLOCK):
+        block = slice(start, min(start + _BLOCK, designs))
+        blocks.append(_totals(table.take(block), _run(table.take(block), chip.take(block), fixes)))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "compat") -> Breakdown:
+    """Evaluates designs and says what their figures are made up of.
+
+    Args:
+        table: One network, or one per design.
+        chip: One chip, or one per design.
+        mode: As in `evaluate_planar`.
+
+    Returns:
+        The breakdown.
+
+    Raises:
+        ConfigError: As `evaluate_planar` does.
+    """
+    designs = _count(table, chip)
+    parts = _run(table, chip, _fixes(mode))
+    shape = (designs, table.layers)
+    mapping, used, times = parts.mapping, parts.used, parts.times
+    tile_area = sum(parts.area_um2.values()) / mapping.total_tiles
+    duration = {**times.parts, "buffer_read": times.output_read, "buffer_write": times.output_write}
+    totals = {name: table.positions * time for name, time in duration.items()}
+    totals["buffer_read"] = totals["buffer_read"] + times.fetch.total(table.h_out, table.w_out)
+    totals["buffer_write"] = totals["buffer_write"] + times.fill.total(table.h_out, table.w_out)
+    totals["preload"] = times.preload
+    columns: dict[str, NDArray[Any]] = {
+        "tiles": mapping.tiles,
+        "pes": mapping.pes,
+        "m_x": mapping.slice_blocks * mapping.column_blocks,
+        "m_y": mapping.row_blocks,
+        "rows": mapping.rows,
+        "columns": mapping.columns,
+        "busy_pes": mapping.busy,
+        "first_tile": mapping.first_tile,
+        "utilisation": _utilisation(table, chip, mapping),
+        "hops_in": parts.hops.within,
+        "hops_out": parts.hops.onward,
+        "positions": table.positions,
+        "begin_ns": parts.finish.begin,
+        "first_finish_ns": parts.finish.first,
+        "finish_ns": parts.finish.finish,
+        "time_ns": sum(totals.values()),
+        "area_um2": mapping.tiles * tile_area[:, None],
+        "power_W": sum(used.power_W.values()),
+        "energy_nJ": sum(used.energy_nJ.values()),
+        **{f"energy_{name}_nJ": energy for name, energy in used.energy_nJ.items()},
+        **{f"time_{name}_ns": time for name, time in totals.items()},
+    }
+    figures = _totals(table, parts)
+    energy = {name: part.sum(axis=1) * 1e-6 for name, part in used.energy_nJ.items()}
+    if used.leakage_W.any():
+        energy["leakage"] = used.leakage_W * figures["latency"]
+    return Breakdown(
+        totals=figures,
+        layers={name: np.broadcast_to(column, shape) for name, column in columns.items()},
+        energy_mJ={name: np.broadcast_to(part, (designs,)) for name, part in energy.items()},
+        area_mm2={name: np.broadcast_to(part * 1e-6, (designs,)) for name, part in parts.area_um2.items()},
+        buffers={
+            "input_buffer_KB": mapping.input_buffer_KB,
+            "output_buffer_KB": mapping.output_buffer_KB,
+            "tile_area_um2": tile_area,
+        },
+    )
+
+
+class _Parts(NamedTuple):
+    """The steps of the model for a block of designs."""
+
+    mapping: Mapping
+    hops: Hops
+    times: PositionTimes
+    finish: LayerTimes
+    used: Consumption
+    area_um2: dict[str, FloatArray]
+    grid: IntArray
+
+
+def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
+    mapping = map_layers(table, chip, fixes)
+    hops = hop_distances(table, mapping, chip.grid)
+    times = position_times(table, chip, mapping, hops, fixes)
+    finish = finish_times(table, times.position)
+    used = layer_consumption(table, chip, mapping, times, fixes)
+    return _Parts(mapping, hops, times, finish, used, chip_area(table, chip, mapping, fixes), chip.grid)
+
+
+def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
+    latency = parts.finish.finish.max(axis=1) * 1e-6
+    energy = sum(parts.used.energy_nJ.values()).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
+    power = sum(parts.used.power_W.values()).sum(axis=1) + parts.used.leakage_W
+    area = sum(parts.area_um2.values()) * 1e-6
+    operations = 2.0 * table.macs.sum(axis=1)
+    tiles = parts.mapping.total_tiles
+    totals = {
+        "energy": energy,
+        "latency": latency,
+        "area": area,
+        "power": power,
+        "edp": energy * latency,
+        "edap": energy * latency * area,
+        "tops_per_W": operations / energy * 1e-9,
+        "tops_per_mm2": operations / (latency * area) * 1e-9,
+        "tiles": tiles.astype(np.float64),
+        "violation": tiles / parts.grid**2 - 1.0,
+    }
+    designs = max(map(len, totals.values()))
+    return {name: np.broadcast_to(value, (designs,)) for name, value in totals.items()}
+
+
+def _utilisation(table: LayerTable, chip: Chip, mapping: Mapping) -> FloatArray:
+    """Share of the cells of a layer's crossbars that hold weights."""
+    cells = table.rows * table.c_out * mapping.slices
+    there = mapping.pes * (chip.groups * chip.crossbar**2)[:, None]
+    share: FloatArray = np.where(table.weighted, cells / np.maximum(there, 1), 0.0)
+    return share
+
+
+def _fixes(mode: str | Collection[str]) -> tuple[str, ...]:
+    if isinstance(mode, str):
+        if mode not in MODES:
+            raise unknown_name("mode", mode, MODES)
+        return MODES[mode]
+    for name in mode:
+        if name not in FIXES:
+            raise unknown_name("fix", name, FIXES)
+    return tuple(mode)
+
+
+def _count(table: LayerTable, chip: Chip) -> int:
+    """Number of designs."""
+    networks, chips = len(table), len(chip)
+    if networks != chips and 1 not in (networks, chips):
+        raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
+    return max(networks, chips)

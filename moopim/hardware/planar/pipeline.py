@@ -1,0 +1,233 @@
+"""When each layer has finished each of its output positions, in a pipeline of layers (MNSIM 2.0).
+
+A layer works through its positions row by row. A position starts when the one before it is done and the inputs that it
+needs are there: ``finish[q] = max(finish[q - 1], ready[q]) + time[q]``. With ``S`` the running sum of the times this is
+``finish[q] = S[q] + max over p <= q of (ready[p] - S[p - 1])``, a running maximum. The times of all positions but those
+of the first row and column are equal, so that ``S`` has a closed form.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.planar.timing import Edges
+from moopim.workload.layers import IMAGE, LayerKind, LayerTable
+
+__all__ = ["LayerTimes", "finish_times"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+# Compiling the loops takes about as long as NumPy takes for so many positions.
+_WORTH_COMPILING = 100_000_000
+# NumPy takes about so many positions at a time, which bounds its memory.
+_BLOCK_POSITIONS = 4_000_000
+
+
+class LayerTimes(NamedTuple):
+    """When layers work (ns), shape ``(designs, layers)``; 0 where there is no layer.
+
+    Attributes:
+        begin: Start of the first position.
+        first: Finish of the first position.
+        finish: Finish of the last position.
+    """
+
+    begin: FloatArray
+    first: FloatArray
+    finish: FloatArray
+
+
+def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
+    """Follows the images' positions through the layers of each design.
+
+    Where numba is installed the loops are compiled once enough has been computed for that to pay off; the result is the
+    same to the last bit.
+
+    Args:
+        table: The networks.
+        position: Times of the output positions of each layer (ns), arrays of shape ``(designs, layers)``.
+
+    Returns:
+        When each layer works.
+    """
+    geometry = _geometry(table)
+    designs = max(len(table), len(position.inner))
+    shape = (designs, table.layers)
+    times = [np.ascontiguousarray(np.broadcast_to(part, shape)) for part in position]
+    work = int(geometry.positions.sum()) * (designs // len(geometry.positions))
+    kernel = _kernel(work)
+    if kernel is None:
+        return _finish_in_numpy(geometry, times)
+    return LayerTimes(*kernel(*(np.ascontiguousarray(column) for column in geometry), *times))
+
+
+class _Geometry(NamedTuple):
+    """What the readiness of inputs depends on; shape ``(networks, layers)``.
+
+    Attributes:
+        inputs: Layers that each one reads, -1 for none or the image; shape ``(networks, layers, inputs)``.
+        whole: Whether a layer has to wait for all of an input; same shape.
+        reach_h: Rows of the input that the first row of outputs needs.
+        reach_w: Columns of the input that the first column of outputs needs.
+        stride_h: Rows more for each row.
+        stride_w: Columns more for each column.
+        h_in: Height of the input.
+        w_in: Width of the input.
+        h_out: Height of the output.
+        w_out: Width of the output.
+        positions: Output positions, 0 where there is no layer.
+    """
+
+    inputs: IntArray
+    whole: NDArray[np.bool_]
+    reach_h: IntArray
+    reach_w: IntArray
+    stride_h: IntArray
+    stride_w: IntArray
+    h_in: IntArray
+    w_in: IntArray
+    h_out: IntArray
+    w_out: IntArray
+    positions: IntArray
+
+
+def _geometry(table: LayerTable) -> _Geometry:
+    some = table.kind != LayerKind.NONE
+    columns: list[NDArray[Any]] = [
+        np.maximum(table.kernel_h - table.padding_h, 1),
+        np.maximum(table.kernel_w - table.padding_w, 1),
+        table.stride_h,
+        table.stride_w,
+        table.h_in,
+        table.w_in,
+        table.h_out,
+        table.w_out,
+        np.where(some, table.positions, 0),
+    ]
+    networks = max(len(table.inputs), *(len(column) for column in columns))
+    columns = [np.ascontiguousarray(np.broadcast_to(column, (networks, table.layers))) for column in columns]
+    producers = np.maximum(table.inputs, IMAGE)
+    inputs = np.ascontiguousarray(np.broadcast_to(producers, (networks, *table.inputs.shape[1:])))
+    given = columns[-1][np.arange(networks)[:, None, None], np.maximum(inputs, 0)]
+    # The second operand of a product of two activations is held in the crossbars before the first one streams past.
+    held = (table.kind == LayerKind.MATMUL)[:, :, None] & (np.arange(inputs.shape[2]) > 0)
+    whole = table.waits[:, :, None] | held | (given != (columns[4] * columns[5])[:, :, None])
+    return _Geometry(inputs, whole & (inputs > IMAGE), *columns)
+
+
+def _finish_in_numpy(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
+    """Handles all designs that have the same geometry at a place together, block by block of designs."""
+    shape = times[0].shape
+    result = LayerTimes(*(np.zeros(shape) for _ in range(3)))
+    shared = len(geometry.positions) == 1
+    size = np.broadcast_to(geometry.positions.sum(axis=1), shape[:1])
+    start = 0
+    while start < shape[0]:
+        stop = start + max(int(np.searchsorted(np.cumsum(size[start:]), _BLOCK_POSITIONS)), 1)
+        block = slice(start, stop)
+        part = geometry if shared else _Geometry(*(column[block] for column in geometry))
+        done = _finish_block(part, [time[block] for time in times])
+        for target, values in zip(result, done, strict=True):
+            target[block] = values
+        start = stop
+    return result
+
+
+def _finish_block(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
+    designs, layers = times[0].shape
+    result = LayerTimes(*(np.zeros((designs, layers)) for _ in range(3)))
+    positions = np.broadcast_to(geometry.positions, (designs, layers))
+    inputs = np.broadcast_to(geometry.inputs, (designs, *geometry.inputs.shape[1:]))
+    # Finish times of all positions of all layers of all designs, behind zeros for the image and for missing inputs.
+    zeros = int((geometry.h_in * geometry.w_in).max())
+    ends = zeros + np.cumsum(positions, axis=None).reshape(designs, layers)
+    starts = ends - positions
+    flat = np.zeros(int(ends[-1, -1]))
+    for layer, network, members in _alike(geometry):
+        design = members if len(geometry.positions) > 1 else np.arange(designs)
+        sums, before = _running_sums(geometry, network, layer, [time[design, layer] for time in times])
+        ready = np.zeros(sums.shape)
+        for slot, whole in enumerate(geometry.whole[network, layer]):
+            producer = inputs[design, layer, slot]
+            read = np.where(producer >= 0, starts[design, producer], 0)[:, None]
+            if whole:
+                read = read + (positions[design, producer] - 1)[:, None]
+            elif producer.max() >= 0:
+                read = read + _needed(geometry, network, layer)
+            np.maximum(ready, flat[read], out=ready)
+        wait = np.maximum.accumulate(ready - before, axis=1)
+        finish = sums + wait
+        flat[starts[design, layer][:, None] + np.arange(sums.shape[1])] = finish
+        result.begin[design, layer] = ready[:, 0]
+        result.first[design, layer] = finish[:, 0]
+        result.finish[design, layer] = finish[:, -1]
+    return result
+
+
+def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
+    """Layers of one geometry at one place: the place, one of the networks and all of them."""
+    whole = geometry.whole @ (1 << np.arange(geometry.whole.shape[2]))
+    code = np.zeros(whole.shape, dtype=np.int64)
+    for column in (whole, *geometry[2:-1]):
+        code = np.unique(code * (int(column.max()) + 1) + column, return_inverse=True)[1].reshape(code.shape)
+    code[geometry.positions == 0] = -1
+    for layer in range(code.shape[1]):
+        order = np.argsort(code[:, layer], kind="stable")
+        for members in np.split(order, np.flatnonzero(np.diff(code[order, layer])) + 1):
+            if code[members[0], layer] >= 0:
+                yield layer, int(members[0]), members
+
+
+def _running_sums(
+    geometry: _Geometry, network: int, layer: int, times: list[FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Time up to the end and up to the start of each position if nothing had to wait, shape ``(designs, positions)``."""
+    corner, top, left, inner = (time[:, None] for time in times)
+    height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
+    # The compiled loops take the same steps in the same order, so that both give the same bits.
+    row = np.arange(height)
+    start = np.where(row == 0, 0.0, (corner + (width - 1) * top) + (row - 1) * (left + (width - 1) * inner))
+    end_of_first = start + np.where(row == 0, corner, left)
+    each = np.where(row == 0, top, inner)
+    sums = np.empty((len(corner), height, width + 1))
+    sums[:, :, 0] = start
+    sums[:, :, 1:] = end_of_first[:, :, None] + np.arange(width) * each[:, :, None]
+    return sums[:, :, 1:].reshape(len(corner), -1), sums[:, :, :-1].reshape(len(corner), -1)
+
+
+def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
+    """Number of the last position of the input that each output position needs, shape ``(positions,)``."""
+
+    def axis(reach: IntArray, stride: IntArray, size: IntArray, count: IntArray) -> IntArray:
+        steps = np.arange(count[network, layer])
+        return np.minimum(reach[network, layer] + stride[network, layer] * steps, size[network, layer]) - 1
+
+    rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
+    columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
+    return (rows[:, None] * geometry.w_in[network, layer] + columns).ravel()
+
+
+class _Work:
+    """How many positions have been computed in this process, to decide whether to compile."""
+
+    positions = 0
+
+
+def _kernel(work: int) -> Callable[..., tuple[FloatArray, FloatArray, FloatArray]] | None:
+    """The compiled loops, if they are there and worth it."""
+    _Work.positions += work
+    if _Work.positions < _WORTH_COMPILING or find_spec("numba") is None:
+        return None
+    return _compile()
+
+
+@cache
+def _compile() -> Callable[..., tuple[FloatArray, FloatArray, FloatArray]]:
+    from moopim.hardware.planar._pipeline_loops import finish_loops
+
+    return finish_loops

@@ -1,0 +1,183 @@
+"""How long a layer takes for each of its output positions (MNSIM 2.0, inner-layer pipeline)."""
+
+from collections.abc import Collection, Mapping as Columns
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.planar.buffers import load_buffers
+from moopim.hardware.planar.chip import Chip
+from moopim.hardware.planar.digital import crossbar_read_ns, load_digital, mux_levels
+from moopim.hardware.planar.element_wise import operand_sizes
+from moopim.hardware.planar.mapping import Mapping
+from moopim.hardware.planar.placement import Hops
+from moopim.workload.layers import LayerKind, LayerTable
+
+__all__ = ["Edges", "PositionTimes", "ceil_log2", "conversions", "position_times"]
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+class Edges(NamedTuple):
+    """A value for each position of a feature map: those of the first row and column differ from the rest.
+
+    Attributes:
+        corner: The first position.
+        top: The rest of the first row.
+        left: The rest of the first column.
+        inner: All others.
+    """
+
+    corner: FloatArray
+    top: FloatArray
+    left: FloatArray
+    inner: FloatArray
+
+    def total(self, height: IntArray, width: IntArray) -> FloatArray:
+        """Sum over all positions of maps of this size."""
+        first_row = self.corner + self.top * (width - 1)
+        return first_row + (self.left + self.inner * (width - 1)) * (height - 1)
+
+    def plus(self, other: "Edges | FloatArray") -> "Edges":
+        """Adds values, or one value for all positions."""
+        parts = other if isinstance(other, Edges) else (other,) * 4
+        return Edges(*(mine + theirs for mine, theirs in zip(self, parts, strict=True)))
+
+
+class PositionTimes(NamedTuple):
+    """Times of one output position (ns), shape ``(designs, layers)``.
+
+    Attributes:
+        parts: Time of each component that takes equally long at every position, by name.
+        fill: Writing new inputs into the input buffers.
+        fetch: Reading a kernel's inputs from the input buffers.
+        output_write: Writing the results into the output buffers.
+        output_read: Reading the results from the output buffers.
+        preload: Writing the second operand of a product of two activations into the crossbars, once an image.
+        position: All of it.
+    """
+
+    parts: Columns[str, FloatArray]
+    fill: Edges
+    fetch: Edges
+    output_write: FloatArray
+    output_read: FloatArray
+    preload: FloatArray
+    position: Edges
+
+
+def position_times(
+    table: LayerTable, chip: Chip, mapping: Mapping, hops: Hops, fixes: Collection[str] = ()
+) -> PositionTimes:
+    """Adds up what happens one after the other for an output position of each layer.
+
+    Args:
+        table: The networks.
+        chip: The chips.
+        mapping: The mapping of the networks onto the chips.
+        hops: Distances between tiles.
+        fixes: Names of `moopim.hardware.planar.model.FIXES`; ``magnitude_bits`` and ``pool_read`` matter here.
+
+    Returns:
+        The times.
+    """
+    digital = load_digital()
+    weighted, pool = table.weighted, table.kind == LayerKind.POOL
+    sum_channels, sum_bits, sum_inputs = operand_sizes(table)
+    parts = {
+        name: np.where(weighted, time, 0.0)
+        for name, time in conversions(table, chip, mapping.rows, mapping.columns, fixes).items()
+    }
+    chunks, merge_levels = -(-mapping.columns // chip.adcs[:, None]), ceil_log2(mapping.busy)
+    widths = chip.adc_bits[:, None] + merge_levels
+    # Values of all busy PEs of a tile that go through its output buffer together.
+    results = mapping.columns * mapping.busy
+    parts["adder"] = np.where(weighted, chunks * ceil_log2(chip.groups)[:, None] * digital.cycle_ns, 0.0)
+    parts["joint"] = np.where(weighted, merge_levels * digital.cycle_ns, 0.0)
+    tree = ceil_log2(chip.pes)[:, None] * widths - merge_levels * (merge_levels + 1) / 2
+    parts["intra_tile"] = np.where(weighted, tree * mapping.columns / chip.tile_bits_per_ns[:, None], 0.0)
+    merge = hops.within * (digital.cycle_ns + results * table.output_bits / chip.noc_bits_per_ns[:, None])
+    passes = -(-table.c_in // digital.pool_channels) * -(-table.kernel_h * table.kernel_w // digital.pool_window)
+    parts["pooling"] = np.where(pool, digital.pool_ns * passes, 0.0)
+    output_write = _access(np.where(weighted, widths * results, np.where(pool, table.c_in * table.output_bits, 0)))
+    output_read = _access(np.where(weighted, results, np.where(pool, table.c_out, 0)) * table.output_bits)
+    # MNSIM reads the results of a pooling layer twice.
+    parts["merge"] = np.where(weighted, merge, np.where(pool & ("pool_read" not in fixes), output_read, 0.0))
+    values = np.where(table.element_wise, sum_channels * sum_bits, table.c_out * table.output_bits)
+    sent = hops.onward * values / chip.noc_bits_per_ns[:, None]
+    parts["transfer"] = np.where(weighted | pool | table.element_wise, sent, 0.0)
+    summed = digital.sum_ns + 2 * _access(sum_inputs * sum_bits * sum_channels)
+    parts["element_wise"] = np.where(table.element_wise, summed, 0.0)
+    fill, fetch = _input_buffer_times(table, mapping, weighted, pool)
+    preload = np.where(table.kind == LayerKind.MATMUL, mapping.rows * chip.write_ns[:, None], 0.0)
+    constant = sum(parts.values(), output_write + output_read)
+    position = fill.plus(fetch).plus(constant)
+    position = position._replace(corner=position.corner + preload)
+    return PositionTimes(parts, fill, fetch, output_write, output_read, preload, position)
+
+
+def conversions(
+    table: LayerTable, chip: Chip, rows: IntArray, columns: IntArray, fixes: Collection[str] = ()
+) -> dict[str, FloatArray]:
+    """Times of a PE's crossbars, converters and registers for one output position.
+
+    Args:
+        table: The networks.
+        chip: The chips.
+        rows: Rows that the PE uses, shape ``(designs, layers)``.
+        columns: Columns that it uses.
+        fixes: With ``magnitude_bits``, the sign of the inputs takes no cycle.
+
+    Returns:
+        Time by component (ns), shape ``(designs, layers)``.
+    """
+    digital = load_digital()
+    bits = np.maximum(table.input_bits - ("magnitude_bits" in fixes), 1)
+    row_steps, column_steps = -(-rows // chip.dacs[:, None]), -(-columns // chip.adcs[:, None])
+    steps = row_steps * column_steps
+    cycles = -(-bits // chip.dac_bits[:, None]) * steps
+    demux_ns = digital.decoder_level_ns * mux_levels(-(-chip.crossbar // chip.dacs))
+    mux_ns = digital.mux_level_ns * mux_levels(-(-chip.crossbar // chip.adcs))
+    return {
+        "crossbar": cycles * crossbar_read_ns(chip.read_ns, chip.crossbar)[:, None],
+        "dac": cycles * chip.dac_ns[:, None],
+        "adc": cycles * chip.adc_ns[:, None],
+        "input_register": (steps + cycles) * digital.cycle_ns,
+        "shift_register": cycles * digital.cycle_ns,
+        "demux": cycles * demux_ns[:, None],
+        "mux": cycles * mux_ns[:, None],
+        "output_register": column_steps * digital.cycle_ns,
+    }
+
+
+def ceil_log2(number: IntArray) -> IntArray:
+    """Levels of a binary tree over so many leaves; 0 for one leaf or none."""
+    mantissa, exponent = np.frexp(np.maximum(number, 1))
+    return exponent.astype(np.int64) - (mantissa == 0.5)  # noqa: PLR2004 (a power of two needs one level less)
+
+
+def _access(bits: IntArray) -> FloatArray:
+    """Time to move so many bits through a buffer (ns)."""
+    buffers = load_buffers()
+    return buffers.access_ns * -(-bits // buffers.bus_bits)
+
+
+def _input_buffer_times(
+    table: LayerTable, mapping: Mapping, weighted: NDArray[np.bool_], pool: NDArray[np.bool_]
+) -> tuple[Edges, Edges]:
+    """Times to fill and to read the input buffers; a pooling layer counts a whole row of new inputs at the top, too."""
+    bits = np.where(weighted, mapping.channels, np.where(pool, table.c_in, 0)) * table.input_bits
+    step_h, step_w, tall, wide = table.stride_h, table.stride_w, table.kernel_h, table.kernel_w
+    # The padding of the first kernel is not read.
+    first_h, first_w = np.maximum(tall - table.padding_h, 0), np.maximum(wide - table.padding_w, 0)
+    inner = _access(bits * step_h * step_w)
+    fill = Edges(
+        corner=_access(bits * first_h * first_w),
+        top=np.where(pool, inner, _access(bits * step_w * tall)),
+        left=_access(bits * step_h * first_w),
+        inner=inner,
+    )
+    whole, slide = _access(bits * tall * wide), _access(bits * step_w * tall)
+    return fill, Edges(corner=whole, top=slide, left=whole, inner=slide)
