@@ -1,1 +1,5 @@
 """CrossNAS: search a CNN, its bit widths and the circuit of a planar PIM chip together (arXiv 2505.22868)."""
+
+from moopim.problems.crossnas.space import CrossNasSpace
+
+__all__ = ["CrossNasSpace"]

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 @njit(nogil=True)
-def finish_loops(  # noqa: C901, PLR0912, PLR0914, PLR0915 (one loop nest: calls would cost as much as the work)
+def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would cost as much as the work)
     inputs: IntArray,
     whole: NDArray[np.bool_],
     reach_h: IntArray,
@@ -28,7 +28,7 @@ def finish_loops(  # noqa: C901, PLR0912, PLR0914, PLR0915 (one loop nest: calls
     left: FloatArray,
     inner: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Begin, first and last finish of each layer (ns), shape ``(designs, layers)``; the columns of the geometry first."""
+    """Begin, first and last finish of each layer (ns), shape ``(designs, layers)``; takes the geometry's columns."""
     networks, layers, slots = inputs.shape
     designs = corner.shape[0]
     begin, first, last = np.zeros((designs, layers)), np.zeros((designs, layers)), np.zeros((designs, layers))

@@ -116,8 +116,7 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
         components: What they may be made of; the built-in catalogue if not given.
         **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``. Besides,
             ``adc``, ``dac`` and ``device`` name entries of the catalogue. ``adc_bits`` and ``dac_bits`` choose the
-            built-in entry that stands for this resolution. Where a part and one of its
-            attributes are given, the attribute counts.
+            built-in entry that stands for this resolution. Of a part and one of its attributes, the attribute counts.
 
     Returns:
         The chips.
@@ -129,16 +128,8 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
     components = load_components() if components is None else components
     _check_names(parameters)
     chosen: dict[str, Any] = {**_load_profile(profile), **parameters}
-    for part, catalogue, by_bits in (
-        ("adc", components.adcs, components.adc_by_bits),
-        ("dac", components.dacs, components.dac_by_bits),
-    ):
-        place = _place_of_name(part, chosen.pop(part), catalogue)
-        if f"{part}_bits" in chosen:
-            entries = list(catalogue)
-            places = np.array([entries.index(name) for name in by_bits.values()])
-            place = places[_place_of_bits(f"{part}_bits", chosen.pop(f"{part}_bits"), by_bits)]
-        chosen = {**_converter_columns(part, catalogue, place), **chosen}
+    chosen = {**_converter_columns("adc", chosen, components.adcs, components.adc_by_bits), **chosen}
+    chosen = {**_converter_columns("dac", chosen, components.dacs, components.dac_by_bits), **chosen}
     place = _place_of_name("device", chosen.pop("device"), components.devices)
     chosen = {**_device_columns(components.devices, place), **chosen}
     chip = Chip(**{name: _column(name, value) for name, value in chosen.items()})
@@ -194,16 +185,23 @@ def _place_of_name(part: str, names: ArrayLike, catalogue: Mapping[str, object])
     return place
 
 
-def _place_of_bits(name: str, bits: ArrayLike, by_bits: Mapping[int, str]) -> IntArray:
-    """Places of resolutions in the order of the map, shape ``(designs,)`` or ``(1,)``."""
+def _place_of_bits(name: str, bits: ArrayLike, by_bits: Mapping[int, str], catalogue: Mapping[str, object]) -> IntArray:
+    """Places in a catalogue of the entries that stand for resolutions, shape ``(designs,)`` or ``(1,)``."""
     given = _column(name, bits)
     found = given[:, None] == np.array(list(by_bits))
     _refuse(name, given, ~found.any(axis=1), f"one of {', '.join(map(str, by_bits))}")
-    place: IntArray = found.argmax(axis=1)
+    names = list(catalogue)
+    place: IntArray = np.array([names.index(entry) for entry in by_bits.values()])[found.argmax(axis=1)]
     return place
 
 
-def _converter_columns(part: str, catalogue: Mapping[str, Converter], place: IntArray) -> dict[str, NDArray[Any]]:
+def _converter_columns(
+    part: str, chosen: dict[str, Any], catalogue: Mapping[str, Converter], by_bits: Mapping[int, str]
+) -> dict[str, NDArray[Any]]:
+    """Attributes of the ADCs or DACs that are chosen by name or resolution; takes both out of what is chosen."""
+    place = _place_of_name(part, chosen.pop(part), catalogue)
+    if f"{part}_bits" in chosen:
+        place = _place_of_bits(f"{part}_bits", chosen.pop(f"{part}_bits"), by_bits, catalogue)
     entries = catalogue.values()
     return {
         f"{part}_bits": np.array([entry.bits for entry in entries])[place],

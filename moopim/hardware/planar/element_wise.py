@@ -40,7 +40,7 @@ def operand_sizes(table: LayerTable) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def global_buffer_KB(table: LayerTable) -> FloatArray:  # noqa: N802 (the unit is KB)
-    """Size of the buffer that holds the inputs of the largest element-wise layer, a power of two, shape ``(networks,)``."""
+    """Size of the buffer for the inputs of the largest element-wise layer, a power of two, shape ``(networks,)``."""
     channels, bits, count = operand_sizes(table)
     size = np.where(table.element_wise, count * channels * table.positions * bits / 8, 0.0).max(axis=1)
     mantissa, exponent = np.frexp(size)

@@ -30,8 +30,8 @@ class Consumption(NamedTuple):
             accesses.
     """
 
-    energy_nJ: dict[str, FloatArray]
-    power_W: dict[str, FloatArray]  # noqa: N815 (the units are nJ and W)
+    energy_nJ: dict[str, FloatArray]  # noqa: N815 (the units are nJ and W)
+    power_W: dict[str, FloatArray]  # noqa: N815
     leakage_W: FloatArray  # noqa: N815
 
 

@@ -186,7 +186,7 @@ def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
 def _running_sums(
     geometry: _Geometry, network: int, layer: int, times: list[FloatArray]
 ) -> tuple[FloatArray, FloatArray]:
-    """Time up to the end and up to the start of each position if nothing had to wait, shape ``(designs, positions)``."""
+    """Time up to the end and the start of each position if nothing had to wait, shape ``(designs, positions)``."""
     corner, top, left, inner = (time[:, None] for time in times)
     height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
     # The compiled loops take the same steps in the same order, so that both give the same bits.

@@ -1,8 +1,8 @@
 """Where tiles lie on a planar chip, and how far the values of a layer travel between them.
 
-Tiles are numbered layer by layer and laid in square shells around a corner of the chip (MNSIM 2.0, pattern 2). Distances
-are Manhattan distances in tiles. The largest distance from a tile to a set of tiles follows from the extremes of
-row + column and row - column over the set.
+Tiles are numbered layer by layer and laid in square shells around a corner of the chip (MNSIM 2.0, pattern 2).
+Distances are Manhattan distances in tiles. The largest distance from a tile to a set of tiles follows from the extremes
+of row + column and row - column over the set.
 """
 
 from collections.abc import Callable
@@ -55,8 +55,8 @@ def tile_places(count: int) -> tuple[IntArray, IntArray]:
 def hop_distances(table: LayerTable, mapping: Mapping, grid: IntArray) -> Hops:
     """Picks for each layer the tile that merges its results, and measures the ways to it and from it.
 
-    It is the tile for which the longest way to it and the longest way on add up to the least, the first such in row-major
-    order. Element-wise layers lie with the global buffer, halfway down the first column.
+    It is the tile for which the longest way to it and the longest way on add up to the least, the first such in
+    row-major order. Element-wise layers lie with the global buffer, halfway down the first column.
 
     Args:
         table: The networks.

@@ -1,6 +1,7 @@
 """How long a layer takes for each of its output positions (MNSIM 2.0, inner-layer pipeline)."""
 
-from collections.abc import Collection, Mapping as Columns
+from collections.abc import Collection
+from collections.abc import Mapping as Columns
 from typing import NamedTuple
 
 import numpy as np
