@@ -1,0 +1,282 @@
+"""The search space of CrossNAS (arXiv 2505.22868, Table 1): a CNN, its bit widths and the circuit of its chip.
+
+A network is a chain of blocks, global average pooling and a fully connected head. A block holds two 3x3 convolutions;
+behind them VGG has a 2x2 pooling, MVGG nothing, and RES adds the block's input through a 1x1 convolution.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from moopim.errors import ConfigError
+from moopim.genes import IntArray
+from moopim.genome import Choice, Designs, Genome, Integer
+from moopim.workload import IMAGE, LayerKind, LayerTable
+from moopim.workload.layers import NO_INPUT
+
+__all__ = ["BLOCKS", "CrossNasSpace"]
+
+BLOCKS = ("VGG", "MVGG", "RES")
+_VGG, _MVGG, _RES = range(len(BLOCKS))
+
+_IMAGE_CHANNELS, _IMAGE_BITS = 3, 9
+
+# Each block has the same places in a layer table: the 3x3 convolutions a and b, the 1x1 convolution of the shortcut,
+# and where a block ends with more than b, the sum or the pooling.
+_CONVOLUTIONS = ("a", "b", "shortcut")
+_PLACES = (*_CONVOLUTIONS, "join")
+_A, _B, _SHORTCUT, _JOIN = range(len(_PLACES))
+
+
+class _Shapes(NamedTuple):
+    """What the blocks do to the feature map; shape ``(designs, max_blocks)`` where nothing else is said.
+
+    Attributes:
+        active: Whether there is such a block.
+        pooled: Whether it ends with a pooling.
+        summed: Whether it ends with a sum.
+        stride: Stride of its first convolution and of its shortcut.
+        size: Height and width in front of each block and behind the last, shape ``(designs, max_blocks + 1)``.
+    """
+
+    active: NDArray[np.bool_]
+    pooled: NDArray[np.bool_]
+    summed: NDArray[np.bool_]
+    stride: IntArray
+    size: IntArray
+
+
+class CrossNasSpace:
+    """The genes of CrossNAS and what they stand for; the values that may be chosen default to those of the paper.
+
+    A feature map of 1x1 cannot shrink: there VGG means MVGG, and every stride means 1.
+
+    Args:
+        classes: Classes that a network tells apart.
+        max_blocks: Largest number of blocks.
+        channels: Output channels of a block.
+        strides: Strides of a RES block; by default 1 and 2 for 100 classes, as in section 4.4, and else 1.
+        weight_bits: Bits of the weights of a layer, sign included.
+        activation_bits: Bits of the outputs of a layer.
+        crossbar: Rows and columns of a crossbar.
+        adc_bits: Resolution of an ADC (bit).
+        dac_bits: Resolution of a DAC (bit).
+        size: Height and width of the image.
+
+    Attributes:
+        genome: The gene groups; those of the blocks have one gene per block, of which the first ``depth`` are active.
+
+    Raises:
+        ConfigError: If a value is not a whole number or too small, or a choice is empty or has a value twice.
+
+    Example:
+        >>> import numpy as np
+        >>> from moopim.problems.crossnas import CrossNasSpace
+        >>> space = CrossNasSpace(classes=100)
+        >>> designs = space.genome.decode(space.genome.sample(1000, np.random.default_rng(1)))
+        >>> space.layer_table(designs).kind.shape
+        (1000, 34)
+        >>> sorted(space.chip_parameters(designs))
+        ['adc_bits', 'crossbar', 'dac_bits']
+    """
+
+    def __init__(
+        self,
+        classes: int = 10,
+        max_blocks: int = 8,
+        channels: Sequence[int] = (32, 64, 128),
+        strides: Sequence[int] | None = None,
+        weight_bits: Sequence[int] = (5, 7, 9),
+        activation_bits: Sequence[int] = (5, 7, 9),
+        crossbar: Sequence[int] = (32, 64, 128, 256),
+        adc_bits: Sequence[int] = (4, 6, 8, 10),
+        dac_bits: Sequence[int] = (1, 2),
+        size: int = 32,
+    ) -> None:
+        if strides is None:
+            strides = (1, 2) if classes == 100 else (1,)  # noqa: PLR2004 (the name of CIFAR-100)
+        _check("classes", [classes], least=2)
+        _check("max_blocks", [max_blocks])
+        _check("size", [size])
+        self.classes = classes
+        self.max_blocks = max_blocks
+        self.size = size
+
+        def choice(name: str, allowed: Sequence[int]) -> Choice:
+            return Choice(name, _check(name, allowed))
+
+        def per_block(name: str, allowed: Sequence[int]) -> Choice:
+            return Choice(name, _check(name, allowed), repeat=max_blocks, length="depth")
+
+        self.genome = Genome(
+            Integer("depth", 1, max_blocks),
+            Choice("block", BLOCKS, repeat=max_blocks, length="depth"),
+            per_block("channels", channels),
+            per_block("stride", strides),
+            *(per_block(f"weight_bits_{name}", weight_bits) for name in _CONVOLUTIONS),
+            choice("weight_bits_head", weight_bits),
+            *(per_block(f"activation_bits_{name}", activation_bits) for name in _CONVOLUTIONS),
+            choice("activation_bits_head", activation_bits),
+            choice("crossbar", crossbar),
+            choice("adc_bits", adc_bits),
+            choice("dac_bits", dac_bits),
+        )
+
+    def canonical(self, X: IntArray) -> IntArray:
+        """Gives genes without effect one value, so that equal designs are equal rows.
+
+        These are the genes of blocks beyond the depth, the strides and shortcuts of blocks other than RES, and what a
+        feature map of 1x1 leaves no choice of.
+
+        Args:
+            X: Genes within bounds, shape ``(pop, n_genes)``; not changed.
+
+        Returns:
+            Genes, shape ``(pop, n_genes)``.
+        """
+        X = self.genome.canonical(X).copy()
+        shapes = self._shapes(self.genome.decode(X))
+        part = self.genome.slices
+        X[:, part["block"]][(X[:, part["block"]] == _VGG) & shapes.active & ~shapes.pooled] = _MVGG
+        X[:, part["stride"]] *= shapes.summed & (shapes.size[:, :-1] > 1)
+        for name in ("weight_bits_shortcut", "activation_bits_shortcut"):
+            X[:, part[name]] *= shapes.summed
+        return X
+
+    def chip_parameters(self, designs: Designs) -> dict[str, IntArray]:
+        """Reads the circuit of each design.
+
+        Args:
+            designs: The designs.
+
+        Returns:
+            Crossbar size, ADC and DAC resolution (bit) by the names of `moopim.hardware.planar.chip.Chip`; each of
+            shape ``(designs,)``.
+        """
+        return {name: designs[name] for name in ("crossbar", "adc_bits", "dac_bits")}
+
+    def layer_table(self, designs: Designs) -> LayerTable:
+        """Expands designs into layer tables.
+
+        Args:
+            designs: The designs.
+
+        Returns:
+            A table of all of them. Each layer of each block has a place of its own, so that one place holds the same
+            layer in all designs; places that a design does not use hold no layer.
+        """
+        shapes = self._shapes(designs)
+        kind = self._kinds(shapes)
+        last = (np.arange(len(designs)), designs.depth - 1)
+        summed, pooled, size = shapes.summed, shapes.pooled, shapes.size[:, :-1]
+        size_out = shapes.size[:, 1:]
+        size_mid = np.where(pooled, size, size_out)  # behind the convolutions
+        channels = designs.channels
+        c_in = _shift(channels, _IMAGE_CHANNELS)
+        bits = {name: designs[f"activation_bits_{name}"] for name in (*_CONVOLUTIONS, "head")}
+        bits_out = np.where(summed, bits["shortcut"], bits["b"])
+        bits_in = _shift(bits_out, _IMAGE_BITS)
+        weights = (designs[f"weight_bits_{name}"] for name in _CONVOLUTIONS)
+
+        def column(*parts: ArrayLike) -> IntArray:
+            return self._spread(parts, len(designs))
+
+        kernel = column(3, 3, 1, np.where(pooled, 2, 1), shapes.size[:, -1], 1)
+        stride = column(shapes.stride, 1, shapes.stride, np.where(pooled, 2, 1), 1, 1)
+        h_in = column(size, size_mid, size, size_mid, shapes.size[:, -1], 1)
+        h_out = column(size_mid, size_mid, size_mid, size_out, 1, 1)
+        padding = self._spread((1, 1, 0, 0, 0, 0), 1)
+        return LayerTable(
+            kind=kind,
+            inputs=self._inputs(shapes, kind, last),
+            c_in=column(c_in, channels, c_in, channels, channels[last], channels[last]),
+            c_out=column(channels, channels, channels, channels, channels[last], self.classes),
+            kernel_h=kernel,
+            kernel_w=kernel,
+            stride_h=stride,
+            stride_w=stride,
+            padding_h=padding,
+            padding_w=padding,
+            h_in=h_in,
+            w_in=h_in,
+            h_out=h_out,
+            w_out=h_out,
+            groups=np.ones_like(padding),
+            input_bits=column(bits_in, bits["a"], bits_in, bits_out, bits_out[last], bits_out[last]),
+            weight_bits=column(*weights, 0, 0, designs.weight_bits_head),
+            output_bits=column(bits["a"], bits["b"], bits["shortcut"], bits_out, bits_out[last], bits["head"]),
+            waits=kind == LayerKind.FC,
+            names=(
+                *(f"block{block}_{place}" for block in range(1, self.max_blocks + 1) for place in _PLACES),
+                "average",
+                "head",
+            ),
+        )
+
+    def _shapes(self, designs: Designs) -> _Shapes:
+        block, active = designs.indices("block"), designs.active("block")
+        vgg, summed = active & (block == _VGG), active & (block == _RES)
+        stride = np.where(summed, designs.stride, 1)
+        size = np.full((len(designs), self.max_blocks + 1), self.size, dtype=np.int64)
+        for i in range(self.max_blocks):
+            stride[size[:, i] == 1, i] = 1
+            # A padded convolution with a stride rounds up, pooling rounds down.
+            size[:, i + 1] = np.where(vgg[:, i], np.maximum(size[:, i] // 2, 1), (size[:, i] - 1) // stride[:, i] + 1)
+        return _Shapes(active, vgg & (size[:, :-1] > 1), summed, stride, size)
+
+    def _kinds(self, shapes: _Shapes) -> IntArray:
+        convolution, shortcut = (
+            np.where(there, LayerKind.CONV, LayerKind.NONE) for there in (shapes.active, shapes.summed)
+        )
+        join = np.where(shapes.summed, LayerKind.SUM, np.where(shapes.pooled, LayerKind.POOL, LayerKind.NONE))
+        parts = (convolution, convolution, shortcut, join, LayerKind.POOL, LayerKind.FC)
+        return self._spread(parts, len(shapes.size))
+
+    def _inputs(self, shapes: _Shapes, kind: IntArray, last: tuple[IntArray, IntArray]) -> IntArray:
+        first = np.broadcast_to(len(_PLACES) * np.arange(self.max_blocks), shapes.active.shape)
+        b, join = first + _B, first + _JOIN
+        out = np.where(shapes.summed | shapes.pooled, join, b)
+        before = _shift(out, IMAGE)
+        average = len(_PLACES) * self.max_blocks
+        joined = np.where(shapes.summed, first + _SHORTCUT, b)
+        reads = self._spread((before, first + _A, before, joined, out[last], average), len(kind))
+        inputs = np.full((2, *kind.shape), NO_INPUT, dtype=np.int64)
+        np.copyto(inputs[0], reads, where=kind != LayerKind.NONE)
+        np.copyto(inputs[1, :, _JOIN : average : len(_PLACES)], b, where=shapes.summed)
+        return np.moveaxis(inputs, 0, -1)
+
+    def _spread(self, parts: tuple[ArrayLike, ...], n: int) -> IntArray:
+        """Puts the columns of the four places of a block, of the average pooling and of the head where they belong.
+
+        Args:
+            parts: Values that broadcast to ``(n, max_blocks)`` for the places of a block, to ``(n,)`` for the others.
+            n: Number of designs.
+
+        Returns:
+            The column of the table, shape ``(n, layers)``.
+        """
+        end = len(_PLACES) * self.max_blocks
+        column = np.empty((n, end + 2), dtype=np.int64)
+        for place, part in enumerate(parts[: len(_PLACES)]):
+            column[:, place : end : len(_PLACES)] = part
+        column[:, end], column[:, end + 1] = parts[len(_PLACES) :]
+        return column
+
+
+def _shift(column: IntArray, first: int) -> IntArray:
+    """What each block gets from the block before it; shapes ``(designs, max_blocks)``."""
+    shifted = np.roll(column, 1, axis=1)
+    shifted[:, 0] = first
+    return shifted
+
+
+def _check(name: str, values: Sequence[int], least: int = 1) -> tuple[int, ...]:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise ConfigError(
+                f"{name} {value!r} of the CrossNAS space is not allowed; expected whole numbers >= {least}"
+            )
+    return tuple(values)
