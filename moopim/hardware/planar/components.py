@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from sys import float_info
 from typing import Any, TypeAlias, TypeVar
 
 from moopim.errors import ConfigError, unknown_name
@@ -270,8 +271,8 @@ def _check(what: str, name: str, value: object) -> None:
     elif name == "enob":
         good, expected = 0 < number <= _MOST_BITS, f"a number > 0 and at most {_MOST_BITS}"
     elif name == "read_low_V":
-        good, expected = 0 <= number < math.inf, "a number of at least 0"
+        good, expected = 0 <= number <= float_info.max, "a number of at least 0"
     else:
-        good, expected = 0 < number < math.inf, "a number > 0"
+        good, expected = 0 < number <= float_info.max, "a number > 0"
     if not good:
         raise ConfigError(f"{what} is {value!r}; expected {expected}")
