@@ -160,6 +160,16 @@ class LayerTable:
         return (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
 
     @property
+    def last(self) -> NDArray[np.bool_]:
+        """Whether no layer reads a layer: the outputs of the network, shape ``(networks, layers)``."""
+        networks = max(len(self.kind), len(self.inputs))
+        # One more place at the end takes what reads the image or nothing.
+        read = np.zeros((networks, self.layers + 1), dtype=bool)
+        producers = np.where(self.inputs > IMAGE, self.inputs, self.layers)
+        read[np.arange(networks)[:, None, None], producers] = True
+        return ~read[:, :-1] & (self.kind != LayerKind.NONE)
+
+    @property
     def macs(self) -> IntArray:
         """Multiply-accumulate operations of one image, shape ``(networks, layers)``."""
         return np.where(self.weighted, self.rows * self.c_out * self.positions, 0)

@@ -116,10 +116,10 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
     columns: dict[str, NDArray[Any]] = {
         "tiles": mapping.tiles,
         "pes": mapping.pes,
-        "m_x": mapping.slice_blocks * mapping.column_blocks,
-        "m_y": mapping.row_blocks,
-        "rows": mapping.rows,
-        "columns": mapping.columns,
+        "m_x": np.where(table.weighted, mapping.slice_blocks * mapping.column_blocks, 0),
+        "m_y": np.where(table.weighted, mapping.row_blocks, 0),
+        "rows": np.where(table.weighted, mapping.rows, 0),
+        "columns": np.where(table.weighted, mapping.columns, 0),
         "busy_pes": mapping.busy,
         "first_tile": mapping.first_tile,
         "utilisation": _utilisation(table, chip, mapping),
@@ -175,7 +175,7 @@ def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
 
 
 def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
-    latency = parts.finish.finish.max(axis=1) * 1e-6
+    latency = np.where(table.last, parts.finish.finish, 0.0).max(axis=1) * 1e-6
     energy = sum(parts.used.energy_nJ.values()).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
     power = sum(parts.used.power_W.values()).sum(axis=1) + parts.used.leakage_W
     area = sum(parts.area_um2.values()) * 1e-6

@@ -102,15 +102,19 @@ def position_times(
     merge = hops.within * (digital.cycle_ns + results * table.output_bits / chip.noc_bits_per_ns[:, None])
     passes = -(-table.c_in // digital.pool_channels) * -(-table.kernel_h * table.kernel_w // digital.pool_window)
     parts["pooling"] = np.where(pool, digital.pool_ns * passes, 0.0)
-    output_write = _access(np.where(weighted, widths * results, np.where(pool, table.c_in * table.output_bits, 0)))
-    output_read = _access(np.where(weighted, results, np.where(pool, table.c_out, 0)) * table.output_bits)
+    # Operands of an element-wise layer go into the global buffer and out of it again.
+    operands = np.where(table.element_wise, sum_inputs * sum_bits * sum_channels, 0)
+    output_write = _access(
+        np.where(weighted, widths * results, np.where(pool, table.c_in * table.output_bits, operands))
+    )
+    read = np.where(weighted, results, np.where(pool, table.c_out, 0)) * table.output_bits
+    output_read = _access(read + operands)
     # MNSIM reads the results of a pooling layer twice.
     parts["merge"] = np.where(weighted, merge, np.where(pool & ("pool_read" not in fixes), output_read, 0.0))
     values = np.where(table.element_wise, sum_channels * sum_bits, table.c_out * table.output_bits)
     sent = hops.onward * values / chip.noc_bits_per_ns[:, None]
     parts["transfer"] = np.where(weighted | pool | table.element_wise, sent, 0.0)
-    summed = digital.sum_ns + 2 * _access(sum_inputs * sum_bits * sum_channels)
-    parts["element_wise"] = np.where(table.element_wise, summed, 0.0)
+    parts["element_wise"] = np.where(table.element_wise, digital.sum_ns, 0.0)
     fill, fetch = _input_buffer_times(table, mapping, weighted, pool)
     preload = np.where(table.kind == LayerKind.MATMUL, mapping.rows * chip.write_ns[:, None], 0.0)
     constant = sum(parts.values(), output_write + output_read)
