@@ -15,11 +15,11 @@ from moopim.analysis.progress import plot_hypervolume, plot_samples
 from moopim.analysis.scatter_data import Frames
 from moopim.analysis.scatters import scatter, scatter_matrix
 from moopim.analysis.space import scatter_3d
+from moopim.analysis.style import save_figure
 from moopim.quantities import Objective
 
 __all__ = ["plot_comparison", "plot_run"]
 
-_DPI = 200
 _INDICATORS = {
     "hypervolume": "hypervolume (share of the box)",
     "hypervolume_log": "hypervolume, log scale (share of the box)",
@@ -47,14 +47,14 @@ def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directo
     any_feasible = bool(feasible(evaluations, objectives).any())
     written = []
     if len(objectives) > 1 and np.isfinite(objective_values(evaluations, objectives)).all(axis=1).any():
-        written.append(_save(_fronts(evaluations, objectives), folder / "front.png"))
+        written.append(save_figure(_fronts(evaluations, objectives), folder / "front.png"))
     if any_feasible and len(objectives) > 2:  # noqa: PLR2004 (dimensions of the picture)
-        written.append(_save(scatter_3d(evaluations, objectives[:4]).figure, folder / "front_3d.png"))
+        written.append(save_figure(scatter_3d(evaluations, objectives[:4]).figure, folder / "front_3d.png"))
     if any_feasible and len(objectives) > 1:
-        written.append(_save(parallel_coordinates(evaluations, objectives).figure, folder / "parallel.png"))
+        written.append(save_figure(parallel_coordinates(evaluations, objectives).figure, folder / "parallel.png"))
     if any_feasible:
         history = hypervolume_history(evaluations, common_box([evaluations], objectives))
-        written.append(_save(plot_hypervolume(history).figure, folder / "hypervolume.png"))
+        written.append(save_figure(plot_hypervolume(history).figure, folder / "hypervolume.png"))
     return written
 
 
@@ -93,7 +93,7 @@ def plot_comparison(
             for name, group in groups.items()
         }
         pictures = {"fronts.png": _fronts(fronts, objectives), **pictures}
-    return [_save(figure, folder / name) for name, figure in pictures.items()]
+    return [save_figure(figure, folder / name) for name, figure in pictures.items()]
 
 
 def _fronts(frames: Frames, objectives: Sequence[Objective]) -> Figure | SubFigure:
@@ -110,8 +110,3 @@ def _indicator_boxes(table: pd.DataFrame) -> Figure:
     for axes, (name, label) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
         plot_samples(table, name, label, axes)
     return figure
-
-
-def _save(figure: Figure | SubFigure, path: Path) -> Path:
-    figure.figure.savefig(path, dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
-    return path

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from moopim.analysis.fronts import FloatArray, log_floor, spans_decades
+from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "legend_above",
     "new_axes",
     "pretty_label",
+    "save_figure",
     "series_color",
     "series_marker",
     "set_scale",
@@ -42,6 +45,7 @@ CROWD = 300
 """Points of a front above which they are drawn small, and as pixels in vector formats; of several fronts in one picture
 no more are drawn, so that none hides the others."""
 
+_DPI = 200
 FONT = 9
 SMALL_FONT = 8
 
@@ -58,6 +62,29 @@ def new_axes(ax: Axes | None, size: tuple[float, float], **options: Any) -> Axes
         The axes.
     """
     return style_axes(ax if ax is not None else Figure(figsize=size, layout="constrained").add_subplot(**options))
+
+
+def save_figure(figure: Figure | SubFigure, path: Path) -> Path:
+    """Writes a picture.
+
+    Args:
+        figure: The figure.
+        path: Its file.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: If no picture can be written there; names the file.
+    """
+    known = figure.figure.canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise ConfigError(f"picture {str(path)!r} has no known suffix; expected one of .{', .'.join(sorted(known))}")
+    try:
+        figure.figure.savefig(path, dpi=_DPI, bbox_inches="tight", pad_inches=0.08)
+    except OSError as error:
+        raise ConfigError(f"picture {str(path)!r} cannot be written: {error.strerror}") from None
+    return path
 
 
 def style_axes(ax: Axes) -> Axes:

@@ -1,0 +1,166 @@
+"""What ``moopim evaluate hardware`` evaluates: designs of a file, or networks by name."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from moopim.errors import ConfigError
+from moopim.genes import IntArray
+from moopim.genome import Designs as Genes
+from moopim.genome import Genome
+from moopim.hardware.planar.chip import Chip, make_chip
+from moopim.hardware.planar.components import load_components
+from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
+from moopim.rows import read_rows, row_name
+from moopim.workload import LayerTable, load_network
+
+__all__ = ["Space", "load_networks", "read_file"]
+
+_CLASSES = 10
+_BITS = 9
+
+
+class Space(Protocol):
+    """What genes stand for; an entry point of the group ``moopim.spaces``, called with ``classes=``.
+
+    Attributes:
+        genome: The genes.
+    """
+
+    genome: Genome
+
+    def layer_table(self, designs: Genes) -> LayerTable:
+        """Layers of designs."""
+
+    def chip_parameters(self, designs: Genes) -> dict[str, IntArray]:
+        """Parameters of their chips by the names of `moopim.hardware.planar.chip.Chip`, shape ``(designs,)``."""
+
+
+def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Designs]:
+    """Makes a batch of each network.
+
+    Args:
+        names: Built-in networks, or FILE.py:Name for one of the user.
+        options: Options of the command by name, without those that were not given.
+
+    Returns:
+        The batches; a built-in network has one design for each number of classes.
+
+    Raises:
+        ConfigError: If a network is unknown or an option is not allowed.
+    """
+    chip = _chip(options, {})
+    _check_own([name for name in names if ":" in name], [name for name in names if ":" not in name], options)
+    tables = {}
+    for name in names:
+        if ":" in name:
+            tables[name.rpartition(":")[2]] = _trace(name, options["image"])
+        else:
+            tables |= {
+                f"{name.lower()}-{classes}": load_network(name, classes)
+                for classes in options.get("classes", [_CLASSES])
+            }
+    return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
+
+
+def _trace(name: str, image: str) -> LayerTable:
+    from moopim.workload.tracing import load_module, parse_input, trace  # torch is slow to load, and optional
+
+    return trace(load_module(name), parse_input(image))
+
+
+def _check_own(own: Sequence[str], built_in: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Checks the options that are for the user's networks only, or for built-in ones only."""
+    if own and "image" not in options:
+        raise ConfigError(f"network {own[0]!r} needs --input, the size of its image; such as --input 3x32x32")
+    if built_in and "image" in options:
+        raise ConfigError(f"--input is for networks FILE.py:Name; got network {built_in[0]!r}")
+    if own and "classes" in options:
+        raise ConfigError(f"--classes is for built-in networks; network {own[0]!r} has its own")
+
+
+def read_file(path: Path, options: Mapping[str, Any]) -> Designs:
+    """Reads designs as JSON or as genes.
+
+    Args:
+        path: A CSV file with the columns ``id`` and ``design``, or with the genes of a space and maybe ``id``.
+        options: As in `load_networks`.
+
+    Returns:
+        The designs.
+
+    Raises:
+        ConfigError: If the file cannot be used, or an option is not allowed.
+    """
+    columns, rows = read_rows(path)
+    if "design" in columns:
+        for name in options:
+            raise ConfigError(
+                f"{_option(name)} is not allowed with {str(path)!r}, whose designs say it themselves; expected it with "
+                "--network or a file of genes"
+            )
+        return read_designs(path)
+    for name in ("image", "weight_bits", "activation_bits"):
+        if name in options:
+            raise ConfigError(f"{_option(name)} is not allowed with a file of genes; expected it with --network")
+    classes = options.get("classes", [_CLASSES])
+    if len(classes) > 1:
+        raise ConfigError(f"--classes was given {len(classes)} times; expected one number for a file of genes")
+    space = _find_space(path, columns, classes[0])
+    if not rows:
+        raise ConfigError(f"designs {str(path)!r} has no rows; expected at least one design")
+    ids = read_ids(path, rows) if "id" in columns else [str(number) for number in range(1, len(rows) + 1)]
+    genes = space.genome.decode(_read_genes(path, rows, space.genome))
+    return Designs(ids, space.layer_table(genes), _chip(options, space.chip_parameters(genes)))
+
+
+def _find_space(path: Path, columns: Sequence[str], classes: int) -> Space:
+    """The installed space whose genes are columns of a file."""
+    reasons = []
+    for entry in sorted(entry_points(group="moopim.spaces"), key=lambda entry: entry.name):
+        space: Space = entry.load()(classes=classes)
+        lacking = [name for name in space.genome.columns if name not in columns]
+        if not lacking:
+            return space
+        reasons.append(f"gene {lacking[0]!r} of {entry.name}")
+    lacks = " and no ".join(["column 'design'", *reasons])
+    raise ConfigError(f"designs {str(path)!r} has no {lacks}; expected id and design, or all genes of a space")
+
+
+def _read_genes(path: Path, rows: Sequence[Mapping[str, str]], genome: Genome) -> IntArray:
+    """Finds the index of each gene's value, shape ``(designs, n_genes)``."""
+    X = np.empty((len(rows), genome.n_genes), dtype=np.int64)
+    places = [(name, group) for group in genome.groups for name in group.columns]
+    index = {group.name: {str(value): i for i, value in enumerate(group.values.tolist())} for group in genome.groups}
+    for number, row in enumerate(rows, start=1):
+        for gene, (name, group) in enumerate(places):
+            found = index[group.name].get(row[name].strip())
+            if found is None:
+                where = row_name(path, number, row, "id" if "id" in row else name)
+                raise ConfigError(f"{where}: {name}={row[name]!r} is not allowed; expected {group.describe()}")
+            X[number - 1, gene] = found
+    return X
+
+
+def _chip(options: Mapping[str, Any], genes: Mapping[str, IntArray]) -> Chip:
+    components = load_components(options["components"]) if "components" in options else None
+    profile = options.get("profile", "cur")
+    others = ("image", "weight_bits", "activation_bits", "classes", "profile", "components")
+    parameters = {name: value for name, value in options.items() if name not in others}
+    for name in genes:
+        if name in parameters:
+            raise ConfigError(f"{_option(name)} is not allowed: the genes of the file say it")
+    return make_chip(profile, components, **parameters, **genes)
+
+
+def _with_bits(table: LayerTable, options: Mapping[str, Any]) -> LayerTable:
+    weights, activations = (options.get(f"{kind}_bits", _BITS) for kind in ("weight", "activation"))
+    shape = table.kind.shape
+    return table.with_bits(np.full(shape, weights), np.full(shape, activations))
+
+
+def _option(name: str) -> str:
+    return f"--{'input' if name == 'image' else name.replace('_', '-')}"

@@ -1,0 +1,149 @@
+"""What ``moopim evaluate hardware`` writes and prints."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.planar.design_json import Designs
+from moopim.hardware.planar.model import Breakdown, break_down
+from moopim.rows import write_rows
+from moopim.workload import LayerKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["breakdown_text", "totals_text", "write_layers", "write_results"]
+
+Totals = dict[str, NDArray[np.float64]]
+
+# Column of the results -> figure of the model.
+_COLUMNS = {
+    "energy_mJ": "energy",
+    "latency_ms": "latency",
+    "area_mm2": "area",
+    "edp_mJms": "edp",
+    "power_W": "power",
+    "tiles": "tiles",
+}
+_PRINTED = {
+    **_COLUMNS,
+    "edap_mJmsmm2": "edap",
+    "tops_per_W": "tops_per_W",
+    "tops_per_mm2": "tops_per_mm2",
+}
+# Designs that are broken down at a time: layers have some sixty columns.
+_BLOCK = 1000
+
+
+def write_results(path: Path, batches: Sequence[Designs], totals: Sequence[Totals]) -> None:
+    """Writes the figures of each design, and whether its tiles fit.
+
+    Args:
+        path: The CSV file.
+        batches: The designs.
+        totals: Figures of each batch.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+
+    def rows() -> Iterator[list[str]]:
+        for batch, figures in zip(batches, totals, strict=True):
+            columns = [_words(_whole(name, figures[figure])) for name, figure in _COLUMNS.items()]
+            feasible = _words(figures["violation"] <= 0)
+            yield from map(list, zip(batch.ids, *columns, feasible, strict=True))
+
+    write_rows(path, ["id", *_COLUMNS, "feasible"], rows())
+
+
+def write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
+    """Writes the figures of each layer of each design.
+
+    Args:
+        path: The CSV file.
+        batches: The designs.
+        mode: Mode of the model.
+
+    Raises:
+        ConfigError: If the file cannot be written.
+    """
+    header: list[str] = []
+    rows: list[Sequence[str]] = []
+    for batch in batches:
+        for start in range(0, len(batch.ids), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            table = batch.table.take(block)
+            columns = break_down(table, batch.chip.take(block), mode).layers
+            header = ["id", "layer", "name", "kind", *columns]
+            kind = np.broadcast_to(table.kind, next(iter(columns.values())).shape)
+            designs, places = np.nonzero(kind != LayerKind.NONE)
+            names = table.names or [str(place) for place in range(table.layers)]
+            rows += zip(
+                [batch.ids[start + design] for design in designs],
+                _words(places),
+                [names[place] for place in places],
+                [LayerKind(value).name.lower() for value in kind[designs, places]],
+                *(_words(column[designs, places]) for column in columns.values()),
+                strict=True,
+            )
+    write_rows(path, header, rows)
+
+
+def totals_text(batches: Sequence[Designs], totals: Sequence[Totals]) -> str:
+    """The figures of networks as a table: one column per network.
+
+    Args:
+        batches: The networks, one design each.
+        totals: Their figures.
+
+    Returns:
+        The text.
+    """
+    import pandas as pd
+
+    columns = {}
+    for batch, figures in zip(batches, totals, strict=True):
+        column = {name: f"{figures[figure][0]:.6g}" for name, figure in _PRINTED.items()}
+        columns[batch.ids[0]] = column | {"feasible": str(figures["violation"][0] <= 0)}
+    return pd.DataFrame(columns).to_string()
+
+
+def breakdown_text(frame: "pd.DataFrame", breakdown: Breakdown) -> str:
+    """What the figures of a network are made up of, by component and by layer.
+
+    Args:
+        frame: From `moopim.analysis.hardware.breakdown_frame`.
+        breakdown: What it was made of.
+
+    Returns:
+        The text of two tables.
+    """
+    from moopim.analysis.hardware import component_table, layer_table
+
+    tables = (component_table(frame), layer_table(frame, breakdown))
+    return "\n\n".join(_text(table) for table in tables)
+
+
+def _text(table: "pd.DataFrame") -> str:
+    """A table with four digits, and shares with one behind the point."""
+    shown = {}
+    for name in table.columns:
+        if table[name].dtype.kind == "f":
+            form = ".1f" if name.endswith("%") else ".4g"
+            shown[name] = ["" if math.isnan(value) else format(value, form) for value in table[name]]
+    return table.assign(**shown).to_string(index=False)
+
+
+def _whole(name: str, values: NDArray[np.float64]) -> NDArray[np.generic]:
+    return values.astype(np.int64) if name == "tiles" else values
+
+
+def _words(values: NDArray[np.generic]) -> list[str]:
+    """Values as words that read back to the same; nothing where there is no value."""
+    if values.dtype.kind != "f":
+        return [str(value) for value in values.tolist()]
+    return ["" if math.isnan(value) else repr(value) for value in values.tolist()]
