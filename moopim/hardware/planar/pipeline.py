@@ -6,14 +6,13 @@ needs are there: ``finish[q] = max(finish[q - 1], ready[q]) + time[q]``. With ``
 of the first row and column are equal, so that ``S`` has a closed form.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.util import find_spec
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.timing import Edges
 from moopim.workload.layers import IMAGE, LayerKind, LayerTable
 
@@ -22,8 +21,6 @@ __all__ = ["LayerTimes", "finish_times"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-# Compiling the loops takes about as long as NumPy takes for so many positions.
-_WORTH_COMPILING = 100_000_000
 # NumPy takes about so many positions at a time, which bounds its memory.
 _BLOCK_POSITIONS = 4_000_000
 
@@ -45,9 +42,6 @@ class LayerTimes(NamedTuple):
 def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
     """Follows the images' positions through the layers of each design.
 
-    Where numba is installed the loops are compiled once enough has been computed for that to pay off; the result is the
-    same to the last bit.
-
     Args:
         table: The networks.
         position: Times of the output positions of each layer (ns), arrays of shape ``(designs, layers)``.
@@ -60,10 +54,10 @@ def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
     shape = (designs, table.layers)
     times = [np.ascontiguousarray(np.broadcast_to(part, shape)) for part in position]
     work = int(geometry.positions.sum()) * (designs // len(geometry.positions))
-    kernel = _kernel(work)
-    if kernel is None:
+    loops = compiled_loops(work)
+    if loops is None:
         return _finish_in_numpy(geometry, times)
-    return LayerTimes(*kernel(*(np.ascontiguousarray(column) for column in geometry), *times))
+    return LayerTimes(*loops.finish_loops(*geometry, *times))
 
 
 class _Geometry(NamedTuple):
@@ -210,24 +204,3 @@ def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
     rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
     columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
     return (rows[:, None] * geometry.w_in[network, layer] + columns).ravel()
-
-
-class _Work:
-    """How many positions have been computed in this process, to decide whether to compile."""
-
-    positions = 0
-
-
-def _kernel(work: int) -> Callable[..., tuple[FloatArray, FloatArray, FloatArray]] | None:
-    """The compiled loops, if they are there and worth it."""
-    _Work.positions += work
-    if _Work.positions < _WORTH_COMPILING or find_spec("numba") is None:
-        return None
-    return _compile()
-
-
-@cache
-def _compile() -> Callable[..., tuple[FloatArray, FloatArray, FloatArray]]:
-    from moopim.hardware.planar._pipeline_loops import finish_loops
-
-    return finish_loops

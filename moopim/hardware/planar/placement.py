@@ -5,12 +5,13 @@ Distances are Manhattan distances in tiles. The largest distance from a tile to 
 of row + column and row - column over the set.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.mapping import Mapping
 from moopim.workload.layers import IMAGE, LayerTable
 
@@ -67,34 +68,68 @@ def hop_distances(table: LayerTable, mapping: Mapping, grid: IntArray) -> Hops:
         The distances.
     """
     shape = np.broadcast_shapes(mapping.tiles.shape, table.kind.shape, (len(grid), 1))
-    inputs = np.broadcast_to(table.inputs, (*shape, table.inputs.shape[2]))
-    elementwise = np.broadcast_to(table.element_wise, shape)
-    tiles = _lay_tiles(mapping, shape)
-    # The way to the global buffer, doubled: where the grid is odd, that lies between two tiles.
-    row, column = np.divmod(tiles.corner, tiles.side)
-    to_buffer = np.abs(2 * row - grid[:, None]) + 2 * column
-    reach = np.dstack([tiles.reach, np.where(tiles.any, to_buffer, _NONE)])
-    consumers, read_by_sum = _consumers(inputs, reach, elementwise)
-    onward_of = consumers[..., :4]
-    none = onward_of[..., 0] == _NONE
-    way = _best_tile(tiles, onward_of, none & read_by_sum, none & ~read_by_sum, grid)
-    return Hops(
-        np.where(tiles.any, way.within, 0.0),
-        np.where(elementwise, np.maximum(consumers[..., 4], 0) / 2, np.where(tiles.any, way.onward, 0.0)),
+    layout = _Layout(
+        np.broadcast_to(mapping.tiles, shape),
+        np.broadcast_to(mapping.first_tile, shape),
+        np.broadcast_to(table.inputs, (*shape, table.inputs.shape[2])),
+        np.broadcast_to(table.element_wise, shape),
+        np.broadcast_to(grid, shape[:1]),
+        *tile_places(int(mapping.total_tiles.max(initial=0))),
     )
+    loops = compiled_loops(0)
+    if loops is None:
+        within, onward = _hops_in_numpy(layout)
+    else:
+        within, onward = loops.hop_loops(*(np.ascontiguousarray(column) for column in layout), _NONE)
+    return Hops(within / 2, onward / 2)
+
+
+class _Layout(NamedTuple):
+    """What the distances depend on, shape ``(designs, layers)`` unless said otherwise.
+
+    Attributes:
+        tiles: Tiles of each layer.
+        first_tile: Number of tiles before those of the layer.
+        inputs: Layers that each one reads, shape ``(designs, layers, inputs)``.
+        element_wise: Whether a layer works in the global accumulator.
+        grid: Tiles along each side of the chip, shape ``(designs,)``.
+        rows: Row of each tile of a chip.
+        columns: Column of each tile of a chip.
+    """
+
+    tiles: IntArray
+    first_tile: IntArray
+    inputs: IntArray
+    element_wise: NDArray[np.bool_]
+    grid: IntArray
+    rows: IntArray
+    columns: IntArray
+
+
+def _hops_in_numpy(layout: _Layout) -> tuple[IntArray, IntArray]:
+    """Twice the distances, of all designs at once."""
+    tiles, grid = _lay_tiles(layout), layout.grid[:, None]
+    row, column = np.divmod(tiles.corner, tiles.side)
+    to_buffer = np.abs(2 * row - grid) + 2 * column
+    reach = [*tiles.reach, np.where(tiles.any, to_buffer, _NONE)]
+    (*read_by, far), summed = _consumers(layout, reach)
+    none = read_by[0] == _NONE
+    within, onward = _best_tile(tiles, read_by, none & summed, none & ~summed, grid)
+    onward = np.where(tiles.any, onward, np.where(layout.element_wise, np.maximum(far, 0), 0))
+    return np.where(tiles.any, within, 0), onward
 
 
 class _Tiles(NamedTuple):
     """The tiles of every layer, one after the other in flat arrays, and what they add up to for each layer.
 
     Attributes:
-        counts: Tiles of each layer, shape ``(designs, layers)``.
-        starts: Where the tiles of each layer that has some begin in the flat arrays.
+        counts: Tiles of each layer that has some.
+        starts: Where they begin in the flat arrays.
         rows: Row of each tile.
         columns: Column of each tile.
         any: Whether a layer has tiles, shape ``(designs, layers)``.
         reach: Largest row + column, -(row + column), row - column and column - row of each layer, `_NONE` without
-            tiles, shape ``(designs, layers, 4)``.
+            tiles, shape ``(designs, layers)`` each.
         corner: First tile of each layer in row-major order, as row * side + column, shape ``(designs, layers)``.
         side: More than the largest row and column.
     """
@@ -104,74 +139,68 @@ class _Tiles(NamedTuple):
     rows: IntArray
     columns: IntArray
     any: NDArray[np.bool_]
-    reach: IntArray
+    reach: list[IntArray]
     corner: IntArray
     side: int
 
 
-def _lay_tiles(mapping: Mapping, shape: tuple[int, ...]) -> _Tiles:
-    counts = np.broadcast_to(mapping.tiles, shape)
-    some = counts > 0
-    ends = np.cumsum(counts, axis=None)
-    starts = (ends - counts.ravel())[some.ravel()]
-    all_rows, all_columns = tile_places(int(mapping.total_tiles.max(initial=0)))
-    offset = np.broadcast_to(mapping.first_tile, shape).ravel()[some.ravel()] - starts
-    number = np.arange(ends[-1]) + np.repeat(offset, counts[some])
-    rows, columns = all_rows[number], all_columns[number]
-    side = int(max(all_rows.max(initial=0), all_columns.max(initial=0))) + 1
-    reach = np.full((*shape, 4), _NONE)
-    corner = np.zeros(shape, dtype=np.int64)
-    if len(starts):
-        for i, value in enumerate((rows + columns, -rows - columns, rows - columns, columns - rows)):
-            reach[..., i][some] = np.maximum.reduceat(value, starts)
-        corner[some] = np.minimum.reduceat(rows * side + columns, starts)
-    return _Tiles(counts, starts, rows, columns, some, reach, corner, side)
+def _lay_tiles(layout: _Layout) -> _Tiles:
+    some = layout.tiles > 0
+    counts = layout.tiles[some]
+    starts = np.cumsum(counts) - counts
+    number = np.arange(counts.sum()) + np.repeat(layout.first_tile[some] - starts, counts)
+    rows, columns = layout.rows[number], layout.columns[number]
+    side = int(max(layout.rows.max(initial=0), layout.columns.max(initial=0))) + 1
+
+    def over_tiles(ufunc: np.ufunc, value: IntArray, none: int) -> IntArray:
+        result = np.full(some.shape, none)
+        result[some] = ufunc.reduceat(value, starts) if len(starts) else none
+        return result
+
+    sums, differences = rows + columns, rows - columns
+    reach = [over_tiles(np.maximum, value, _NONE) for value in (sums, -sums, differences, -differences)]
+    return _Tiles(counts, starts, rows, columns, some, reach, over_tiles(np.minimum, rows * side + columns, 0), side)
 
 
-def _consumers(inputs: IntArray, reach: IntArray, elementwise: NDArray[np.bool_]) -> tuple[IntArray, NDArray[np.bool_]]:
+def _consumers(layout: _Layout, reach: list[IntArray]) -> tuple[list[IntArray], NDArray[np.bool_]]:
     """Largest reach over the layers that read each layer, and whether an element-wise one is among them."""
-    designs, layers, slots = inputs.shape
-    found = np.full_like(reach, _NONE)
-    read_by_sum = np.zeros((designs, layers), dtype=bool)
+    designs, layers, slots = layout.inputs.shape
+    found = [np.full((designs, layers), _NONE) for _ in reach]
+    summed = np.zeros((designs, layers), dtype=bool)
     for layer in range(layers):
         for slot in range(slots):
-            design = np.flatnonzero(inputs[:, layer, slot] > IMAGE)
-            producer = inputs[design, layer, slot]
-            found[design, producer] = np.maximum(found[design, producer], reach[design, layer])
-            read_by_sum[design, producer] |= elementwise[design, layer]
-    return found, read_by_sum
+            design = np.flatnonzero(layout.inputs[:, layer, slot] > IMAGE)
+            producer = layout.inputs[design, layer, slot]
+            for largest, value in zip(found, reach, strict=True):
+                largest[design, producer] = np.maximum(largest[design, producer], value[design, layer])
+            summed[design, producer] |= layout.element_wise[design, layer]
+    return found, summed
 
 
-def _farthest(row: IntArray, column: IntArray, reach: IntArray) -> IntArray:
+def _farthest(row: IntArray, column: IntArray, reach: Sequence[IntArray]) -> IntArray:
     """Largest distance from tiles to sets of tiles given by their reach."""
     down, across = row + column, row - column
-    return np.maximum(
-        np.maximum(reach[..., 0] - down, reach[..., 1] + down),
-        np.maximum(reach[..., 2] - across, reach[..., 3] + across),
-    )
+    return np.maximum(np.maximum(reach[0] - down, reach[1] + down), np.maximum(reach[2] - across, reach[3] + across))
 
 
 def _best_tile(
-    tiles: _Tiles, onward_of: IntArray, to_buffer: NDArray[np.bool_], last: NDArray[np.bool_], grid: IntArray
-) -> Hops:
-    """Ways to and from the tile that keeps both short together, for each layer."""
-    grids = np.broadcast_to(grid[:, None], tiles.any.shape)
+    tiles: _Tiles, read_by: list[IntArray], to_buffer: NDArray[np.bool_], last: NDArray[np.bool_], grid: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Twice the ways to and from the tile that keeps both short together, for each layer."""
+    grids = np.broadcast_to(grid, tiles.any.shape)
 
     def ways(
         row: IntArray, column: IntArray, spread: Callable[[NDArray[Any]], NDArray[Any]]
     ) -> tuple[IntArray, IntArray]:
-        within = 2 * _farthest(row, column, spread(tiles.reach))
-        onward = 2 * _farthest(row, column, spread(onward_of))
+        within = 2 * _farthest(row, column, [spread(value) for value in tiles.reach])
+        onward = 2 * _farthest(row, column, [spread(value) for value in read_by])
         buffer = np.abs(2 * row - spread(grids)) + 2 * column
         return within, np.where(spread(to_buffer), buffer, np.where(spread(last), 0, onward))
 
-    counts = tiles.counts[tiles.any]
-    within, onward = ways(tiles.rows, tiles.columns, lambda values: np.repeat(values[tiles.any], counts, axis=0))
+    within, onward = ways(tiles.rows, tiles.columns, lambda values: np.repeat(values[tiles.any], tiles.counts))
     side = tiles.side
     key = (within + onward) * side**2 + tiles.rows * side + tiles.columns
     best = np.zeros(tiles.any.shape, dtype=np.int64)
     if len(tiles.starts):
         best[tiles.any] = np.minimum.reduceat(key, tiles.starts)
-    row, column = np.divmod(best % side**2, side)
-    within, onward = ways(row, column, lambda values: values)
-    return Hops(within / 2, onward / 2)
+    return ways(*np.divmod(best % side**2, side), lambda values: values)
