@@ -54,22 +54,24 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
     """
     chip = _chip(options, {})
     _check_own([name for name in names if ":" in name], [name for name in names if ":" not in name], options)
-    tables = {}
+    tables: dict[str, LayerTable] = {}
     for name in names:
         if ":" in name:
-            tables[name.rpartition(":")[2]] = _trace(name, options["image"])
+            found = {name.rpartition(":")[2]: _trace(name, options["image"])}
         else:
-            tables |= {
-                f"{name.lower()}-{classes}": load_network(name, classes)
-                for classes in options.get("classes", [_CLASSES])
-            }
+            every = options.get("classes", [_CLASSES])
+            found = {f"{name.lower()}-{classes}": load_network(name, classes) for classes in every}
+        for key in found.keys() & tables.keys():
+            raise ConfigError(f"network {key!r} is given twice; expected different names")
+        tables |= found
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
 
 
 def _trace(name: str, image: str) -> LayerTable:
     from moopim.workload.tracing import load_module, parse_input, trace  # torch is slow to load, and optional
 
-    return trace(load_module(name), parse_input(image))
+    shape = parse_input(image)
+    return trace(load_module(name), shape)
 
 
 def _check_own(own: Sequence[str], built_in: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -139,7 +141,7 @@ def _read_genes(path: Path, rows: Sequence[Mapping[str, str]], genome: Genome) -
         for gene, (name, group) in enumerate(places):
             found = index[group.name].get(row[name].strip())
             if found is None:
-                where = row_name(path, number, row, "id" if "id" in row else name)
+                where = row_name(path, number, row, "id" if "id" in row else next(iter(row)))
                 raise ConfigError(f"{where}: {name}={row[name]!r} is not allowed; expected {group.describe()}")
             X[number - 1, gene] = found
     return X

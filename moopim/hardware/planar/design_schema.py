@@ -17,12 +17,13 @@ _SHORTER = {"Input should be ": "", "greater than or equal to": "at least", "les
 # A sign and a bit: the sign is which one of two crossbars holds the bit.
 _LEAST_WEIGHT_BITS = 2
 
-# Sizes beyond these are slips of the pen; with them no product of sizes leaves 64 bits.
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+# Numbers beyond these are slips of the pen; with them no product leaves 64 bits.
+Channels = Annotated[int, Field(ge=1, le=1_000_000)]
 Size = Annotated[int, Field(ge=1, le=4096)]
 Bits = Annotated[int, Field(ge=1, le=64)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Positive = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 class LayerRow(BaseModel):
@@ -32,8 +33,8 @@ class LayerRow(BaseModel):
 
     type: Literal["conv", "pool", "fc", "sum"]
     producers: list[int] = Field(alias="in", min_length=1)
-    cin: Count
-    cout: Count
+    cin: Channels
+    cout: Channels
     k: int = Field(ge=0, le=4096)
     s: int = Field(ge=0, le=4096)
     p: int = Field(ge=0, le=4096)
@@ -102,6 +103,8 @@ def parse_design(text: str) -> DesignRow:
         raise _explain(error) from None
     if design.hw.rl > design.hw.rh:
         raise ConfigError(f"hw.rl={design.hw.rl} is not allowed; expected at most hw.rh={design.hw.rh}")
+    if all(layer.type in ("pool", "sum") for layer in design.layers):
+        raise ConfigError("layers have no weights; expected at least one conv or fc")
     shapes: dict[int, tuple[int, int, int]] = {}
     for place, layer in enumerate(design.layers):
         what = f"layers[{place}]"
