@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ class LayerTable:
     @property
     def layers(self) -> int:
         """Places for layers, padding included."""
-        return self.kind.shape[1]
+        return int(self.kind.shape[1])
 
     @property
     def positions(self) -> IntArray:
@@ -152,12 +152,12 @@ class LayerTable:
     @property
     def weighted(self) -> NDArray[np.bool_]:
         """Whether a layer is held in crossbars, shape ``(networks, layers)``."""
-        return (self.kind == LayerKind.CONV) | (self.kind == LayerKind.FC) | (self.kind == LayerKind.MATMUL)
+        return np.isin(self.kind, (LayerKind.CONV, LayerKind.FC, LayerKind.MATMUL))
 
     @property
     def element_wise(self) -> NDArray[np.bool_]:
         """Whether a layer is a sum or a product of feature maps, shape ``(networks, layers)``."""
-        return (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
+        return np.isin(self.kind, (LayerKind.SUM, LayerKind.PRODUCT))
 
     @property
     def last(self) -> NDArray[np.bool_]:
@@ -167,7 +167,8 @@ class LayerTable:
         read = np.zeros((networks, self.layers + 1), dtype=bool)
         producers = np.where(self.inputs > IMAGE, self.inputs, self.layers)
         read[np.arange(networks)[:, None, None], producers] = True
-        return ~read[:, :-1] & (self.kind != LayerKind.NONE)
+        last: NDArray[np.bool_] = ~read[:, :-1] & (self.kind != LayerKind.NONE)
+        return last
 
     @property
     def macs(self) -> IntArray:
@@ -195,7 +196,9 @@ class LayerTable:
         """
         if len(self) == 1:
             return self
-        picked = {name: column if len(column) == 1 else column[networks] for name, column in self._columns()}
+        picked: dict[str, Any] = {
+            name: column if len(column) == 1 else column[networks] for name, column in self._columns()
+        }
         return replace(self, **picked)
 
     def with_bits(self, weights: IntArray, activations: IntArray, image: int = 9) -> "LayerTable":
@@ -228,7 +231,7 @@ class LayerTable:
             output[:, layer] = np.where(weighted[:, layer], output[:, layer], inputs[:, layer])
         return replace(self, input_bits=inputs, weight_bits=weight_bits, output_bits=output[:, :-1])
 
-    def _columns(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
         return ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "names")
 
 

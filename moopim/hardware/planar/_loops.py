@@ -122,7 +122,7 @@ def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would co
 def _farthest(row: int, column: int, reach: IntArray) -> int:
     """Largest distance from a tile to a set of tiles given by its reach."""
     down, across = row + column, row - column
-    return max(reach[0] - down, reach[1] + down, reach[2] - across, reach[3] + across)
+    return int(max(reach[0] - down, reach[1] + down, reach[2] - across, reach[3] + across))
 
 
 @njit(nogil=True)

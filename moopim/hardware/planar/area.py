@@ -9,7 +9,7 @@ from moopim.hardware.planar.buffers import buffer_figures
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import load_digital, mux_transistors
 from moopim.hardware.planar.element_wise import global_buffer_KB, most_adders
-from moopim.hardware.planar.mapping import Mapping
+from moopim.hardware.planar.mapping import LayerMapping
 from moopim.workload.layers import LayerTable
 
 __all__ = ["chip_area", "column_share", "row_share"]
@@ -18,7 +18,9 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
-def chip_area(table: LayerTable, chip: Chip, mapping: Mapping, fixes: Collection[str] = ()) -> dict[str, FloatArray]:
+def chip_area(
+    table: LayerTable, chip: Chip, mapping: LayerMapping, fixes: Collection[str] = ()
+) -> dict[str, FloatArray]:
     """Adds up the area of all tiles.
 
     Args:
@@ -40,7 +42,7 @@ def chip_area(table: LayerTable, chip: Chip, mapping: Mapping, fixes: Collection
     adders = adcs * (groups - 1) * digital.adder_area_um2
     joints = (pes - 1) * groups * adcs * digital.joint_area_um2
     buffers = pes * buffer_figures(mapping.input_buffer_KB).area_um2 + buffer_figures(mapping.output_buffer_KB).area_um2
-    tile = {
+    tile: dict[str, FloatArray] = {
         "crossbar": pes * groups * chip.polarity * crossbar,
         "adc": pes * groups * adcs * chip.adc_area_um2,
         "dac": pes * groups * dacs * chip.dac_area_um2,
@@ -50,10 +52,8 @@ def chip_area(table: LayerTable, chip: Chip, mapping: Mapping, fixes: Collection
     }
     area = {name: part * mapping.total_tiles for name, part in tile.items()}
     if "sum_layers" in fixes:
-        area["element_wise"] = most_adders(table) * digital.adder_area_um2
-        area["buffer"] = area["buffer"] + buffer_figures(global_buffer_KB(table)).area_um2 * table.element_wise.any(
-            axis=1
-        )
+        adders = most_adders(table) * digital.adder_area_um2
+        area["element_wise"] = np.where(adders > 0, adders + buffer_figures(global_buffer_KB(table)).area_um2, 0.0)
     return area
 
 
@@ -65,4 +65,5 @@ def row_share(chip: Chip) -> IntArray:
 def column_share(chip: Chip) -> IntArray:
     """Columns that share an ADC, twice as many where the two polarities are converted one by one; ``(designs,)``."""
     both = 1 + (chip.digital_subtraction & (chip.polarity == 2))  # noqa: PLR2004 (a signed weight in two crossbars)
-    return -(-chip.crossbar * both // chip.adcs)
+    share: IntArray = -(-chip.crossbar * both // chip.adcs)
+    return share

@@ -44,10 +44,12 @@ def global_buffer_KB(table: LayerTable) -> FloatArray:  # noqa: N802 (the unit i
     channels, bits, count = operand_sizes(table)
     size = np.where(table.element_wise, count * channels * table.positions * bits / 8, 0.0).max(axis=1)
     mantissa, exponent = np.frexp(size)
-    return np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays as it is)
+    size_KB: FloatArray = np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays)
+    return size_KB
 
 
 def most_adders(table: LayerTable) -> IntArray:
     """Adders for the widest element-wise layer, shape ``(networks,)``."""
     channels, _, count = operand_sizes(table)
-    return np.where(table.element_wise, channels * (count - 1), 0).max(axis=1)
+    adders: IntArray = np.where(table.element_wise, channels * (count - 1), 0).max(axis=1)
+    return adders

@@ -11,7 +11,7 @@ from moopim.hardware.planar.buffers import buffer_figures, load_buffers
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import cell_power_W, load_digital, mux_transistors
 from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes
-from moopim.hardware.planar.mapping import Mapping, PEClass, pe_classes
+from moopim.hardware.planar.mapping import LayerMapping, PEClass, pe_classes
 from moopim.hardware.planar.timing import PositionTimes, ceil_log2, conversions
 from moopim.workload.layers import LayerKind, LayerTable
 
@@ -36,7 +36,7 @@ class Consumption(NamedTuple):
 
 
 def layer_consumption(
-    table: LayerTable, chip: Chip, mapping: Mapping, times: PositionTimes, fixes: Collection[str] = ()
+    table: LayerTable, chip: Chip, mapping: LayerMapping, times: PositionTimes, fixes: Collection[str] = ()
 ) -> Consumption:
     """Multiplies the power of each component by how long it is busy.
 
@@ -55,15 +55,15 @@ def layer_consumption(
     energy: dict[str, FloatArray] = {}
     power: dict[str, FloatArray] = {}
     for pes in pe_classes(mapping, table, chip, fixes):
-        count = np.where(table.weighted, pes.count, 0)
+        number = np.where(table.weighted, pes.number, 0)
         durations = conversions(table, chip, pes.rows, pes.columns, fixes)
         if "adder_energy" in fixes:
             chunks = -(-pes.columns // chip.adcs[:, None])
-            durations["adder"] = chunks * ceil_log2(chip.groups)[:, None] * digital.cycle_ns
+            durations["adder"] = chunks * (ceil_log2(chip.groups)[:, None] * digital.cycle_ns)
         for name, watts in _pe_power(chip, pes).items():
-            power[name] = power.get(name, 0.0) + count * watts
+            power[name] = power.get(name, 0.0) + number * watts
             if name in durations:
-                energy[name] = energy.get(name, 0.0) + count * watts * (positions * durations[name])
+                energy[name] = energy.get(name, 0.0) + number * watts * (positions * durations[name])
     active = -(-mapping.columns // column_share(chip)[:, None])
     exact = "occupancy" in fixes
     merges = mapping.pes - mapping.tiles if exact else mapping.tiles * (mapping.busy - 1)
@@ -106,7 +106,7 @@ def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
 def _add_buffers(
     table: LayerTable,
     chip: Chip,
-    mapping: Mapping,
+    mapping: LayerMapping,
     times: PositionTimes,
     fixes: Collection[str],
     energy: dict[str, FloatArray],
@@ -141,7 +141,7 @@ def _add_buffers(
 def _add_preload(
     table: LayerTable,
     chip: Chip,
-    mapping: Mapping,
+    mapping: LayerMapping,
     times: PositionTimes,
     energy: dict[str, FloatArray],
     power: dict[str, FloatArray],

@@ -12,14 +12,14 @@ from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import Chip
 from moopim.workload.layers import LayerKind, LayerTable
 
-__all__ = ["Mapping", "PEClass", "map_layers", "pe_classes"]
+__all__ = ["LayerMapping", "PEClass", "map_layers", "pe_classes"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Mapping:
+class LayerMapping:
     """Where the weights of each layer are; arrays of shape ``(designs, layers)`` unless said otherwise.
 
     Attributes:
@@ -63,20 +63,20 @@ class PEClass(NamedTuple):
     """PEs of a layer that use equally much of their crossbars; arrays of shape ``(designs, layers)``.
 
     Attributes:
-        count: Number of such PEs.
+        number: Number of such PEs.
         groups: Groups of crossbars that each uses.
         rows: Rows that each uses.
         columns: Columns that each uses.
     """
 
-    count: IntArray
+    number: IntArray
     groups: IntArray
     rows: IntArray
     columns: IntArray
 
 
-def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Mapping:
-    """Lays layers onto PEs and tiles (MNSIM 2.0; section "Mapping" of the documentation).
+def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> LayerMapping:
+    """Lays layers onto PEs and tiles (MNSIM 2.0; section "LayerMapping" of the documentation).
 
     A crossbar holds one bit of the weights of as many input channels as fit into its rows. Groups of channels that do
     not see each other are packed along the diagonal of a crossbar, as many as fit.
@@ -90,7 +90,8 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Ma
         The mapping.
 
     Raises:
-        ConfigError: If a crossbar has fewer rows than a kernel has entries; names layer and crossbar.
+        ConfigError: If a crossbar has fewer rows than a kernel has entries, or weights have no bit but the sign; names
+            design and layer.
     """
     crossbar, group_count = chip.crossbar[:, None], chip.groups[:, None]
     weighted = table.weighted
@@ -98,6 +99,7 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Ma
     _check_kernels(weighted, entries, crossbar)
     signed = chip.polarity[:, None] == 2  # noqa: PLR2004 (two crossbars carry the sign)
     slices = np.where(weighted, table.weight_bits - signed, 0)
+    _check_slices(weighted, slices)
     if "cell_bits" in fixes:
         slices = -(-slices // chip.cell_bits[:, None])
     c_in, c_out = table.c_in // table.groups, table.c_out // table.groups
@@ -109,7 +111,7 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Ma
     pes = np.where(weighted, slice_blocks * column_blocks * row_blocks, table.kind == LayerKind.POOL)
     tiles = _ceil(pes, chip.pes[:, None])
     first_tile = np.cumsum(tiles, axis=1) - tiles
-    return Mapping(
+    return LayerMapping(
         slices=slices,
         slice_blocks=slice_blocks,
         column_blocks=column_blocks,
@@ -129,7 +131,7 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Ma
     )
 
 
-def pe_classes(mapping: Mapping, table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Iterator[PEClass]:
+def pe_classes(mapping: LayerMapping, table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Iterator[PEClass]:
     """Sorts the PEs of each layer by how much of their crossbars they use.
 
     Args:
@@ -181,6 +183,16 @@ def _check_kernels(weighted: NDArray[np.bool_], entries: IntArray, crossbar: Int
         )
 
 
+def _check_slices(weighted: NDArray[np.bool_], slices: IntArray) -> None:
+    empty = weighted & (slices < 1)
+    if empty.any():
+        design, layer = np.argwhere(empty)[0]
+        raise ConfigError(
+            f"weights of layer {layer} of design {design} have no bit to store; expected 2 bits or more for signed "
+            "weights in two crossbars, 1 for two's complement"
+        )
+
+
 def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: IntArray) -> FloatArray:
     """A PE's share of the lines that a kernel spans, or of the whole input of a fully connected layer."""
     lines = np.where(table.kind == LayerKind.FC, 1, table.w_in * table.kernel_h)
@@ -191,4 +203,5 @@ def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: IntArray) -> 
     """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
     share = size / np.maximum(parts, 1)
     mantissa, exponent = np.frexp(np.where(weighted, share, 0.0).max(axis=1))
-    return np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays as it is)
+    size_KB: FloatArray = np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays)
+    return size_KB

@@ -1,7 +1,8 @@
 """The planar chip as a whole: energy, latency, area and power of designs, and what they are made up of."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.planar.area import chip_area
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.energy import Consumption, layer_consumption
-from moopim.hardware.planar.mapping import Mapping, map_layers
+from moopim.hardware.planar.mapping import LayerMapping, map_layers
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
 from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
@@ -107,7 +108,8 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
     parts = _run(table, chip, _fixes(mode))
     shape = (designs, table.layers)
     mapping, used, times = parts.mapping, parts.used, parts.times
-    tile_area = sum(parts.area_um2.values()) / mapping.total_tiles
+    tiles = {name: area for name, area in parts.area_um2.items() if name != "element_wise"}
+    tile_area = _add(tiles) / mapping.total_tiles
     duration = {**times.parts, "buffer_read": times.output_read, "buffer_write": times.output_write}
     totals = {name: table.positions * time for name, time in duration.items()}
     totals["buffer_read"] = totals["buffer_read"] + times.fetch.total(table.h_out, table.w_out)
@@ -129,10 +131,10 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
         "begin_ns": parts.finish.begin,
         "first_finish_ns": parts.finish.first,
         "finish_ns": parts.finish.finish,
-        "time_ns": sum(totals.values()),
+        "time_ns": _add(totals),
         "area_um2": mapping.tiles * tile_area[:, None],
-        "power_W": sum(used.power_W.values()),
-        "energy_nJ": sum(used.energy_nJ.values()),
+        "power_W": _add(used.power_W),
+        "energy_nJ": _add(used.energy_nJ),
         **{f"energy_{name}_nJ": energy for name, energy in used.energy_nJ.items()},
         **{f"time_{name}_ns": time for name, time in totals.items()},
     }
@@ -156,7 +158,7 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
 class _Parts(NamedTuple):
     """The steps of the model for a block of designs."""
 
-    mapping: Mapping
+    mapping: LayerMapping
     hops: Hops
     times: PositionTimes
     finish: LayerTimes
@@ -176,9 +178,9 @@ def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
 
 def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
     latency = np.where(table.last, parts.finish.finish, 0.0).max(axis=1) * 1e-6
-    energy = sum(parts.used.energy_nJ.values()).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
-    power = sum(parts.used.power_W.values()).sum(axis=1) + parts.used.leakage_W
-    area = sum(parts.area_um2.values()) * 1e-6
+    energy = _add(parts.used.energy_nJ).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
+    power = _add(parts.used.power_W).sum(axis=1) + parts.used.leakage_W
+    area = _add(parts.area_um2) * 1e-6
     operations = 2.0 * table.macs.sum(axis=1)
     tiles = parts.mapping.total_tiles
     totals = {
@@ -197,7 +199,11 @@ def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
     return {name: np.broadcast_to(value, (designs,)) for name, value in totals.items()}
 
 
-def _utilisation(table: LayerTable, chip: Chip, mapping: Mapping) -> FloatArray:
+def _add(parts: Mapping[str, FloatArray]) -> FloatArray:
+    return reduce(np.add, parts.values())
+
+
+def _utilisation(table: LayerTable, chip: Chip, mapping: LayerMapping) -> FloatArray:
     """Share of the cells of a layer's crossbars that hold weights."""
     cells = table.rows * table.c_out * mapping.slices
     there = mapping.pes * (chip.groups * chip.crossbar**2)[:, None]

@@ -89,6 +89,9 @@ class _Geometry(NamedTuple):
     w_out: IntArray
     positions: IntArray
 
+    def take(self, networks: slice) -> "_Geometry":
+        return _Geometry(*(column[networks] for column in self))  # type: ignore[arg-type]  # columns of two types
+
 
 def _geometry(table: LayerTable) -> _Geometry:
     some = table.kind != LayerKind.NONE
@@ -124,7 +127,7 @@ def _finish_in_numpy(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes
     while start < shape[0]:
         stop = start + max(int(np.searchsorted(np.cumsum(size[start:]), _BLOCK_POSITIONS)), 1)
         block = slice(start, stop)
-        part = geometry if shared else _Geometry(*(column[block] for column in geometry))
+        part = geometry if shared else geometry.take(block)
         done = _finish_block(part, [time[block] for time in times])
         for target, values in zip(result, done, strict=True):
             target[block] = values
@@ -167,7 +170,8 @@ def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
     """Layers of one geometry at one place: the place, one of the networks and all of them."""
     whole = geometry.whole @ (1 << np.arange(geometry.whole.shape[2]))
     code = np.zeros(whole.shape, dtype=np.int64)
-    for column in (whole, *geometry[2:-1]):
+    shape: tuple[IntArray, ...] = tuple(geometry)[2:-1]
+    for column in (whole, *shape):
         code = np.unique(code * (int(column.max()) + 1) + column, return_inverse=True)[1].reshape(code.shape)
     code[geometry.positions == 0] = -1
     for layer in range(code.shape[1]):
@@ -198,9 +202,9 @@ def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
     """Number of the last position of the input that each output position needs, shape ``(positions,)``."""
 
     def axis(reach: IntArray, stride: IntArray, size: IntArray, count: IntArray) -> IntArray:
-        steps = np.arange(count[network, layer])
-        return np.minimum(reach[network, layer] + stride[network, layer] * steps, size[network, layer]) - 1
+        first, step, most = (int(column[network, layer]) for column in (reach, stride, size))
+        return np.minimum(first + step * np.arange(count[network, layer]), most) - 1
 
     rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
     columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
-    return (rows[:, None] * geometry.w_in[network, layer] + columns).ravel()
+    return (rows[:, None] * int(geometry.w_in[network, layer]) + columns).ravel()

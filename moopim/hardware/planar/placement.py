@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.hardware.planar.compiled import compiled_loops
-from moopim.hardware.planar.mapping import Mapping
+from moopim.hardware.planar.mapping import LayerMapping
 from moopim.workload.layers import IMAGE, LayerTable
 
 __all__ = ["Hops", "hop_distances", "tile_places"]
@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 # Stands for "no tile" where the largest of several sums is looked for.
-_NONE = np.int64(-(2**40))
+_NONE = -(2**40)
 
 
 class Hops(NamedTuple):
@@ -53,7 +53,7 @@ def tile_places(count: int) -> tuple[IntArray, IntArray]:
     return np.where(odd, along, across), np.where(odd, across, along)
 
 
-def hop_distances(table: LayerTable, mapping: Mapping, grid: IntArray) -> Hops:
+def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray) -> Hops:
     """Picks for each layer the tile that merges its results, and measures the ways to it and from it.
 
     It is the tile for which the longest way to it and the longest way on add up to the least, the first such in

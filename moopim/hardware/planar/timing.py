@@ -1,7 +1,6 @@
 """How long a layer takes for each of its output positions (MNSIM 2.0, inner-layer pipeline)."""
 
-from collections.abc import Collection
-from collections.abc import Mapping as Columns
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from moopim.hardware.planar.buffers import load_buffers
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import crossbar_read_ns, load_digital, mux_levels
 from moopim.hardware.planar.element_wise import operand_sizes
-from moopim.hardware.planar.mapping import Mapping
+from moopim.hardware.planar.mapping import LayerMapping
 from moopim.hardware.planar.placement import Hops
 from moopim.workload.layers import LayerKind, LayerTable
 
@@ -60,7 +59,7 @@ class PositionTimes(NamedTuple):
         position: All of it.
     """
 
-    parts: Columns[str, FloatArray]
+    parts: Mapping[str, FloatArray]
     fill: Edges
     fetch: Edges
     output_write: FloatArray
@@ -70,7 +69,7 @@ class PositionTimes(NamedTuple):
 
 
 def position_times(
-    table: LayerTable, chip: Chip, mapping: Mapping, hops: Hops, fixes: Collection[str] = ()
+    table: LayerTable, chip: Chip, mapping: LayerMapping, hops: Hops, fixes: Collection[str] = ()
 ) -> PositionTimes:
     """Adds up what happens one after the other for an output position of each layer.
 
@@ -160,17 +159,19 @@ def conversions(
 def ceil_log2(number: IntArray) -> IntArray:
     """Levels of a binary tree over so many leaves; 0 for one leaf or none."""
     mantissa, exponent = np.frexp(np.maximum(number, 1))
-    return exponent.astype(np.int64) - (mantissa == 0.5)  # noqa: PLR2004 (a power of two needs one level less)
+    levels: IntArray = exponent.astype(np.int64) - (mantissa == 0.5)  # noqa: PLR2004 (a power of two needs one less)
+    return levels
 
 
 def _access(bits: IntArray) -> FloatArray:
     """Time to move so many bits through a buffer (ns)."""
     buffers = load_buffers()
-    return buffers.access_ns * -(-bits // buffers.bus_bits)
+    accesses = -(-bits // buffers.bus_bits)
+    return accesses.astype(np.float64) * buffers.access_ns
 
 
 def _input_buffer_times(
-    table: LayerTable, mapping: Mapping, weighted: NDArray[np.bool_], pool: NDArray[np.bool_]
+    table: LayerTable, mapping: LayerMapping, weighted: NDArray[np.bool_], pool: NDArray[np.bool_]
 ) -> tuple[Edges, Edges]:
     """Times to fill and to read the input buffers; a pooling layer counts a whole row of new inputs at the top, too."""
     bits = np.where(weighted, mapping.channels, np.where(pool, table.c_in, 0)) * table.input_bits

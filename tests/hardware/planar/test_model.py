@@ -293,3 +293,18 @@ def test_a_crossbar_smaller_than_a_kernel_is_refused():
     layer = Layer("stem", "conv", (-1,), 3, 8, kernel=(7, 7), padding=(3, 3), size_in=(9, 9), size_out=(9, 9))
     with pytest.raises(ConfigError, match=r"crossbar 32 of design 1 is smaller than one kernel of layer 0 \(49 ent"):
         evaluate_planar(make_table([layer]), make_chip("cur", crossbar=np.array([64, 32])))
+
+
+def test_weights_without_a_bit_are_refused():
+    table = make_table([Layer("fc", "fc", (-1,), 9, 9, weight_bits=1)])
+    with pytest.raises(ConfigError, match="weights of layer 0 of design 0 have no bit to store; expected 2 bits"):
+        evaluate_planar(table, make_chip("cur"))
+    assert evaluate_planar(table, make_chip("cur", polarity=1))["energy"] > 0
+
+
+def test_the_area_of_the_global_buffer_belongs_to_no_layer():
+    table, chip = load_network("resnet18"), make_chip("paper")
+    found = break_down(table, chip, ("sum_layers",))
+    assert found.area_mm2["element_wise"][0] > 0
+    tiles = found.layers["area_um2"].sum() * 1e-6
+    assert tiles + found.area_mm2["element_wise"][0] == pytest.approx(found.totals["area"][0])
