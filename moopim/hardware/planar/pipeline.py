@@ -89,6 +89,10 @@ class _Geometry(NamedTuple):
     w_out: IntArray
     positions: IntArray
 
+    def windows(self) -> tuple[IntArray, ...]:
+        reach = (self.reach_h, self.reach_w, self.stride_h, self.stride_w)
+        return (*reach, self.h_in, self.w_in, self.h_out, self.w_out)
+
     def take(self, networks: slice) -> "_Geometry":
         return _Geometry(*(column[networks] for column in self))  # type: ignore[arg-type]  # columns of two types
 
@@ -169,9 +173,8 @@ def _finish_block(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
 def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
     """Layers of one geometry at one place: the place, one of the networks and all of them."""
     whole = geometry.whole @ (1 << np.arange(geometry.whole.shape[2]))
-    code = np.zeros(whole.shape, dtype=np.int64)
-    shape: tuple[IntArray, ...] = tuple(geometry)[2:-1]
-    for column in (whole, *shape):
+    code: IntArray = np.zeros(geometry.positions.shape, dtype=np.int64)
+    for column in (whole, *geometry.windows()):
         code = np.unique(code * (int(column.max()) + 1) + column, return_inverse=True)[1].reshape(code.shape)
     code[geometry.positions == 0] = -1
     for layer in range(code.shape[1]):
@@ -207,4 +210,5 @@ def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
 
     rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
     columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
-    return (rows[:, None] * int(geometry.w_in[network, layer]) + columns).ravel()
+    places: IntArray = rows[:, None] * int(geometry.w_in[network, layer]) + columns
+    return places.ravel()

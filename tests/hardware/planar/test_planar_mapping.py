@@ -72,16 +72,16 @@ def test_pes_with_their_own_occupancy_hold_every_weight_once(groups, c_in, c_out
         SimpleNamespace(**{name: column.item() for name, column in pes._asdict().items()})
         for pes in pe_classes(mapping, table, chip, ("occupancy",))
     ]
-    assert sum(pes.count for pes in classes) == mapping.pes
+    assert sum(pes.number for pes in classes) == mapping.pes
     cells = 0
     for pes in classes:
-        if pes.count > 0:
+        if pes.number > 0:
             assert 0 < pes.rows <= crossbar
             assert 0 < pes.columns <= crossbar
             assert 0 < pes.groups <= per_pe
             # Of groups packed along the diagonal only the blocks on it hold weights.
             share = 1 if mapping.packed == 1 else pes.rows // (c_in * kernel**2)
-            cells += pes.count * pes.groups * pes.rows * pes.columns // share
+            cells += pes.number * pes.groups * pes.rows * pes.columns // share
     assert cells == groups * c_in * kernel**2 * c_out * (bits - 1)
 
 
