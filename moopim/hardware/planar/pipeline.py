@@ -210,5 +210,5 @@ def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
 
     rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
     columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
-    places: IntArray = rows[:, None] * int(geometry.w_in[network, layer]) + columns
-    return places.ravel()
+    places: IntArray = (rows[:, None] * int(geometry.w_in[network, layer]) + columns).ravel()
+    return places
