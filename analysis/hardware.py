@@ -31,8 +31,10 @@ COMPONENTS = {
 """Components as they are shown, and what the model calls their parts."""
 
 _QUANTITIES = {"energy_mJ": "energy (mJ)", "time_ms": "busy time (ms)", "area_mm2": "area (mm²)"}
-# What belongs to no layer: leakage, which only the physical mode counts.
-_IDLE = "idle"
+# What belongs to no layer: leakage, and the accumulator of element-wise layers. Only the physical mode counts them.
+_SHARED = "shared"
+_SHARED_ENERGY = ("leakage",)
+_SHARED_AREA = ("element_wise",)
 # Ticks, and shares, that still fit beside each other.
 _MOST_NAMES = 70
 _LEAST_SHARE = 0.06
@@ -52,27 +54,33 @@ def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) ->
     Returns:
         One row per layer and component: ``layer`` (its place in the table), ``name``, ``kind``, ``component`` (one of
         `COMPONENTS`), ``energy_mJ``, ``time_ms`` (how long the layer is busy with it) and ``area_mm2``. Energy and area
-        add up to those of the design; a last layer ``idle`` holds the leakage where there is any.
+        add up to those of the design; a last layer ``shared`` holds what belongs to none, where there is any.
     """
     kind = np.broadcast_to(table.kind, (len(breakdown.totals["energy"]), table.layers))[design]
     places = np.flatnonzero(kind != LayerKind.NONE)
     columns = {name: column[design, places] for name, column in breakdown.layers.items()}
-    leakage = {name: value[design] for name, value in breakdown.energy_mJ.items() if name == "leakage"}
-    names = [table.names[place] if table.names else str(place) for place in places]
-    kinds = [LayerKind(value).name.lower() for value in kind[places]]
     share = columns["tiles"] / columns["tiles"].sum()
+    rows = {
+        "layer": places,
+        "name": [table.names[place] if table.names else str(place) for place in places],
+        "kind": [LayerKind(value).name.lower() for value in kind[places]],
+    }
+    shared = {"layer": [table.layers], "name": _SHARED, "kind": _SHARED, "time_ms": 0.0}
     parts = []
     for component, members in COMPONENTS.items():
-        area = sum(value[design] for name, value in breakdown.area_mm2.items() if name in members)
+        tiles = [name for name in members if name not in _SHARED_AREA]
         part = {
             "energy_mJ": _total(columns, "energy_{}_nJ", members, len(places)) * 1e-6,
             "time_ms": _total(columns, "time_{}_ns", members, len(places)) * 1e-6,
-            "area_mm2": share * area,
+            "area_mm2": share * _pick(breakdown.area_mm2, tiles, design),
         }
-        parts.append(pd.DataFrame({"layer": places, "name": names, "kind": kinds, "component": component} | part))
-        if leakage and "leakage" in members:
-            idle = {"layer": [table.layers], "name": _IDLE, "kind": _IDLE, "component": component}
-            parts.append(pd.DataFrame(idle | {"energy_mJ": leakage["leakage"], "time_ms": 0.0, "area_mm2": 0.0}))
+        rest = {
+            "energy_mJ": _pick(breakdown.energy_mJ, [name for name in members if name in _SHARED_ENERGY], design),
+            "area_mm2": _pick(breakdown.area_mm2, [name for name in members if name in _SHARED_AREA], design),
+        }
+        parts.append(pd.DataFrame(rows | {"component": component} | part))
+        if any(rest.values()):
+            parts.append(pd.DataFrame(shared | {"component": component} | rest))
     return pd.concat(parts, ignore_index=True).sort_values("layer", kind="stable", ignore_index=True)
 
 
@@ -107,7 +115,7 @@ def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> p
         ``finish_ms``, ``time_ms`` (busy), ``area_mm2``, ``area_%``.
     """
     sums = frame.groupby(["layer", "name", "kind"], sort=False)[list(_QUANTITIES)].sum().reset_index()
-    real = sums["kind"] != _IDLE
+    real = sums["kind"] != _SHARED
     places = sums["layer"][real].to_numpy()
     sums["tiles"] = 0
     sums.loc[real, "tiles"] = breakdown.layers["tiles"][design, places]
@@ -129,7 +137,7 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     Returns:
         The figure.
     """
-    layers = frame[frame["kind"] != _IDLE].drop_duplicates("layer")
+    layers = frame[frame["kind"] != _SHARED].drop_duplicates("layer")
     width = float(np.clip(0.2 * len(layers), 4.5, 15.0))
     figure = Figure(figsize=(width + 2.2, 7.2), layout="constrained")
     axes = figure.subplots(3, 2, width_ratios=[width, 1.3], sharex="col")
@@ -178,6 +186,11 @@ def _total(columns: Mapping[str, NDArray[np.generic]], pattern: str, members: tu
     """Sum of the parts of a component that a design has, shape ``(layers,)``."""
     names = [pattern.format(member) for member in members]
     return sum((columns[name].astype(np.float64) for name in names if name in columns), np.zeros(n))
+
+
+def _pick(figures: Mapping[str, FloatArray], names: list[str], design: int) -> float:
+    """Sum of the figures of these names that a design has."""
+    return sum(float(figures[name][design]) for name in names if name in figures)
 
 
 def _share_of(name: str) -> str:

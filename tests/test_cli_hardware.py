@@ -1,0 +1,250 @@
+"""``moopim evaluate hardware``: reference designs, networks and genes through the command; bad input in one line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moopim import cli
+from moopim.experiment.frames import genes_frame
+from moopim.hardware.planar.chip import make_chip
+from moopim.hardware.planar.components import load_components
+from moopim.hardware.planar.design_json import read_designs
+from moopim.hardware.planar.model import break_down, evaluate_planar
+from moopim.problems.crossnas import CrossNasSpace
+from moopim.workload import load_network
+
+REFERENCE = Path(__file__).parent / "reference" / "hardware"
+FIGURES = ["energy_mJ", "latency_ms", "area_mm2", "edp_mJms", "power_W", "tiles"]
+TABLE_3 = ("--crossbar", 128, "--adc-bits", 6, "--dac-bits", 2, "--profile", "paper")
+
+
+def invoke(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["evaluate", "hardware", *map(str, arguments)])
+    return stop.value.code, *capsys.readouterr()
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """The reference networks as a file of designs, with ids that are not numbers."""
+    frame = pd.read_csv(REFERENCE / "reference_nets.csv")
+    frame.insert(0, "id", [f"n{i}" for i in frame.index[::-1]])
+    frame.to_csv(tmp_path / "networks.csv", index=False)
+    return tmp_path / "networks.csv", frame
+
+
+@pytest.fixture
+def genes(tmp_path):
+    """Designs of the CrossNAS space as a run writes them, and their genes."""
+    space = CrossNasSpace()
+    X = space.genome.sample(30, np.random.default_rng(5))
+    frame = genes_frame(space.genome, X)
+    frame.insert(0, "evaluation", np.arange(1, 31))
+    frame.assign(energy_mJ=0.0).to_csv(tmp_path / "evaluations.csv", index=False)
+    return tmp_path / "evaluations.csv", space.genome.decode(X), space
+
+
+def test_the_reference_networks_through_the_command(capsys, tmp_path, networks):
+    path, expected = networks
+    code, out, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
+    assert (code, err) == (0, "")
+    assert "24 designs, 24 of them fit their chips" in out
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert list(found.columns) == ["id", *FIGURES, "feasible"]
+    assert found["id"].tolist() == expected["id"].tolist()
+    assert found["feasible"].all()
+    for column in FIGURES:
+        assert found[column].tolist() == pytest.approx(expected[column].tolist(), rel=1e-9), column
+
+
+def test_numbers_are_written_in_full(capsys, tmp_path, networks):
+    path, _ = networks
+    assert invoke(capsys, path, "-o", tmp_path / "out.csv")[0] == 0
+    designs = read_designs(path)
+    totals = evaluate_planar(designs.table, designs.chip)
+    found = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip")
+    for column, figure in zip(FIGURES, ("energy", "latency", "area", "edp", "power", "tiles"), strict=True):
+        assert found[column].tolist() == totals[figure].tolist()
+    assert found["tiles"].dtype == np.int64
+
+
+def test_designs_that_do_not_fit_are_rows_like_others(capsys, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_bytes(gzip.decompress((REFERENCE / "designs_infeasible.csv.gz").read_bytes()))
+    code, out, _ = invoke(capsys, path, "-o", tmp_path / "out.csv")
+    assert code == 0
+    assert "6 designs, 0 of them fit" in out
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert found["feasible"].tolist() == [False] * 6
+    assert (found["tiles"] > 4096).all()
+
+
+def test_layers_add_up_to_the_designs(capsys, tmp_path, networks):
+    path, _ = networks
+    assert invoke(capsys, path, "-o", tmp_path / "out.csv", "--layers", tmp_path / "layers.csv")[0] == 0
+    totals, layers = pd.read_csv(tmp_path / "out.csv"), pd.read_csv(tmp_path / "layers.csv")
+    sums = layers.groupby("id", sort=False)[["energy_nJ", "power_W", "tiles", "area_um2"]].sum()
+    assert sums.index.tolist() == totals["id"].tolist()
+    assert (sums["energy_nJ"] * 1e-6).tolist() == pytest.approx(totals["energy_mJ"].tolist(), rel=1e-12)
+    assert (sums["area_um2"] * 1e-6).tolist() == pytest.approx(totals["area_mm2"].tolist(), rel=1e-12)
+    assert sums["tiles"].tolist() == totals["tiles"].tolist()
+    parts = [name for name in layers.columns if name.startswith("energy_") and name != "energy_nJ"]
+    assert layers[parts].sum(axis=1).tolist() == pytest.approx(layers["energy_nJ"].tolist(), rel=1e-12)
+    assert set(layers["kind"]) == {"conv", "pool", "fc", "sum"}
+
+
+def test_the_physical_mode_reaches_the_model(capsys, tmp_path, networks):
+    path, _ = networks
+    files = ("-o", tmp_path / "out.csv", "--layers", tmp_path / "layers.csv")
+    assert invoke(capsys, path, *files, "--mode", "physical")[0] == 0
+    designs = read_designs(path)
+    found = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip")
+    assert found["energy_mJ"].tolist() == evaluate_planar(designs.table, designs.chip, "physical")["energy"].tolist()
+    breakdown = break_down(designs.table, designs.chip, "physical")
+    assert list(pd.read_csv(tmp_path / "layers.csv").columns[4:]) == list(breakdown.layers)
+
+
+def test_networks_by_name_give_the_baselines_of_crossnas(capsys, tmp_path):
+    expected = pd.read_csv(REFERENCE / "reference_nets.csv").query("config == 'paper_table3'")
+    names = [word for name in ("alexnet", "vgg16", "ResNet18") for word in ("--network", name)]
+    classes = ("--classes", 10, "--classes", 100)
+    code, out, _ = invoke(capsys, *names, *classes, *TABLE_3, "-o", tmp_path / "out.csv")
+    assert code == 0
+    found = pd.read_csv(tmp_path / "out.csv").set_index("id")
+    for _, row in expected.iterrows():
+        name = f"{row['net']}-{row['classes']}"
+        assert name in out
+        assert found.loc[name, FIGURES].tolist() == pytest.approx(row[FIGURES].tolist(), rel=1e-9)
+        for column in ("energy_mJ", "latency_ms", "area_mm2"):
+            assert abs(found.loc[name, column] - row[f"paper_{column}"]) <= 0.0051
+
+
+def test_one_network_is_printed_with_its_breakdown_and_drawn(capsys, tmp_path):
+    code, out, err = invoke(capsys, "--network", "alexnet", *TABLE_3, "--plot", tmp_path / "a.png")
+    assert (code, err) == (0, "")
+    totals, components, layers = out.split("\n\n")
+    energy = evaluate_planar(load_network("alexnet"), make_chip("paper", crossbar=128, adc_bits=6))["energy"][0]
+    assert f"energy_mJ {energy:.6g}" in " ".join(totals.split())
+    assert "feasible True" in " ".join(totals.split())
+    rows = [line.split() for line in components.splitlines()]
+    assert rows[0] == ["component", "energy_mJ", "energy_%", "time_ms", "time_%", "area_mm2", "area_%"]
+    assert sum(float(row[1]) for row in rows[1:]) == pytest.approx(energy, rel=1e-3)
+    for share in (2, 4, 6):
+        assert sum(float(row[share]) for row in rows[1:]) == pytest.approx(100, abs=0.4)
+    assert [line.split()[1] for line in layers.splitlines()[1:11]] == list(load_network("alexnet").names)
+    assert out.endswith(f"written: {tmp_path / 'a.png'}\n")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_option_of_the_chip_and_the_bits_reaches_the_model(capsys, tmp_path):
+    parts = tmp_path / "parts.toml"
+    parts.write_text("[adc.mine]\nbits = 7\narea_um2 = 900\npower_W = 1e-3\nrate_GSps = 1.0\n")
+    chip = {"crossbar": 64, "adc": "mine", "dac": "mnsim3", "device": "rram-2bit", "groups": 4, "adcs": 16}
+    chip |= {"dacs": 32, "pes": 9, "grid": 50}
+    options = [word for name, value in chip.items() for word in (f"--{name}", value)]
+    bits = ("--weight-bits", 5, "--activation-bits", 7)
+    words = ("--network", "vgg11", *options, *bits, "--components", parts, "-o", tmp_path / "out.csv")
+    assert invoke(capsys, *words)[0] == 0
+    table = load_network("vgg11")
+    table = table.with_bits(np.full(table.kind.shape, 5), np.full(table.kind.shape, 7))
+    totals = evaluate_planar(table, make_chip("cur", load_components(parts), **chip))
+    found = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip").iloc[0]
+    assert found["energy_mJ"] == totals["energy"][0]
+    assert found["area_mm2"] == totals["area"][0]
+
+
+def test_genes_of_a_run_give_what_the_space_says(capsys, tmp_path, genes):
+    path, designs, space = genes
+    code, _, err = invoke(capsys, path, "-o", tmp_path / "out.csv", "--profile", "paper", "--adcs", 8)
+    assert (code, err) == (0, "")
+    chip = make_chip("paper", adcs=8, **space.chip_parameters(designs))
+    totals = evaluate_planar(space.layer_table(designs), chip)
+    found = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip")
+    assert found["id"].tolist() == list(range(1, 31))
+    assert found["energy_mJ"].tolist() == totals["energy"].tolist()
+    assert found["tiles"].tolist() == totals["tiles"].tolist()
+
+
+def test_a_wrong_gene_is_named_with_its_row(capsys, tmp_path, genes):
+    path, _, _ = genes
+    frame = pd.read_csv(path, dtype=str)
+    frame.loc[6, "adc_bits"] = "7"
+    frame.to_csv(path, index=False)
+    code, _, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
+    assert code == 2
+    assert f"row 7 (evaluation '7') of '{path}': adc_bits='7' is not allowed; expected 4 | 6 | 8 | 10" in err
+    assert invoke(capsys, path, "-o", tmp_path / "out.csv", "--adc-bits", 6)[0] == 2
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_genes_that_the_command_line_sets_too_are_refused(capsys, tmp_path, genes):
+    code, _, err = invoke(capsys, genes[0], "-o", tmp_path / "out.csv", "--crossbar", 64)
+    assert code == 2
+    assert "--crossbar is not allowed: the genes of the file say it" in err
+
+
+def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, networks):
+    path, frame = networks
+    design = json.loads(frame["design"][2])
+    design["layers"][1]["cin"] = -3
+    frame.loc[2, "design"] = json.dumps(design)
+    frame.to_csv(path, index=False)
+    code, out, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
+    assert (code, out) == (2, "")
+    assert err == (f"error: row 3 (id 'n21') of '{path}': layers[1].cin=-3 is not allowed; expected at least 1\n")
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "a file of designs or --network is needed; got neither"),
+        (("NETWORKS", "--network", "vgg16"), "got both"),
+        (("NETWORKS",), "needs --output"),
+        (("NETWORKS", "-o", "x.csv", "--plot", "x.png"), "--plot 'x.png' draws one network"),
+        (("NETWORKS", "-o", "x.csv", "--profile", "cur"), "--profile is not allowed with"),
+        (("NETWORKS", "-o", "x.csv", "--classes", 10), "--classes is not allowed with"),
+        (("NETWORKS", "-o", "none/x.csv"), "folder 'none' does not exist"),
+        (("NETWORKS", "-o", "x.csv", "--layers", "x.csv"), "file 'x.csv' is given twice"),
+        (("NETWORKS", "-o", "NETWORKS"), "is given twice; expected different files"),
+        (("GENES", "-o", "x.csv", "--input", "3x32x32"), "--input is not allowed with a file of genes"),
+        (("GENES", "-o", "x.csv", "--classes", 10, "--classes", 100), "--classes was given 2 times"),
+        (("no.csv", "-o", "x.csv"), "designs 'no.csv' cannot be read"),
+        (("other.csv", "-o", "x.csv"), "has no column 'design' and no gene 'depth' of crossnas"),
+        (("--network", "vgg17"), "unknown network 'vgg17' (did you mean 'vgg16'?)"),
+        (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16-10' is given twice"),
+        (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "draws one network; got 2"),
+        (("--network", "vgg16", "--plot", "x.doc"), "picture 'x.doc' has no known suffix; expected one of"),
+        (("--network", "vgg16", "--input", "3x32x32"), "--input is for networks FILE.py:Name"),
+        (("--network", "net.py:Net"), "network 'net.py:Net' needs --input"),
+        (("--network", "net.py:Net", "--input", "3x32"), "input '3x32' is not allowed"),
+        (("--network", "net.py:Net", "--input", "3x8x8", "--classes", 5), "--classes is for built-in networks"),
+        (("--network", "vgg16", "--crossbar", 0), "crossbar is 0; expected 1, 2, ..."),
+        (("--network", "vgg16", "--crossbar", 8), "crossbar 8 of design 0 is smaller than one kernel"),
+        (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 4, 6, 8, 10"),
+        (("--network", "vgg16", "--adc", "flash"), "unknown adc 'flash'"),
+        (("--network", "vgg16", "--weight-bits", 1), "'--weight-bits'"),
+        (("--network", "vgg16", "--activation-bits", 0), "(got '0')"),
+        (("--network", "vgg16", "--classes", 1), "classes=1 of network 'vgg16' is not allowed"),
+        (("--network", "vgg16", "--components", "no.toml"), "no.toml"),
+        (("--network", "vgg16", "--mode", "real"), "'--mode'"),
+        (("--network", "vgg16", "--profile", "new"), "'--profile'"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    capsys, tmp_path, monkeypatch, networks, genes, arguments, message
+):
+    (tmp_path / "other.csv").write_text("id,genes\n1,2\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.chdir(tmp_path)
+    files = {"NETWORKS": networks[0], "GENES": genes[0]}
+    code, out, err = invoke(capsys, *(files.get(word, word) for word in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
