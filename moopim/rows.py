@@ -40,8 +40,8 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[d
     columns = list(reader.fieldnames or ())
     for column in needed:
         if columns.count(column) != 1:
-            number = "no column" if column not in columns else "more than one column"
-            raise ConfigError(f"designs {str(path)!r} has {number} {column!r}; expected {', '.join(needed)}")
+            count = "no column" if column not in columns else "more than one column"
+            raise ConfigError(f"designs {str(path)!r} has {count} {column!r}; expected {', '.join(needed)}")
     for number, row in enumerate(rows, start=1):
         if None in row:
             where = row_name(path, number, row, (*needed, *columns)[0])

@@ -126,7 +126,8 @@ def test_networks_by_name_give_the_baselines_of_crossnas(capsys, tmp_path):
 def test_one_network_is_printed_with_its_breakdown_and_drawn(capsys, tmp_path):
     code, out, err = invoke(capsys, "--network", "alexnet", *TABLE_3, "--plot", tmp_path / "a.png")
     assert (code, err) == (0, "")
-    totals, components, layers = out.split("\n\n")
+    chip, totals, components, layers = out.split("\n\n")
+    assert "crossbar 128, 8 groups with 4 ADCs (6 bit) and 64 DACs (2 bit)" in chip
     energy = evaluate_planar(load_network("alexnet"), make_chip("paper", crossbar=128, adc_bits=6))["energy"][0]
     assert f"energy_mJ {energy:.6g}" in " ".join(totals.split())
     assert "feasible True" in " ".join(totals.split())

@@ -128,7 +128,7 @@ def _evaluate_networks(
     from moopim.analysis.hardware import breakdown_frame, plot_breakdown
     from moopim.analysis.style import save_figure
     from moopim.cli.planar_inputs import load_networks
-    from moopim.cli.planar_outputs import breakdown_text, totals_text, write_layers, write_results
+    from moopim.cli.planar_outputs import breakdown_text, chip_text, totals_text, write_layers, write_results
     from moopim.hardware.planar.model import break_down
 
     batches = load_networks(names, options)
@@ -136,7 +136,7 @@ def _evaluate_networks(
         raise ConfigError(f"--plot {str(plot)!r} draws one network; got {len(batches)}")
     breakdowns = [break_down(batch.table, batch.chip, mode) for batch in batches]
     totals = [breakdown.totals for breakdown in breakdowns]
-    text = totals_text(batches, totals)
+    text = f"{chip_text(batches[0].chip, mode)}\n\n{totals_text(batches, totals)}"
     if len(batches) == 1:
         frame = breakdown_frame(breakdowns[0], batches[0].table)
         text += f"\n\n{breakdown_text(frame, breakdowns[0])}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.design_json import Designs
 from moopim.hardware.planar.model import Breakdown, break_down
 from moopim.rows import write_rows
@@ -16,7 +17,7 @@ from moopim.workload import LayerKind
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["breakdown_text", "totals_text", "write_layers", "write_results"]
+__all__ = ["breakdown_text", "chip_text", "totals_text", "write_layers", "write_results"]
 
 Totals = dict[str, NDArray[np.float64]]
 
@@ -83,14 +84,32 @@ def write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
             designs, places = np.nonzero(kind != LayerKind.NONE)
             names = table.names or [str(place) for place in range(table.layers)]
             rows += zip(
-                [batch.ids[start + design] for design in designs],
+                [batch.ids[start + design] for design in designs.tolist()],
                 _words(places),
-                [names[place] for place in places],
+                [names[place] for place in places.tolist()],
                 [LayerKind(value).name.lower() for value in kind[designs, places]],
                 *(_words(column[designs, places]) for column in columns.values()),
                 strict=True,
             )
     write_rows(path, header, rows)
+
+
+def chip_text(chip: Chip, mode: str) -> str:
+    """The circuit of a chip in one line.
+
+    Args:
+        chip: One chip.
+        mode: Mode of the model.
+
+    Returns:
+        The text.
+    """
+    names = ("crossbar", "groups", "adcs", "adc_bits", "dacs", "dac_bits", "pes", "grid")
+    crossbar, groups, adcs, adc_bits, dacs, dac_bits, pes, grid = (int(getattr(chip, name)[0]) for name in names)
+    return (
+        f"crossbar {crossbar}, {groups} groups with {adcs} ADCs ({adc_bits} bit) and {dacs} DACs ({dac_bits} bit) in a "
+        f"PE, {pes} PEs in a tile, {grid} x {grid} tiles; mode {mode}"
+    )
 
 
 def totals_text(batches: Sequence[Designs], totals: Sequence[Totals]) -> str:
