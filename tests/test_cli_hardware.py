@@ -15,7 +15,7 @@ from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import read_designs
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.problems.crossnas import CrossNasSpace
-from moopim.workload import load_network
+from moopim.workload import IMAGE, Layer, load_network, make_table
 
 REFERENCE = Path(__file__).parent / "reference" / "hardware"
 FIGURES = ["energy_mJ", "latency_ms", "area_mm2", "edp_mJms", "power_W", "tiles"]
@@ -139,6 +139,29 @@ def test_one_network_is_printed_with_its_breakdown_and_drawn(capsys, tmp_path):
     assert [line.split()[1] for line in layers.splitlines()[1:11]] == list(load_network("alexnet").names)
     assert out.endswith(f"written: {tmp_path / 'a.png'}\n")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_network_of_the_user_is_traced(capsys, tmp_path):
+    pytest.importorskip("torch")
+    net = Path(__file__).parents[1] / "docs" / "examples" / "tiny_net.py"
+    words = ("--network", f"{net}:TinyNet", "--input", "3x16x16", "--weight-bits", 5, "-o", tmp_path / "out.csv")
+    assert invoke(capsys, *words)[0] == 0
+    sizes = {"kernel": (3, 3), "padding": (1, 1), "size_in": (16, 16), "size_out": (16, 16), "weight_bits": 5}
+    table = make_table(
+        [
+            Layer("stem", "conv", (IMAGE,), 3, 16, **sizes),
+            Layer("block", "conv", (0,), 16, 16, **sizes),
+            Layer("sum", "sum", (0, 1), 16, 16, size_in=(16, 16), size_out=(16, 16)),
+            Layer("pool", "pool", (2,), 16, 16, kernel=(16, 16), size_in=(16, 16)),
+            Layer("classify", "fc", (3,), 16, 10, weight_bits=5),
+        ]
+    )
+    totals = evaluate_planar(table, make_chip("cur"))
+    found = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    assert found["id"] == "TinyNet"
+    assert found["energy_mJ"] == pytest.approx(totals["energy"][0], rel=1e-12)
+    assert found["latency_ms"] == pytest.approx(totals["latency"][0], rel=1e-12)
+    assert found["tiles"] == totals["tiles"][0]
 
 
 def test_every_option_of_the_chip_and_the_bits_reaches_the_model(capsys, tmp_path):
