@@ -1,6 +1,5 @@
 """Problems by name or by file, found through entry points, and built from named parameters."""
 
-import importlib
 import inspect
 import sys
 import types
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.loading import import_source
 from moopim.problem import DesignProblem
 
 __all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
@@ -62,7 +62,7 @@ def load_problem(spec: str) -> type[DesignProblem]:
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"problem {spec!r} ({entries[spec].value}) cannot be loaded: {error}") from error
     else:
-        module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
+        module = import_source(source)
         found = getattr(module, name, None)
         if found is None:
             classes = [key for key, value in vars(module).items() if _is_problem(value) and value is not DesignProblem]
@@ -157,31 +157,3 @@ def _is_simple(annotation: Any) -> bool:
     if origin in (Union, types.UnionType):
         return all(item is type(None) or _is_simple(item) for item in get_args(annotation))
     return annotation in (str, int, float, bool)
-
-
-def _load_module(name: str) -> types.ModuleType:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as ``python -m`` does
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"module {name!r} cannot be imported: {error}") from None
-
-
-def _load_file(path: Path) -> types.ModuleType:
-    """Imports a Python file as a module of its own name, as ``python -m`` in its directory would."""
-    path = path.resolve()
-    if not path.is_file():
-        raise ConfigError(f"file {str(path)!r} does not exist")
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    if known is not None or path.stem in sys.stdlib_module_names or not path.stem.isidentifier():
-        raise ConfigError(f"file name {path.name!r} cannot be used as a module name; rename the file")
-    sys.path.insert(0, str(path.parent))  # stays: worker processes import the file, and the file its neighbours
-    try:
-        return importlib.import_module(path.stem)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"file {str(path)!r} cannot be imported: {type(error).__name__}: {error}") from error

@@ -1,0 +1,207 @@
+"""From a module to the layers that it computes: torch's exported graph, interpreted without numbers."""
+
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from moopim.errors import ConfigError
+from moopim.workload._trace_calls import Builder, Call
+from moopim.workload._trace_layers import WINDOWS
+from moopim.workload._trace_moves import FREE
+from moopim.workload._trace_products import PRODUCTS
+from moopim.workload._trace_sums import SUMS
+from moopim.workload._trace_values import Value, constant
+from moopim.workload.layers import Layer
+
+__all__ = ["COSTLY", "find_layers"]
+
+COSTLY = {**WINDOWS, **PRODUCTS, **SUMS}
+"""Operation that becomes a layer -> handler."""
+_HANDLERS = {**FREE, **COSTLY}
+_LONGEST_REASON = 200
+
+
+class _NeedsFunctional(Exception):  # noqa: N818 (no error: the graph is rewritten and read again)
+    """An operation changes a part of a tensor in place."""
+
+
+def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
+    """The layers of a module, each after those that it reads.
+
+    Args:
+        model: The module.
+        shape: Channels, height and width of the image.
+
+    Returns:
+        The layers that the output depends on.
+
+    Raises:
+        ConfigError: If torch cannot export the module, or an operation of it is not supported.
+    """
+    with _quiet(model):
+        program = _export(model, shape)
+        try:
+            return _read(program, model, shape)
+        except _NeedsFunctional:
+            return _read(program.run_decompositions({}), model, shape)
+
+
+@contextmanager
+def _quiet(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, without gradients and without torch's fused attention, which hides its layers."""
+    training = {module: module.training for module in model.modules()}
+    fused = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for module, flag in training.items():
+            module.training = flag
+
+
+def _export(model: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
+    first = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
+    image = torch.zeros((1, *shape), device=first.device, dtype=first.dtype if first.is_floating_point() else None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about its own workings
+            return torch.export.export(model, (image,), strict=False)
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
+        size = "x".join(map(str, shape))
+        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {reason}") from error
+
+
+def _read(program: torch.export.ExportedProgram, model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
+    leaves = frozenset(path for path, module in model.named_modules() if next(module.children(), None) is None)
+    builder = Builder(shape[1:], leaves)
+    reader = _Reader(program, builder, shape[0])
+    outputs = torch.utils._pytree.tree_leaves(reader.run())
+    codes = [output.code for output in outputs if isinstance(output, Value)]
+    return _needed(builder.layers, [place for code in codes for place in builder.origins.producers(code)])
+
+
+def _needed(layers: Sequence[Layer], ends: Sequence[int]) -> list[Layer]:
+    """The layers that some others depend on, renumbered."""
+    needed, waiting = set(), [place for place in ends if place >= 0]
+    while waiting:
+        place = waiting.pop()
+        if place not in needed:
+            needed.add(place)
+            waiting.extend(producer for producer in layers[place].inputs if producer >= 0)
+    number = {place: i for i, place in enumerate(sorted(needed))}
+    return [
+        layers[place]._replace(inputs=tuple(number.get(producer, producer) for producer in layers[place].inputs))
+        for place in sorted(needed)
+    ]
+
+
+class _Reader(torch.fx.Interpreter):
+    """Runs the graph on `Value` in place of tensors."""
+
+    def __init__(self, program: torch.export.ExportedProgram, builder: Builder, channels: int) -> None:
+        super().__init__(program.graph_module)
+        self.extra_traceback = False  # it would be put into the text of errors
+        self._builder = builder
+        self._image = set(program.graph_signature.user_inputs)
+        self._channels = channels
+        signature = program.graph_signature
+        sources = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self._state = {name: program.state_dict.get(source) for name, source in sources.items()}
+        self._state |= {
+            name: program.constants.get(source)
+            for name, source in {
+                **signature.inputs_to_buffers,
+                **signature.inputs_to_lifted_tensor_constants,
+            }.items()
+            if self._state.get(name) is None
+        }
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        if n.op == "placeholder":
+            return self._placeholder(n)
+        if n.op != "call_function" or n.target is operator.getitem:
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        call = Call(n, args, kwargs)
+        if not isinstance(n.target, torch._ops.OpOverload):
+            raise call.error("control flow that depends on the image is not supported")
+        return self._call(call)
+
+    def _placeholder(self, node: torch.fx.Node) -> Any:
+        if node.name in self._image:
+            return self._builder.origins.image(self._channels)
+        result = node.meta.get("val")
+        if not isinstance(result, Tensor):
+            return result
+        state = self._state.get(node.name)
+        # A copy: the graph may change it in place.
+        return constant(result.shape, state.cpu().clone() if state is not None and _is_index(state) else None)
+
+    def _call(self, call: Call) -> Any:
+        if not call.activations:
+            return _constants(call)
+        handler = _HANDLERS.get(call.operation)
+        if call.target._schema.is_mutable and call.operation not in FREE and _is_shared(call.node):
+            raise _NeedsFunctional
+        if handler is None or call.target.namespace != "aten":
+            raise call.error(
+                f"not supported; layers are made of {', '.join(sorted(COSTLY))}, and {len(FREE)} operations that move "
+                "values or apply a function to each are free"
+            )
+        result = handler(self._builder, call)
+        if isinstance(result, Value) and isinstance(call.node.meta["val"], tuple | list):
+            return result, None  # the places where a maximum was found
+        return result
+
+
+def _constants(call: Call) -> Any:
+    """The result of an operation on parameters: it is computed once, before there is an image."""
+    result = call.node.meta.get("val")
+    if isinstance(result, tuple | list):
+        return tuple(constant(part.shape) if isinstance(part, Tensor) else part for part in result)
+    if not isinstance(result, Tensor):
+        return result
+    tensors = call.tensors
+    if not _is_index(result) or any(value.known is None for value in tensors):
+        return constant(result.shape)
+
+    def numbers(item: Any) -> Any:
+        if isinstance(item, torch.device):
+            return torch.device("cpu")
+        return item.known if isinstance(item, Value) else item
+
+    args, kwargs = torch.utils._pytree.tree_map(numbers, (call.args, call.kwargs))
+    return constant(result.shape, call.target(*args, **kwargs))
+
+
+def _is_index(tensor: Tensor) -> bool:
+    """Whether a tensor holds whole numbers that are there: not those of a module without memory."""
+    return not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
+
+
+def _is_view(node: torch.fx.Node) -> bool:
+    """Whether the output of a node lies in the memory of its input."""
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and not schema.is_mutable and any(item.alias_info for item in schema.returns)
+
+
+def _is_shared(node: torch.fx.Node) -> bool:
+    """Whether what an in-place operation changes can be seen through another tensor."""
+    child, tensor = node, node.all_input_nodes[0]
+    if any(user is not node and _is_view(user) for user in tensor.users):
+        return True
+    while _is_view(tensor):
+        child, tensor = tensor, tensor.all_input_nodes[0]
+        if any(user is not child for user in tensor.users):
+            return True
+    return False

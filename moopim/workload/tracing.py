@@ -1,0 +1,135 @@
+"""The layer table of any ``torch.nn.Module``.
+
+torch exports the module as a graph of ATen operations with their shapes; the graph is then read without numbers.
+Operations that compute become layers, others pass on what they get, and an operation that is not known is an error.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.loading import import_source
+from moopim.workload.layers import LayerTable, make_table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["load_module", "parse_input", "trace"]
+
+
+def trace(
+    model: nn.Module,
+    input_shape: tuple[int, int, int],
+    *,
+    input_bits: int = 9,
+    weight_bits: int = 9,
+    activation_bits: int = 9,
+) -> LayerTable:
+    """Finds the layers of a module.
+
+    The module is not run: its weights may lie on any device, the ``meta`` device included.
+
+    Args:
+        model: The module; it takes a batch of images. It is traced in evaluation mode and left as it was.
+        input_shape: Channels, height and width of an image.
+        input_bits: Bits of a value of the image.
+        weight_bits: Bits of a weight, sign included.
+        activation_bits: Bits of an output value of a layer with weights.
+
+    Returns:
+        A table of one network; layers have the paths of their modules as names.
+
+    Raises:
+        ConfigError: If torch is not installed or cannot export the module, or an operation is not supported; names the
+            module's path.
+    """
+    _need_torch()
+    from moopim.workload._trace_graph import find_layers
+
+    layers = find_layers(model, input_shape)
+    if not layers:
+        raise ConfigError(f"{type(model).__name__} has no layer between its input and its output")
+    table = make_table(layers)
+    shape = table.kind.shape
+    return table.with_bits(np.full(shape, weight_bits), np.full(shape, activation_bits), input_bits)
+
+
+def load_module(spec: str) -> nn.Module:
+    """Finds or builds the module that a user names.
+
+    Args:
+        spec: ``path/to/file.py:Name`` or ``package.module:Name``; the name of a module, or of a class or function
+            that makes one without arguments.
+
+    Returns:
+        The module.
+
+    Raises:
+        ConfigError: If there is no such file or name, it needs arguments, fails, or makes no module.
+    """
+    source, colon, name = spec.rpartition(":")
+    if not colon or not source or not name:
+        raise ConfigError(f"network {spec!r} names no module; expected FILE.py:Name")
+    _need_torch()
+    from torch import nn
+
+    namespace = vars(import_source(source))
+    if name not in namespace:
+        raise unknown_name(f"name in {source}", name, [key for key in namespace if not key.startswith("_")])
+    found = namespace[name]
+    if not isinstance(found, nn.Module):
+        found = _build(spec, found)
+    if not isinstance(found, nn.Module):
+        raise ConfigError(f"network {spec!r} is a {type(found).__name__}; expected a torch.nn.Module")
+    return found
+
+
+def _build(spec: str, maker: object) -> object:
+    if not callable(maker):
+        return maker
+    try:
+        parameters = inspect.signature(maker).parameters.values()
+    except (TypeError, ValueError):  # built-in callables have none
+        parameters = {}.values()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [item.name for item in parameters if item.default is item.empty and item.kind not in kinds]
+    if needed:
+        raise ConfigError(
+            f"network {spec!r} needs arguments ({', '.join(needed)}); expected a class or a function that needs none"
+        )
+    try:
+        return maker()
+    except MoopimError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"network {spec!r} cannot be built: {type(error).__name__}: {error}") from error
+
+
+def parse_input(text: str) -> tuple[int, int, int]:
+    """Reads the size of an image.
+
+    Args:
+        text: Channels, height and width, such as ``3x32x32``.
+
+    Returns:
+        The three numbers.
+
+    Raises:
+        ConfigError: If the text is something else.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip())
+    if not match:
+        raise ConfigError(f"input {text!r} is not allowed; expected channels x height x width, such as 3x32x32")
+    channels, height, width = map(int, match.groups())
+    return channels, height, width
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError("tracing a module needs torch; install moopim[network]")
