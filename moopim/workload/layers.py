@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,27 +140,27 @@ class LayerTable:
         """Places for layers, padding included."""
         return int(self.kind.shape[1])
 
-    @property
+    @cached_property
     def positions(self) -> IntArray:
         """Output positions of a layer, shape ``(networks, layers)``."""
         return self.h_out * self.w_out
 
-    @property
+    @cached_property
     def rows(self) -> IntArray:
         """Inputs of one output value, shape ``(networks, layers)``."""
         return self.c_in // self.groups * self.kernel_h * self.kernel_w
 
-    @property
+    @cached_property
     def weighted(self) -> NDArray[np.bool_]:
         """Whether a layer is held in crossbars, shape ``(networks, layers)``."""
         return np.isin(self.kind, (LayerKind.CONV, LayerKind.FC, LayerKind.MATMUL))
 
-    @property
+    @cached_property
     def element_wise(self) -> NDArray[np.bool_]:
         """Whether a layer is a sum or a product of feature maps, shape ``(networks, layers)``."""
         return np.isin(self.kind, (LayerKind.SUM, LayerKind.PRODUCT))
 
-    @property
+    @cached_property
     def last(self) -> NDArray[np.bool_]:
         """Whether no layer reads a layer: the outputs of the network, shape ``(networks, layers)``."""
         networks = max(len(self.kind), len(self.inputs))
@@ -170,17 +171,17 @@ class LayerTable:
         last: NDArray[np.bool_] = ~read[:, :-1] & (self.kind != LayerKind.NONE)
         return last
 
-    @property
+    @cached_property
     def macs(self) -> IntArray:
         """Multiply-accumulate operations of one image, shape ``(networks, layers)``."""
         return np.where(self.weighted, self.rows * self.c_out * self.positions, 0)
 
-    @property
+    @cached_property
     def parameters(self) -> IntArray:
         """Weights without biases, shape ``(networks, layers)``."""
         return np.where(self.weighted & (self.kind != LayerKind.MATMUL), self.rows * self.c_out, 0)
 
-    @property
+    @cached_property
     def activations(self) -> IntArray:
         """Output values of one image, shape ``(networks, layers)``."""
         return np.where(self.kind == LayerKind.NONE, 0, self.c_out * self.positions)

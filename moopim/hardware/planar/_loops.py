@@ -14,21 +14,6 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
-@njit(nogil=True, inline="always")
-def _gather(target: FloatArray, finish: FloatArray, start: int, reach: int, step: int, size: int, width: int) -> None:
-    """Raises a row of times to those at which the columns of an input's row are ready, given where that row starts."""
-    # From this column on the last one of the input decides.
-    full = min(max((size - reach) // step + 1, 0), width)
-    if step == 1:  # said apart, so that the loop runs over neighbours
-        for j in range(full):
-            target[j] = max(target[j], finish[start + reach - 1 + j])
-    else:
-        for j in range(full):
-            target[j] = max(target[j], finish[start + reach - 1 + step * j])
-    for j in range(full, width):
-        target[j] = max(target[j], finish[start + size - 1])
-
-
 @njit(nogil=True)
 def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would cost as much as the work)
     inputs: IntArray,
@@ -57,7 +42,6 @@ def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would co
     finish = np.empty(most)
     start = np.empty(layers, dtype=np.int64)
     stream = np.empty(slots, dtype=np.int64)
-    wait_of = np.empty(w_out.max())
     number = np.arange(w_out.max()).astype(np.float64)
     for d in range(designs):
         n = d if networks > 1 else 0
@@ -99,20 +83,30 @@ def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would co
                     for j in range(width):
                         finish[out + j] = (end_of_first + number[j] * each) + wait
                     continue
+                before = row_start
+                if streams == 1:
+                    # From the column full on the last one of the input decides.
+                    full, base = min(max((size_w - reach) // step + 1, 0), width), stream[0] + row + reach - 1
+                    if i == 0:
+                        begin[d, k] = max(whole_ready, finish[stream[0] + row + min(reach, size_w) - 1])
+                    for j in range(full):
+                        wait = max(wait, max(finish[base + step * j], whole_ready) - before)
+                        before = end_of_first + number[j] * each
+                        finish[out + j] = before + wait
+                    for j in range(full, width):
+                        wait = max(wait, ready - before)
+                        before = end_of_first + number[j] * each
+                        finish[out + j] = before + wait
+                    continue
                 for j in range(width):
-                    wait_of[j] = whole_ready
-                for s in range(streams):
-                    _gather(wait_of, finish, stream[s] + row, reach, step, size_w, width)
-                if i == 0:
-                    begin[d, k] = wait_of[0]
-                wait_of[0] -= row_start
-                for j in range(1, width):
-                    wait_of[j] -= end_of_first + number[j - 1] * each
-                for j in range(width):
-                    wait = max(wait, wait_of[j])
-                    wait_of[j] = wait
-                for j in range(width):
-                    finish[out + j] = (end_of_first + number[j] * each) + wait_of[j]
+                    ready = whole_ready
+                    for s in range(streams):
+                        ready = max(ready, finish[stream[s] + row + min(reach + step * j, size_w) - 1])
+                    if i == 0 and j == 0:
+                        begin[d, k] = ready
+                    wait = max(wait, ready - before)
+                    before = end_of_first + number[j] * each
+                    finish[out + j] = before + wait
             first[d, k] = finish[start[k]]
             last[d, k] = finish[start[k] + positions[n, k] - 1]
     return begin, first, last

@@ -10,6 +10,7 @@ from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import load_digital, mux_transistors
 from moopim.hardware.planar.element_wise import global_buffer_KB, most_adders
 from moopim.hardware.planar.mapping import LayerMapping
+from moopim.hardware.planar.rounding import ceil_div
 from moopim.workload.layers import LayerTable
 
 __all__ = ["chip_area", "column_share", "row_share"]
@@ -59,11 +60,10 @@ def chip_area(
 
 def row_share(chip: Chip) -> IntArray:
     """Rows that share a DAC, shape ``(designs,)``."""
-    return -(-chip.crossbar // chip.dacs)
+    return ceil_div(chip.crossbar, chip.dacs)
 
 
 def column_share(chip: Chip) -> IntArray:
     """Columns that share an ADC, twice as many where the two polarities are converted one by one; ``(designs,)``."""
     both = 1 + (chip.digital_subtraction & (chip.polarity == 2))  # noqa: PLR2004 (a signed weight in two crossbars)
-    share: IntArray = -(-chip.crossbar * both // chip.adcs)
-    return share
+    return ceil_div(chip.crossbar * both, chip.adcs)

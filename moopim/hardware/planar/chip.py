@@ -255,10 +255,11 @@ def _flat(name: str, value: ArrayLike) -> NDArray[Any]:
 
 
 def _check_lengths(chip: Chip) -> None:
+    designs = len(chip)
     for field in fields(Chip):
         length = len(getattr(chip, field.name))
-        if length not in (1, len(chip)):
-            raise ConfigError(f"{field.name} has {length} values; expected 1 or {len(chip)}, the number of designs")
+        if length not in (1, designs):
+            raise ConfigError(f"{field.name} has {length} values; expected 1 or {designs}, the number of designs")
 
 
 def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.planar.rounding import next_power_of_two
 from moopim.workload.layers import IMAGE, LayerTable
 
 __all__ = ["global_buffer_KB", "most_adders", "operand_sizes"]
@@ -43,9 +44,7 @@ def global_buffer_KB(table: LayerTable) -> FloatArray:  # noqa: N802 (the unit i
     """Size of the buffer for the inputs of the largest element-wise layer, a power of two, shape ``(networks,)``."""
     channels, bits, count = operand_sizes(table)
     size = np.where(table.element_wise, count * channels * table.positions * bits / 8, 0.0).max(axis=1)
-    mantissa, exponent = np.frexp(size)
-    size_KB: FloatArray = np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays)
-    return size_KB
+    return next_power_of_two(size) / 1024
 
 
 def most_adders(table: LayerTable) -> IntArray:

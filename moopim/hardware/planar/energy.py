@@ -12,7 +12,8 @@ from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import cell_power_W, load_digital, mux_transistors
 from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes
 from moopim.hardware.planar.mapping import LayerMapping, PEClass, pe_classes
-from moopim.hardware.planar.timing import PositionTimes, ceil_log2, conversions
+from moopim.hardware.planar.rounding import ceil_div, ceil_log2
+from moopim.hardware.planar.timing import PositionTimes, conversions
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["Consumption", "layer_consumption"]
@@ -51,21 +52,23 @@ def layer_consumption(
         Energy and power.
     """
     digital = load_digital()
-    positions = table.positions
+    positions, exact = table.positions.astype(np.float64), "occupancy" in fixes
     energy: dict[str, FloatArray] = {}
     power: dict[str, FloatArray] = {}
     for pes in pe_classes(mapping, table, chip, fixes):
         number = np.where(table.weighted, pes.number, 0)
-        durations = conversions(table, chip, pes.rows, pes.columns, fixes)
+        durations = dict(conversions(table, chip, pes.rows, pes.columns, fixes) if exact else times.parts)
+        durations.pop("adder", None)
         if "adder_energy" in fixes:
-            chunks = -(-pes.columns // chip.adcs[:, None])
+            chunks = ceil_div(pes.columns, chip.adcs[:, None])
             durations["adder"] = chunks * (ceil_log2(chip.groups)[:, None] * digital.cycle_ns)
         for name, watts in _pe_power(chip, pes).items():
-            power[name] = power.get(name, 0.0) + number * watts
+            used = number * watts
+            power[name] = power[name] + used if name in power else used
             if name in durations:
-                energy[name] = energy.get(name, 0.0) + number * watts * (positions * durations[name])
-    active = -(-mapping.columns // column_share(chip)[:, None])
-    exact = "occupancy" in fixes
+                used = used * (positions * durations[name])
+                energy[name] = energy[name] + used if name in energy else used
+    active = ceil_div(mapping.columns, column_share(chip)[:, None])
     merges = mapping.pes - mapping.tiles if exact else mapping.tiles * (mapping.busy - 1)
     power["joint"] = np.where(table.weighted, merges * active * digital.joint_power_W, 0.0)
     energy["joint"] = power["joint"] * (positions * times.parts["joint"])
@@ -86,7 +89,7 @@ def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
     shared_rows, shared_columns = row_share(chip)[:, None], column_share(chip)[:, None]
     cell = cell_power_W(chip.resistance_low_ohm, chip.resistance_high_ohm, chip.read_low_V, chip.read_high_V)
     # Of the rows that share a DAC, and of the columns that share an ADC, one is active at a time.
-    rows, columns = -(-pes.rows // shared_rows), -(-pes.columns // shared_columns)
+    rows, columns = ceil_div(pes.rows, shared_rows), ceil_div(pes.columns, shared_columns)
     row_mux = mux_transistors(shared_rows) * digital.mux_transistor_power_W
     column_mux = mux_transistors(shared_columns) * digital.mux_transistor_power_W
     cells = (chip.polarity * cell)[:, None] * (pes.rows * pes.columns) / (shared_rows * shared_columns)
@@ -160,7 +163,7 @@ def _add_element_wise(table: LayerTable, energy: dict[str, FloatArray], power: d
     figures = buffer_figures(global_buffer_KB(table))
     access_nJ = figures.read_nJ + figures.write_nJ
     adders = channels * (count - 1) * digital.adder_power_W
-    words = -(-count * bits * channels // buffers.bus_bits)
+    words = ceil_div(count * bits * channels, buffers.bus_bits)
     position_nJ = words * access_nJ[:, None] + adders * digital.cycle_ns
     energy["element_wise"] = np.where(table.element_wise, table.positions * position_nJ, 0.0)
     buffer_W = access_nJ / buffers.access_ns + figures.leakage_W

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import Chip
+from moopim.hardware.planar.rounding import ceil_div, floor_div, next_power_of_two
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["LayerMapping", "PEClass", "map_layers", "pe_classes"]
@@ -101,15 +102,15 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> La
     slices = np.where(weighted, table.weight_bits - signed, 0)
     _check_slices(weighted, slices)
     if "cell_bits" in fixes:
-        slices = -(-slices // chip.cell_bits[:, None])
-    c_in, c_out = table.c_in // table.groups, table.c_out // table.groups
-    per_crossbar = np.maximum(crossbar // entries, 1)  # a pooling window may be larger than a crossbar
-    packed = np.clip(np.minimum(crossbar // (c_in * entries), crossbar // c_out), 1, table.groups)
-    slice_blocks, column_blocks = _ceil(slices, group_count), _ceil(c_out, crossbar)
-    channel_blocks = _ceil(c_in, per_crossbar)
-    row_blocks = _ceil(table.groups, packed) * channel_blocks
+        slices = ceil_div(slices, chip.cell_bits[:, None])
+    c_in, c_out = _group_channels(table)
+    per_crossbar = np.maximum(floor_div(crossbar, entries), 1)  # a pooling window may be larger than a crossbar
+    packed = np.clip(np.minimum(floor_div(crossbar, c_in * entries), floor_div(crossbar, c_out)), 1, table.groups)
+    slice_blocks, column_blocks = ceil_div(slices, group_count), ceil_div(c_out, crossbar)
+    channel_blocks = ceil_div(c_in, per_crossbar)
+    row_blocks = ceil_div(table.groups, packed) * channel_blocks
     pes = np.where(weighted, slice_blocks * column_blocks * row_blocks, table.kind == LayerKind.POOL)
-    tiles = _ceil(pes, chip.pes[:, None])
+    tiles = ceil_div(pes, chip.pes[:, None])
     first_tile = np.cumsum(tiles, axis=1) - tiles
     return LayerMapping(
         slices=slices,
@@ -148,12 +149,14 @@ def pe_classes(mapping: LayerMapping, table: LayerTable, chip: Chip, fixes: Coll
         yield PEClass(mapping.tiles * mapping.busy, mapping.groups, mapping.rows, mapping.columns)
         return
     entries = table.kernel_h * table.kernel_w
-    c_in, c_out = table.c_in // table.groups, table.c_out // table.groups
+    c_in, c_out = _group_channels(table)
     dense = mapping.packed == 1
     # Blocks that end a dimension: the last channels of each group, the last groups, the last outputs, the last bits.
     last_rows = np.where(dense, table.groups, 1)
     left = table.groups - (mapping.row_blocks - 1) * mapping.packed
-    rest_rows = np.where(dense, c_in - (mapping.row_blocks // table.groups - 1) * mapping.channels, left * c_in)
+    rest_rows = np.where(
+        dense, c_in - (floor_div(mapping.row_blocks, table.groups) - 1) * mapping.channels, left * c_in
+    )
     rest_columns = c_out - (mapping.column_blocks - 1) * chip.crossbar[:, None]
     row_ends = (
         (mapping.row_blocks - last_rows, mapping.rows, np.where(dense, rest_columns, mapping.columns)),
@@ -167,8 +170,9 @@ def pe_classes(mapping: LayerMapping, table: LayerTable, chip: Chip, fixes: Coll
         yield PEClass(count, groups, rows, end if last else mapping.columns)
 
 
-def _ceil(count: IntArray, size: IntArray) -> IntArray:
-    return -(-count // size)
+def _group_channels(table: LayerTable) -> tuple[IntArray, IntArray]:
+    """Input and output channels of a group."""
+    return floor_div(table.c_in, table.groups), floor_div(table.c_out, table.groups)
 
 
 def _check_kernels(weighted: NDArray[np.bool_], entries: IntArray, crossbar: IntArray) -> None:
@@ -202,6 +206,4 @@ def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: IntArra
 def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: IntArray) -> FloatArray:
     """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
     share = size / np.maximum(parts, 1)
-    mantissa, exponent = np.frexp(np.where(weighted, share, 0.0).max(axis=1))
-    size_KB: FloatArray = np.ldexp(1.0, exponent - (mantissa == 0.5)) / 1024  # noqa: PLR2004 (a power of two stays)
-    return size_KB
+    return next_power_of_two(np.where(weighted, share, 0.0).max(axis=1)) / 1024

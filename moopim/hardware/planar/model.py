@@ -38,8 +38,10 @@ FIXES = {
 MODES = {"compat": (), "physical": tuple(FIXES)}
 """Fixes of each mode: none gives the numbers of MNSIM 2.0."""
 
+# A design of more tiles than this is so far from fitting on any grid that its tiles are not placed.
+_MOST_TILES = 65_536
 # Designs that are evaluated at a time: few enough for the processor's cache, many enough for arrays to pay off.
-_BLOCK = 1024
+_BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
         By name, shape ``(designs,)``: ``energy`` (mJ), ``latency`` (ms), ``area`` (mm2), ``power`` (W), ``edp``
         (mJ ms), ``edap`` (mJ ms mm2), ``tops_per_W`` (operations are two per multiplication, 1e12/J), ``tops_per_mm2``
         (of one image at a time, 1e12/(s mm2)), ``tiles``, ``violation`` (tiles over those of the grid, less 1; above 0
-        where a design does not fit).
+        where a design does not fit). A design that does not fit is evaluated as on a larger grid; beyond 65,536 tiles
+        its latency, and what depends on it, is NaN.
 
     Raises:
         ConfigError: If there is no such mode or fix, the number of networks is not that of the chips, or a crossbar is
@@ -169,7 +172,7 @@ class _Parts(NamedTuple):
 
 def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
     mapping = map_layers(table, chip, fixes)
-    hops = hop_distances(table, mapping, chip.grid)
+    hops = hop_distances(table, mapping, chip.grid, _MOST_TILES)
     times = position_times(table, chip, mapping, hops, fixes)
     finish = finish_times(table, times.position)
     used = layer_consumption(table, chip, mapping, times, fixes)
@@ -177,12 +180,13 @@ def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
 
 
 def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
+    tiles = parts.mapping.total_tiles
     latency = np.where(table.last, parts.finish.finish, 0.0).max(axis=1) * 1e-6
+    latency = np.where(tiles > _MOST_TILES, np.nan, latency)
     energy = _add(parts.used.energy_nJ).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
     power = _add(parts.used.power_W).sum(axis=1) + parts.used.leakage_W
     area = _add(parts.area_um2) * 1e-6
     operations = 2.0 * table.macs.sum(axis=1)
-    tiles = parts.mapping.total_tiles
     totals = {
         "energy": energy,
         "latency": latency,

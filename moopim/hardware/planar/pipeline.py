@@ -151,27 +151,37 @@ def _finish_block(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
     flat = np.zeros(int(ends[-1, -1]))
     for layer, network, members in _alike(geometry):
         design = members if len(geometry.positions) > 1 else np.arange(designs)
-        sums, before = _running_sums(geometry, network, layer, [time[design, layer] for time in times])
-        ready = np.zeros(sums.shape)
+        sums = _running_sums(geometry, network, layer, [time[design, layer] for time in times])
+        count = sums[0, :, 1:].size
+        ready = np.zeros((len(design), count))
         for slot, whole in enumerate(geometry.whole[network, layer]):
             producer = inputs[design, layer, slot]
+            if producer.max() < 0:
+                continue
             read = np.where(producer >= 0, starts[design, producer], 0)[:, None]
             if whole:
                 read = read + (positions[design, producer] - 1)[:, None]
-            elif producer.max() >= 0:
+            else:
                 read = read + _needed(geometry, network, layer)
             np.maximum(ready, flat[read], out=ready)
-        wait = np.maximum.accumulate(ready - before, axis=1)
-        finish = sums + wait
-        flat[starts[design, layer][:, None] + np.arange(sums.shape[1])] = finish
         result.begin[design, layer] = ready[:, 0]
-        result.first[design, layer] = finish[:, 0]
-        result.finish[design, layer] = finish[:, -1]
+        done = ready.reshape(len(design), *sums[0, :, 1:].shape)
+        np.subtract(done, sums[:, :, :-1], out=done)
+        np.maximum.accumulate(ready, axis=1, out=ready)
+        np.add(done, sums[:, :, 1:], out=done)
+        flat[starts[design, layer][:, None] + np.arange(count)] = ready
+        result.first[design, layer] = ready[:, 0]
+        result.finish[design, layer] = ready[:, -1]
     return result
 
 
 def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
     """Layers of one geometry at one place: the place, one of the networks and all of them."""
+    if len(geometry.positions) == 1:
+        only: IntArray = np.zeros(1, dtype=np.int64)
+        for layer in np.flatnonzero(geometry.positions[0]).tolist():
+            yield layer, 0, only
+        return
     whole = geometry.whole @ (1 << np.arange(geometry.whole.shape[2]))
     code: IntArray = np.zeros(geometry.positions.shape, dtype=np.int64)
     for column in (whole, *geometry.windows()):
@@ -184,10 +194,11 @@ def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
                 yield layer, int(members[0]), members
 
 
-def _running_sums(
-    geometry: _Geometry, network: int, layer: int, times: list[FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Time up to the end and the start of each position if nothing had to wait, shape ``(designs, positions)``."""
+def _running_sums(geometry: _Geometry, network: int, layer: int, times: list[FloatArray]) -> FloatArray:
+    """Time up to the start of each row and the end of each of its positions if nothing had to wait.
+
+    The shape is ``(designs, height, width + 1)``.
+    """
     corner, top, left, inner = (time[:, None] for time in times)
     height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
     # The compiled loops take the same steps in the same order, so that both give the same bits.
@@ -198,7 +209,7 @@ def _running_sums(
     sums = np.empty((len(corner), height, width + 1))
     sums[:, :, 0] = start
     sums[:, :, 1:] = end_of_first[:, :, None] + np.arange(width) * each[:, :, None]
-    return sums[:, :, 1:].reshape(len(corner), -1), sums[:, :, :-1].reshape(len(corner), -1)
+    return sums
 
 
 def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
@@ -206,9 +217,10 @@ def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
 
     def axis(reach: IntArray, stride: IntArray, size: IntArray, count: IntArray) -> IntArray:
         first, step, most = (int(column[network, layer]) for column in (reach, stride, size))
-        return np.minimum(first + step * np.arange(count[network, layer]), most) - 1
+        last: IntArray = np.minimum(first + step * np.arange(count[network, layer]), most) - 1
+        return last
 
     rows = axis(geometry.reach_h, geometry.stride_h, geometry.h_in, geometry.h_out)
     columns = axis(geometry.reach_w, geometry.stride_w, geometry.w_in, geometry.w_out)
-    places: IntArray = (rows[:, None] * int(geometry.w_in[network, layer]) + columns).ravel()
-    return places
+    needed: IntArray = (rows[:, None] * geometry.w_in[network, layer] + columns).ravel()
+    return needed

@@ -53,7 +53,7 @@ def tile_places(count: int) -> tuple[IntArray, IntArray]:
     return np.where(odd, along, across), np.where(odd, across, along)
 
 
-def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray) -> Hops:
+def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray, most: int = 2**31) -> Hops:
     """Picks for each layer the tile that merges its results, and measures the ways to it and from it.
 
     It is the tile for which the longest way to it and the longest way on add up to the least, the first such in
@@ -63,18 +63,20 @@ def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray) -> H
         table: The networks.
         mapping: Their mapping.
         grid: Tiles along each side of the chip, shape ``(designs,)`` or ``(1,)``.
+        most: Designs of more tiles are left out.
 
     Returns:
-        The distances.
+        The distances; 0 for designs that are left out.
     """
     shape = np.broadcast_shapes(mapping.tiles.shape, table.kind.shape, (len(grid), 1))
+    placed = mapping.total_tiles <= most
     layout = _Layout(
-        np.broadcast_to(mapping.tiles, shape),
+        np.broadcast_to(mapping.tiles * placed[:, None], shape),
         np.broadcast_to(mapping.first_tile, shape),
         np.broadcast_to(table.inputs, (*shape, table.inputs.shape[2])),
         np.broadcast_to(table.element_wise, shape),
         np.broadcast_to(grid, shape[:1]),
-        *tile_places(int(mapping.total_tiles.max(initial=0))),
+        *tile_places(int(mapping.total_tiles[placed].max(initial=0))),
     )
     loops = compiled_loops(0)
     if loops is None:
@@ -164,16 +166,15 @@ def _lay_tiles(layout: _Layout) -> _Tiles:
 
 def _consumers(layout: _Layout, reach: list[IntArray]) -> tuple[list[IntArray], NDArray[np.bool_]]:
     """Largest reach over the layers that read each layer, and whether an element-wise one is among them."""
-    designs, layers, slots = layout.inputs.shape
-    found = [np.full((designs, layers), _NONE) for _ in reach]
-    summed = np.zeros((designs, layers), dtype=bool)
-    for layer in range(layers):
-        for slot in range(slots):
-            design = np.flatnonzero(layout.inputs[:, layer, slot] > IMAGE)
-            producer = layout.inputs[design, layer, slot]
-            for largest, value in zip(found, reach, strict=True):
-                largest[design, producer] = np.maximum(largest[design, producer], value[design, layer])
-            summed[design, producer] |= layout.element_wise[design, layer]
+    shape = layout.tiles.shape
+    design, layer, slot = np.nonzero(layout.inputs > IMAGE)
+    producer = np.ravel_multi_index((design, layout.inputs[design, layer, slot]), shape)
+    reader = np.ravel_multi_index((design, layer), shape)
+    found = [np.full(shape, _NONE) for _ in reach]
+    for largest, value in zip(found, reach, strict=True):
+        np.maximum.at(largest.reshape(-1), producer, value.reshape(-1)[reader])
+    summed = np.zeros(shape, dtype=bool)
+    summed.reshape(-1)[producer[layout.element_wise.reshape(-1)[reader]]] = True
     return found, summed
 
 

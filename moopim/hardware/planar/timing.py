@@ -12,9 +12,10 @@ from moopim.hardware.planar.digital import crossbar_read_ns, load_digital, mux_l
 from moopim.hardware.planar.element_wise import operand_sizes
 from moopim.hardware.planar.mapping import LayerMapping
 from moopim.hardware.planar.placement import Hops
+from moopim.hardware.planar.rounding import ceil_div, ceil_log2
 from moopim.workload.layers import LayerKind, LayerTable
 
-__all__ = ["Edges", "PositionTimes", "ceil_log2", "conversions", "position_times"]
+__all__ = ["Edges", "PositionTimes", "conversions", "position_times"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -90,7 +91,7 @@ def position_times(
         name: np.where(weighted, time, 0.0)
         for name, time in conversions(table, chip, mapping.rows, mapping.columns, fixes).items()
     }
-    chunks, merge_levels = -(-mapping.columns // chip.adcs[:, None]), ceil_log2(mapping.busy)
+    chunks, merge_levels = ceil_div(mapping.columns, chip.adcs[:, None]), ceil_log2(mapping.busy)
     widths = chip.adc_bits[:, None] + merge_levels
     # Values of all busy PEs of a tile that go through its output buffer together.
     results = mapping.columns * mapping.busy
@@ -99,7 +100,9 @@ def position_times(
     tree = ceil_log2(chip.pes)[:, None] * widths - merge_levels * (merge_levels + 1) / 2
     parts["intra_tile"] = np.where(weighted, tree * mapping.columns / chip.tile_bits_per_ns[:, None], 0.0)
     merge = hops.within * (digital.cycle_ns + results * table.output_bits / chip.noc_bits_per_ns[:, None])
-    passes = -(-table.c_in // digital.pool_channels) * -(-table.kernel_h * table.kernel_w // digital.pool_window)
+    passes = ceil_div(table.c_in, digital.pool_channels) * ceil_div(
+        table.kernel_h * table.kernel_w, digital.pool_window
+    )
     parts["pooling"] = np.where(pool, digital.pool_ns * passes, 0.0)
     # Operands of an element-wise layer go into the global buffer and out of it again.
     operands = np.where(table.element_wise, sum_inputs * sum_bits * sum_channels, 0)
@@ -139,11 +142,11 @@ def conversions(
     """
     digital = load_digital()
     bits = np.maximum(table.input_bits - ("magnitude_bits" in fixes), 1)
-    row_steps, column_steps = -(-rows // chip.dacs[:, None]), -(-columns // chip.adcs[:, None])
+    row_steps, column_steps = ceil_div(rows, chip.dacs[:, None]), ceil_div(columns, chip.adcs[:, None])
     steps = row_steps * column_steps
-    cycles = -(-bits // chip.dac_bits[:, None]) * steps
-    demux_ns = digital.decoder_level_ns * mux_levels(-(-chip.crossbar // chip.dacs))
-    mux_ns = digital.mux_level_ns * mux_levels(-(-chip.crossbar // chip.adcs))
+    cycles = ceil_div(bits, chip.dac_bits[:, None]) * steps
+    demux_ns = digital.decoder_level_ns * mux_levels(ceil_div(chip.crossbar, chip.dacs))
+    mux_ns = digital.mux_level_ns * mux_levels(ceil_div(chip.crossbar, chip.adcs))
     return {
         "crossbar": cycles * crossbar_read_ns(chip.read_ns, chip.crossbar)[:, None],
         "dac": cycles * chip.dac_ns[:, None],
@@ -156,17 +159,10 @@ def conversions(
     }
 
 
-def ceil_log2(number: IntArray) -> IntArray:
-    """Levels of a binary tree over so many leaves; 0 for one leaf or none."""
-    mantissa, exponent = np.frexp(np.maximum(number, 1))
-    levels: IntArray = exponent.astype(np.int64) - (mantissa == 0.5)  # noqa: PLR2004 (a power of two needs one less)
-    return levels
-
-
 def _access(bits: IntArray) -> FloatArray:
     """Time to move so many bits through a buffer (ns)."""
     buffers = load_buffers()
-    accesses = -(-bits // buffers.bus_bits)
+    accesses = ceil_div(bits, buffers.bus_bits)
     return accesses.astype(np.float64) * buffers.access_ns
 
 
