@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from moopim.errors import ConfigError
 from moopim.workload._trace_calls import Builder, Call
 from moopim.workload._trace_layers import WINDOWS
-from moopim.workload._trace_moves import FREE
+from moopim.workload._trace_moves import FREE, function
 from moopim.workload._trace_products import PRODUCTS
 from moopim.workload._trace_sums import SUMS
 from moopim.workload._trace_values import Value, constant
@@ -59,7 +59,8 @@ def _quiet(model: nn.Module) -> Iterator[None]:
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about its own workings
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
@@ -71,9 +72,7 @@ def _export(model: nn.Module, shape: tuple[int, int, int]) -> torch.export.Expor
     first = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
     image = torch.zeros((1, *shape), device=first.device, dtype=first.dtype if first.is_floating_point() else None)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch about its own workings
-            return torch.export.export(model, (image,), strict=False)
+        return torch.export.export(model, (image,), strict=False)
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
@@ -151,7 +150,7 @@ class _Reader(torch.fx.Interpreter):
         if not call.activations:
             return _constants(call)
         handler = _HANDLERS.get(call.operation)
-        if call.target._schema.is_mutable and call.operation not in FREE and _is_shared(call.node):
+        if call.target._schema.is_mutable and handler is not function and _is_shared(call.node):
             raise _NeedsFunctional
         if handler is None or call.target.namespace != "aten":
             raise call.error(

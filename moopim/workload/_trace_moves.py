@@ -27,16 +27,17 @@ _FILLED = (
 """Operations on floating-point numbers that move values, and put in others that no layer makes."""
 
 _FUNCTIONS = (
-    "_to_copy abs alias alpha_dropout batch_norm celu clamp clamp_max clamp_min clone contiguous detach dropout elu "
-    "erf exp expm1 feature_alpha_dropout feature_dropout floor ge gelu gt hardshrink hardsigmoid hardswish hardtanh "
-    "le leaky_relu log log1p log2 log_sigmoid lt masked_fill mish neg positive pow prelu reciprocal relu relu6 "
-    "round rsqrt selu sigmoid sign silu softplus softshrink softsign sqrt square tanh tanhshrink threshold to "
-    "type_as where"
+    "_native_batch_norm_legit_no_training _to_copy abs alias alpha_dropout batch_norm celu clamp clamp_max "
+    "clamp_min clone contiguous detach dropout elu erf exp expm1 feature_alpha_dropout feature_dropout floor ge "
+    "gelu gt hardshrink hardsigmoid hardswish hardtanh le leaky_relu log log1p log2 log_sigmoid lt masked_fill mish "
+    "neg positive pow prelu reciprocal relu relu6 round rsqrt selu sigmoid sign silu softplus softshrink softsign "
+    "sqrt square tanh tanhshrink threshold to type_as where"
 )
 """Functions of one value, with parameters."""
 
 _CONSTANTS = (
-    "empty_like full_like new_empty new_full new_ones new_zeros ones_like size sym_numel sym_size sym_stride zeros_like"
+    "_assert_async _assert_tensor_metadata empty_like fill full_like new_empty new_full new_ones new_zeros "
+    "ones_like size sym_numel sym_size sym_stride zero zeros_like"
 )
 """Operations whose result does not depend on the numbers of their tensors."""
 
@@ -89,9 +90,15 @@ def function(builder: Builder, call: Call) -> Value:
     return Value(value.code.expand(call.shape), statistic=value.statistic)
 
 
+def _copy(builder: Builder, call: Call) -> Value:
+    del builder
+    source = call["src"]
+    return Value(source.code.expand(call.shape), constant=source.constant)
+
+
 def _constants(builder: Builder, call: Call) -> Any:
     del builder
-    result = call.node.meta["val"]
+    result = call.node.meta.get("val")
     return constant(result.shape) if isinstance(result, Tensor) else result
 
 
@@ -166,7 +173,7 @@ def _table() -> dict[str, Handler]:
     handlers |= dict.fromkeys(_CONSTANTS.split(), _constants)
     handlers |= dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"), _softmax)
     handlers |= dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm)
-    handlers |= {"group_norm": _group_norm, "instance_norm": _instance_norm}
+    handlers |= {"copy": _copy, "group_norm": _group_norm, "instance_norm": _instance_norm}
     handlers |= dict.fromkeys(
         ("linalg_vector_norm", "norm", "std", "std_mean", "var", "var_mean", "logsumexp"), _statistic
     )
