@@ -131,7 +131,7 @@ def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
     """AGE-MOEA, population 100; needs numba."""
     if find_spec("numba") is None:
-        raise ConfigError("algorithm 'agemoea' needs numba, which is not installed: pip install 'moopim[agemoea]'")
+        raise ConfigError("algorithm 'agemoea' needs numba, which is not installed: pip install 'moopim[compiled]'")
     from pymoo.algorithms.moo.age import AGEMOEA
 
     return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
