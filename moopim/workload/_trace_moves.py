@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from moopim.workload._trace_calls import Builder, Call, Handler
-from moopim.workload._trace_values import CONSTANT, Value, compact, constant
+from moopim.workload._trace_values import CONSTANT, Value, compact, constant, thin
 
 __all__ = ["FREE", "dimensions", "function", "mixed", "reduced"]
 
@@ -51,7 +51,7 @@ def _view(builder: Builder, call: Call) -> Value:
     """A view; codes lie in memory in another way than the tensors that they stand for, so that they may be copied."""
     del builder
     value = call.activations[0]
-    return Value(value.code.reshape(call.shape), statistic=value.statistic)
+    return Value(thin(value.code.reshape(call.shape)), statistic=value.statistic)
 
 
 def _fill(builder: Builder, call: Call) -> Any:
@@ -73,7 +73,7 @@ def _run(call: Call, encode: Callable[[Value], Tensor], decode: Callable[[Tensor
     moved = call.target(*args, **kwargs)
 
     def value(code: Tensor) -> Value:
-        code = decode(code)
+        code = thin(decode(code))
         return Value(code, constant=bool(compact(code).max() == CONSTANT), statistic=statistic)
 
     return value(moved) if isinstance(moved, Tensor) else tuple(map(value, moved))

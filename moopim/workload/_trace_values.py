@@ -12,7 +12,7 @@ from torch import Tensor
 
 from moopim.workload.layers import IMAGE
 
-__all__ = ["CONSTANT", "Origins", "Value", "compact", "constant"]
+__all__ = ["CONSTANT", "Origins", "Value", "compact", "constant", "thin"]
 
 CONSTANT = -1
 """Code of an element that no layer makes: a parameter or a number."""
@@ -55,6 +55,21 @@ def compact(code: Tensor) -> Tensor:
         if stride == 0 and code.shape[dim] > 1:
             code = code.narrow(dim, 0, 1)
     return code
+
+
+def thin(code: Tensor) -> Tensor:
+    """The same codes with one number in memory along each dimension along which they are equal."""
+    small = compact(code)
+    for dim in range(code.dim()):
+        first = small.narrow(dim, 0, 1)
+        if small.shape[dim] > 1 and bool((small == first).all()):
+            small = first
+    return small.expand(code.shape)
+
+
+def _origins(code: Tensor) -> list[int]:
+    """Numbers of the producers that occur, in increasing order; `CONSTANT` for none."""
+    return (torch.bincount((compact(code) >> _SHIFT).reshape(-1) + 1).nonzero().flatten() - 1).tolist()
 
 
 class Origins:
@@ -121,8 +136,7 @@ class Origins:
 
     def size(self, code: Tensor, count: int) -> tuple[int, int]:
         """Height and width of a map of positions: those of the producer if it has as many, else one row."""
-        origins = torch.unique(compact(code) >> _SHIFT).tolist()
-        for origin in origins:
+        for origin in _origins(code):
             height, width = self._sizes[origin] if origin >= 0 else (0, 0)
             if height * width == count:
                 return height, width
@@ -141,13 +155,16 @@ class Origins:
         """
         best: tuple[Tensor, int] | None = None
         for code in map(compact, codes):
-            origins = torch.unique(code >> _SHIFT).tolist()
+            origins = _origins(code)
             same_size = len({self._sizes[origin] for origin in origins if origin >= 0}) == 1
             if CONSTANT in origins or not same_size:
                 continue
-            _, order, counts = torch.unique(code & _MASK, return_inverse=True, return_counts=True)
-            if (counts == counts[0]).all() and (best is None or len(counts) > best[1]):
-                best = order, len(counts)
+            position = code & _MASK
+            counts = torch.bincount(position.reshape(-1))
+            used = counts > 0
+            count = int(used.sum())
+            if (counts[used] == counts.max()).all() and (best is None or count > best[1]):
+                best = (used.cumsum(0) - 1)[position], count
         if best is not None:
             return best
         # No operand is regular: positions by custom, of (batch, channels, height, width) or (..., channels).
@@ -185,8 +202,7 @@ class Origins:
 
     def _unify(self, code: Tensor, other: Tensor) -> Tensor:
         """Codes as they are if both tensors have one producer in all, else with all of their producers as one."""
-        origins = torch.unique(torch.cat([compact(item).reshape(-1) >> _SHIFT for item in (code, other)])).tolist()
-        origins = [origin for origin in origins if origin >= 0]
+        origins = sorted({*_origins(code), *_origins(other)} - {CONSTANT})
         if len(origins) <= 1:
             return code
         places = tuple(dict.fromkeys(place for origin in origins for place in self._places[origin]))
