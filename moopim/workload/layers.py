@@ -153,12 +153,15 @@ class LayerTable:
     @cached_property
     def weighted(self) -> NDArray[np.bool_]:
         """Whether a layer is held in crossbars, shape ``(networks, layers)``."""
-        return np.isin(self.kind, (LayerKind.CONV, LayerKind.FC, LayerKind.MATMUL))
+        kind = self.kind
+        held: NDArray[np.bool_] = (kind == LayerKind.CONV) | (kind == LayerKind.FC) | (kind == LayerKind.MATMUL)
+        return held
 
     @cached_property
     def element_wise(self) -> NDArray[np.bool_]:
         """Whether a layer is a sum or a product of feature maps, shape ``(networks, layers)``."""
-        return np.isin(self.kind, (LayerKind.SUM, LayerKind.PRODUCT))
+        element_wise: NDArray[np.bool_] = (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
+        return element_wise
 
     @cached_property
     def last(self) -> NDArray[np.bool_]:

@@ -58,12 +58,12 @@ def chip_area(
     return area
 
 
-def row_share(chip: Chip) -> IntArray:
+def row_share(chip: Chip) -> FloatArray:
     """Rows that share a DAC, shape ``(designs,)``."""
     return ceil_div(chip.crossbar, chip.dacs)
 
 
-def column_share(chip: Chip) -> IntArray:
+def column_share(chip: Chip) -> FloatArray:
     """Columns that share an ADC, twice as many where the two polarities are converted one by one; ``(designs,)``."""
     both = 1 + (chip.digital_subtraction & (chip.polarity == 2))  # noqa: PLR2004 (a signed weight in two crossbars)
     return ceil_div(chip.crossbar * both, chip.adcs)

@@ -42,20 +42,20 @@ class LayerMapping:
         output_buffer_KB: Output buffer of a tile, shape ``(designs,)``.
     """
 
-    slices: IntArray
-    slice_blocks: IntArray
-    column_blocks: IntArray
-    row_blocks: IntArray
-    pes: IntArray
-    tiles: IntArray
-    busy: IntArray
-    groups: IntArray
-    rows: IntArray
-    columns: IntArray
-    channels: IntArray
-    packed: IntArray
-    first_tile: IntArray
-    total_tiles: IntArray
+    slices: FloatArray
+    slice_blocks: FloatArray
+    column_blocks: FloatArray
+    row_blocks: FloatArray
+    pes: FloatArray
+    tiles: FloatArray
+    busy: FloatArray
+    groups: FloatArray
+    rows: FloatArray
+    columns: FloatArray
+    channels: FloatArray
+    packed: FloatArray
+    first_tile: FloatArray
+    total_tiles: FloatArray
     input_buffer_KB: FloatArray  # noqa: N815 (the unit is KB)
     output_buffer_KB: FloatArray  # noqa: N815
 
@@ -70,10 +70,10 @@ class PEClass(NamedTuple):
         columns: Columns that each uses.
     """
 
-    number: IntArray
-    groups: IntArray
-    rows: IntArray
-    columns: IntArray
+    number: FloatArray
+    groups: FloatArray
+    rows: FloatArray
+    columns: FloatArray
 
 
 def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> LayerMapping:
@@ -170,7 +170,7 @@ def pe_classes(mapping: LayerMapping, table: LayerTable, chip: Chip, fixes: Coll
         yield PEClass(count, groups, rows, end if last else mapping.columns)
 
 
-def _group_channels(table: LayerTable) -> tuple[IntArray, IntArray]:
+def _group_channels(table: LayerTable) -> tuple[FloatArray, FloatArray]:
     """Input and output channels of a group."""
     return floor_div(table.c_in, table.groups), floor_div(table.c_out, table.groups)
 
@@ -187,7 +187,7 @@ def _check_kernels(weighted: NDArray[np.bool_], entries: IntArray, crossbar: Int
         )
 
 
-def _check_slices(weighted: NDArray[np.bool_], slices: IntArray) -> None:
+def _check_slices(weighted: NDArray[np.bool_], slices: FloatArray) -> None:
     empty = weighted & (slices < 1)
     if empty.any():
         design, layer = np.argwhere(empty)[0]
@@ -197,13 +197,13 @@ def _check_slices(weighted: NDArray[np.bool_], slices: IntArray) -> None:
         )
 
 
-def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: IntArray) -> FloatArray:
+def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: FloatArray) -> FloatArray:
     """A PE's share of the lines that a kernel spans, or of the whole input of a fully connected layer."""
     lines = np.where(table.kind == LayerKind.FC, 1, table.w_in * table.kernel_h)
     return _largest(weighted, lines * table.c_in * table.input_bits / 8, parts)
 
 
-def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: IntArray) -> FloatArray:
+def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: FloatArray) -> FloatArray:
     """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
     share = size / np.maximum(parts, 1)
     return next_power_of_two(np.where(weighted, share, 0.0).max(axis=1)) / 1024

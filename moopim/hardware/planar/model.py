@@ -40,6 +40,7 @@ MODES = {"compat": (), "physical": tuple(FIXES)}
 
 # A design of more tiles than this is so far from fitting on any grid that its tiles are not placed.
 _MOST_TILES = 65_536
+_COUNTS = ("tiles", "pes", "m_x", "m_y", "rows", "columns", "busy_pes", "first_tile")
 # Designs that are evaluated at a time: few enough for the processor's cache, many enough for arrays to pay off.
 _BLOCK = 512
 
@@ -88,8 +89,9 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
     designs = _count(table, chip)
     blocks = []
     for start in range(0, designs, _BLOCK):
-        block = slice(start, min(start + _BLOCK, designs))
-        blocks.append(_totals(table.take(block), _run(table.take(block), chip.take(block), fixes)))
+        block = slice(start, start + _BLOCK)
+        part = table.take(block)
+        blocks.append(_totals(part, _run(part, chip.take(block), fixes)))
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
@@ -147,7 +149,7 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
         energy["leakage"] = used.leakage_W * figures["latency"]
     return Breakdown(
         totals=figures,
-        layers={name: np.broadcast_to(column, shape) for name, column in columns.items()},
+        layers={name: np.broadcast_to(_whole(name, column), shape) for name, column in columns.items()},
         energy_mJ={name: np.broadcast_to(part, (designs,)) for name, part in energy.items()},
         area_mm2={name: np.broadcast_to(part * 1e-6, (designs,)) for name, part in parts.area_um2.items()},
         buffers={
@@ -156,6 +158,11 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
             "tile_area_um2": tile_area,
         },
     )
+
+
+def _whole(name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Counts as whole numbers."""
+    return column.astype(np.int64) if name in _COUNTS else column
 
 
 class _Parts(NamedTuple):

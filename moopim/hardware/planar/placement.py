@@ -71,8 +71,8 @@ def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray, most
     shape = np.broadcast_shapes(mapping.tiles.shape, table.kind.shape, (len(grid), 1))
     placed = mapping.total_tiles <= most
     layout = _Layout(
-        np.broadcast_to(mapping.tiles * placed[:, None], shape),
-        np.broadcast_to(mapping.first_tile, shape),
+        np.broadcast_to((mapping.tiles * placed[:, None]).astype(np.int64), shape),
+        np.broadcast_to(mapping.first_tile.astype(np.int64), shape),
         np.broadcast_to(table.inputs, (*shape, table.inputs.shape[2])),
         np.broadcast_to(table.element_wise, shape),
         np.broadcast_to(grid, shape[:1]),

@@ -1,18 +1,19 @@
-"""Whole numbers out of quotients and logarithms, exact and in arrays."""
+"""Whole numbers out of quotients and logarithms, exact and in arrays.
+
+They stay floats, which NumPy divides and mixes several times as fast as whole numbers. A quotient that is not whole
+lies at least 1 / divisor away from the next whole number, so that its rounding cannot reach that as long as numbers
+stay below 2**52.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["ceil_div", "ceil_log2", "floor_div", "next_power_of_two"]
 
-IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-# NumPy divides floats several times as fast as whole numbers. A quotient that is not whole lies at least 1 / divisor
-# away from the next whole number, so that its rounding cannot reach that as long as numbers stay below 2**52.
 
-
-def ceil_div(number: ArrayLike, divisor: ArrayLike) -> IntArray:
+def ceil_div(number: ArrayLike, divisor: ArrayLike) -> FloatArray:
     """Rounds quotients up.
 
     Args:
@@ -22,10 +23,11 @@ def ceil_div(number: ArrayLike, divisor: ArrayLike) -> IntArray:
     Returns:
         The quotients.
     """
-    return np.ceil(np.true_divide(number, divisor)).astype(np.int64)
+    quotient: FloatArray = np.ceil(np.true_divide(number, divisor))
+    return quotient
 
 
-def floor_div(number: ArrayLike, divisor: ArrayLike) -> IntArray:
+def floor_div(number: ArrayLike, divisor: ArrayLike) -> FloatArray:
     """Rounds quotients down; see `ceil_div`.
 
     Args:
@@ -35,10 +37,11 @@ def floor_div(number: ArrayLike, divisor: ArrayLike) -> IntArray:
     Returns:
         The quotients.
     """
-    return np.floor(np.true_divide(number, divisor)).astype(np.int64)
+    quotient: FloatArray = np.floor(np.true_divide(number, divisor))
+    return quotient
 
 
-def ceil_log2(number: ArrayLike) -> IntArray:
+def ceil_log2(number: ArrayLike) -> FloatArray:
     """Levels of binary trees.
 
     Args:
@@ -48,7 +51,7 @@ def ceil_log2(number: ArrayLike) -> IntArray:
         Levels; 0 for one leaf or none.
     """
     mantissa, exponent = np.frexp(np.maximum(number, 1))
-    levels: IntArray = exponent.astype(np.int64) - (mantissa == 0.5)  # noqa: PLR2004 (a power of two needs one less)
+    levels: FloatArray = exponent - (mantissa == 0.5).astype(np.float64)  # noqa: PLR2004 (a power of two needs one less)
     return levels
 
 

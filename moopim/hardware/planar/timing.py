@@ -126,7 +126,7 @@ def position_times(
 
 
 def conversions(
-    table: LayerTable, chip: Chip, rows: IntArray, columns: IntArray, fixes: Collection[str] = ()
+    table: LayerTable, chip: Chip, rows: FloatArray, columns: FloatArray, fixes: Collection[str] = ()
 ) -> dict[str, FloatArray]:
     """Times of a PE's crossbars, converters and registers for one output position.
 
