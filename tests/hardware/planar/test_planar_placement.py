@@ -74,5 +74,7 @@ def test_distances_are_those_over_all_pairs_of_tiles(data):
     table, chip = make_table(layers), make_chip("cur", crossbar=32)
     mapping = map_layers(table, chip)
     found = hop_distances(table, mapping, np.array([grid]))
-    expected = all_pairs(layers, mapping.tiles[0].tolist(), mapping.first_tile[0].tolist(), grid)
+    expected = all_pairs(
+        layers, mapping.tiles[0].astype(int).tolist(), mapping.first_tile[0].astype(int).tolist(), grid
+    )
     assert list(zip(found.within[0].tolist(), found.onward[0].tolist(), strict=True)) == expected
