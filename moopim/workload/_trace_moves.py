@@ -31,7 +31,7 @@ _FUNCTIONS = (
     "clamp_min clone contiguous detach dropout elu erf exp expm1 feature_alpha_dropout feature_dropout floor ge "
     "gelu gt hardshrink hardsigmoid hardswish hardtanh le leaky_relu log log1p log2 log_sigmoid lt masked_fill mish "
     "neg positive pow prelu reciprocal relu relu6 round rsqrt selu sigmoid sign silu softplus softshrink softsign "
-    "sqrt square tanh tanhshrink threshold to type_as where"
+    "sqrt square tanh tanhshrink threshold to where"
 )
 """Functions of one value, with parameters."""
 
@@ -74,7 +74,7 @@ def _run(call: Call, encode: Callable[[Value], Tensor], decode: Callable[[Tensor
 
     def value(code: Tensor) -> Value:
         code = thin(decode(code))
-        return Value(code, constant=bool(compact(code).max() == CONSTANT), statistic=statistic)
+        return Value(code, constant=not bool((compact(code) != CONSTANT).any()), statistic=statistic)
 
     return value(moved) if isinstance(moved, Tensor) else tuple(map(value, moved))
 
@@ -88,6 +88,13 @@ def function(builder: Builder, call: Call) -> Value:
     if value.shape == call.shape:
         return value
     return Value(value.code.expand(call.shape), statistic=value.statistic)
+
+
+def _typed(builder: Builder, call: Call) -> Value:
+    """A tensor with the type of another one."""
+    del builder
+    value: Value = call["self"]
+    return value
 
 
 def _copy(builder: Builder, call: Call) -> Value:
@@ -173,7 +180,7 @@ def _table() -> dict[str, Handler]:
     handlers |= dict.fromkeys(_CONSTANTS.split(), _constants)
     handlers |= dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax"), _softmax)
     handlers |= dict.fromkeys(("layer_norm", "rms_norm"), _layer_norm)
-    handlers |= {"copy": _copy, "group_norm": _group_norm, "instance_norm": _instance_norm}
+    handlers |= {"copy": _copy, "type_as": _typed, "group_norm": _group_norm, "instance_norm": _instance_norm}
     handlers |= dict.fromkeys(
         ("linalg_vector_norm", "norm", "std", "std_mean", "var", "var_mean", "logsumexp"), _statistic
     )

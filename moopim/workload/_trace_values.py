@@ -60,10 +60,9 @@ def compact(code: Tensor) -> Tensor:
 def thin(code: Tensor) -> Tensor:
     """The same codes with one number in memory along each dimension along which they are equal."""
     small = compact(code)
-    for dim in range(code.dim()):
-        first = small.narrow(dim, 0, 1)
-        if small.shape[dim] > 1 and bool((small == first).all()):
-            small = first
+    for dim, size in enumerate(small.shape):
+        if size > 1 and bool((small == small.narrow(dim, 0, 1)).all()):
+            small = small.narrow(dim, 0, 1)
     return small.expand(code.shape)
 
 
