@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError
-from moopim.hardware.figures import figure, read_table
+from moopim.figures import figure, read_table
 
 __all__ = ["BufferFigures", "Buffers", "buffer_figures", "load_buffers"]
 
@@ -64,7 +64,7 @@ def load_buffers(node_nm: float | None = None, bus_bits: int | None = None) -> B
     Raises:
         ConfigError: If the node or the width is not positive, or the file is not usable.
     """
-    file = read_table("planar_buffers.toml")
+    file = read_table("moopim.hardware", "planar_buffers.toml")
     node = figure("node_nm", file["node_nm"]) if node_nm is None else node_nm
     bus = int(figure("bus_bits", file["bus_bits"])) if bus_bits is None else bus_bits
     if not (node > 0 and bus > 0):

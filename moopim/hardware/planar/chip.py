@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.figures import figure, read_table
+from moopim.figures import figure, read_table
 from moopim.hardware.planar.components import Components, Converter, Device, load_components
 
 __all__ = ["PROFILES", "Chip", "make_chip"]
@@ -160,7 +160,7 @@ def _load_profile(name: str) -> Mapping[str, Any]:
         raise unknown_name("profile", name, PROFILES)
     return {
         key: figure(f"profile {name} {key}", entry) if isinstance(entry, dict) else entry
-        for key, entry in read_table("planar_profiles.toml")[name].items()
+        for key, entry in read_table("moopim.hardware", "planar_profiles.toml")[name].items()
     }
 
 

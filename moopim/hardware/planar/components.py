@@ -10,7 +10,7 @@ from sys import float_info
 from typing import Any, TypeAlias, TypeVar
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.figures import figure, read_table, values
+from moopim.figures import figure, read_table, values
 
 __all__ = ["Components", "Converter", "Device", "adc_area_um2", "load_components", "walden_power_W"]
 
@@ -137,7 +137,7 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     Returns:
         The area (um2).
     """
-    table = read_table("planar_converters.toml")["adc_area"]
+    table = read_table("moopim.hardware", "planar_converters.toml")["adc_area"]
     weight = {name: figure(f"adc_area {name}", entry) for name, entry in table.items()}
     energy_pJ = power_W / rate_GSps * 1e3
     return math.exp(
@@ -153,7 +153,7 @@ _MOST_BITS = 32
 
 @cache
 def _load_built_in() -> Components:
-    file = read_table("planar_converters.toml")
+    file = read_table("moopim.hardware", "planar_converters.toml")
 
     def converters(kind: str) -> dict[str, Converter]:
         return {name: _built_in_converter(kind, name, row, file) for name, row in file[kind]["entries"].items()}
@@ -163,7 +163,7 @@ def _load_built_in() -> Components:
 
     devices = {
         name: Device(**values(f"device {name}", table, Device))
-        for name, table in read_table("planar_devices.toml").items()
+        for name, table in read_table("moopim.hardware", "planar_devices.toml").items()
     }
     return Components(converters("adc"), converters("dac"), devices, by_bits("adc"), by_bits("dac"))
 
@@ -183,7 +183,7 @@ def _converter(entry: Table) -> Converter:
 
 @cache
 def _overhead_cycles() -> float:
-    return figure("overhead_cycles", read_table("planar_converters.toml")["overhead_cycles"])
+    return figure("overhead_cycles", read_table("moopim.hardware", "planar_converters.toml")["overhead_cycles"])
 
 
 def _read(path: Path) -> dict[str, Any]:

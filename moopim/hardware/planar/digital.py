@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError
-from moopim.hardware.figures import figure, read_table, values
+from moopim.figures import figure, read_table, values
 
 __all__ = ["Digital", "cell_power_W", "crossbar_read_ns", "load_digital", "mux_levels", "mux_transistors"]
 
@@ -82,7 +82,8 @@ def load_digital() -> Digital:
     Raises:
         ConfigError: If a figure is missing or not usable.
     """
-    raw = {name: figure(name, entry) for name, entry in read_table("planar_digital.toml").items() if name != "mux"}
+    table = read_table("moopim.hardware", "planar_digital.toml")
+    raw = {name: figure(name, entry) for name, entry in table.items() if name != "mux"}
     shrink = (raw["digital_nm"] / raw["reference_nm"]) ** 2
     adder_transistors = raw["adder_bits"] * raw["adder_transistors"]
     return Digital(
@@ -174,13 +175,13 @@ def crossbar_read_ns(read_ns: ArrayLike, crossbar: ArrayLike) -> FloatArray:
 
 @cache
 def _load_read() -> _Read:
-    tables = read_table("planar_digital.toml")
+    tables = read_table("moopim.hardware", "planar_digital.toml")
     return _Read(**values("crossbar read", {name: tables[name] for name in _Read.__annotations__}, _Read))
 
 
 @cache
 def _load_mux() -> tuple[IntArray, IntArray]:
-    table = read_table("planar_digital.toml")["mux"]
+    table = read_table("moopim.hardware", "planar_digital.toml")["mux"]
     for transistors in table["transistors"]:
         figure("transistors of a multiplexer", {**table, "value": transistors})
     bounds, transistors = np.array(table["inputs"]), np.array(table["transistors"])
@@ -191,7 +192,7 @@ def _load_mux() -> tuple[IntArray, IntArray]:
 
 @cache
 def _load_powers() -> IntArray:
-    base = int(figure("mux_inputs", read_table("planar_digital.toml")["mux_inputs"]))
+    base = int(figure("mux_inputs", read_table("moopim.hardware", "planar_digital.toml")["mux_inputs"]))
     powers = [1]
     while powers[-1] <= np.iinfo(np.int64).max // base:
         powers.append(powers[-1] * base)

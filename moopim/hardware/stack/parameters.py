@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.figures import DATA, figure, read_table, values
+from moopim.figures import figure, read_table, values
 
 __all__ = [
     "FACTOR_SETS",
@@ -23,6 +24,7 @@ __all__ = [
     "load_stack",
 ]
 
+_DATA = files("moopim.hardware") / "data"
 FACTOR_SETS = ("physical", "calibrated")
 Factors: TypeAlias = Mapping[str, float]
 """One value per factor of ``data/stack_factors.toml``, by name."""
@@ -115,7 +117,7 @@ class Stack:
 def data_files() -> dict[str, bytes]:
     """Contents of all data files by name; what a fingerprint of the model has to cover."""
     names = ("stack_devices.toml", "stack_factors.toml", "stack.toml", "stack_influence.npy")
-    return {name: (DATA / name).read_bytes() for name in names}
+    return {name: (_DATA / name).read_bytes() for name in names}
 
 
 @cache
@@ -127,7 +129,7 @@ def load_devices() -> tuple[Device, ...]:
     """
     return tuple(
         Device(letter=letter, **values(f"device {letter}", table, Device, letter=letter))
-        for letter, table in read_table("stack_devices.toml").items()
+        for letter, table in read_table("moopim.hardware", "stack_devices.toml").items()
     )
 
 
@@ -138,7 +140,7 @@ def load_stack() -> Stack:
     Raises:
         ConfigError: If the file does not hold exactly the fields of `Stack`, or a figure is not usable.
     """
-    return Stack(**values("stack", read_table("stack.toml"), Stack))
+    return Stack(**values("stack", read_table("moopim.hardware", "stack.toml"), Stack))
 
 
 @cache
@@ -156,7 +158,7 @@ def load_factors(name: str) -> Factors:
     """
     if name not in FACTOR_SETS:
         raise unknown_name("factor set", name, FACTOR_SETS)
-    tables = read_table("stack_factors.toml")
+    tables = read_table("moopim.hardware", "stack_factors.toml")
     return {factor: float(figure(f"factor {factor}", table, name)) for factor, table in tables.items()}
 
 
@@ -167,7 +169,7 @@ def load_influence() -> NDArray[np.float64]:
     Raises:
         ConfigError: If the file does not fit the stack.
     """
-    with (DATA / "stack_influence.npy").open("rb") as file:
+    with (_DATA / "stack_influence.npy").open("rb") as file:
         matrix = np.ascontiguousarray(np.load(file, allow_pickle=False), dtype=np.float64)
     expected = (load_stack().pes,) * 2
     if matrix.shape != expected or not np.isfinite(matrix).all():

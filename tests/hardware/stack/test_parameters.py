@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.figures import figure
+from moopim.figures import figure
 from moopim.hardware.stack.parameters import Device, load_devices, load_factors, load_influence, load_stack
 
 DATA = files("moopim.hardware") / "data"

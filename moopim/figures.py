@@ -1,4 +1,4 @@
-"""Figures of the hardware models: numbers in TOML files, each with its unit, its kind and its source."""
+"""Figures of models and recipes: numbers in TOML files, each with its unit, its kind and its source."""
 
 import math
 import tomllib
@@ -9,13 +9,10 @@ from typing import Any
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["DATA", "KINDS", "figure", "read_table", "values"]
+__all__ = ["KINDS", "figure", "read_table", "values"]
 
 KINDS = ("paper", "derived", "measured", "literature", "assumption")
 """Where a figure may come from."""
-
-DATA = files("moopim.hardware") / "data"
-"""The folder of the data files."""
 
 
 def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
@@ -43,16 +40,17 @@ def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
     return number
 
 
-def read_table(name: str) -> dict[str, Any]:
-    """Reads a file of the data folder.
+def read_table(package: str, name: str) -> dict[str, Any]:
+    """Reads a file of the data folder of a package.
 
     Args:
-        name: Its name.
+        package: The package, such as ``moopim.hardware``.
+        name: Name of the file.
 
     Returns:
         Its tables.
     """
-    return tomllib.loads((DATA / name).read_text(encoding="utf-8"))
+    return tomllib.loads((files(package) / "data" / name).read_text(encoding="utf-8"))
 
 
 def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:
