@@ -1,0 +1,385 @@
+"""Fake quantisation of any module of convolutions and linear layers, for training and for reading codes.
+
+Values stay floating-point numbers, on the grids that a crossbar and its converters have:
+
+* its weights are codes of its weight width, ``alpha = max|w|`` taken anew at each call;
+* its output, bias included, is quantised with its activation width, as in MNSIM 2.0;
+* so is the output of a batch norm, with the width of the layer in front of it, as in MNSIM 2.0;
+* the image is quantised with a width of its own;
+* an input that is on no grid any more, behind a sum, an average or a function other than ReLU, is quantised at the
+  layer, with a scale of its own and the width of the first layer that made it. MNSIM takes the step of whichever
+  quantiser ran last, which clips sums. The input width of a layer is thus that of
+  `moopim.workload.layers.LayerTable.with_bits`.
+
+So every layer multiplies whole numbers by whole numbers, and what a crossbar computes in place of that product can
+be put there without touching anything else. The scales of activations follow eq. (6) of CrossNAS in training, do not
+depend on the widths, and stay as they are in evaluation.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
+from moopim.network._origins import IMAGE, find_origins
+from moopim.network.calibration import evaluating
+from moopim.network.quantiser import (
+    MOMENTUM,
+    UNSET,
+    Grid,
+    check_bits,
+    integer_codes,
+    moving_alpha,
+    quantise,
+    weight_alpha,
+)
+
+__all__ = [
+    "Widths",
+    "calibrate",
+    "freeze",
+    "input_grid",
+    "input_width",
+    "output_grid",
+    "quantise_module",
+    "quantised_layers",
+    "weight_codes",
+    "weight_grid",
+]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+_SETTINGS, _PLACE = "_moopim_quantisation", "_moopim_quantiser"  # attributes of the network and of its modules
+_IMAGE_ALPHA, _INPUT_ALPHA, _OUTPUT_ALPHA = "image_alpha", "input_alpha", "output_alpha"  # buffers
+
+
+@dataclass
+class Widths:
+    """Widths of one layer; changing them changes the layer, the batch norm behind it and the inputs made of it.
+
+    Attributes:
+        weights: Bits of a weight, sign included.
+        activations: Bits of an output value, sign included.
+    """
+
+    weights: int
+    activations: int
+
+
+@dataclass
+class _Settings:
+    """What all quantisers of a network share; their modules refer to it."""
+
+    image: Widths
+    layers: dict[str, Widths]
+    momentum: float
+    frozen: bool = False
+    measuring: bool = False
+
+
+@dataclass
+class _Place:
+    """What the hooks of one module know.
+
+    Attributes:
+        settings: Of the network.
+        widths: Of the layer, or of the layer in front of a batch norm.
+        source: Of the layer that makes the input; None for a batch norm.
+        reads: Path of the module on whose grid the input is, or `IMAGE`; None if the layer quantises it.
+    """
+
+    settings: _Settings
+    widths: Widths
+    source: Widths | None = None
+    reads: str | None = None
+
+
+def quantise_module(
+    model: Module,
+    image_shape: Sequence[int],
+    *,
+    input_bits: int = 9,
+    weight_bits: int = 9,
+    activation_bits: int = 9,
+    momentum: float = MOMENTUM,
+) -> Module:
+    """Makes a quantised copy of a module, to be trained further, or calibrated and evaluated.
+
+    The copy has the parameters and the paths of the module, and one number per quantiser more in its state. Layers that
+    the module does not run in evaluation mode are left as they are. The widths of single layers are set by
+    `moopim.network.mixed_precision.set_bits`.
+
+    Args:
+        model: The module; it takes a batch of images.
+        image_shape: Shape of an image, such as channels, height, width.
+        input_bits: Bits of a value of the image.
+        weight_bits: Bits of the weights of every layer, sign included.
+        activation_bits: Bits of the outputs of every layer, sign included.
+        momentum: Weight of the old scale of activations when a new one is measured, 0 .. 1.
+
+    Returns:
+        The copy, in the mode of the module.
+
+    Raises:
+        ConfigError: If a width, the momentum or a weight is not allowed, or the module cannot be run or has weights
+            outside of its convolutions and linear layers; names the layer and the value.
+    """
+    if _SETTINGS in model.__dict__:
+        raise ConfigError(f"{type(model).__name__} is quantised; expected a module that is not")
+    if not 0 <= momentum < 1:
+        raise ConfigError(f"momentum {momentum!r} of activation scales is not allowed; expected 0 <= momentum < 1")
+    image = Widths(0, check_bits("the image", input_bits))
+    widths = Widths(check_bits("the weights", weight_bits), check_bits("the activations", activation_bits))
+    check_finite(
+        (f"weights of layer {path!r}", current_weight(layer)) for path, layer in weighted_layers(model).items()
+    )
+    net = copy.deepcopy(model)
+    layers, norms = find_origins(net, image_shape)
+    settings = _Settings(image, {path: copy.copy(widths) for path in layers}, momentum)
+    sources = {**settings.layers, IMAGE: image}
+    setattr(net, _SETTINGS, settings)
+    _add_alpha(net, _IMAGE_ALPHA)
+    net.register_forward_pre_hook(_quantise_image)
+    for path, origins in layers.items():
+        layer = net.get_submodule(path)
+        grids = {origin.grid for origin in origins}
+        reads = origins[0].grid if len(grids) == 1 else None
+        setattr(layer, _PLACE, _Place(settings, settings.layers[path], sources[origins[0].layer], reads))
+        if reads is None:
+            _add_alpha(layer, _INPUT_ALPHA)
+        _add_alpha(layer, _OUTPUT_ALPHA)
+        add_stand_in(layer, _quantise_operands)
+        layer.register_forward_hook(_quantise_output)
+    for path, origins in norms.items():
+        norm = net.get_submodule(path)
+        setattr(norm, _PLACE, _Place(settings, sources[origins[0].layer]))
+        _add_alpha(norm, _OUTPUT_ALPHA)
+        norm.register_forward_hook(_quantise_output)
+    return net
+
+
+def quantised_layers(net: nn.Module) -> dict[str, Widths]:
+    """The quantised layers of a network.
+
+    Args:
+        net: Result of `quantise_module`.
+
+    Returns:
+        Path -> widths, in the order in which the layers run.
+
+    Raises:
+        ConfigError: If the network is not quantised.
+    """
+    return dict(_settings(net).layers)
+
+
+def input_width(net: nn.Module) -> int:
+    """The width of the image.
+
+    Args:
+        net: Result of `quantise_module`.
+
+    Returns:
+        Bits of a value, sign included.
+
+    Raises:
+        ConfigError: If the network is not quantised.
+    """
+    return _settings(net).image.activations
+
+
+def calibrate(net: nn.Module, images: Tensor) -> None:
+    """Measures the scales of activations from scratch, in evaluation mode.
+
+    All images go through the network at once; each layer gets values that are quantised with the new scales.
+
+    Args:
+        net: Result of `quantise_module`.
+        images: Images, shape ``(images, ...)``, on the device of the network.
+
+    Raises:
+        ConfigError: If the network is not quantised, there are no images, or a scale is not finite; the scales are then
+            as they were.
+    """
+    settings = _settings(net)
+    if not len(images):
+        raise ConfigError("no images to calibrate with; expected at least one")
+    before = [(alpha, alpha.clone()) for _, alpha in _alphas(net)]
+    settings.measuring = True
+    try:
+        with evaluating(net):
+            net(images)
+        check_finite((f"values of {name}", alpha) for name, alpha in _alphas(net))
+    except BaseException:
+        for alpha, value in before:
+            alpha.copy_(value)
+        raise
+    finally:
+        settings.measuring = False
+
+
+def freeze(net: nn.Module, frozen: bool = True) -> None:
+    """Keeps the scales of activations as they are in training too, such as while batch norms are recalibrated.
+
+    Args:
+        net: Result of `quantise_module`.
+        frozen: Whether they stay.
+
+    Raises:
+        ConfigError: If the network is not quantised.
+    """
+    _settings(net).frozen = frozen
+
+
+def weight_grid(net: nn.Module, path: str) -> Grid:
+    """The grid of the weights of a layer.
+
+    Args:
+        net: Result of `quantise_module`.
+        path: Path of the layer.
+
+    Returns:
+        Its scale and width.
+
+    Raises:
+        ConfigError: If there is no such layer.
+    """
+    layer, place = _layer(net, path)
+    return Grid(weight_alpha(current_weight(layer)), place.widths.weights)
+
+
+def weight_codes(net: nn.Module, path: str) -> tuple[Tensor, Tensor]:
+    """The whole numbers that a layer's crossbars hold.
+
+    Args:
+        net: Result of `quantise_module`.
+        path: Path of the layer.
+
+    Returns:
+        Codes (int32) of the shape of its weights, and the value of one step, without dimensions. Their product is bit
+        for bit what the layer computes with.
+
+    Raises:
+        ConfigError: If there is no such layer.
+    """
+    layer, _ = _layer(net, path)
+    grid = weight_grid(net, path)
+    return integer_codes(current_weight(layer), *grid), grid.step.detach()
+
+
+def input_grid(net: nn.Module, path: str) -> Grid:
+    """The grid of the input of a layer.
+
+    Args:
+        net: Result of `quantise_module`.
+        path: Path of the layer.
+
+    Returns:
+        Scale and width of the quantiser that made it: that of a layer, of a batch norm, of the image or its own. Its
+        codes are those of the values that the layer computes with.
+
+    Raises:
+        ConfigError: If there is no such layer, or its scale has not been measured.
+    """
+    layer, place = _layer(net, path)
+    if place.reads is None:
+        module, name = layer, _INPUT_ALPHA
+    elif place.reads == IMAGE:
+        module, name = net, _IMAGE_ALPHA
+    else:
+        module, name = net.get_submodule(place.reads), _OUTPUT_ALPHA
+    return Grid(_measured(module, name), cast("Widths", place.source).activations)
+
+
+def output_grid(net: nn.Module, path: str) -> Grid:
+    """The grid of the output of a layer, in front of a batch norm.
+
+    Args:
+        net: Result of `quantise_module`.
+        path: Path of the layer.
+
+    Returns:
+        Its scale and width.
+
+    Raises:
+        ConfigError: If there is no such layer, or its scale has not been measured.
+    """
+    layer, place = _layer(net, path)
+    return Grid(_measured(layer, _OUTPUT_ALPHA), place.widths.activations)
+
+
+def _quantise_image(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    settings = _settings(net)
+    return (_scaled(net, _IMAGE_ALPHA, inputs[0], settings, settings.image), *inputs[1:])
+
+
+def _quantise_operands(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    place: _Place = getattr(layer, _PLACE)
+    weight = current_weight(layer)
+    stand_in(layer, quantise(weight, weight_alpha(weight), place.widths.weights))
+    if place.reads is not None:
+        return inputs
+    return (_scaled(layer, _INPUT_ALPHA, inputs[0], place.settings, cast("Widths", place.source)), *inputs[1:])
+
+
+def _quantise_output(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    del inputs
+    place: _Place = getattr(module, _PLACE)
+    return _scaled(module, _OUTPUT_ALPHA, output, place.settings, place.widths)
+
+
+def _scaled(module: nn.Module, name: str, x: Tensor, settings: _Settings, widths: Widths) -> Tensor:
+    """Quantises activations of a module with a scale of it, which moves in training."""
+    alpha: Tensor = getattr(module, name)
+    if settings.measuring:
+        alpha.copy_(moving_alpha(alpha, x, momentum=0))
+    elif module.training and not settings.frozen:
+        alpha.copy_(moving_alpha(alpha, x, settings.momentum))
+    elif not torch.compiler.is_exporting():  # a graph cannot depend on numbers
+        alpha = _measured(module, name)
+    return quantise(x, alpha, widths.activations)
+
+
+def _measured(module: nn.Module, name: str) -> Tensor:
+    alpha: Tensor = getattr(module, name)
+    if alpha < 0:
+        raise ConfigError(
+            f"{name} of a {type(module).__name__} has not been measured; train the quantised network or calibrate it"
+        )
+    return alpha
+
+
+def _add_alpha(module: nn.Module, name: str) -> None:
+    weight = next(module.parameters())
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    module.register_buffer(name, torch.full((), UNSET, dtype=dtype, device=weight.device))
+
+
+def _alphas(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield "the image", getattr(net, _IMAGE_ALPHA)
+    for path, module in net.named_modules():
+        if _PLACE in module.__dict__:
+            names = (_INPUT_ALPHA, _OUTPUT_ALPHA)
+            yield from ((f"{path} ({name})", getattr(module, name)) for name in names if hasattr(module, name))
+
+
+def _settings(net: nn.Module) -> _Settings:
+    settings = net.__dict__.get(_SETTINGS)
+    if not isinstance(settings, _Settings):
+        raise ConfigError(f"{type(net).__name__} is not quantised; expected the result of quantise_module")
+    return settings
+
+
+def _layer(net: nn.Module, path: str) -> tuple[nn.Module, _Place]:
+    layers = _settings(net).layers
+    if path not in layers:
+        raise unknown_name("quantised layer", path, layers)
+    layer = net.get_submodule(path)
+    return layer, getattr(layer, _PLACE)
