@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.network.quantisation import input_width, quantised_layers
+from moopim.network.quantisation import Widths, input_width, quantised_layers
 from moopim.network.quantiser import check_bits
 from moopim.workload.layers import LayerTable
 
@@ -106,7 +106,8 @@ def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
 
     Args:
         net: Result of `moopim.network.quantisation.quantise_module`.
-        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`.
+        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`; its names
+            are the paths of layers.
 
     Returns:
         The table with the widths of weights, outputs and inputs.
@@ -114,16 +115,27 @@ def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
     Raises:
         ConfigError: If a layer with weights of the table is none of the network.
     """
-    known = bits(net)
+    layers = quantised_layers(net)
+    if not table.names:
+        raise ConfigError("a layer table without names is not allowed; expected that of one network")
+    modules = {net.get_submodule(path): widths for path, widths in layers.items()}
+    # A layer may have several paths.
+    paths = net.named_modules(remove_duplicate=False)
+    known = {path: modules[module] for path, module in paths if module in modules}
     columns = np.ones((2, 1, table.layers), dtype=np.int64)
     for place in np.flatnonzero(table.weighted[0]):
-        name = table.names[place] if table.names else ""
-        # A layer that is called more than once has a number behind its path.
-        path = name if name in known else re.sub(r"_\d+$", "", name)
-        if path not in known:
-            raise unknown_name("quantised layer", name, known)
-        columns[:, 0, place] = known[path]
+        widths = _find(table.names[place], known)
+        columns[:, 0, place] = widths.weights, widths.activations
     return table.with_bits(columns[0], columns[1], input_width(net))
+
+
+def _find(name: str, known: Mapping[str, Widths]) -> Widths:
+    """The widths of a layer of a table: its name is a path, with a number and a kind behind it where it runs again."""
+    path = re.sub(r"_\d+$", "", name)
+    for candidate in (name, path, path.rpartition(".")[0]):
+        if candidate in known:
+            return known[candidate]
+    raise unknown_name("quantised layer", name, known)
 
 
 def _by_path(what: str, given: Given | None, paths: Sequence[str]) -> dict[str, int]:

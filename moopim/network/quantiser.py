@@ -165,7 +165,7 @@ def activation_alpha(x: Tensor) -> Tensor:
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     mean = x.mean()
     # torch.std_mean goes over single values on CPUs, ten times slower.
-    deviation = torch.linalg.vector_norm(x - mean) / max(x.numel() - 1, 1) ** 0.5
+    deviation: Tensor = torch.linalg.vector_norm(x - mean) / max(x.numel() - 1, 1) ** 0.5
     return mean.abs() + SIGMAS * deviation
 
 
