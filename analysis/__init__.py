@@ -31,6 +31,7 @@ _EXPORTS = {
     "plot_hypervolume": "progress",
     "plot_run": "plots",
     "plot_samples": "progress",
+    "plot_training": "training",
     "scatter": "scatters",
     "scatter_3d": "space",
     "scatter_matrix": "scatters",
@@ -55,6 +56,7 @@ __all__ = [
     "plot_hypervolume",
     "plot_run",
     "plot_samples",
+    "plot_training",
     "scatter",
     "scatter_3d",
     "scatter_matrix",
@@ -78,5 +80,6 @@ if TYPE_CHECKING:
     from moopim.analysis.scatters import scatter, scatter_matrix
     from moopim.analysis.space import scatter_3d
     from moopim.analysis.statistics import a12, comparison_table, holm
+    from moopim.analysis.training import plot_training
 
 __getattr__, __dir__ = lazy_names(__name__, _EXPORTS, globals())

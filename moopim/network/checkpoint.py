@@ -1,0 +1,217 @@
+"""Files of tensors: weights of a module, and the state of a training between two epochs.
+
+A file is in the safetensors format, with what is known about it as JSON in its header, so that reading it never runs
+code. It is written under another name first and then renamed: the old file or the new one is there, never half of it.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from moopim.errors import ConfigError
+from moopim.rows import check_output
+
+__all__ = ["load_training", "load_weights", "save_training", "save_weights"]
+
+_KEY = "moopim"
+_FORMAT = 1
+_MODEL, _OPTIMISER = "model.", "optimiser."
+
+
+def save_weights(module: nn.Module, path: Path | str, about: Mapping[str, Any] | None = None) -> None:
+    """Writes the parameters and buffers of a module.
+
+    Args:
+        module: The module.
+        path: The file, such as ``supernet.safetensors``.
+        about: Whatever should be known about them, in values that JSON has.
+
+    Raises:
+        ConfigError: If the file cannot be written, a value is NaN or infinite, or `about` is not for JSON.
+    """
+    path = Path(path)
+    _write(path, "weights", _state(module), dict(about or {}))
+
+
+def load_weights(module: nn.Module, path: Path | str) -> dict[str, Any]:
+    """Reads the parameters and buffers of a module, on whatever device it is.
+
+    Args:
+        module: The module that they are for; nothing of it changes unless the whole file fits.
+        path: A file of `save_weights`.
+
+    Returns:
+        What `save_weights` was told about them.
+
+    Raises:
+        ConfigError: If the file is missing, damaged or not one of `save_weights`, or does not fit the module.
+    """
+    path = Path(path)
+    tensors, about = _read(path, "weights")
+    _check_fit(path, tensors, module)
+    module.load_state_dict(tensors)
+    return about
+
+
+def save_training(
+    path: Path, model: nn.Module, optimiser: Optimizer, settings: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Writes all that a training needs to go on after an epoch; random numbers follow from the seed and the epoch.
+
+    Args:
+        path: The file.
+        model: The network.
+        optimiser: Its optimiser.
+        settings: What the result depends on, as words and numbers by name.
+        rows: The training log so far.
+
+    Raises:
+        ConfigError: If the file cannot be written, or a value is NaN or infinite.
+    """
+    tensors = {_MODEL + name: tensor for name, tensor in _state(model).items()}
+    for number, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"{_OPTIMISER}{number}.{name}": value for name, value in values.items() if value is not None}
+    _write(path, "training", tensors, {"settings": dict(settings), "rows": list(rows), "torch": torch.__version__})
+
+
+def load_training(
+    path: Path, model: nn.Module, optimiser: Optimizer, settings: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Takes a training up where `save_training` left it.
+
+    Args:
+        path: The file.
+        model: The network; it gets the weights of the file.
+        optimiser: Its optimiser; it gets the state of the file.
+        settings: As `save_training` got them.
+
+    Returns:
+        The training log so far.
+
+    Raises:
+        ConfigError: If the file is missing, damaged or of another training; says what differs.
+    """
+    tensors, about = _read(path, "training")
+    known = about["settings"]
+    differences = [
+        f"{name} is {known.get(name)!r} there and {settings.get(name)!r} here"
+        for name in sorted({*known, *settings})
+        if known.get(name) != settings.get(name)
+    ]
+    if differences:
+        raise ConfigError(f"checkpoint {str(path)!r} is of another training: {'; '.join(differences)}")
+    weights = _without_prefix(tensors, _MODEL)
+    _check_fit(path, weights, model)
+    parameters = optimiser.param_groups[0]["params"]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _without_prefix(tensors, _OPTIMISER).items():
+        number, _, key = name.partition(".")
+        like = parameters[int(number)]
+        # In the memory format of its parameter, as if it had never left.
+        value = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
+        state.setdefault(int(number), {})[key] = value
+    model.load_state_dict(weights)
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    rows: list[dict[str, Any]] = about["rows"]
+    return rows
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    state = module.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ConfigError(f"state {name!r} of the network is a {type(value).__name__}; expected a tensor")
+    return state
+
+
+def _without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _check_fit(path: Path, tensors: Mapping[str, Tensor], module: nn.Module) -> None:
+    """Checks that a module has tensors of just these names, shapes and types."""
+    expected, found = (
+        {name: f"{value.dtype} of shape {tuple(value.shape)}" for name, value in state.items()}
+        for state in (_state(module), tensors)
+    )
+    for name in sorted({*expected, *found}, key=lambda name: (name in expected, name in found, name)):
+        if expected.get(name) != found.get(name):
+            there, here = found.get(name, "missing"), expected.get(name, "missing")
+            raise ConfigError(f"{str(path)!r} does not fit the network: {name!r} is {there} in the file, {here} in it")
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ConfigError(f"{name!r} of {str(path)!r} holds NaN or infinite values; expected finite ones")
+
+
+def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> int:
+    total = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(tensors):
+        total = zlib.crc32(name.encode(), total)
+        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), total)
+    return total
+
+
+def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
+    check_output(path)
+    try:
+        about = json.loads(json.dumps(about, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"about={about!r} cannot be written as JSON: {error}") from None
+    # A copy of each, since the format has no tensors that share memory.
+    copies = {
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    _check_finite(path, copies)
+    header = {"format": _FORMAT, "kind": kind, "checksum": _checksum(copies, about), "about": about}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file(copies, partial, metadata={_KEY: json.dumps(header)})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{kind} {str(path)!r} cannot be written: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise ConfigError(f"file {str(path)!r} does not exist; expected {kind} written by moopim")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"file {str(path)!r} is damaged, cut short or not in safetensors format: {error}") from None
+    about = _about(path, kind, header, tensors)
+    _check_finite(path, tensors)
+    return tensors, about
+
+
+def _about(path: Path, kind: str, header: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What the header says, if it is one of moopim's and of this content."""
+    if header is None:
+        raise ConfigError(f"file {str(path)!r} was not written by moopim: its header has no entry {_KEY!r}")
+    try:
+        read = json.loads(header)
+        found, checksum, about = (read["format"], read["kind"]), read["checksum"], dict(read["about"])
+    except (ValueError, TypeError, KeyError):
+        raise ConfigError(f"file {str(path)!r} is damaged: entry {_KEY!r} of its header cannot be read") from None
+    if found != (_FORMAT, kind):
+        raise ConfigError(
+            f"file {str(path)!r} holds {found[1]} of format {found[0]}; expected {kind} of format {_FORMAT}"
+        )
+    if checksum != _checksum(tensors, about):
+        raise ConfigError(f"file {str(path)!r} is damaged: its content does not match its checksum")
+    return about

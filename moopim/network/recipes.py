@@ -1,0 +1,180 @@
+"""Recipes of training: optimiser, learning rate over time, batch and length, by name or of one's own."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.figures import figure, read_table
+
+__all__ = ["Optimiser", "Recipe", "Schedule", "load_recipe", "recipe_names"]
+
+Optimiser: TypeAlias = Literal["sgd", "adam", "adamw"]
+Schedule: TypeAlias = Literal["constant", "step", "cosine"]
+
+# Least and largest value of a field; the largest shares stay below 1.
+_BELOW_ONE = math.nextafter(1, 0)
+_RANGES = {
+    "learning_rate": (math.ulp(0), math.inf),
+    "drop_factor": (1, math.inf),
+    "warm_up": (0, _BELOW_ONE),
+    "momentum": (0, _BELOW_ONE),
+    "weight_decay": (0, math.inf),
+    "label_smoothing": (0, _BELOW_ONE),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. What is not here is as torch has it (the betas of Adam, say).
+
+    Attributes:
+        optimiser: ``sgd``, ``adam`` or ``adamw`` (decoupled weight decay).
+        learning_rate: Learning rate before the schedule.
+        batch: Images of a step; all of them where the training set is smaller.
+        epochs: Length in passes over the training images; give this or `steps`.
+        steps: Length in steps.
+        schedule: ``constant``; ``step`` divides the rate at each of `drops`; ``cosine`` lets it fall to 0 along half a
+            cosine (Loshchilov and Hutter, SGDR, ICLR 2017, eq. 5, without restarts).
+        drops: Epochs after which the schedule ``step`` divides the rate.
+        drop_factor: What it divides the rate by.
+        warm_up: Share of the steps in which the rate rises linearly to its value.
+        momentum: Momentum of ``sgd``.
+        weight_decay: Weight decay of all parameters.
+        label_smoothing: Share of the label spread evenly over the classes.
+        interval: Epochs from one evaluation and checkpoint to the next; the last epoch has them in any case.
+    """
+
+    optimiser: Optimiser
+    learning_rate: float
+    batch: int = 128
+    epochs: int | None = None
+    steps: int | None = None
+    schedule: Schedule = "constant"
+    drops: tuple[float, ...] = ()
+    drop_factor: float = 1.0
+    warm_up: float = 0.0
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    interval: int = 1
+
+    def __post_init__(self) -> None:
+        for field, names in (("optimiser", get_args(Optimiser)), ("schedule", get_args(Schedule))):
+            if getattr(self, field) not in names:
+                raise unknown_name(f"{field} of a recipe", getattr(self, field), names)
+        for field, (low, high) in _RANGES.items():
+            value = getattr(self, field)
+            if not (_is_number(value, int | float) and low <= value <= high and math.isfinite(value)):
+                raise ConfigError(f"{field}={value!r} of a recipe is not allowed; expected {_interval(low, high)}")
+        for field in ("batch", "epochs", "steps", "interval"):
+            value = getattr(self, field)
+            if value is None and field in ("epochs", "steps"):
+                continue
+            if not (_is_number(value, int) and value >= 1):
+                raise ConfigError(f"{field}={value!r} of a recipe is not allowed; expected 1, 2, ...")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise ConfigError(f"epochs={self.epochs}, steps={self.steps} of a recipe; expected one of the two")
+        if (self.schedule == "step") != bool(self.drops):
+            raise ConfigError(f"schedule {self.schedule!r} with drops={self.drops}; 'step' needs drops, no other does")
+        if self.drops and self.epochs is None:
+            raise ConfigError("drops are epochs, the length of the recipe is in steps; expected epochs=")
+        if list(self.drops) != sorted(self.drops) or not all(drop > 0 for drop in self.drops):
+            raise ConfigError(f"drops={self.drops} of a recipe are not allowed; expected rising epochs above 0")
+        if self.momentum and self.optimiser != "sgd":
+            raise ConfigError(f"momentum={self.momentum} is for the optimiser 'sgd', not {self.optimiser!r}")
+
+    def scaled(self, epochs: int) -> Self:
+        """Makes a recipe of another length, with the same learning rate at the same share of the training.
+
+        Args:
+            epochs: Its length in passes over the training images.
+
+        Returns:
+            The recipe; drops may come between two epochs.
+
+        Raises:
+            ConfigError: If the length is below 1.
+        """
+        drops = tuple(drop * epochs / (self.epochs or 1) for drop in self.drops)
+        return replace(self, epochs=epochs, steps=None, drops=drops)
+
+    def learning_rates(self, steps_per_epoch: int) -> NDArray[np.float64]:
+        """The learning rate at each step.
+
+        Args:
+            steps_per_epoch: Steps of a pass over the training images.
+
+        Returns:
+            The rates, shape ``(steps,)``.
+        """
+        total = self.steps or (self.epochs or 0) * steps_per_epoch
+        step = np.arange(total)
+        rising = math.ceil(self.warm_up * total)
+        rates = np.full(total, self.learning_rate, dtype=np.float64)
+        if self.schedule == "cosine":
+            rates *= (1 + np.cos(np.pi * np.clip(step - rising, 0, None) / (total - rising))) / 2
+        for drop in self.drops:
+            rates[step >= drop * steps_per_epoch] /= self.drop_factor
+        rates[:rising] *= (step[:rising] + 1) / rising
+        return rates
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the built-in recipes; ``data/recipes.toml`` says what each is for and where its numbers are from."""
+    return tuple(_tables())
+
+
+def load_recipe(name: str) -> Recipe:
+    """A built-in recipe.
+
+    Args:
+        name: One of `recipe_names`.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ConfigError: If there is no such recipe.
+    """
+    if name not in _tables():
+        raise unknown_name("recipe", name, _tables())
+    known = {field.name for field in fields(Recipe)}
+    values = {}
+    for field, entry in _tables()[name].items():
+        if field not in known:
+            raise unknown_name(f"field of recipe {name!r}", field, known)
+        values[field] = _value(f"recipe {name} {field}", entry)
+    return Recipe(**values)
+
+
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    return read_table("moopim.network", "recipes.toml")
+
+
+def _value(what: str, entry: str | Mapping[str, Any]) -> Any:
+    """A word, a figure, or several figures of one source."""
+    if isinstance(entry, str):
+        return entry
+    if isinstance(entry.get("value"), list):
+        return tuple(figure(what, {**entry, "value": value}) for value in entry["value"])
+    return figure(what, entry)
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _interval(low: float, high: float) -> str:
+    if high == math.inf:
+        return "a finite number above 0" if 0 < low < 1 else f"a finite number from {low}"
+    return "a number from 0 to below 1"
