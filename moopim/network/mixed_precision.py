@@ -106,8 +106,8 @@ def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
 
     Args:
         net: Result of `moopim.network.quantisation.quantise_module`.
-        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`; its names
-            are the paths of layers.
+        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`;
+            its names are the paths of layers.
 
     Returns:
         The table with the widths of weights, outputs and inputs.

@@ -13,13 +13,14 @@ Values stay floating-point numbers, on the grids that a crossbar and its convert
 
 So every layer multiplies whole numbers by whole numbers, and what a crossbar computes in place of that product can
 be put there without touching anything else. The scales of activations follow eq. (6) of CrossNAS in training, do not
-depend on the widths, and stay as they are in evaluation.
+depend on the widths, and stay as they are in evaluation. Automatic mixed precision would round the codes: train
+quantised networks without it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
-from moopim.network._origins import IMAGE, find_origins
+from moopim.network._origins import IMAGE, Origin, find_origins
 from moopim.network.calibration import evaluating
 from moopim.network.quantiser import (
     MOMENTUM,
@@ -143,25 +144,8 @@ def quantise_module(
     net = copy.deepcopy(model)
     layers, norms = find_origins(net, image_shape)
     settings = _Settings(image, {path: copy.copy(widths) for path in layers}, momentum)
-    sources = {**settings.layers, IMAGE: image}
     setattr(net, _SETTINGS, settings)
-    _add_alpha(net, _IMAGE_ALPHA)
-    net.register_forward_pre_hook(_quantise_image)
-    for path, origins in layers.items():
-        layer = net.get_submodule(path)
-        grids = {origin.grid for origin in origins}
-        reads = origins[0].grid if len(grids) == 1 else None
-        setattr(layer, _PLACE, _Place(settings, settings.layers[path], sources[origins[0].layer], reads))
-        if reads is None:
-            _add_alpha(layer, _INPUT_ALPHA)
-        _add_alpha(layer, _OUTPUT_ALPHA)
-        add_stand_in(layer, _quantise_operands)
-        layer.register_forward_hook(_quantise_output)
-    for path, origins in norms.items():
-        norm = net.get_submodule(path)
-        setattr(norm, _PLACE, _Place(settings, sources[origins[0].layer]))
-        _add_alpha(norm, _OUTPUT_ALPHA)
-        norm.register_forward_hook(_quantise_output)
+    _add_quantisers(net, settings, layers, norms)
     return net
 
 
@@ -313,6 +297,30 @@ def output_grid(net: nn.Module, path: str) -> Grid:
     """
     layer, place = _layer(net, path)
     return Grid(_measured(layer, _OUTPUT_ALPHA), place.widths.activations)
+
+
+def _add_quantisers(
+    net: nn.Module, settings: _Settings, layers: Mapping[str, list[Origin]], norms: Mapping[str, list[Origin]]
+) -> None:
+    """Puts scales and hooks where values are quantised."""
+    sources = {**settings.layers, IMAGE: settings.image}
+    _add_alpha(net, _IMAGE_ALPHA)
+    net.register_forward_pre_hook(_quantise_image)
+    for path, origins in layers.items():
+        layer = net.get_submodule(path)
+        grids = {origin.grid for origin in origins}
+        reads = origins[0].grid if len(grids) == 1 else None
+        setattr(layer, _PLACE, _Place(settings, settings.layers[path], sources[origins[0].layer], reads))
+        if reads is None:
+            _add_alpha(layer, _INPUT_ALPHA)
+        _add_alpha(layer, _OUTPUT_ALPHA)
+        add_stand_in(layer, _quantise_operands)
+        layer.register_forward_hook(_quantise_output)
+    for path, origins in norms.items():
+        norm = net.get_submodule(path)
+        setattr(norm, _PLACE, _Place(settings, sources[origins[0].layer]))
+        _add_alpha(norm, _OUTPUT_ALPHA)
+        norm.register_forward_hook(_quantise_output)
 
 
 def _quantise_image(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
