@@ -79,7 +79,8 @@ class Call:
         """The error for a call that cannot be handled."""
         stack = list(self.node.meta.get("nn_module_stack", {}).values())
         kind = str(stack[-1][1]).rpartition(".")[2] if stack else "model"
-        return ConfigError(f"module {self.path!r} ({kind}), operation {self.target}: {reason}")
+        where = f"module {self.path!r} ({kind})" if self.path else "the network itself"
+        return ConfigError(f"{where}: operation {self.target}: {reason}")
 
 
 Handler = Callable[["Builder", Call], Any]

@@ -18,11 +18,13 @@ from moopim.workload._trace_sums import SUMS
 from moopim.workload._trace_values import Value, constant
 from moopim.workload.layers import Layer
 
-__all__ = ["COSTLY", "find_layers"]
+__all__ = ["find_layers"]
 
-COSTLY = {**WINDOWS, **PRODUCTS, **SUMS}
-"""Operation that becomes a layer -> handler."""
-_HANDLERS = {**FREE, **COSTLY}
+_HANDLERS = {**FREE, **WINDOWS, **PRODUCTS, **SUMS}
+_SUPPORTED = (
+    "conv1d, conv2d, linear, matrix products, attention, pools, means, interpolation, sums and products of activations, "
+    "and what is free (documentation, 'Your own network')"
+)
 _LONGEST_REASON = 200
 
 
@@ -153,10 +155,7 @@ class _Reader(torch.fx.Interpreter):
         if call.target._schema.is_mutable and handler is not function and _is_shared(call.node):
             raise _NeedsFunctional
         if handler is None or call.target.namespace != "aten":
-            raise call.error(
-                f"not supported; layers are made of {', '.join(sorted(COSTLY))}, and {len(FREE)} operations that move "
-                "values or apply a function to each are free"
-            )
+            raise call.error(f"not supported; supported are {_SUPPORTED}")
         result = handler(self._builder, call)
         if isinstance(result, Value) and isinstance(call.node.meta["val"], tuple | list):
             return result, None  # the places where a maximum was found

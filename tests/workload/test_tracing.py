@@ -281,6 +281,35 @@ def test_a_layer_waits_where_positions_change_their_order_or_number(change, wait
     assert table["b"].inputs == ("a",)
 
 
+MOVES = {
+    "transpose": lambda x: x.transpose(2, 3),
+    "flip": lambda x: x.flip(3),
+    "roll": lambda x: x.roll((1, -2), (2, 3)),
+    "last": lambda x: x.permute(0, 2, 3, 1).reshape(1, -1, x.shape[1]).transpose(1, 2).reshape(x.shape),
+    "rows": lambda x: x.reshape(1, x.shape[1], 1, -1),
+    "half": lambda x: x[:, :, : -(-x.shape[2] // 2)],
+    "twice": lambda x: torch.cat([x, x.flip(1)], 1),
+    "first": lambda x: torch.cat([x, x[:, :, :, :1].expand(x.shape)], 1),
+    "merge": lambda x: F.pixel_shuffle(F.pixel_unshuffle(x, 2).flip(1), 2) if x.shape[2] % 2 == 0 else x,
+    "mix": lambda x: x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(sorted(MOVES)), max_size=4))
+def test_waiting_is_what_moving_the_numbers_of_the_positions_shows(names):
+    def moved(x):
+        for name in names:
+            x = MOVES[name](x)
+        return x
+
+    place = moved(torch.arange(64.0).view(1, 1, 8, 8).expand(1, 4, 8, 8))
+    turn = torch.arange(place[0, 0].numel()).view(1, 1, *place.shape[2:])
+    expected = turn.numel() != 64 or bool((place > turn).any())
+    table = traced(lambda m, x: m.b(moved(m.a(x))), a=conv(3, 4), b=conv(place.shape[1], 4, 1))
+    assert table["b"].waits is expected
+
+
 def test_a_dilated_convolution_waits():
     table = traced(lambda m, x: m.b(m.a(x)), a=conv(3, 4), b=conv(4, 4, padding=2, dilation=2))
     assert table["b"] == Row("conv", ("a",), (4, 4), (3, 3), (8, 8), (8, 8), 1, True)
@@ -530,7 +559,7 @@ def test_a_part_set_to_zero_has_no_producer():
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (nn.ConvTranspose2d(4, 4, 2), r"module 'part' \(ConvTranspose2d\), operation aten.conv_transpose2d.input: not"),
+        (nn.ConvTranspose2d(4, 4, 2), r"module 'part' \(ConvTranspose2d\): operation aten.conv_transpose2d.input: not"),
         (nn.MaxPool2d(2, dilation=2), r"module 'part' \(MaxPool2d\).* dilated pooling"),
         (nn.FractionalMaxPool2d(2, 4), r"module 'part' \(FractionalMaxPool2d\)"),
     ],
