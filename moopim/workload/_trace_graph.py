@@ -22,14 +22,14 @@ __all__ = ["find_layers"]
 
 _HANDLERS = {**FREE, **WINDOWS, **PRODUCTS, **SUMS}
 _SUPPORTED = (
-    "conv1d, conv2d, linear, matrix products, attention, pools, means, interpolation, sums and products of activations, "
-    "and what is free (documentation, 'Your own network')"
+    "conv1d, conv2d, linear, matrix products, attention, pools, means, interpolation, sums and products of "
+    "activations, and what is free (documentation, 'Your own network')"
 )
 _LONGEST_REASON = 200
 
 
-class _NeedsFunctional(Exception):  # noqa: N818 (no error: the graph is rewritten and read again)
-    """An operation changes a part of a tensor in place."""
+class _ChangedInPlaceError(ConfigError):
+    """An operation changes a part of a tensor in place; torch can rewrite the graph without such changes."""
 
 
 def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
@@ -49,8 +49,8 @@ def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
         program = _export(model, shape)
         try:
             return _read(program, model, shape)
-        except _NeedsFunctional:
-            return _read(program.run_decompositions({}), model, shape)
+        except _ChangedInPlaceError:
+            return _read(_export(model, shape, rewritten=True), model, shape)
 
 
 @contextmanager
@@ -70,16 +70,22 @@ def _quiet(model: nn.Module) -> Iterator[None]:
             module.training = flag
 
 
-def _export(model: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
-    first = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
-    image = torch.zeros((1, *shape), device=first.device, dtype=first.dtype if first.is_floating_point() else None)
+def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = False) -> torch.export.ExportedProgram:
+    tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
+    like = next(tensors, torch.empty(0))
+    image = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
     try:
-        return torch.export.export(model, (image,), strict=False)
+        program = torch.export.export(model, (image,), strict=False)
+        return program.run_decompositions({}) if rewritten else program
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
         size = "x".join(map(str, shape))
-        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {reason}") from error
+        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    """The first line of torch's explanation, shortened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
 
 
 def _read(program: torch.export.ExportedProgram, model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
@@ -153,10 +159,15 @@ class _Reader(torch.fx.Interpreter):
             return _constants(call)
         handler = _HANDLERS.get(call.operation)
         if call.target._schema.is_mutable and handler is not function and _is_shared(call.node):
-            raise _NeedsFunctional
+            raise _ChangedInPlaceError(str(call.error("this change of a part of a tensor in place is not supported")))
         if handler is None or call.target.namespace != "aten":
             raise call.error(f"not supported; supported are {_SUPPORTED}")
-        result = handler(self._builder, call)
+        try:
+            result = handler(self._builder, call)
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise call.error(f"cannot be followed: {_line(error)}") from error
         if isinstance(result, Value) and isinstance(call.node.meta["val"], tuple | list):
             return result, None  # the places where a maximum was found
         return result

@@ -46,10 +46,15 @@ def trace(
         A table of one network; layers have the paths of their modules as names.
 
     Raises:
-        ConfigError: If torch is not installed or cannot export the module, or an operation is not supported; names the
-            module's path.
+        ConfigError: If a number is out of range, torch is not installed or cannot export the module, or an operation is
+            not supported; names the path of the module within the network.
     """
     _need_torch()
+    for name, bits in (("input", input_bits), ("weight", weight_bits), ("activation", activation_bits)):
+        if bits < 1:
+            raise ConfigError(f"{name}_bits is {bits}; expected 1, 2, ...")
+    if len(input_shape) != 3 or min(input_shape) < 1:  # noqa: PLR2004
+        raise ConfigError(f"input shape {input_shape} is not allowed; expected channels, height and width")
     from moopim.workload._trace_graph import find_layers
 
     layers = find_layers(model, input_shape)

@@ -170,6 +170,11 @@ def test_padding_before_a_convolution_is_padding_of_the_convolution():
     assert not table.waits[0, 1]
 
 
+def test_padding_with_a_number_is_padding_of_the_pool_behind_it():
+    table = traced(lambda m, x: F.max_pool2d(F.pad(m.a(x), (1, 1, 1, 1), value=-1e9), 3, 2), a=conv(3, 4))
+    assert table["pool"] == Row("pool", ("a",), (4, 4), (3, 3), (8, 8), (4, 4), 1, False)
+
+
 def test_normalisation_activation_dropout_scale_and_parameters_cost_nothing():
     class Free(nn.Module):
         def __init__(self):
@@ -590,6 +595,18 @@ def test_what_cannot_be_traced_is_refused_in_one_line(function, message):
     with pytest.raises(ConfigError, match=message) as error:
         traced(function, a=conv(3, 4), b=conv(3, 4))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bits", [{"input_bits": 0}, {"weight_bits": -1}, {"activation_bits": 0}])
+def test_widths_of_less_than_a_bit_are_refused(bits):
+    with pytest.raises(ConfigError, match=f"{next(iter(bits))} is .*; expected 1, 2"):
+        trace(conv(3, 4), (3, 8, 8), **bits)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 0, 8), (3, 8, 8, 8)])
+def test_an_input_shape_that_is_no_image_is_refused(shape):
+    with pytest.raises(ConfigError, match="expected channels, height and width"):
+        trace(conv(3, 4), shape)
 
 
 @pytest.mark.parametrize("text", ["3x32", "3x32x32x1", "0x8x8", "3x-1x8", "threexfourxfive", "", "3X8X8"])
