@@ -24,7 +24,7 @@ COMPONENTS = {
         *("digital", "demux", "mux", "input_register", "output_register", "shift_register"),
         *("adder", "joint", "element_wise"),
     ),
-    "buffers": ("buffer", "buffer_read", "buffer_write", "leakage"),
+    "buffers": ("buffer", "buffer_read", "buffer_write", "pool_reread", "leakage"),
     "pooling": ("pooling",),
     "interconnect": ("intra_tile", "merge", "transfer"),
 }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.errors import ConfigError
 from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.timing import Edges
 from moopim.workload.layers import IMAGE, LayerKind, LayerTable
@@ -21,6 +22,8 @@ __all__ = ["LayerTimes", "finish_times"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+# Output positions of a layer, whose times take 8 bytes each.
+_MOST_POSITIONS = 2**26
 # NumPy takes about so many positions at a time, which bounds its memory.
 _BLOCK_POSITIONS = 4_000_000
 
@@ -48,8 +51,16 @@ def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
 
     Returns:
         When each layer works.
+
+    Raises:
+        ConfigError: If a layer has more than 2**26 output positions.
     """
     geometry = _geometry(table)
+    largest = int(geometry.positions.max())
+    if largest > _MOST_POSITIONS:
+        raise ConfigError(
+            f"a layer has {largest} output positions; expected at most {_MOST_POSITIONS}, for the sake of memory"
+        )
     designs = max(len(table), len(position.inner))
     shape = (designs, table.layers)
     times = [np.ascontiguousarray(np.broadcast_to(part, shape)) for part in position]

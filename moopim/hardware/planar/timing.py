@@ -111,8 +111,9 @@ def position_times(
     )
     read = np.where(weighted, results, np.where(pool, table.c_out, 0)) * table.output_bits
     output_read = _access(read + operands)
+    parts["merge"] = np.where(weighted, merge, 0.0)
     # MNSIM reads the results of a pooling layer twice.
-    parts["merge"] = np.where(weighted, merge, np.where(pool & ("pool_read" not in fixes), output_read, 0.0))
+    parts["pool_reread"] = np.where(pool & ("pool_read" not in fixes), output_read, 0.0)
     values = np.where(table.element_wise, sum_channels * sum_bits, table.c_out * table.output_bits)
     sent = hops.onward * values / chip.noc_bits_per_ns[:, None]
     parts["transfer"] = np.where(weighted | pool | table.element_wise, sent, 0.0)
