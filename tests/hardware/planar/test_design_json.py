@@ -187,7 +187,7 @@ def test_a_broken_design_is_named_with_its_row_field_and_value(tmp_path, design,
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no column 'id'; expected id, design"),
+        ("", "is empty"),
         ("id,design\n", "has no rows"),
         ("id,design\n7,{broken\n", "row 1 (id '7') of"),
         ("id,design\n7,{broken\n", "design is not JSON: "),
