@@ -25,22 +25,23 @@ def operand_sizes(table: LayerTable) -> tuple[IntArray, IntArray, FloatArray]:
     Returns:
         Channels, bits and number of operands, shape ``(networks, layers)``; to be read at element-wise layers.
     """
-    inputs = table.inputs
     columns = (table.element_wise, table.c_out, table.output_bits, table.c_in, table.input_bits)
     element_wise, c_out, output_bits, c_in, input_bits = np.broadcast_arrays(*columns)
-    every = np.arange(len(c_out))[:, None]
-    bits, given = input_bits.copy(), np.zeros(c_in.shape, dtype=np.int64)
-    found = ~element_wise
-    for slot in range(inputs.shape[2]):
-        producer = np.broadcast_to(inputs[:, :, slot], c_out.shape)
-        at = np.maximum(producer, 0)
-        usable = ~found & (producer > IMAGE) & ~element_wise[every, at]
-        bits = np.where(usable, output_bits[every, at], bits)
+    inputs = np.broadcast_to(table.inputs, (*c_in.shape, table.inputs.shape[2]))
+    place = design, _ = np.nonzero(element_wise)
+    channels, bits = c_in[place], input_bits[place]
+    found, given = np.zeros(len(design), dtype=bool), np.zeros(len(design))
+    for producer in inputs[place].T:
+        at = design, np.maximum(producer, 0)
+        usable = ~found & (producer > IMAGE) & ~element_wise[at]
+        bits = np.where(usable, output_bits[at], bits)
         found |= usable
         # A part may be cut out of a wider map, and the channels of the image are not in the table.
-        part = np.where(producer > IMAGE, np.minimum(c_out[every, at], c_in), c_in)
+        part = np.where(producer > IMAGE, np.minimum(c_out[at], channels), channels)
         given += np.where(producer >= IMAGE, part, 0)
-    return c_in, bits, np.maximum(ceil_div(given, c_in), 2)
+    all_bits, count = input_bits.copy(), np.full(c_in.shape, 2.0)
+    all_bits[place], count[place] = bits, np.maximum(ceil_div(given, channels), 2)
+    return c_in, all_bits, count
 
 
 def global_buffer_KB(table: LayerTable) -> FloatArray:  # noqa: N802 (the unit is KB)

@@ -213,13 +213,13 @@ def _running_sums(geometry: _Geometry, network: int, layer: int, times: list[Flo
     corner, top, left, inner = (time[:, None] for time in times)
     height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
     # The compiled loops take the same steps in the same order, so that both give the same bits.
-    row = np.arange(height)
-    start = np.where(row == 0, 0.0, (corner + (width - 1) * top) + (row - 1) * (left + (width - 1) * inner))
-    end_of_first = start + np.where(row == 0, corner, left)
-    each = np.where(row == 0, top, inner)
     sums = np.empty((len(corner), height, width + 1))
-    sums[:, :, 0] = start
-    sums[:, :, 1:] = end_of_first[:, :, None] + np.arange(width) * each[:, :, None]
+    start, first, each = sums[:, :, 0], np.empty((len(corner), height)), np.empty((len(corner), height))
+    start[:, :1], first[:, :1], each[:, :1] = 0.0, corner, top
+    start[:, 1:] = (corner + (width - 1) * top) + np.arange(height - 1) * (left + (width - 1) * inner)
+    first[:, 1:], each[:, 1:] = left, inner
+    np.multiply(each[:, :, None], np.arange(width, dtype=np.float64), out=sums[:, :, 1:])
+    sums[:, :, 1:] += (start + first)[:, :, None]
     return sums
 
 

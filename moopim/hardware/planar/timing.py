@@ -38,8 +38,8 @@ class Edges(NamedTuple):
 
     def total(self, height: IntArray, width: IntArray) -> FloatArray:
         """Sum over all positions of maps of this size."""
-        first_row = self.corner + self.top * (width - 1)
-        return first_row + (self.left + self.inner * (width - 1)) * (height - 1)
+        across, down = width - 1.0, height - 1.0
+        return (self.corner + self.top * across) + (self.left + self.inner * across) * down
 
     def plus(self, other: "Edges | FloatArray") -> "Edges":
         """Adds values, or one value for all positions."""
