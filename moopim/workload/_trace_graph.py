@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
+from moopim.loading import reason
 from moopim.workload._trace_calls import Builder, Call
 from moopim.workload._trace_layers import WINDOWS
 from moopim.workload._trace_moves import FREE, function
@@ -73,24 +74,26 @@ def _quiet(model: nn.Module) -> Iterator[None]:
 def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = False) -> torch.export.ExportedProgram:
     tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
     like = next(tensors, torch.empty(0))
-    image = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
     try:
+        image = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
         program = torch.export.export(model, (image,), strict=False)
         return program.run_decompositions({}) if rewritten else program
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         size = "x".join(map(str, shape))
         raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {_line(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """The first line of torch's explanation, shortened."""
+    if isinstance(error, SystemExit):  # of the module's own code; its text is a bare number
+        return reason(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
 
 
 def _read(program: torch.export.ExportedProgram, model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
     leaves = frozenset(path for path, module in model.named_modules() if next(module.children(), None) is None)
-    builder = Builder(shape[1:], leaves)
+    builder = Builder(shape[1:], type(model).__name__, leaves)
     reader = _Reader(program, builder, shape[0])
     outputs = torch.utils._pytree.tree_leaves(reader.run())
     codes = [output.code for output in outputs if isinstance(output, Value)]

@@ -157,6 +157,27 @@ def test_no_window_of_an_adaptive_pool_ends_behind_that_of_the_table(size, outpu
         assert min(i * table.stride_h[0, 1] + table.kernel_h[0, 1], size) >= end
 
 
+class Kernel(nn.Module):
+    """A network without modules of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3, 3, 3))
+
+    def forward(self, image):
+        return F.conv2d(F.conv2d(image, self.weight), self.weight)
+
+
+def test_a_network_without_modules_gives_its_layers_the_name_of_its_class():
+    assert trace(conv(3, 4), (3, 8, 8)).names == ("Conv2d",)
+    assert trace(Kernel(), (3, 8, 8)).names == ("Kernel", "Kernel_2")
+
+
+def test_layers_have_different_names_whatever_the_modules_are_called():
+    found = traced(lambda m, x: m.a(m.a(x)) + m.get_submodule("a_2")(x), a=conv(3, 3), a_2=conv(3, 3))
+    assert list(found) == ["a", "a_2", "a_2_2", "sum"]
+
+
 def test_an_adaptive_pool_that_changes_nothing_is_no_layer():
     assert list(traced(lambda m, x: m.b(m.pool(m.a(x))), a=conv(3, 4), pool=nn.AdaptiveAvgPool2d(8), b=conv(4, 4))) == [
         "a",
@@ -609,6 +630,22 @@ def test_an_input_shape_that_is_no_image_is_refused(shape):
         trace(conv(3, 4), shape)
 
 
+@pytest.mark.parametrize("shape", [(3, 99_999, 99_999), (1, 1, 10**9), (999_999, 999, 999)])
+def test_an_input_that_no_memory_holds_is_refused_at_once(shape):
+    size = "x".join(map(str, shape))
+    with pytest.raises(ConfigError, match=f"an input of {size} is too large; expected at most 67108864 values"):
+        trace(nn.ReLU(), shape)
+
+
+def test_memory_that_is_not_there_for_the_image_is_one_line(monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("[enforce fail] can't allocate memory\nmore about it")
+
+    monkeypatch.setattr(torch, "zeros", full)
+    with pytest.raises(ConfigError, match=r"cannot be traced with an input of 3x8x8: .*can't allocate memory$"):
+        trace(conv(3, 4), (3, 8, 8))
+
+
 @pytest.mark.parametrize("text", ["3x32", "3x32x32x1", "0x8x8", "3x-1x8", "threexfourxfive", "", "3X8X8"])
 def test_an_input_size_that_is_none_is_refused(text):
     with pytest.raises(ConfigError, match="expected channels x height x width, such as 3x32x32"):
@@ -654,6 +691,61 @@ def file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "width"), [("Net", 4), ("make", 6), ("net", 8)])
 def test_a_network_is_a_class_a_function_or_a_module_of_a_file(file, name, width):
     assert load_module(f"{file}:{name}")[0].out_channels == width
+
+
+EXITS = """
+import sys
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        sys.exit("no width")
+
+class Later(nn.Module):
+    def forward(self, image):
+        sys.exit(4)
+"""
+
+
+def test_code_that_ends_the_process_is_an_error_like_others(file):
+    file.write_text(EXITS)
+    with pytest.raises(ConfigError, match=r"cannot be built: SystemExit: no width$"):
+        load_module(f"{file}:Net")
+    with pytest.raises(ConfigError, match=r"Later cannot be traced with an input of 3x8x8: SystemExit: 4$"):
+        trace(load_module(f"{file}:Later"), (3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [("import sys\nsys.exit()", "SystemExit"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_a_file_or_a_module_that_fails_when_imported_is_refused(file, code, why, monkeypatch):
+    file.write_text(code)
+    with pytest.raises(ConfigError, match=f"file .*traced_networks.py' cannot be imported: {why}$"):
+        load_module(f"{file}:Net")
+    monkeypatch.chdir(file.parent)
+    with pytest.raises(ConfigError, match=f"module 'traced_networks' cannot be imported: {why}$"):
+        load_module("traced_networks:Net")
+
+
+def test_files_of_one_name_are_each_imported_with_their_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for folder, width in (("a", 5), ("b", 7)):
+        (tmp_path / folder / "twin_parts").mkdir(parents=True)
+        (tmp_path / folder / "twin_parts" / "__init__.py").write_text("from twin_parts.sizes import width")
+        (tmp_path / folder / "twin_parts" / "sizes.py").write_text(f"width = {width}")
+        code = "from torch import nn\nfrom twin_parts import width\nnet = nn.Conv2d(3, width, 3)"
+        (tmp_path / folder / "twin.py").write_text(code)
+        (tmp_path / folder / f"other_{folder}.py").write_text(code)
+    for name in ("a/twin", "b/twin", "a/twin", "b/other_b", "a/other_a"):
+        assert load_module(f"{tmp_path / name}.py:net").out_channels == {"a": 5, "b": 7}[name[0]], name
+    for name in [name for name in sys.modules if name.startswith(("twin", "other_"))]:
+        del sys.modules[name]
+
+
+def test_a_file_with_the_name_of_an_imported_module_is_refused(tmp_path):
+    (tmp_path / "numpy.py").write_text("net = None")
+    with pytest.raises(ConfigError, match=r"file name 'numpy.py' cannot be used as a module name; rename the file"):
+        load_module(f"{tmp_path / 'numpy.py'}:net")
 
 
 def test_a_network_may_come_from_an_installed_package():
