@@ -24,23 +24,24 @@ COMPONENTS = {
         *("digital", "demux", "mux", "input_register", "output_register", "shift_register"),
         *("adder", "joint", "element_wise"),
     ),
-    "buffers": ("buffer", "buffer_read", "buffer_write", "leakage"),
+    "buffers": ("buffer", "buffer_read", "buffer_write", "pool_reread"),
     "pooling": ("pooling",),
     "interconnect": ("intra_tile", "merge", "transfer"),
+    "leakage": ("leakage",),
 }
-"""Components as they are shown, and what the model calls their parts."""
+"""Components as they are shown, and what the model calls their parts; leakage is counted in the physical mode only."""
 
 _QUANTITIES = {"energy_mJ": "energy (mJ)", "time_ms": "busy time (ms)", "area_mm2": "area (mm²)"}
-# What belongs to no layer: leakage, and the accumulator of element-wise layers. Only the physical mode counts them.
-_SHARED = "shared"
-_SHARED_ENERGY = ("leakage",)
-_SHARED_AREA = ("element_wise",)
+_ENERGY, _TIME = "energy_{}_nJ", "time_{}_ns"
+# The accumulator of element-wise layers stands beside the tiles; only the physical mode has one.
+_BESIDE_TILES = "element_wise"
 # Ticks, and shares, that still fit beside each other.
 _MOST_NAMES = 70
 _LEAST_SHARE = 0.06
-_COLORS = tuple(series_color(i) for i in range(len(COMPONENTS)))
-# Orange, pink and sky blue: black text is read better on them.
-_LIGHT = ("#E69F00", "#CC79A7", "#56B4E9")
+# The palette has a colour for each kind of work; leakage, which does none, is grey.
+_COLORS = (*(series_color(i) for i in range(len(COMPONENTS) - 1)), "#999999")
+# Orange, pink, sky blue and grey: black text is read better on them.
+_LIGHT = ("#E69F00", "#CC79A7", "#56B4E9", "#999999")
 
 
 def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) -> pd.DataFrame:
@@ -52,35 +53,35 @@ def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) ->
         design: The design.
 
     Returns:
-        One row per layer and component: ``layer`` (its place in the table), ``name``, ``kind``, ``component`` (one of
-        `COMPONENTS`), ``energy_mJ``, ``time_ms`` (how long the layer is busy with it) and ``area_mm2``. Energy and area
-        add up to those of the design; a last layer ``shared`` holds what belongs to none, where there is any.
+        One row per layer and component: ``layer`` (its place in the table), ``name``, ``kind``, ``component`` (those of
+        `COMPONENTS` that the mode counts), ``energy_mJ``, ``time_ms`` (how long the layer is busy with it) and
+        ``area_mm2``. Energy and area add up to those of the design.
     """
-    kind = np.broadcast_to(table.kind, (len(breakdown.totals["energy"]), table.layers))[design]
+    designs = len(breakdown.totals["energy"])
+    kind, element_wise = (
+        np.broadcast_to(column, (designs, table.layers))[design] for column in (table.kind, table.element_wise)
+    )
     places = np.flatnonzero(kind != LayerKind.NONE)
     columns = {name: column[design, places] for name, column in breakdown.layers.items()}
-    share = columns["tiles"] / columns["tiles"].sum()
+    in_tiles = columns["tiles"] / columns["tiles"].sum()
+    beside = element_wise[places] / max(element_wise.sum(), 1)
     rows = {
         "layer": places,
         "name": [table.names[place] if table.names else str(place) for place in places],
         "kind": [LayerKind(value).name.lower() for value in kind[places]],
     }
-    shared = {"layer": [table.layers], "name": _SHARED, "kind": _SHARED, "time_ms": 0.0}
     parts = []
     for component, members in COMPONENTS.items():
-        tiles = [name for name in members if name not in _SHARED_AREA]
+        areas = {name: float(breakdown.area_mm2[name][design]) for name in members if name in breakdown.area_mm2}
+        if not areas and not any(form.format(name) in columns for form in (_ENERGY, _TIME) for name in members):
+            continue
+        other = areas.pop(_BESIDE_TILES, 0.0)
         part = {
-            "energy_mJ": _total(columns, "energy_{}_nJ", members, len(places)) * 1e-6,
-            "time_ms": _total(columns, "time_{}_ns", members, len(places)) * 1e-6,
-            "area_mm2": share * _pick(breakdown.area_mm2, tiles, design),
-        }
-        rest = {
-            "energy_mJ": _pick(breakdown.energy_mJ, [name for name in members if name in _SHARED_ENERGY], design),
-            "area_mm2": _pick(breakdown.area_mm2, [name for name in members if name in _SHARED_AREA], design),
+            "energy_mJ": _total(columns, _ENERGY, members, len(places)) * 1e-6,
+            "time_ms": _total(columns, _TIME, members, len(places)) * 1e-6,
+            "area_mm2": in_tiles * sum(areas.values()) + beside * other,
         }
         parts.append(pd.DataFrame(rows | {"component": component} | part))
-        if any(rest.values()):
-            parts.append(pd.DataFrame(shared | {"component": component} | rest))
     return pd.concat(parts, ignore_index=True).sort_values("layer", kind="stable", ignore_index=True)
 
 
@@ -94,7 +95,7 @@ def component_table(frame: pd.DataFrame) -> pd.DataFrame:
         One row per component, with its share of each sum in per cent: ``component``, ``energy_mJ``, ``energy_%``,
         ``time_ms``, ``time_%``, ``area_mm2``, ``area_%``.
     """
-    sums = frame.groupby("component")[list(_QUANTITIES)].sum().reindex(list(COMPONENTS))
+    sums = frame.groupby("component", sort=False)[list(_QUANTITIES)].sum()
     columns = {}
     for name in _QUANTITIES:
         columns[name] = sums[name]
@@ -115,12 +116,10 @@ def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> p
         ``finish_ms``, ``time_ms`` (busy), ``area_mm2``, ``area_%``.
     """
     sums = frame.groupby(["layer", "name", "kind"], sort=False)[list(_QUANTITIES)].sum().reset_index()
-    real = sums["kind"] != _SHARED
-    places = sums["layer"][real].to_numpy()
-    sums["tiles"] = 0
-    sums.loc[real, "tiles"] = breakdown.layers["tiles"][design, places]
+    places = sums["layer"].to_numpy()
+    sums["tiles"] = breakdown.layers["tiles"][design, places]
     for name in ("begin", "finish"):
-        sums.loc[real, f"{name}_ms"] = breakdown.layers[f"{name}_ns"][design, places] * 1e-6
+        sums[f"{name}_ms"] = breakdown.layers[f"{name}_ns"][design, places] * 1e-6
     for name in ("energy_mJ", "area_mm2"):
         sums[_share_of(name)] = 100 * sums[name] / sums[name].sum()
     times = ["begin_ms", "finish_ms", "time_ms"]
@@ -131,20 +130,21 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     """Draws energy, busy time and area as stacked bars, one bar per layer and one for the whole chip.
 
     Args:
-        frame: From `breakdown_frame`. What belongs to no layer is in the bar of the chip only.
+        frame: From `breakdown_frame`.
         title: What to write above.
 
     Returns:
         The figure.
     """
-    layers = frame[frame["kind"] != _SHARED].drop_duplicates("layer")
+    layers = frame.drop_duplicates("layer")
+    components = [name for name in COMPONENTS if name in set(frame["component"])]
     width = float(np.clip(0.2 * len(layers), 4.5, 15.0))
     figure = Figure(figsize=(width + 2.2, 7.2), layout="constrained")
     axes = figure.subplots(3, 2, width_ratios=[width, 1.3], sharex="col")
     for (left, right), (name, label) in zip(axes, _QUANTITIES.items(), strict=True):
         stack = frame.pivot_table(index="layer", columns="component", values=name, aggfunc="sum", fill_value=0.0)
-        stack = stack.reindex(columns=list(COMPONENTS), fill_value=0.0)
-        _draw_stack(left, stack.loc[layers["layer"]].to_numpy())
+        stack = stack[components]
+        _draw_stack(left, stack.to_numpy())
         _draw_stack(right, stack.to_numpy().sum(axis=0, keepdims=True), shares=True)
         left.set_ylabel(label, fontsize=FONT)
     step = -(-len(layers) // _MOST_NAMES)
@@ -153,9 +153,9 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     axes[-1, 1].set_xticks([0], ["chip"])
     figure.legend(
         axes[0, 0].containers,
-        list(COMPONENTS),
+        components,
         loc="outside upper left",
-        ncols=len(COMPONENTS),
+        ncols=len(components),
         frameon=False,
         fontsize=SMALL_FONT,
         title=title,
@@ -173,7 +173,7 @@ def _draw_stack(ax: Axes, values: FloatArray, shares: bool = False) -> None:
     ends = values.cumsum(axis=1)
     highest = ends.max(initial=0.0) or 1.0
     ax.set_ylim(0, 1.05 * highest)
-    for i, color in enumerate(_COLORS):
+    for i, color in enumerate(_COLORS[: values.shape[1]]):
         place, bottom = np.arange(len(values)), ends[:, i] - values[:, i]
         bars = ax.bar(place, values[:, i], bottom=bottom, color=color, edgecolor="white", linewidth=0.2)
         part = values[:, i].sum() / highest
@@ -186,11 +186,6 @@ def _total(columns: Mapping[str, NDArray[np.generic]], pattern: str, members: tu
     """Sum of the parts of a component that a design has, shape ``(layers,)``."""
     names = [pattern.format(member) for member in members]
     return sum((columns[name].astype(np.float64) for name in names if name in columns), np.zeros(n))
-
-
-def _pick(figures: Mapping[str, FloatArray], names: list[str], design: int) -> float:
-    """Sum of the figures of these names that a design has."""
-    return sum(float(figures[name][design]) for name in names if name in figures)
 
 
 def _share_of(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from moopim.errors import ConfigError
-from moopim.files import write_atomically
+from moopim.files import open_atomically
 
-__all__ = ["check_output", "read_rows", "row_name", "write_rows"]
+__all__ = ["check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
 
 
 def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
@@ -22,13 +25,15 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[d
         The columns, and each row as words by column; a short row has empty words at its end.
 
     Raises:
-        ConfigError: If the file cannot be read, is not CSV, lacks a column or has one twice, or has a row that is
-            longer than its header.
+        ConfigError: If the file cannot be read, is empty or not CSV, lacks a column or has one twice, or has a row
+            that is longer than its header.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"designs {str(path)!r} cannot be read: {error}") from None
+    if not text.strip():
+        raise ConfigError(f"designs {str(path)!r} is empty; expected a header and rows")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
     limit = csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a layer table is a long word
     try:
@@ -44,7 +49,7 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[d
             raise ConfigError(f"designs {str(path)!r} has {count} {column!r}; expected {', '.join(needed)}")
     for number, row in enumerate(rows, start=1):
         if None in row:
-            where = row_name(path, number, row, (*needed, *columns)[0])
+            where = row_name(path, number, row, next(iter(needed), "id"))
             raise ConfigError(f"{where}: more fields than columns; expected {len(columns)}")
     return columns, rows
 
@@ -56,12 +61,53 @@ def row_name(path: Path, number: int, row: Mapping[str, str], column: str) -> st
         path: The file.
         number: Its number, from 1.
         row: The row.
-        column: The column that tells rows apart for the user.
+        column: The column that tells rows apart for the user, if the file has it.
 
     Returns:
         Such as ``row 3 (id '17') of 'designs.csv'``.
     """
-    return f"row {number} ({column} {row[column]!r}) of {str(path)!r}"
+    name = f" ({column} {row[column]!r})" if column in row else ""
+    return f"row {number}{name} of {str(path)!r}"
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file as `moopim.files.open_atomically` does.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file, open for writing.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    try:
+        with open_atomically(path) as file:
+            yield file
+    except OSError as error:
+        raise ConfigError(f"output {str(path)!r} cannot be written: {error.strerror}") from None
+
+
+def put_rows(file: BinaryIO, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Writes CSV into an open file, row by row.
+
+    Args:
+        file: The file.
+        columns: Its header.
+        rows: Its rows.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    finally:
+        text.detach()  # else it would close the file, which belongs to the caller
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -75,14 +121,8 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
     Raises:
         ConfigError: If the file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    try:
-        write_atomically(path, text.getvalue())
-    except OSError as error:
-        raise ConfigError(f"output {str(path)!r} cannot be written: {error.strerror}") from None
+    with open_output(path) as file:
+        put_rows(file, columns, rows)
 
 
 def check_output(path: Path) -> None:
@@ -92,8 +132,29 @@ def check_output(path: Path) -> None:
         path: The file.
 
     Raises:
-        ConfigError: If its folder does not exist or it is a folder itself.
+        ConfigError: If it is a folder or not writable, or its folder does not exist or is not writable.
     """
-    if path.is_dir() or not path.parent.is_dir():
-        problem = "is a folder" if path.is_dir() else f"folder {str(path.parent)!r} does not exist"
+    problem = _obstacle(path)
+    if problem:
         raise ConfigError(f"output {str(path)!r} cannot be written: {problem}")
+
+
+def _obstacle(path: Path) -> str:
+    """Why a file cannot be written; nothing if it can."""
+    if path.is_dir():
+        return "is a folder"
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # such as links in a circle
+        return str(error.strerror)
+    else:
+        if not os.access(path, os.W_OK):
+            return "is not writable"
+        if not path.is_file():
+            return ""  # a device or a pipe, which needs no folder
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        return f"folder {str(path.parent)!r} does not exist"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"folder {str(path.parent)!r} is not writable"

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +210,113 @@ def test_a_wrong_gene_is_named_with_its_row(capsys, tmp_path, genes):
 def test_genes_that_the_command_line_sets_too_are_refused(capsys, tmp_path, genes):
     code, _, err = invoke(capsys, genes[0], "-o", tmp_path / "out.csv", "--crossbar", 64)
     assert code == 2
-    assert "--crossbar is not allowed: the genes of the file say it" in err
+    assert "--crossbar is not allowed: the gene crossbar of the file says it" in err
+
+
+def test_genes_written_as_floats_are_whole_numbers_too(capsys, tmp_path, genes):
+    path, _, _ = genes
+    frame = pd.read_csv(path)
+    numbers = frame.select_dtypes("int64").columns
+    frame.astype(dict.fromkeys(numbers, float)).to_csv(tmp_path / "floats.csv", index=False)
+    assert ",4.0," in (tmp_path / "floats.csv").read_text()
+    assert invoke(capsys, path, "-o", tmp_path / "a.csv")[0] == 0
+    assert invoke(capsys, tmp_path / "floats.csv", "-o", tmp_path / "b.csv")[0] == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_rows_of_genes_without_a_name_are_told_by_their_number(capsys, tmp_path, genes):
+    frame = pd.read_csv(genes[0], dtype=str).drop(columns="evaluation")
+    frame.loc[1, "depth"] = "4.5"
+    frame.to_csv(tmp_path / "bare.csv", index=False)
+    frame.assign(id="x" + frame.index.astype(str)).to_csv(tmp_path / "named.csv", index=False)
+    for name, where in (("bare.csv", "row 2 of"), ("named.csv", "row 2 (id 'x1') of")):
+        code, _, err = invoke(capsys, tmp_path / name, "-o", tmp_path / "out.csv")
+        assert code == 2
+        assert err.startswith(f"error: {where} '{tmp_path / name}': depth='4.5' is not allowed; expected ")
+
+
+def test_a_profile_is_that_of_designs_that_say_none(capsys, tmp_path, networks):
+    path, frame = networks
+    paper = frame[frame["config"] == "paper_table3"].reset_index(drop=True)
+    design = json.loads(paper["design"][0])
+    del design["hw"]["profile"]
+    paper.loc[0, "design"] = json.dumps(design)
+    paper.to_csv(path, index=False)
+    assert "hw.profile is missing" in invoke(capsys, path, "-o", tmp_path / "out.csv")[2]
+    assert invoke(capsys, path, "-o", tmp_path / "out.csv", "--profile", "paper")[0] == 0
+    found = pd.read_csv(tmp_path / "out.csv")
+    assert found["energy_mJ"].tolist() == pytest.approx(paper["energy_mJ"].tolist(), rel=1e-9)
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, {width}, 3))
+
+class Other(Net):
+    pass
+"""
+
+
+def test_networks_of_one_name_are_told_apart_by_their_files(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("sys.path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    for file, width in (("a/same_net.py", 4), ("b/same_net.py", 400), ("b/next_net.py", 800)):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).write_text(NET.format(width=width))
+
+    def found(*names):
+        words = [word for name in names for word in ("--network", name)]
+        assert invoke(capsys, *words, "--input", "3x8x8", "-o", "out.csv")[0] == 0
+        return dict(pd.read_csv("out.csv")[["id", "tiles"]].itertuples(index=False))
+
+    first, second, third = "a/same_net.py:Net", "b/same_net.py:Net", "b/next_net.py:Net"
+    alone = [found(name)["Net"] for name in (first, second, third)]
+    assert alone == sorted(set(alone))
+    assert found(first, second) == {first: alone[0], second: alone[1]}
+    assert found(first, third) == {"same_net:Net": alone[0], "next_net:Net": alone[2]}
+    assert found(second, "b/same_net.py:Other") == {"Net": alone[1], "Other": alone[1]}
+    code, _, err = invoke(capsys, "--network", first, "--network", f"./{first}", "--input", "3x8x8")
+    assert code == 2
+    assert "is given twice" in err
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.exit(3)", "1 / 0", "def Net(): raise KeyError", "def Net(): exit()"])
+def test_a_file_that_fails_is_one_line(capsys, tmp_path, monkeypatch, code):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "failing_net.py").write_text(code)
+    found, out, err = invoke(capsys, "--network", f"{tmp_path / 'failing_net.py'}:Net", "--input", "3x8x8")
+    assert (found, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+
+
+def test_an_image_without_end_is_one_line(capsys):
+    pytest.importorskip("torch")
+    code, out, err = invoke(capsys, "--network", "torch.nn:ReLU", "--input", "3x99999x99999")
+    assert (code, out) == (2, "")
+    assert err == "error: an input of 3x99999x99999 is too large; expected at most 67108864 values\n"
+
+
+def test_nothing_is_loaded_or_traced_before_all_outputs_are_known_to_have_a_place(capsys, tmp_path, monkeypatch):
+    (tmp_path / "slow_net.py").write_text("raise AssertionError('imported')")
+    monkeypatch.chdir(tmp_path)
+    words = ("--network", "slow_net.py:Net", "--network", "slow_net.py:Other", "--input", "3x8x8", "-o", "out.csv")
+    assert "folder 'none' does not exist" in invoke(capsys, *words, "--layers", "none/x.csv")[2]
+    assert "--plot 'x.png' draws one network; got 2" in invoke(capsys, *words, "--plot", "x.png")[2]
+
+
+def test_matplotlib_is_not_loaded_for_several_networks(tmp_path):
+    code = (
+        "import sys\nfrom moopim import cli\n"
+        "try:\n    cli.main('evaluate hardware --network vgg11 --network alexnet'.split())\n"
+        "finally:\n    print({'matplotlib', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
 
 
 def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, networks):
@@ -230,17 +338,29 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("NETWORKS", "--network", "vgg16"), "got both"),
         (("NETWORKS",), "needs --output"),
         (("NETWORKS", "-o", "x.csv", "--plot", "x.png"), "--plot 'x.png' draws one network"),
-        (("NETWORKS", "-o", "x.csv", "--profile", "cur"), "--profile is not allowed with"),
-        (("NETWORKS", "-o", "x.csv", "--classes", 10), "--classes is not allowed with"),
+        (("NETWORKS", "-o", "x.csv", "--profile", "paper"), "row 1 (id 'n23') of "),
+        (("NETWORKS", "-o", "x.csv", "--profile", "paper"), "hw.profile='cur' is not allowed: 'paper' is given for"),
+        (("NETWORKS", "-o", "x.csv", "--classes", 10), "--classes is not allowed with the designs of"),
+        (("NETWORKS", "-o", "x.csv", "--components", "parts.toml"), "which have no parts by name; expected it with"),
+        (("NETWORKS", "-o", "x.csv", "--layers", "none/x.csv"), "folder 'none' does not exist"),
+        (("NETWORKS", "-o", "x.csv", "--layers", "."), "output '.' cannot be written: is a folder"),
+        (("--network", "vgg16", "-o", "x.csv", "--plot", "none/x.png"), "folder 'none' does not exist"),
+        (("--network", "vgg16", "-o", "x.png", "--plot", "x.png"), "file 'x.png' is given twice"),
+        (("--network", "vgg16", "--components", "parts.toml", "-o", "parts.toml"), "file 'parts.toml' is given twice"),
+        (("--network", "net.py:Net", "--input", "3x8x8", "-o", "./net.py"), "file 'net.py' is given twice"),
         (("NETWORKS", "-o", "none/x.csv"), "folder 'none' does not exist"),
         (("NETWORKS", "-o", "x.csv", "--layers", "x.csv"), "file 'x.csv' is given twice"),
         (("NETWORKS", "-o", "NETWORKS"), "is given twice; expected different files"),
         (("GENES", "-o", "x.csv", "--input", "3x32x32"), "--input is not allowed with a file of genes"),
         (("GENES", "-o", "x.csv", "--classes", 10, "--classes", 100), "--classes was given 2 times"),
+        (("GENES", "-o", "x.csv", "--classes", 10**22), "'--classes': Input should be less than or equal to 1000000"),
+        (("GENES", "-o", "x.csv", "--adc", "mnsim1"), "--adc is not allowed: the gene adc_bits of the file says it"),
+        (("GENES", "-o", "x.csv", "--dac", "mnsim1"), "--dac is not allowed: the gene dac_bits of the file says it"),
         (("no.csv", "-o", "x.csv"), "designs 'no.csv' cannot be read"),
         (("other.csv", "-o", "x.csv"), "has no column 'design' and no gene 'depth' of crossnas"),
         (("--network", "vgg17"), "unknown network 'vgg17' (did you mean 'vgg16'?)"),
-        (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16-10' is given twice"),
+        (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16' is given twice; expected different"),
+        (("--network", "vgg16", "--classes", 10, "--classes", 10), "--classes '10' is given twice; expected different"),
         (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "draws one network; got 2"),
         (("--network", "vgg16", "--plot", "x.doc"), "picture 'x.doc' has no known suffix; expected one of"),
         (("--network", "vgg16", "--input", "3x32x32"), "--input is for networks FILE.py:Name"),
@@ -248,12 +368,16 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("--network", "net.py:Net", "--input", "3x32"), "input '3x32' is not allowed"),
         (("--network", "net.py:Net", "--input", "3x8x8", "--classes", 5), "--classes is for built-in networks"),
         (("--network", "vgg16", "--crossbar", 0), "crossbar is 0; expected 1, 2, ..."),
-        (("--network", "vgg16", "--crossbar", 8), "crossbar 8 of design 0 is smaller than one kernel"),
+        (
+            ("--network", "vgg16", "--crossbar", 8),
+            "crossbar 8 is smaller than one kernel of layer 0 (conv1) (9 entries)",
+        ),
         (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 4, 6, 8, 10"),
         (("--network", "vgg16", "--adc", "flash"), "unknown adc 'flash'"),
         (("--network", "vgg16", "--weight-bits", 1), "'--weight-bits'"),
         (("--network", "vgg16", "--activation-bits", 0), "(got '0')"),
-        (("--network", "vgg16", "--classes", 1), "classes=1 of network 'vgg16' is not allowed"),
+        (("--network", "vgg16", "--classes", 1), "'--classes': Input should be greater than or equal to 2"),
+        (("--network", "vgg16", "--classes", 10**22), "'--classes': Input should be less than or equal to 1000000"),
         (("--network", "vgg16", "--components", "no.toml"), "no.toml"),
         (("--network", "vgg16", "--mode", "real"), "'--mode'"),
         (("--network", "vgg16", "--profile", "new"), "'--profile'"),
@@ -263,6 +387,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     capsys, tmp_path, monkeypatch, networks, genes, arguments, message
 ):
     (tmp_path / "other.csv").write_text("id,genes\n1,2\n")
+    (tmp_path / "net.py").write_text("Net = 3\n")
+    (tmp_path / "parts.toml").write_text("")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.chdir(tmp_path)
     files = {"NETWORKS": networks[0], "GENES": genes[0]}

@@ -1,11 +1,13 @@
 """CSV files as rows of words."""
 
 import csv
+import os
+from pathlib import Path
 
 import pytest
 
 from moopim import ConfigError
-from moopim.rows import check_output, read_rows, write_rows
+from moopim.rows import check_output, read_rows, row_name, write_rows
 
 
 def test_what_is_written_reads_back(tmp_path):
@@ -34,7 +36,9 @@ def test_a_short_row_ends_in_empty_words(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no column 'id'; expected id, text"),
+        ("", "is empty; expected a header and rows"),
+        (" \n\n", "is empty"),
+        ("text\n", "has no column 'id'; expected id, text"),
         ("id,id,text\n", "has more than one column 'id'"),
         ("id,text\n1,2\n3,4,5\n", "row 2 (id '3') of"),
         ('id,text\n1,"2\n', "is not CSV"),
@@ -48,8 +52,49 @@ def test_what_is_no_table_is_refused(tmp_path, text, message):
     assert message in str(error.value)
 
 
-def test_an_output_that_has_no_place_is_refused_early(tmp_path):
-    for path, problem in ((tmp_path, "is a folder"), (tmp_path / "no" / "a.csv", "does not exist")):
+def test_a_row_is_named_by_its_number_and_by_what_the_user_calls_it():
+    path = Path("a.csv")
+    assert row_name(path, 3, {"depth": "4", "id": "x"}, "id") == "row 3 (id 'x') of 'a.csv'"
+    assert row_name(path, 3, {"depth": "4"}, "id") == "row 3 of 'a.csv'"
+
+
+def test_an_output_that_has_no_place_is_refused_early_and_at_last(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    problems = {".": "is a folder", "no/a.csv": "does not exist", "file/a.csv": "Not a directory", "circle": "symbolic"}
+    for name, problem in problems.items():
         with pytest.raises(ConfigError, match=problem):
-            check_output(path)
-    check_output(tmp_path / "a.csv")
+            check_output(tmp_path / name)
+        with pytest.raises(ConfigError, match="cannot be written"):
+            write_rows(tmp_path / name, ["id"], [])
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("a.csv", "file", "pipe"):
+        check_output(tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "circle", "pipe"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_place_without_permission_is_refused_early(tmp_path):
+    (tmp_path / "old.csv").touch(0o400)
+    (tmp_path / "folder").mkdir(0o500)
+    for name in ("old.csv", "folder/a.csv"):
+        with pytest.raises(ConfigError, match="is not writable"):
+            check_output(tmp_path / name)
+
+
+def test_rows_are_written_one_by_one(tmp_path):
+    def rows():
+        yield ["1"] * 1000
+        size.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+        yield from ([str(number)] * 1000 for number in range(1000))
+        size.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+
+    size = []
+    write_rows(tmp_path / "a.csv", ["id"] * 1000, rows())
+    assert size[1] > size[0] + 1_000_000
+
+
+def test_of_rows_that_fail_nothing_is_left(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_rows(tmp_path / "a.csv", ["id"], ([str(1 // number)] for number in (1, 0)))
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 
 import typer
-from pydantic import ValidationError
 
 from moopim.cli.commands import app
 from moopim.errors import MoopimError
@@ -39,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _explain(error: typer.TyperException) -> str:
     """The message of a wrong option, with the value that was given: typer leaves it out."""
+    from pydantic import ValidationError  # a good part of the start, and needed here only
+
     cause = error.__cause__
     details = cause.errors() if isinstance(cause, ValidationError) else []
     given = f" (got {details[0]['input']!r})" if details else ""

@@ -37,6 +37,8 @@ def evaluate_hardware(
     classes: Annotated[
         list[int] | None,
         typer.Option(
+            min=2,
+            max=1_000_000,
             help="Classes of built-in networks and of a space; may be given several times.",
             show_default="10",
             rich_help_panel=_NETWORK,
@@ -77,12 +79,15 @@ def evaluate_hardware(
 
     Give either a file of designs or --network.
     """
+    from moopim.cli.planar_inputs import own_files
+
     options = _given(
         image=image, weight_bits=weight_bits, activation_bits=activation_bits, classes=classes, profile=profile,
         components=components, crossbar=crossbar, adc_bits=adc_bits, dac_bits=dac_bits, adc=adc, dac=dac,
         device=device, groups=groups, adcs=adcs, dacs=dacs, pes=pes, grid=grid
     )  # fmt: skip
-    _check_files([path for path in (designs, components) if path], [path for path in (output, layers, plot) if path])
+    read = [path for path in (designs, components, *own_files(network or [])) if path]
+    _check_files(read, [path for path in (output, layers, plot) if path])
     if designs and not network:
         _evaluate_file(designs, output, layers, plot, mode, options)
     elif network and not designs:
@@ -125,22 +130,26 @@ def _evaluate_networks(
     mode: str,
     options: Mapping[str, Any],
 ) -> None:
-    from moopim.analysis.hardware import breakdown_frame, plot_breakdown
-    from moopim.analysis.style import save_figure
     from moopim.cli.planar_inputs import load_networks
     from moopim.cli.planar_outputs import breakdown_text, chip_text, totals_text, write_layers, write_results
     from moopim.hardware.planar.model import break_down
 
+    count = len(names) * len(options.get("classes", [None]))
+    if plot is not None and count > 1:
+        raise ConfigError(f"--plot {str(plot)!r} draws one network; got {count}")
     batches = load_networks(names, options)
-    if plot is not None and len(batches) > 1:
-        raise ConfigError(f"--plot {str(plot)!r} draws one network; got {len(batches)}")
     breakdowns = [break_down(batch.table, batch.chip, mode) for batch in batches]
     totals = [breakdown.totals for breakdown in breakdowns]
     text = f"{chip_text(batches[0].chip, mode)}\n\n{totals_text(batches, totals)}"
     if len(batches) == 1:
+        from moopim.analysis.hardware import breakdown_frame
+
         frame = breakdown_frame(breakdowns[0], batches[0].table)
         text += f"\n\n{breakdown_text(frame, breakdowns[0])}"
         if plot is not None:
+            from moopim.analysis.hardware import plot_breakdown
+            from moopim.analysis.style import save_figure
+
             save_figure(plot_breakdown(frame, _title(batches[0].ids[0], mode, totals[0])), plot)
     if output is not None:
         write_results(output, batches, totals)
@@ -160,7 +169,8 @@ def _check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
     """Refuses outputs that have no place or would overwrite an input or each other."""
     for path in written:
         check_output(path)
-    places = [path.resolve() for path in (*read, *written)]
-    for place, path in zip(places, (*read, *written), strict=True):
-        if places.count(place) > 1:
+    taken = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in taken:
             raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
+        taken.add(path.resolve())

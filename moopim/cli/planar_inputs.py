@@ -1,5 +1,6 @@
 """What ``moopim evaluate hardware`` evaluates: designs of a file, or networks by name."""
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +18,10 @@ from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
 from moopim.rows import read_rows, row_name
 from moopim.workload import LayerTable, load_network
 
-__all__ = ["Space", "load_networks", "read_file"]
+__all__ = ["Space", "load_networks", "own_files", "read_file"]
+
+# Column by which a run names its rows.
+_EVALUATION = "evaluation"
 
 _CLASSES = 10
 _BITS = 9
@@ -53,18 +57,59 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
         ConfigError: If a network is unknown or an option is not allowed.
     """
     chip = _chip(options, {})
-    _check_own([name for name in names if ":" in name], [name for name in names if ":" not in name], options)
+    own = [name for name in names if ":" in name]
+    _check_own(own, [name for name in names if ":" not in name], options)
+    _check_different("network", [_identity(name) for name in names])
+    _check_different("--classes", options.get("classes", []))
+    labels = _labels(own)
     tables: dict[str, LayerTable] = {}
     for name in names:
-        if ":" in name:
-            found = {name.rpartition(":")[2]: _trace(name, options["image"])}
+        if name in labels:
+            tables[labels[name]] = _trace(name, options["image"])
         else:
-            every = options.get("classes", [_CLASSES])
-            found = {f"{name.lower()}-{classes}": load_network(name, classes) for classes in every}
-        for key in found.keys() & tables.keys():
-            raise ConfigError(f"network {key!r} is given twice; expected different names")
-        tables |= found
+            for classes in options.get("classes", [_CLASSES]):
+                tables[f"{name.lower()}-{classes}"] = load_network(name, classes)
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
+
+
+def own_files(names: Sequence[str]) -> list[Path]:
+    """Finds the files among networks.
+
+    Args:
+        names: As in `load_networks`.
+
+    Returns:
+        The files of FILE.py:Name.
+    """
+    sources = (name.rpartition(":")[0] for name in names)
+    return [Path(source) for source in sources if source.endswith(".py")]
+
+
+def _identity(name: str) -> str:
+    """The name under which a network is the same, however it is written."""
+    source, colon, member = name.rpartition(":")
+    if not colon:
+        return name.lower()
+    return f"{Path(source).resolve() if source.endswith('.py') else source}:{member}"
+
+
+def _check_different(what: str, given: Sequence[object]) -> None:
+    for place, value in enumerate(given):
+        if value in given[:place]:
+            raise ConfigError(f"{what} {str(value)!r} is given twice; expected different ones")
+
+
+def _labels(own: Sequence[str]) -> dict[str, str]:
+    """Short names of the user's networks: Name, file:Name where several have it, else as given."""
+    forms = {name: _forms(name) for name in own}
+    every = [form for some in forms.values() for form in some]
+    return {name: next((form for form in forms[name] if every.count(form) == 1), name) for name in own}
+
+
+def _forms(name: str) -> tuple[str, str]:
+    source, _, member = name.rpartition(":")
+    file = Path(source).stem if source.endswith(".py") else source.rpartition(".")[2]
+    return member, f"{file}:{member}"
 
 
 def _trace(name: str, image: str) -> LayerTable:
@@ -99,12 +144,13 @@ def read_file(path: Path, options: Mapping[str, Any]) -> Designs:
     """
     columns, rows = read_rows(path)
     if "design" in columns:
-        for name in options:
+        for name in (name for name in options if name != "profile"):
+            why = "which have no parts by name" if name == "components" else "which say it themselves"
             raise ConfigError(
-                f"{_option(name)} is not allowed with {str(path)!r}, whose designs say it themselves; expected it with "
-                "--network or a file of genes"
+                f"{_option(name)} is not allowed with the designs of {str(path)!r}, {why}; expected it with --network "
+                "or a file of genes"
             )
-        return read_designs(path)
+        return read_designs(path, options.get("profile"))
     for name in ("image", "weight_bits", "activation_bits"):
         if name in options:
             raise ConfigError(f"{_option(name)} is not allowed with a file of genes; expected it with --network")
@@ -136,15 +182,22 @@ def _read_genes(path: Path, rows: Sequence[Mapping[str, str]], genome: Genome) -
     """Finds the index of each gene's value, shape ``(designs, n_genes)``."""
     X = np.empty((len(rows), genome.n_genes), dtype=np.int64)
     places = [(name, group) for group in genome.groups for name in group.columns]
-    index = {group.name: {str(value): i for i, value in enumerate(group.values.tolist())} for group in genome.groups}
+    index = {
+        group.name: {_plain(str(value)): i for i, value in enumerate(group.values.tolist())} for group in genome.groups
+    }
     for number, row in enumerate(rows, start=1):
         for gene, (name, group) in enumerate(places):
-            found = index[group.name].get(row[name].strip())
+            found = index[group.name].get(_plain(row[name]))
             if found is None:
-                where = row_name(path, number, row, "id" if "id" in row else next(iter(row)))
+                where = row_name(path, number, row, "id" if "id" in row else _EVALUATION)
                 raise ConfigError(f"{where}: {name}={row[name]!r} is not allowed; expected {group.describe()}")
             X[number - 1, gene] = found
     return X
+
+
+def _plain(word: str) -> str:
+    """A word without spaces around it; a whole number without the point that spreadsheets and pandas write."""
+    return re.sub(r"^([+-]?\d+)\.0*$", r"\1", word.strip())
 
 
 def _chip(options: Mapping[str, Any], genes: Mapping[str, IntArray]) -> Chip:
@@ -153,8 +206,8 @@ def _chip(options: Mapping[str, Any], genes: Mapping[str, IntArray]) -> Chip:
     others = ("image", "weight_bits", "activation_bits", "classes", "profile", "components")
     parameters = {name: value for name, value in options.items() if name not in others}
     for name in genes:
-        if name in parameters:
-            raise ConfigError(f"{_option(name)} is not allowed: the genes of the file say it")
+        for given in {name, name.removesuffix("_bits")} & parameters.keys():
+            raise ConfigError(f"{_option(given)} is not allowed: the gene {name} of the file says it")
     return make_chip(profile, components, **parameters, **genes)
 
 

@@ -1,7 +1,8 @@
 """What ``moopim evaluate hardware`` writes and prints."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,18 +73,22 @@ def write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
     Raises:
         ConfigError: If the file cannot be written.
     """
-    header: list[str] = []
-    rows: list[Sequence[str]] = []
+    blocks = _layer_blocks(batches, mode)
+    columns, first = next(blocks)
+    write_rows(path, columns, chain(first, chain.from_iterable(rows for _, rows in blocks)))
+
+
+def _layer_blocks(batches: Sequence[Designs], mode: str) -> Iterator[tuple[list[str], Iterable[Sequence[str]]]]:
+    """Columns and rows of some designs at a time: all of them would take gigabytes."""
     for batch in batches:
         for start in range(0, len(batch.ids), _BLOCK):
             block = slice(start, start + _BLOCK)
             table = batch.table.take(block)
             columns = break_down(table, batch.chip.take(block), mode).layers
-            header = ["id", "layer", "name", "kind", *columns]
             kind = np.broadcast_to(table.kind, next(iter(columns.values())).shape)
             designs, places = np.nonzero(kind != LayerKind.NONE)
             names = table.names or [str(place) for place in range(table.layers)]
-            rows += zip(
+            rows = zip(
                 [batch.ids[start + design] for design in designs.tolist()],
                 _words(places),
                 [names[place] for place in places.tolist()],
@@ -91,7 +96,7 @@ def write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
                 *(_words(column[designs, places]) for column in columns.values()),
                 strict=True,
             )
-    write_rows(path, header, rows)
+            yield ["id", "layer", "name", "kind", *columns], rows
 
 
 def chip_text(chip: Chip, mode: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 import torch
@@ -79,7 +80,8 @@ class Call:
         """The error for a call that cannot be handled."""
         stack = list(self.node.meta.get("nn_module_stack", {}).values())
         kind = str(stack[-1][1]).rpartition(".")[2] if stack else "model"
-        return ConfigError(f"module {self.path!r} ({kind}), operation {self.target}: {reason}")
+        where = f"module {self.path!r} ({kind})" if self.path else "the network itself"
+        return ConfigError(f"{where}: operation {self.target}: {reason}")
 
 
 Handler = Callable[["Builder", Call], Any]
@@ -90,14 +92,16 @@ class Builder:
 
     Args:
         size: Height and width of the image.
+        name: What a layer is called that the network itself computes without a module of its own.
         leaves: Paths of the modules without modules of their own.
     """
 
-    def __init__(self, size: tuple[int, int], leaves: frozenset[str]) -> None:
+    def __init__(self, size: tuple[int, int], name: str, leaves: frozenset[str]) -> None:
         self.origins = Origins(size)
         self.layers: list[Layer] = []
+        self._root = name
         self._leaves = leaves
-        self._names: dict[str, int] = {}
+        self._names: set[str] = set()
 
     def add(
         self,
@@ -141,8 +145,10 @@ class Builder:
     def _name(self, call: Call, kind: str, label: str) -> str:
         path = call.path
         if not label and path in self._leaves and kind not in {"sum", "product", "matmul"}:
-            name = path
+            name = path or self._root
         else:
             name = ".".join(filter(None, (path, label or kind)))
-        self._names[name] = self._names.get(name, 0) + 1
-        return name if self._names[name] == 1 else f"{name}_{self._names[name]}"
+        numbered = (f"{name}_{number}" for number in count(2))
+        free = next(candidate for candidate in chain([name], numbered) if candidate not in self._names)
+        self._names.add(free)
+        return free

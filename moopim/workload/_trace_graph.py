@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
+from moopim.loading import reason
 from moopim.workload._trace_calls import Builder, Call
 from moopim.workload._trace_layers import WINDOWS
 from moopim.workload._trace_moves import FREE, function
@@ -18,16 +19,18 @@ from moopim.workload._trace_sums import SUMS
 from moopim.workload._trace_values import Value, constant
 from moopim.workload.layers import Layer
 
-__all__ = ["COSTLY", "find_layers"]
+__all__ = ["find_layers"]
 
-COSTLY = {**WINDOWS, **PRODUCTS, **SUMS}
-"""Operation that becomes a layer -> handler."""
-_HANDLERS = {**FREE, **COSTLY}
+_HANDLERS = {**FREE, **WINDOWS, **PRODUCTS, **SUMS}
+_SUPPORTED = (
+    "conv1d, conv2d, linear, matrix products, attention, pools, means, interpolation, sums and products of "
+    "activations, and what is free (documentation, 'Your own network')"
+)
 _LONGEST_REASON = 200
 
 
-class _NeedsFunctional(Exception):  # noqa: N818 (no error: the graph is rewritten and read again)
-    """An operation changes a part of a tensor in place."""
+class _ChangedInPlaceError(ConfigError):
+    """An operation changes a part of a tensor in place; torch can rewrite the graph without such changes."""
 
 
 def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
@@ -47,8 +50,8 @@ def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
         program = _export(model, shape)
         try:
             return _read(program, model, shape)
-        except _NeedsFunctional:
-            return _read(program.run_decompositions({}), model, shape)
+        except _ChangedInPlaceError:
+            return _read(_export(model, shape, rewritten=True), model, shape)
 
 
 @contextmanager
@@ -68,21 +71,29 @@ def _quiet(model: nn.Module) -> Iterator[None]:
             module.training = flag
 
 
-def _export(model: nn.Module, shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
-    first = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
-    image = torch.zeros((1, *shape), device=first.device, dtype=first.dtype if first.is_floating_point() else None)
+def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = False) -> torch.export.ExportedProgram:
+    tensors = (tensor for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point())
+    like = next(tensors, torch.empty(0))
     try:
-        return torch.export.export(model, (image,), strict=False)
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
+        image = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
+        program = torch.export.export(model, (image,), strict=False)
+        return program.run_decompositions({}) if rewritten else program
+    except (Exception, SystemExit) as error:
         size = "x".join(map(str, shape))
-        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {reason}") from error
+        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    """The first line of torch's explanation, shortened."""
+    if isinstance(error, SystemExit):  # of the module's own code; its text is a bare number
+        return reason(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
 
 
 def _read(program: torch.export.ExportedProgram, model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
     leaves = frozenset(path for path, module in model.named_modules() if next(module.children(), None) is None)
-    builder = Builder(shape[1:], leaves)
+    builder = Builder(shape[1:], type(model).__name__, leaves)
     reader = _Reader(program, builder, shape[0])
     outputs = torch.utils._pytree.tree_leaves(reader.run())
     codes = [output.code for output in outputs if isinstance(output, Value)]
@@ -151,13 +162,15 @@ class _Reader(torch.fx.Interpreter):
             return _constants(call)
         handler = _HANDLERS.get(call.operation)
         if call.target._schema.is_mutable and handler is not function and _is_shared(call.node):
-            raise _NeedsFunctional
+            raise _ChangedInPlaceError(str(call.error("this change of a part of a tensor in place is not supported")))
         if handler is None or call.target.namespace != "aten":
-            raise call.error(
-                f"not supported; layers are made of {', '.join(sorted(COSTLY))}, and {len(FREE)} operations that move "
-                "values or apply a function to each are free"
-            )
-        result = handler(self._builder, call)
+            raise call.error(f"not supported; supported are {_SUPPORTED}")
+        try:
+            result = handler(self._builder, call)
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise call.error(f"cannot be followed: {_line(error)}") from error
         if isinstance(result, Value) and isinstance(call.node.meta["val"], tuple | list):
             return result, None  # the places where a maximum was found
         return result

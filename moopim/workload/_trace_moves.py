@@ -1,6 +1,6 @@
 """Operations that cost nothing: they move values, apply a function to each, or normalise them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ _CONSTANTS = (
 
 def _move(builder: Builder, call: Call) -> Any:
     del builder
-    return _run(call, lambda value: value.code, lambda code: code)
+    return _run(call, call.args, call.kwargs, lambda value: value.code, lambda code: code)
 
 
 def _view(builder: Builder, call: Call) -> Value:
@@ -55,27 +55,33 @@ def _view(builder: Builder, call: Call) -> Value:
 
 
 def _fill(builder: Builder, call: Call) -> Any:
-    """Runs the operation on codes that are 0 for a constant, which is what it fills in."""
+    """Runs the operation on codes that are 0 for a constant, so that it has to fill in zeros."""
     del builder
-    if call.get("value"):
-        position = [argument.name for argument in call.target._schema.arguments].index("value")
-        call.args = tuple(0 if i == position else item for i, item in enumerate(call.args))
-        call.kwargs = {name: 0 if name == "value" else item for name, item in call.kwargs.items()}
-    return _run(call, lambda value: (value.code + 1).double(), lambda code: code.long() - 1)
+    names = [argument.name for argument in call.target._schema.arguments]
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    named = {name: 0 if name == "value" else item for name, item in given.items()}
+    return _run(
+        call, (named.pop(names[0]),), named, lambda value: (value.code + 1).double(), lambda code: code.long() - 1
+    )
 
 
-def _run(call: Call, encode: Callable[[Value], Tensor], decode: Callable[[Tensor], Tensor]) -> Any:
+def _run(
+    call: Call,
+    args: Sequence[Any],
+    named: Mapping[str, Any],
+    encode: Callable[[Value], Tensor],
+    decode: Callable[[Tensor], Tensor],
+) -> Any:
     def codes(item: Any) -> Any:
         return encode(item) if isinstance(item, Value) else item
-
-    args, kwargs = torch.utils._pytree.tree_map(codes, (call.args, call.kwargs))
-    statistic = all(value.statistic for value in call.activations)
-    moved = call.target(*args, **kwargs)
 
     def value(code: Tensor) -> Value:
         code = thin(decode(code))
         return Value(code, constant=not bool((compact(code) != CONSTANT).any()), statistic=statistic)
 
+    statistic = all(value.statistic for value in call.activations)
+    encoded, others = torch.utils._pytree.tree_map(codes, (tuple(args), dict(named)))
+    moved = call.target(*encoded, **others)
     return value(moved) if isinstance(moved, Tensor) else tuple(map(value, moved))
 
 

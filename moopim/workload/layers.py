@@ -1,9 +1,11 @@
 """Layer tables: the layers of one network, or of a padded batch of networks, as columns."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,11 +219,20 @@ class LayerTable:
 
         Returns:
             The table with these bits; the input bits are those of the first input's outputs.
+
+        Raises:
+            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read.
         """
         shape = np.broadcast_shapes(weights.shape, activations.shape, self.kind.shape)
         weighted = np.broadcast_to(self.weighted, shape)
         matmul = np.broadcast_to(self.kind == LayerKind.MATMUL, shape)
-        weight_bits = np.where(weighted, weights, 0)
+        for name, bits in (("weights", weights), ("activations", activations)):
+            wrong = ~((bits >= 1) & (bits <= _MOST_BITS) & (bits == np.floor(bits))) & weighted
+            if wrong.any():
+                value = np.broadcast_to(bits, shape)[wrong][0]
+                raise ConfigError(f"bits of {name} are {value}; expected whole numbers, 1 .. {_MOST_BITS}")
+        _check_numbers("bits of the image", image, 1, _MOST_BITS)
+        weight_bits = np.where(weighted, weights, 0).astype(np.int64)
         # One more place in front for the image, which -1 finds from behind.
         output = np.full((shape[0], shape[1] + 1), image, dtype=np.int64)
         output[:, :-1] = np.broadcast_to(activations, shape)
@@ -249,12 +260,16 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
         A table of one network.
 
     Raises:
-        ConfigError: If a number is out of range, or a layer reads one that does not come before it; names the layer.
+        ConfigError: If there is no layer, a number is out of range, a layer reads one that does not come before it, or
+            two have the same name; names the layer.
     """
     if not layers:
         raise ConfigError("a network without layers is not allowed; expected at least one layer")
     for place, layer in enumerate(layers):
         _check(place, layer)
+    name, times = Counter(layer.name for layer in layers).most_common(1)[0]
+    if times > 1:
+        raise ConfigError(f"{times} layers have the name {name!r}; expected a name of its own for each")
     most = max(len(layer.inputs) for layer in layers)
     inputs = [[*layer.inputs, *[NO_INPUT] * (most - len(layer.inputs))] for layer in layers]
 
@@ -293,7 +308,12 @@ def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
 
     Returns:
         A table of all their networks.
+
+    Raises:
+        ConfigError: If there is no table.
     """
+    if not tables:
+        raise ConfigError("no layer tables to stack; expected at least one")
     counts = [len(table) for table in tables]
     layers = max(table.layers for table in tables)
     most = max(table.inputs.shape[2] for table in tables)
@@ -319,14 +339,20 @@ _KINDS = tuple(kind.name.lower() for kind in LayerKind if kind != LayerKind.NONE
 _LEAST_INPUTS = {"sum": 2, "product": 2, "matmul": 2}
 
 
+# Numbers beyond these are slips of the pen.
+_MOST = 1_000_000
+_MOST_BITS = 64
+
+
 def _check(place: int, layer: Layer) -> None:
     what = f"layer {place} ({layer.name})"
     if layer.kind not in _KINDS:
         raise unknown_name(f"kind of {what}", layer.kind, _KINDS)
-    numbers = (*layer.kernel, *layer.stride, *layer.size_in, *layer.size_out)
-    counts = (layer.c_in, layer.c_out, layer.groups, layer.input_bits, layer.output_bits, *numbers)
-    if min(counts) < 1 or min(*layer.padding, layer.weight_bits) < 0:
-        raise ConfigError(f"{what} has a size, a count or a width that is too small: {layer}; expected 1, 2, ...")
+    for field in ("c_in", "c_out", "groups", "kernel", "stride", "size_in", "size_out"):
+        _check_numbers(f"{field} of {what}", getattr(layer, field), 1, _MOST)
+    _check_numbers(f"padding of {what}", layer.padding, 0, _MOST)
+    for field, least in (("input_bits", 1), ("weight_bits", 0), ("output_bits", 1)):
+        _check_numbers(f"{field} of {what}", getattr(layer, field), least, _MOST_BITS)
     if layer.c_in % layer.groups or layer.c_out % layer.groups:
         raise ConfigError(
             f"{what}: {layer.groups} groups do not divide {layer.c_in} input and {layer.c_out} output channels"
@@ -339,3 +365,10 @@ def _check(place: int, layer: Layer) -> None:
             raise ConfigError(
                 f"{what} reads layer {producer}; expected {IMAGE} (the image) or a layer before it, 0 .. {place - 1}"
             )
+
+
+def _check_numbers(what: str, given: int | tuple[int, int], least: int, most: int) -> None:
+    """Checks a number or a pair of numbers."""
+    for number in given if isinstance(given, tuple) else (given,):
+        if isinstance(number, bool) or not isinstance(number, Integral) or not least <= number <= most:
+            raise ConfigError(f"{what} is {given!r}; expected whole numbers, {least} .. {most}")

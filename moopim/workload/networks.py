@@ -13,6 +13,7 @@ ReLU, batch normalisation, flattening and dropout cost nothing in the hardware m
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
@@ -22,6 +23,8 @@ __all__ = ["NETWORKS", "load_network"]
 Stages = tuple[tuple[int, ...], ...]
 
 _LEAST_SIZE = 16  # halved four times
+_MOST_SIZE = 4096
+_MOST_CLASSES = 1_000_000
 
 
 class _Builder:
@@ -200,7 +203,7 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
         A table of one network; `LayerTable.with_bits` sets other widths.
 
     Raises:
-        ConfigError: If the name is unknown or a number is too small.
+        ConfigError: If the name is unknown or a number out of range.
 
     Example:
         >>> from moopim.workload import load_network
@@ -210,7 +213,7 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
     """
     if name.lower() not in NETWORKS:
         raise unknown_name("network", name, NETWORKS)
-    for field, value, least in (("classes", classes, 2), ("size", size, _LEAST_SIZE)):
-        if value < least:
-            raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected at least {least}")
+    for field, value, least, most in (("classes", classes, 2, _MOST_CLASSES), ("size", size, _LEAST_SIZE, _MOST_SIZE)):
+        if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+            raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected {least} .. {most}")
     return make_table(NETWORKS[name.lower()](size, classes))

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moopim.errors import ConfigError, MoopimError, unknown_name
-from moopim.loading import import_source
+from moopim.loading import import_source, make_room, reason
 from moopim.workload.layers import LayerTable, make_table
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["load_module", "parse_input", "trace"]
+
+# Every value of an image is followed; with these, that takes some gigabytes.
+_MOST_VALUES = 2**26
 
 
 def trace(
@@ -43,13 +48,22 @@ def trace(
         activation_bits: Bits of an output value of a layer with weights.
 
     Returns:
-        A table of one network; layers have the paths of their modules as names.
+        A table of one network; layers have the paths of their modules as names. A layer that a network without modules
+        of its own computes has the name of its class.
 
     Raises:
-        ConfigError: If torch is not installed or cannot export the module, or an operation is not supported; names the
-            module's path.
+        ConfigError: If a number is out of range, torch is not installed or cannot export the module, or an operation is
+            not supported; names the path of the module within the network.
     """
     _need_torch()
+    for name, bits in (("input", input_bits), ("weight", weight_bits), ("activation", activation_bits)):
+        if bits < 1:
+            raise ConfigError(f"{name}_bits is {bits}; expected 1, 2, ...")
+    if len(input_shape) != 3 or min(input_shape) < 1:  # noqa: PLR2004
+        raise ConfigError(f"input shape {input_shape} is not allowed; expected channels, height and width")
+    if math.prod(input_shape) > _MOST_VALUES:
+        size = "x".join(map(str, input_shape))
+        raise ConfigError(f"an input of {size} is too large; expected at most {_MOST_VALUES} values")
     from moopim.workload._trace_graph import find_layers
 
     layers = find_layers(model, input_shape)
@@ -79,6 +93,8 @@ def load_module(spec: str) -> nn.Module:
     _need_torch()
     from torch import nn
 
+    if source.endswith(".py"):
+        make_room(Path(source))
     namespace = vars(import_source(source))
     if name not in namespace:
         raise unknown_name(f"name in {source}", name, [key for key in namespace if not key.startswith("_")])
@@ -107,8 +123,8 @@ def _build(spec: str, maker: object) -> object:
         return maker()
     except MoopimError:
         raise
-    except Exception as error:
-        raise ConfigError(f"network {spec!r} cannot be built: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"network {spec!r} cannot be built: {reason(error)}") from error
 
 
 def parse_input(text: str) -> tuple[int, int, int]:

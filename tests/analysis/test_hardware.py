@@ -9,7 +9,7 @@ import pytest
 from moopim.analysis.hardware import COMPONENTS, breakdown_frame, component_table, layer_table, plot_breakdown
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import break_down
-from moopim.workload import load_network, stack_tables
+from moopim.workload import LayerKind, load_network, stack_tables
 
 
 @pytest.fixture(params=["compat", "physical"])
@@ -33,16 +33,15 @@ def test_the_frame_adds_up_to_the_design_by_layer_and_by_component(resnet, mode)
     for name, column in (("energy_mJ", "energy_nJ"), ("time_ms", "time_ns"), ("area_mm2", "area_um2")):
         expected = columns[column][0] * 1e-6
         assert sums[name][: table.layers].tolist() == pytest.approx(expected.tolist(), rel=1e-12), name
-    assert (set(frame["kind"]) == {"conv", "pool", "sum", "fc"}) == (mode == "compat")
+    assert ("leakage" in set(frame["component"])) == (mode == "physical")
 
 
-def test_what_belongs_to_no_layer_stands_apart():
+def test_the_accumulator_of_sums_is_shared_by_the_sums():
     table = load_network("resnet18")
     breakdown = break_down(table, make_chip("paper"), "physical")
-    shared = breakdown_frame(breakdown, table).query("kind == 'shared'").set_index("component")
-    assert shared.loc["buffers", "energy_mJ"] == breakdown.energy_mJ["leakage"][0]
-    assert shared.loc["digital", "area_mm2"] == breakdown.area_mm2["element_wise"][0]
-    assert len(shared) == 2
+    digital = breakdown_frame(breakdown, table).query("component == 'digital' and kind == 'sum'")["area_mm2"]
+    assert breakdown.layers["tiles"][0][table.kind[0] == LayerKind.SUM].sum() == 0
+    assert digital.tolist() == pytest.approx([breakdown.area_mm2["element_wise"][0] / 8] * 8, rel=1e-12)
 
 
 def test_every_part_of_the_model_is_in_one_component(resnet):
@@ -66,10 +65,10 @@ def test_a_design_of_a_batch_is_shown_without_its_padding():
         assert set(found["name"]) == {str(i) for i in range(table.layers)}
 
 
-def test_the_table_of_components_holds_sums_and_shares(resnet):
+def test_the_table_of_components_holds_sums_and_shares(resnet, mode):
     table, breakdown = resnet
     found = component_table(breakdown_frame(breakdown, table)).set_index("component")
-    assert list(found.index) == list(COMPONENTS)
+    assert list(found.index) == [name for name in COMPONENTS if mode == "physical" or name != "leakage"]
     assert found.loc["ADC", "energy_mJ"] == pytest.approx(breakdown.energy_mJ["adc"][0], rel=1e-12)
     assert found.loc["ADC", "area_%"] == pytest.approx(100 * breakdown.area_mm2["adc"][0] / breakdown.totals["area"][0])
     assert found[["energy_%", "time_%", "area_%"]].sum().tolist() == pytest.approx([100, 100, 100])
@@ -78,11 +77,10 @@ def test_the_table_of_components_holds_sums_and_shares(resnet):
 def test_the_table_of_layers_says_when_each_works_and_what_it_takes(resnet):
     table, breakdown = resnet
     found = layer_table(breakdown_frame(breakdown, table), breakdown)
-    real = found[found["kind"] != "shared"]
-    assert real["name"].tolist() == list(table.names)
-    assert real["tiles"].tolist() == breakdown.layers["tiles"][0].tolist()
-    assert real["finish_ms"].max() == pytest.approx(breakdown.totals["latency"][0], rel=1e-12)
-    assert (real["begin_ms"] + real["time_ms"] <= real["finish_ms"] * (1 + 1e-9)).all()
+    assert found["name"].tolist() == list(table.names)
+    assert found["tiles"].tolist() == breakdown.layers["tiles"][0].tolist()
+    assert found["finish_ms"].max() == pytest.approx(breakdown.totals["latency"][0], rel=1e-12)
+    assert (found["begin_ms"] + found["time_ms"] <= found["finish_ms"] * (1 + 1e-9)).all()
     assert found["energy_%"].sum() == pytest.approx(100)
 
 
@@ -101,7 +99,9 @@ def test_bars_end_at_the_sums(network, mode):
     assert whole.containers[-1][0].get_y() + whole.containers[-1][0].get_height() == pytest.approx(
         breakdown.totals["energy"][0], rel=1e-9
     )
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(COMPONENTS)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        name for name in COMPONENTS if mode == "physical" or name != "leakage"
+    ]
     assert figure.legends[0].get_title().get_text() == "a title"
     assert [tick.get_text() for tick in figure.axes[4].get_xticklabels()] == list(table.names)
     assert [figure.axes[i].get_ylabel() for i in (0, 2, 4)] == ["energy (mJ)", "busy time (ms)", "area (mm²)"]

@@ -157,6 +157,27 @@ def test_no_window_of_an_adaptive_pool_ends_behind_that_of_the_table(size, outpu
         assert min(i * table.stride_h[0, 1] + table.kernel_h[0, 1], size) >= end
 
 
+class Kernel(nn.Module):
+    """A network without modules of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3, 3, 3))
+
+    def forward(self, image):
+        return F.conv2d(F.conv2d(image, self.weight), self.weight)
+
+
+def test_a_network_without_modules_gives_its_layers_the_name_of_its_class():
+    assert trace(conv(3, 4), (3, 8, 8)).names == ("Conv2d",)
+    assert trace(Kernel(), (3, 8, 8)).names == ("Kernel", "Kernel_2")
+
+
+def test_layers_have_different_names_whatever_the_modules_are_called():
+    found = traced(lambda m, x: m.a(m.a(x)) + m.get_submodule("a_2")(x), a=conv(3, 3), a_2=conv(3, 3))
+    assert list(found) == ["a", "a_2", "a_2_2", "sum"]
+
+
 def test_an_adaptive_pool_that_changes_nothing_is_no_layer():
     assert list(traced(lambda m, x: m.b(m.pool(m.a(x))), a=conv(3, 4), pool=nn.AdaptiveAvgPool2d(8), b=conv(4, 4))) == [
         "a",
@@ -168,6 +189,11 @@ def test_padding_before_a_convolution_is_padding_of_the_convolution():
     table = trace(nn.Sequential(conv(3, 4), nn.ZeroPad2d((0, 1, 0, 1)), conv(4, 4, stride=2, padding=0)), (3, 8, 8))
     assert (table.h_in[0, 1], table.padding_h[0, 1], table.h_out[0, 1]) == (8, 0, 4)
     assert not table.waits[0, 1]
+
+
+def test_padding_with_a_number_is_padding_of_the_pool_behind_it():
+    table = traced(lambda m, x: F.max_pool2d(F.pad(m.a(x), (1, 1, 1, 1), value=-1e9), 3, 2), a=conv(3, 4))
+    assert table["pool"] == Row("pool", ("a",), (4, 4), (3, 3), (8, 8), (4, 4), 1, False)
 
 
 def test_normalisation_activation_dropout_scale_and_parameters_cost_nothing():
@@ -279,6 +305,35 @@ def test_a_layer_waits_where_positions_change_their_order_or_number(change, wait
     table = traced(lambda m, x: m.b(change(m.a(x))), a=conv(3, 4), b=conv(4, 4, 1))
     assert table["b"].waits is waits
     assert table["b"].inputs == ("a",)
+
+
+MOVES = {
+    "transpose": lambda x: x.transpose(2, 3),
+    "flip": lambda x: x.flip(3),
+    "roll": lambda x: x.roll((1, -2), (2, 3)),
+    "last": lambda x: x.permute(0, 2, 3, 1).reshape(1, -1, x.shape[1]).transpose(1, 2).reshape(x.shape),
+    "rows": lambda x: x.reshape(1, x.shape[1], 1, -1),
+    "half": lambda x: x[:, :, : -(-x.shape[2] // 2)],
+    "twice": lambda x: torch.cat([x, x.flip(1)], 1),
+    "first": lambda x: torch.cat([x, x[:, :, :, :1].expand(x.shape)], 1),
+    "merge": lambda x: F.pixel_shuffle(F.pixel_unshuffle(x, 2).flip(1), 2) if x.shape[2] % 2 == 0 else x,
+    "mix": lambda x: x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(sorted(MOVES)), max_size=4))
+def test_waiting_is_what_moving_the_numbers_of_the_positions_shows(names):
+    def moved(x):
+        for name in names:
+            x = MOVES[name](x)
+        return x
+
+    place = moved(torch.arange(64.0).view(1, 1, 8, 8).expand(1, 4, 8, 8))
+    turn = torch.arange(place[0, 0].numel()).view(1, 1, *place.shape[2:])
+    expected = turn.numel() != 64 or bool((place > turn).any())
+    table = traced(lambda m, x: m.b(moved(m.a(x))), a=conv(3, 4), b=conv(place.shape[1], 4, 1))
+    assert table["b"].waits is expected
 
 
 def test_a_dilated_convolution_waits():
@@ -530,7 +585,7 @@ def test_a_part_set_to_zero_has_no_producer():
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (nn.ConvTranspose2d(4, 4, 2), r"module 'part' \(ConvTranspose2d\), operation aten.conv_transpose2d.input: not"),
+        (nn.ConvTranspose2d(4, 4, 2), r"module 'part' \(ConvTranspose2d\): operation aten.conv_transpose2d.input: not"),
         (nn.MaxPool2d(2, dilation=2), r"module 'part' \(MaxPool2d\).* dilated pooling"),
         (nn.FractionalMaxPool2d(2, 4), r"module 'part' \(FractionalMaxPool2d\)"),
     ],
@@ -561,6 +616,34 @@ def test_what_cannot_be_traced_is_refused_in_one_line(function, message):
     with pytest.raises(ConfigError, match=message) as error:
         traced(function, a=conv(3, 4), b=conv(3, 4))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("bits", [{"input_bits": 0}, {"weight_bits": -1}, {"activation_bits": 0}])
+def test_widths_of_less_than_a_bit_are_refused(bits):
+    with pytest.raises(ConfigError, match=f"{next(iter(bits))} is .*; expected 1, 2"):
+        trace(conv(3, 4), (3, 8, 8), **bits)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (3, 0, 8), (3, 8, 8, 8)])
+def test_an_input_shape_that_is_no_image_is_refused(shape):
+    with pytest.raises(ConfigError, match="expected channels, height and width"):
+        trace(conv(3, 4), shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 99_999, 99_999), (1, 1, 10**9), (999_999, 999, 999)])
+def test_an_input_that_no_memory_holds_is_refused_at_once(shape):
+    size = "x".join(map(str, shape))
+    with pytest.raises(ConfigError, match=f"an input of {size} is too large; expected at most 67108864 values"):
+        trace(nn.ReLU(), shape)
+
+
+def test_memory_that_is_not_there_for_the_image_is_one_line(monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("[enforce fail] can't allocate memory\nmore about it")
+
+    monkeypatch.setattr(torch, "zeros", full)
+    with pytest.raises(ConfigError, match=r"cannot be traced with an input of 3x8x8: .*can't allocate memory$"):
+        trace(conv(3, 4), (3, 8, 8))
 
 
 @pytest.mark.parametrize("text", ["3x32", "3x32x32x1", "0x8x8", "3x-1x8", "threexfourxfive", "", "3X8X8"])
@@ -608,6 +691,61 @@ def file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "width"), [("Net", 4), ("make", 6), ("net", 8)])
 def test_a_network_is_a_class_a_function_or_a_module_of_a_file(file, name, width):
     assert load_module(f"{file}:{name}")[0].out_channels == width
+
+
+EXITS = """
+import sys
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        sys.exit("no width")
+
+class Later(nn.Module):
+    def forward(self, image):
+        sys.exit(4)
+"""
+
+
+def test_code_that_ends_the_process_is_an_error_like_others(file):
+    file.write_text(EXITS)
+    with pytest.raises(ConfigError, match=r"cannot be built: SystemExit: no width$"):
+        load_module(f"{file}:Net")
+    with pytest.raises(ConfigError, match=r"Later cannot be traced with an input of 3x8x8: SystemExit: 4$"):
+        trace(load_module(f"{file}:Later"), (3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [("import sys\nsys.exit()", "SystemExit"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_a_file_or_a_module_that_fails_when_imported_is_refused(file, code, why, monkeypatch):
+    file.write_text(code)
+    with pytest.raises(ConfigError, match=f"file .*traced_networks.py' cannot be imported: {why}$"):
+        load_module(f"{file}:Net")
+    monkeypatch.chdir(file.parent)
+    with pytest.raises(ConfigError, match=f"module 'traced_networks' cannot be imported: {why}$"):
+        load_module("traced_networks:Net")
+
+
+def test_files_of_one_name_are_each_imported_with_their_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for folder, width in (("a", 5), ("b", 7)):
+        (tmp_path / folder / "twin_parts").mkdir(parents=True)
+        (tmp_path / folder / "twin_parts" / "__init__.py").write_text("from twin_parts.sizes import width")
+        (tmp_path / folder / "twin_parts" / "sizes.py").write_text(f"width = {width}")
+        code = "from torch import nn\nfrom twin_parts import width\nnet = nn.Conv2d(3, width, 3)"
+        (tmp_path / folder / "twin.py").write_text(code)
+        (tmp_path / folder / f"other_{folder}.py").write_text(code)
+    for name in ("a/twin", "b/twin", "a/twin", "b/other_b", "a/other_a"):
+        assert load_module(f"{tmp_path / name}.py:net").out_channels == {"a": 5, "b": 7}[name[0]], name
+    for name in [name for name in sys.modules if name.startswith(("twin", "other_"))]:
+        del sys.modules[name]
+
+
+def test_a_file_with_the_name_of_an_imported_module_is_refused(tmp_path):
+    (tmp_path / "numpy.py").write_text("net = None")
+    with pytest.raises(ConfigError, match=r"file name 'numpy.py' cannot be used as a module name; rename the file"):
+        load_module(f"{tmp_path / 'numpy.py'}:net")
 
 
 def test_a_network_may_come_from_an_installed_package():

@@ -134,8 +134,9 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
     chosen = {**_device_columns(components.devices, place), **chosen}
     chip = Chip(**{name: _column(name, value) for name, value in chosen.items()})
     _check_lengths(chip)
-    low, high = np.broadcast_arrays(chip.resistance_low_ohm, chip.resistance_high_ohm)
-    _refuse("resistance_low_ohm", low, low > high, "at most resistance_high_ohm")
+    for name, limit in (("resistance_low_ohm", "resistance_high_ohm"), ("read_low_V", "read_high_V")):
+        low, high = np.broadcast_arrays(getattr(chip, name), getattr(chip, limit))
+        _refuse(name, low, low > high, f"at most {limit}")
     return chip
 
 

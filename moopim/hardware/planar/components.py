@@ -149,6 +149,7 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
 
 
 _MOST_BITS = 32
+_WHOLE = ("bits", "cell_bits")
 
 
 @cache
@@ -188,7 +189,7 @@ def _overhead_cycles() -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        file = tomllib.loads(path.read_text(encoding="utf-8"))
+        file = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from error
     for kind in file:
@@ -205,6 +206,8 @@ def _extended(
     if not isinstance(tables, dict):
         raise ConfigError(f"{path}: {kind} is {tables!r}; expected tables [{kind}.NAME]")
     for name, table in tables.items():
+        if not name.strip():
+            raise ConfigError(f"{path}: [{kind}.{name!r}] has no name; expected [{kind}.NAME]")
         if name in built_in:
             raise ConfigError(f"{path}: [{kind}.{name}] has the name of a built-in one; expected a name of its own")
         if not isinstance(table, dict):
@@ -233,15 +236,37 @@ def _user_adc(what: str, table: Table) -> Converter:
     rate_GSps = known["rate_GSps"]
     if "power_W" not in known:
         known["power_W"] = walden_power_W(known["walden_fJ"], enob, rate_GSps)
+        _check_result(what, "power_W", known["power_W"], ("walden_fJ", "rate_GSps"))
     if "area_um2" not in known:
-        known["area_um2"] = adc_area_um2(known["node_nm"], rate_GSps, known["power_W"])
-    return _converter(known)
+        known["area_um2"] = _estimated_area_um2(what, known["node_nm"], rate_GSps, known["power_W"])
+    return _user_converter(what, known)
+
+
+def _estimated_area_um2(what: str, node_nm: float, rate_GSps: float, power_W: float) -> float:
+    try:
+        area_um2 = adc_area_um2(node_nm, rate_GSps, power_W)
+    except (ArithmeticError, ValueError):  # of logarithms of 0 and exponentials without end
+        area_um2 = math.inf
+    _check_result(what, "area_um2", area_um2, ("node_nm", "rate_GSps", "power_W"))
+    return area_um2
 
 
 def _user_dac(what: str, table: Table) -> Converter:
-    return _converter(
-        _fields(what, table, required=("bits", "area_um2", "power_W", "rate_GSps"), optional=("conversion_ns",))
+    return _user_converter(
+        what, _fields(what, table, required=("bits", "area_um2", "power_W", "rate_GSps"), optional=("conversion_ns",))
     )
+
+
+def _user_converter(what: str, known: Table) -> Converter:
+    converter = _converter(known)
+    _check_result(what, "conversion_ns", converter.conversion_ns, ("rate_GSps",))
+    return converter
+
+
+def _check_result(what: str, name: str, value: float, sources: tuple[str, ...]) -> None:
+    """Refuses a value that follows from fields which are each allowed, but not together."""
+    if not 0 < value <= float_info.max:
+        raise ConfigError(f"{what} gives {name} {value!r} by its {', '.join(sources)}; expected a number > 0")
 
 
 def _user_device(what: str, table: Table) -> Device:
@@ -249,6 +274,10 @@ def _user_device(what: str, table: Table) -> Device:
     low, high = known["resistance_low_ohm"], known["resistance_high_ohm"]
     if low > high:
         raise ConfigError(f"{what} resistance_low_ohm is {low}; expected at most resistance_high_ohm, {high}")
+    if known["read_low_V"] > known["read_high_V"]:
+        raise ConfigError(
+            f"{what} read_low_V is {known['read_low_V']}; expected at most read_high_V, {known['read_high_V']}"
+        )
     return Device(**known)
 
 
@@ -261,12 +290,12 @@ def _fields(what: str, table: Table, required: tuple[str, ...], optional: tuple[
             raise ConfigError(f"{what} has no {name}; expected {', '.join(required)}")
     for name, value in table.items():
         _check(f"{what} {name}", name, value)
-    return dict(table)
+    return {name: value if name in _WHOLE else float(value) for name, value in table.items()}
 
 
 def _check(what: str, name: str, value: object) -> None:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if name in ("bits", "cell_bits"):
+    if name in _WHOLE:
         good, expected = isinstance(value, int) and 1 <= number <= _MOST_BITS, f"1, 2, ..., {_MOST_BITS}"
     elif name == "enob":
         good, expected = 0 < number <= _MOST_BITS, f"a number > 0 and at most {_MOST_BITS}"

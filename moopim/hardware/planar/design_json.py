@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError
-from moopim.hardware.planar.chip import Chip, make_chip
+from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, load_components
 from moopim.hardware.planar.design_schema import HardwareRow, LayerRow, parse_design
 from moopim.rows import read_rows, row_name
@@ -81,11 +81,12 @@ def read_ids(path: Path, rows: Sequence[Mapping[str, str]]) -> list[str]:
     return list(first)
 
 
-def read_designs(path: Path) -> Designs:
+def read_designs(path: Path, profile: str | None = None) -> Designs:
     """Reads designs; columns other than ``id`` and ``design`` do not matter.
 
     Args:
         path: The CSV file.
+        profile: Profile of designs that say none; others must have it, too. If not given, each design must say its own.
 
     Returns:
         The designs, in the order of the file.
@@ -98,16 +99,18 @@ def read_designs(path: Path) -> Designs:
         raise ConfigError(f"designs {str(path)!r} has no rows; expected at least one design")
     ids = read_ids(path, rows)
     components = load_components()
-    designs = []
+    designs, profiles = [], []
     for number, row in enumerate(rows, start=1):
         try:
             design = parse_design(row["design"])
+            profiles.append(_profile(design.hw.profile, profile))
             _check_converter("adc", design.hw.adc_choice, design.hw.adc_bits, components.adcs)
             _check_converter("dac", design.hw.dac_choice, design.hw.dac_bits, components.dacs)
         except ConfigError as error:
             raise ConfigError(f"{row_name(path, number, row, 'id')}: {error}") from None
         designs.append(design)
-    return Designs(ids, _table([design.layers for design in designs]), _chip([design.hw for design in designs]))
+    chip = _chip([design.hw for design in designs], profiles)
+    return Designs(ids, _table([design.layers for design in designs]), chip)
 
 
 def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:
@@ -154,9 +157,18 @@ def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:
     )
 
 
-def _chip(rows: Sequence[HardwareRow]) -> Chip:
+def _profile(own: str | None, default: str | None) -> str:
+    """The profile of a design; what it says and what is asked for must not differ."""
+    if own is None and default is None:
+        raise ConfigError(f"hw.profile is missing; expected {' or '.join(PROFILES)}, or one for all (--profile)")
+    if own is not None and default not in (None, own):
+        raise ConfigError(f"hw.profile={own!r} is not allowed: {default!r} is given for all; expected it or none")
+    return own or str(default)
+
+
+def _chip(rows: Sequence[HardwareRow], profiles: Sequence[str]) -> Chip:
     """Puts the circuits of all designs into columns; what the file does not say is that of the profile."""
-    base = {profile: make_chip(profile) for profile in {row.profile for row in rows}}
+    base = {profile: make_chip(profile) for profile in set(profiles)}
     parameters: dict[str, ArrayLike] = {
         "adc": [f"{_CHOICE}{row.adc_choice}" for row in rows],
         "dac": [f"{_CHOICE}{row.dac_choice}" for row in rows],
@@ -164,7 +176,7 @@ def _chip(rows: Sequence[HardwareRow]) -> Chip:
     for name, parameter in _PARAMETERS.items():
         parameters[parameter] = [getattr(row, name) for row in rows]
     for parameter in _FROM_PROFILE:
-        parameters[parameter] = np.concatenate([getattr(base[row.profile], parameter) for row in rows])
+        parameters[parameter] = np.concatenate([getattr(base[profile], parameter) for profile in profiles])
     return make_chip("cur", load_components(), **parameters)
 
 

@@ -14,6 +14,12 @@ __all__ = ["DesignRow", "HardwareRow", "LayerRow", "parse_design"]
 _SHOWN = 40
 # Words of pydantic -> those of moopim.
 _SHORTER = {"Input should be ": "", "greater than or equal to": "at least", "less than or equal to": "at most"}
+# Part that a design cannot name -> what says it.
+_INSTEAD = {
+    "adc": "hw.adc_choice and hw.adc_bits, those of MNSIM",
+    "dac": "hw.dac_choice and hw.dac_bits, those of MNSIM",
+    "device": "its figures hw.dev_area, hw.rl, hw.rh, hw.v and hw.t_dev",
+}
 # A sign and a bit: the sign is which one of two crossbars holds the bit.
 _LEAST_WEIGHT_BITS = 2
 
@@ -48,11 +54,11 @@ class LayerRow(BaseModel):
 
 
 class HardwareRow(BaseModel):
-    """The circuit of the file."""
+    """The circuit of the file; who reads it may know the profile from elsewhere."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    profile: Literal["cur", "paper"]
+    profile: Literal["cur", "paper"] | None = None
     group_num: Count
     adc_num: Count
     dac_num: Count
@@ -162,7 +168,8 @@ def _check_shape(what: str, layer: LayerRow, sources: Sequence[tuple[int, int, i
 
 def _explain(error: ValidationError) -> ConfigError:
     """What is wrong first: field, value and what is allowed."""
-    first = error.errors()[0]
+    every = error.errors()
+    first = next((one for one in every if one["type"] == "extra_forbidden"), every[0])  # it says what a typo misses
     *place, last = first["loc"] or ("design",)
     words = [f"[{word}]" if isinstance(word, int) else f".{word}" for word in (*place, last)]
     field = "".join(words).lstrip(".")
@@ -172,6 +179,8 @@ def _explain(error: ValidationError) -> ConfigError:
     if kind == "missing":
         return ConfigError(f"{field} is missing")
     if kind == "extra_forbidden":
+        if place == ["hw"] and last in _INSTEAD:
+            return ConfigError(f"{field} is not allowed: schema 1 has no parts by name; expected {_INSTEAD[last]}")
         model: type[BaseModel] = HardwareRow if place == ["hw"] else LayerRow
         allowed = [item.alias or name for name, item in model.model_fields.items()]
         return unknown_name("field", field, [field.removesuffix(str(last)) + name for name in allowed])

@@ -10,7 +10,7 @@ from moopim.hardware.planar.area import column_share, row_share
 from moopim.hardware.planar.buffers import buffer_figures, load_buffers
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.digital import cell_power_W, load_digital, mux_transistors
-from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes
+from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes, shared_equally
 from moopim.hardware.planar.mapping import LayerMapping, PEClass, pe_classes
 from moopim.hardware.planar.rounding import ceil_div, ceil_log2
 from moopim.hardware.planar.timing import PositionTimes, conversions
@@ -27,17 +27,19 @@ class Consumption(NamedTuple):
     Attributes:
         energy_nJ: Energy of an image (nJ).
         power_W: Power while a layer works (W).
-        leakage_W: Power of all buffers while they are idle (W), shape ``(designs,)``; 0 where it is counted with the
-            accesses.
     """
 
     energy_nJ: dict[str, FloatArray]  # noqa: N815 (the units are nJ and W)
     power_W: dict[str, FloatArray]  # noqa: N815
-    leakage_W: FloatArray  # noqa: N815
 
 
 def layer_consumption(
-    table: LayerTable, chip: Chip, mapping: LayerMapping, times: PositionTimes, fixes: Collection[str] = ()
+    table: LayerTable,
+    chip: Chip,
+    mapping: LayerMapping,
+    times: PositionTimes,
+    latency_ns: FloatArray,
+    fixes: Collection[str] = (),
 ) -> Consumption:
     """Multiplies the power of each component by how long it is busy.
 
@@ -46,6 +48,7 @@ def layer_consumption(
         chip: The chips.
         mapping: The mapping of the networks onto the chips.
         times: Times of an output position.
+        latency_ns: Time of an image (ns), shape ``(designs,)``, for what goes on all the while.
         fixes: Names of `moopim.hardware.planar.model.FIXES`.
 
     Returns:
@@ -75,12 +78,15 @@ def layer_consumption(
     pool = table.kind == LayerKind.POOL
     power["pooling"] = np.where(pool, digital.pool_power_W, 0.0)
     energy["pooling"] = power["pooling"] * (positions * times.parts["pooling"])
-    leakage = _add_buffers(table, chip, mapping, times, fixes, energy, power)
+    _add_buffers(table, mapping, times, fixes, energy, power)
     if (table.kind == LayerKind.MATMUL).any():
         _add_preload(table, chip, mapping, times, energy, power)
     if "sum_layers" in fixes:
-        _add_element_wise(table, energy, power)
-    return Consumption(energy, power, leakage)
+        _add_element_wise(table, fixes, energy, power)
+    if "buffers" in fixes:
+        power["leakage"] = _leakage(table, chip, mapping, fixes)
+        energy["leakage"] = power["leakage"] * latency_ns[:, None]
+    return Consumption(energy, power)
 
 
 def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
@@ -108,14 +114,13 @@ def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
 
 def _add_buffers(
     table: LayerTable,
-    chip: Chip,
     mapping: LayerMapping,
     times: PositionTimes,
     fixes: Collection[str],
     energy: dict[str, FloatArray],
     power: dict[str, FloatArray],
-) -> FloatArray:
-    """Adds what the buffers consume in accesses; returns what all of them leak while idle (W)."""
+) -> None:
+    """Adds what the buffers of tiles and PEs consume in accesses."""
     access_ns = load_buffers().access_ns
     apart = "buffers" in fixes
     small, large = buffer_figures(mapping.input_buffer_KB), buffer_figures(mapping.output_buffer_KB)
@@ -137,8 +142,6 @@ def _add_buffers(
             energy[f"buffer_{name}"] = of_pes * inner + of_tiles * np.where(table.weighted, outer, outer + inner)
         else:
             energy[f"buffer_{name}"] = (of_pes + of_tiles) * (outer + inner)
-    idle = (chip.pes * small.leakage_W + large.leakage_W) * mapping.total_tiles
-    return idle if apart else np.zeros_like(idle)
 
 
 def _add_preload(
@@ -156,15 +159,27 @@ def _add_preload(
     power["preload"] = written / np.where(times.preload > 0, times.preload, 1.0)
 
 
-def _add_element_wise(table: LayerTable, energy: dict[str, FloatArray], power: dict[str, FloatArray]) -> None:
+def _add_element_wise(
+    table: LayerTable, fixes: Collection[str], energy: dict[str, FloatArray], power: dict[str, FloatArray]
+) -> None:
     """Adds the work of the global accumulator, and of the global buffer between the tiles and it."""
     digital, buffers = load_digital(), load_buffers()
     channels, bits, count = operand_sizes(table)
     figures = buffer_figures(global_buffer_KB(table))
     access_nJ = figures.read_nJ + figures.write_nJ
+    if "buffers" not in fixes:  # leakage counts with the accesses, a read and a write
+        access_nJ = access_nJ + 2 * figures.leakage_W * buffers.access_ns
     adders = channels * (count - 1) * digital.adder_power_W
     words = ceil_div(count * bits * channels, buffers.bus_bits)
     position_nJ = words * access_nJ[:, None] + adders * digital.cycle_ns
     energy["element_wise"] = np.where(table.element_wise, table.positions * position_nJ, 0.0)
-    buffer_W = access_nJ / buffers.access_ns + figures.leakage_W
-    power["element_wise"] = np.where(table.element_wise, buffer_W[:, None] + adders, 0.0)
+    power["element_wise"] = np.where(table.element_wise, (access_nJ / buffers.access_ns)[:, None] + adders, 0.0)
+
+
+def _leakage(table: LayerTable, chip: Chip, mapping: LayerMapping, fixes: Collection[str]) -> FloatArray:
+    """Power that the buffers of a layer's tiles leak all the time, working or not (W), shape ``(designs, layers)``."""
+    small, large = buffer_figures(mapping.input_buffer_KB), buffer_figures(mapping.output_buffer_KB)
+    leakage: FloatArray = mapping.tiles * (chip.pes * small.leakage_W + large.leakage_W)[:, None]
+    if "sum_layers" in fixes:
+        leakage = leakage + shared_equally(table, buffer_figures(global_buffer_KB(table)).leakage_W)
+    return leakage

@@ -97,10 +97,10 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> La
     crossbar, group_count = chip.crossbar[:, None], chip.groups[:, None]
     weighted = table.weighted
     entries = table.kernel_h * table.kernel_w
-    _check_kernels(weighted, entries, crossbar)
+    _check_kernels(table, entries, crossbar)
     signed = chip.polarity[:, None] == 2  # noqa: PLR2004 (two crossbars carry the sign)
     slices = np.where(weighted, table.weight_bits - signed, 0)
-    _check_slices(weighted, slices)
+    _check_slices(table, slices)
     if "cell_bits" in fixes:
         slices = ceil_div(slices, chip.cell_bits[:, None])
     c_in, c_out = _group_channels(table)
@@ -175,26 +175,32 @@ def _group_channels(table: LayerTable) -> tuple[FloatArray, FloatArray]:
     return floor_div(table.c_in, table.groups), floor_div(table.c_out, table.groups)
 
 
-def _check_kernels(weighted: NDArray[np.bool_], entries: IntArray, crossbar: IntArray) -> None:
-    too_large = weighted & (entries > crossbar)
+def _check_kernels(table: LayerTable, entries: IntArray, crossbar: IntArray) -> None:
+    too_large = table.weighted & (entries > crossbar)
     if too_large.any():
         design, layer = np.argwhere(too_large)[0]
         kernel = int(np.broadcast_to(entries, too_large.shape)[design, layer])
         size = int(np.broadcast_to(crossbar, too_large.shape)[design, layer])
         raise ConfigError(
-            f"crossbar {size} of design {design} is smaller than one kernel of layer {layer} ({kernel} entries); "
+            f"crossbar {size} is smaller than one kernel of {_place(table, too_large)} ({kernel} entries); "
             f"expected {kernel} or more"
         )
 
 
-def _check_slices(weighted: NDArray[np.bool_], slices: FloatArray) -> None:
-    empty = weighted & (slices < 1)
+def _check_slices(table: LayerTable, slices: FloatArray) -> None:
+    empty = table.weighted & (slices < 1)
     if empty.any():
-        design, layer = np.argwhere(empty)[0]
         raise ConfigError(
-            f"weights of layer {layer} of design {design} have no bit to store; expected 2 bits or more for signed "
-            "weights in two crossbars, 1 for two's complement"
+            f"weights of {_place(table, empty)} have no bit to store; expected 2 bits or more for signed weights in "
+            "two crossbars, 1 for two's complement"
         )
+
+
+def _place(table: LayerTable, wrong: NDArray[np.bool_]) -> str:
+    """Names the first layer that is wrong."""
+    design, layer = np.argwhere(wrong)[0]
+    name = f" ({table.names[layer]})" if table.names else ""
+    return f"layer {layer}{name}" + (f" of design {design}" if len(wrong) > 1 else "")
 
 
 def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: FloatArray) -> FloatArray:

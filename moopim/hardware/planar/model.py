@@ -1,7 +1,7 @@
 """The planar chip as a whole: energy, latency, area and power of designs, and what they are made up of."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.planar.area import chip_area
 from moopim.hardware.planar.chip import Chip
+from moopim.hardware.planar.element_wise import shared_equally
 from moopim.hardware.planar.energy import Consumption, layer_consumption
 from moopim.hardware.planar.mapping import LayerMapping, map_layers
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
@@ -60,7 +61,7 @@ class Breakdown:
     """
 
     totals: dict[str, FloatArray]
-    layers: dict[str, NDArray[np.generic]]
+    layers: dict[str, NDArray[Any]]
     energy_mJ: dict[str, FloatArray]  # noqa: N815 (the unit is mJ)
     area_mm2: dict[str, FloatArray]
     buffers: dict[str, FloatArray]
@@ -86,13 +87,7 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
             smaller than a kernel.
     """
     fixes = _fixes(mode)
-    designs = _count(table, chip)
-    blocks = []
-    for start in range(0, designs, _BLOCK):
-        block = slice(start, start + _BLOCK)
-        part = table.take(block)
-        blocks.append(_totals(part, _run(part, chip.take(block), fixes)))
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return _join([_totals(part, _run(part, chips, fixes)) for part, chips in _blocks(table, chip)])
 
 
 def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "compat") -> Breakdown:
@@ -109,12 +104,57 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
     Raises:
         ConfigError: As `evaluate_planar` does.
     """
-    designs = _count(table, chip)
-    parts = _run(table, chip, _fixes(mode))
-    shape = (designs, table.layers)
-    mapping, used, times = parts.mapping, parts.used, parts.times
-    tiles = {name: area for name, area in parts.area_um2.items() if name != "element_wise"}
-    tile_area = _add(tiles) / mapping.total_tiles
+    fixes = _fixes(mode)
+    blocks = [_break_down_block(part, _run(part, chips, fixes), chips) for part, chips in _blocks(table, chip)]
+    return Breakdown(*(_join([getattr(block, field.name) for block in blocks]) for field in fields(Breakdown)))
+
+
+class _Parts(NamedTuple):
+    """The steps of the model for a block of designs; areas by component and latency have shape ``(designs,)``."""
+
+    mapping: LayerMapping
+    hops: Hops
+    times: PositionTimes
+    finish: LayerTimes
+    latency_ns: FloatArray
+    used: Consumption
+    area_um2: dict[str, FloatArray]
+    grid: IntArray
+
+
+def _blocks(table: LayerTable, chip: Chip) -> Iterator[tuple[LayerTable, Chip]]:
+    """Designs in blocks that fit into the processor's cache."""
+    networks, chips = len(table), len(chip)
+    if networks != chips and 1 not in (networks, chips):
+        raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
+    for start in range(0, max(networks, chips), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        yield table.take(block), chip.take(block)
+
+
+def _join(blocks: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
+    mapping = map_layers(table, chip, fixes)
+    hops = hop_distances(table, mapping, chip.grid, _MOST_TILES)
+    times = position_times(table, chip, mapping, hops, fixes)
+    finish = finish_times(table, times.position)
+    # Without places there are no distances, and so no times.
+    unknown = np.where(mapping.total_tiles > _MOST_TILES, np.nan, 0.0)
+    finish = LayerTimes(*(time + unknown[:, None] for time in finish))
+    latency = np.where(table.last, finish.finish, 0.0).max(axis=1)
+    used = layer_consumption(table, chip, mapping, times, latency, fixes)
+    return _Parts(mapping, hops, times, finish, latency, used, chip_area(table, chip, mapping, fixes), chip.grid)
+
+
+def _break_down_block(table: LayerTable, parts: _Parts, chip: Chip) -> Breakdown:
+    figures = _totals(table, parts)
+    shape = (len(figures["energy"]), table.layers)
+    mapping, used, times, area = parts.mapping, parts.used, parts.times, parts.area_um2
+    shared = area.get("element_wise", np.zeros(1))
+    tile_area = (_add(area) - shared) / mapping.total_tiles
     duration = {**times.parts, "buffer_read": times.output_read, "buffer_write": times.output_write}
     totals = {name: table.positions * time for name, time in duration.items()}
     totals["buffer_read"] = totals["buffer_read"] + times.fetch.total(table.h_out, table.w_out)
@@ -137,61 +177,32 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
         "first_finish_ns": parts.finish.first,
         "finish_ns": parts.finish.finish,
         "time_ns": _add(totals),
-        "area_um2": mapping.tiles * tile_area[:, None],
+        "area_um2": mapping.tiles * tile_area[:, None] + shared_equally(table, shared),
         "power_W": _add(used.power_W),
         "energy_nJ": _add(used.energy_nJ),
         **{f"energy_{name}_nJ": energy for name, energy in used.energy_nJ.items()},
         **{f"time_{name}_ns": time for name, time in totals.items()},
     }
-    figures = _totals(table, parts)
+    buffers = {
+        "input_buffer_KB": mapping.input_buffer_KB,
+        "output_buffer_KB": mapping.output_buffer_KB,
+        "tile_area_um2": tile_area,
+    }
     energy = {name: part.sum(axis=1) * 1e-6 for name, part in used.energy_nJ.items()}
-    if used.leakage_W.any():
-        energy["leakage"] = used.leakage_W * figures["latency"]
     return Breakdown(
         totals=figures,
         layers={name: np.broadcast_to(_whole(name, column), shape) for name, column in columns.items()},
-        energy_mJ={name: np.broadcast_to(part, (designs,)) for name, part in energy.items()},
-        area_mm2={name: np.broadcast_to(part * 1e-6, (designs,)) for name, part in parts.area_um2.items()},
-        buffers={
-            "input_buffer_KB": mapping.input_buffer_KB,
-            "output_buffer_KB": mapping.output_buffer_KB,
-            "tile_area_um2": tile_area,
-        },
+        energy_mJ={name: np.broadcast_to(part, shape[:1]) for name, part in energy.items()},
+        area_mm2={name: np.broadcast_to(part * 1e-6, shape[:1]) for name, part in area.items()},
+        buffers={name: np.broadcast_to(part, shape[:1]) for name, part in buffers.items()},
     )
-
-
-def _whole(name: str, column: NDArray[Any]) -> NDArray[Any]:
-    """Counts as whole numbers."""
-    return column.astype(np.int64) if name in _COUNTS else column
-
-
-class _Parts(NamedTuple):
-    """The steps of the model for a block of designs."""
-
-    mapping: LayerMapping
-    hops: Hops
-    times: PositionTimes
-    finish: LayerTimes
-    used: Consumption
-    area_um2: dict[str, FloatArray]
-    grid: IntArray
-
-
-def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
-    mapping = map_layers(table, chip, fixes)
-    hops = hop_distances(table, mapping, chip.grid, _MOST_TILES)
-    times = position_times(table, chip, mapping, hops, fixes)
-    finish = finish_times(table, times.position)
-    used = layer_consumption(table, chip, mapping, times, fixes)
-    return _Parts(mapping, hops, times, finish, used, chip_area(table, chip, mapping, fixes), chip.grid)
 
 
 def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
     tiles = parts.mapping.total_tiles
-    latency = np.where(table.last, parts.finish.finish, 0.0).max(axis=1) * 1e-6
-    latency = np.where(tiles > _MOST_TILES, np.nan, latency)
-    energy = _add(parts.used.energy_nJ).sum(axis=1) * 1e-6 + parts.used.leakage_W * latency
-    power = _add(parts.used.power_W).sum(axis=1) + parts.used.leakage_W
+    latency = parts.latency_ns * 1e-6
+    energy = _add(parts.used.energy_nJ).sum(axis=1) * 1e-6
+    power = _add(parts.used.power_W).sum(axis=1)
     area = _add(parts.area_um2) * 1e-6
     operations = 2.0 * table.macs.sum(axis=1)
     totals = {
@@ -208,6 +219,11 @@ def _totals(table: LayerTable, parts: _Parts) -> dict[str, FloatArray]:
     }
     designs = max(map(len, totals.values()))
     return {name: np.broadcast_to(value, (designs,)) for name, value in totals.items()}
+
+
+def _whole(name: str, column: NDArray[Any]) -> NDArray[Any]:
+    """Counts as whole numbers."""
+    return column.astype(np.int64) if name in _COUNTS else column
 
 
 def _add(parts: Mapping[str, FloatArray]) -> FloatArray:
@@ -231,11 +247,3 @@ def _fixes(mode: str | Collection[str]) -> tuple[str, ...]:
         if name not in FIXES:
             raise unknown_name("fix", name, FIXES)
     return tuple(mode)
-
-
-def _count(table: LayerTable, chip: Chip) -> int:
-    """Number of designs."""
-    networks, chips = len(table), len(chip)
-    if networks != chips and 1 not in (networks, chips):
-        raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
-    return max(networks, chips)

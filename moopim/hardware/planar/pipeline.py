@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.errors import ConfigError
 from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.timing import Edges
 from moopim.workload.layers import IMAGE, LayerKind, LayerTable
@@ -21,6 +22,8 @@ __all__ = ["LayerTimes", "finish_times"]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+# Output positions of a layer, whose times take 8 bytes each.
+_MOST_POSITIONS = 2**26
 # NumPy takes about so many positions at a time, which bounds its memory.
 _BLOCK_POSITIONS = 4_000_000
 
@@ -48,8 +51,16 @@ def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
 
     Returns:
         When each layer works.
+
+    Raises:
+        ConfigError: If a layer has more than 2**26 output positions.
     """
     geometry = _geometry(table)
+    largest = int(geometry.positions.max())
+    if largest > _MOST_POSITIONS:
+        raise ConfigError(
+            f"a layer has {largest} output positions; expected at most {_MOST_POSITIONS}, for the sake of memory"
+        )
     designs = max(len(table), len(position.inner))
     shape = (designs, table.layers)
     times = [np.ascontiguousarray(np.broadcast_to(part, shape)) for part in position]
@@ -202,13 +213,13 @@ def _running_sums(geometry: _Geometry, network: int, layer: int, times: list[Flo
     corner, top, left, inner = (time[:, None] for time in times)
     height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
     # The compiled loops take the same steps in the same order, so that both give the same bits.
-    row = np.arange(height)
-    start = np.where(row == 0, 0.0, (corner + (width - 1) * top) + (row - 1) * (left + (width - 1) * inner))
-    end_of_first = start + np.where(row == 0, corner, left)
-    each = np.where(row == 0, top, inner)
     sums = np.empty((len(corner), height, width + 1))
-    sums[:, :, 0] = start
-    sums[:, :, 1:] = end_of_first[:, :, None] + np.arange(width) * each[:, :, None]
+    start, first, each = sums[:, :, 0], np.empty((len(corner), height)), np.empty((len(corner), height))
+    start[:, :1], first[:, :1], each[:, :1] = 0.0, corner, top
+    start[:, 1:] = (corner + (width - 1) * top) + np.arange(height - 1) * (left + (width - 1) * inner)
+    first[:, 1:], each[:, 1:] = left, inner
+    np.multiply(each[:, :, None], np.arange(width, dtype=np.float64), out=sums[:, :, 1:])
+    sums[:, :, 1:] += (start + first)[:, :, None]
     return sums
 
 

@@ -38,8 +38,8 @@ class Edges(NamedTuple):
 
     def total(self, height: IntArray, width: IntArray) -> FloatArray:
         """Sum over all positions of maps of this size."""
-        first_row = self.corner + self.top * (width - 1)
-        return first_row + (self.left + self.inner * (width - 1)) * (height - 1)
+        across, down = width - 1.0, height - 1.0
+        return (self.corner + self.top * across) + (self.left + self.inner * across) * down
 
     def plus(self, other: "Edges | FloatArray") -> "Edges":
         """Adds values, or one value for all positions."""
@@ -111,8 +111,9 @@ def position_times(
     )
     read = np.where(weighted, results, np.where(pool, table.c_out, 0)) * table.output_bits
     output_read = _access(read + operands)
+    parts["merge"] = np.where(weighted, merge, 0.0)
     # MNSIM reads the results of a pooling layer twice.
-    parts["merge"] = np.where(weighted, merge, np.where(pool & ("pool_read" not in fixes), output_read, 0.0))
+    parts["pool_reread"] = np.where(pool & ("pool_read" not in fixes), output_read, 0.0)
     values = np.where(table.element_wise, sum_channels * sum_bits, table.c_out * table.output_bits)
     sent = hops.onward * values / chip.noc_bits_per_ns[:, None]
     parts["transfer"] = np.where(weighted | pool | table.element_wise, sent, 0.0)

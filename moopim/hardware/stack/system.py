@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from moopim.errors import unknown_name
 from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.layer_costs import LayerCosts, device_arrays, layer_costs, vector_time
-from moopim.hardware.stack.parameters import Device, Factors, Stack, load_devices, load_factors, load_influence, load_stack
+from moopim.hardware.stack.parameters import (
+    Device,
+    Factors,
+    Stack,
+    load_devices,
+    load_factors,
+    load_influence,
+    load_stack,
+)
 from moopim.hardware.stack.placement import Occupancy, lay_out, rows_of, spread, tier_occupancy, to_stack
 from moopim.hardware.stack.thermal import noise, temperature_rise
 from moopim.hardware.stack.traffic import TRAFFIC_MODELS

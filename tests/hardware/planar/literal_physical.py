@@ -27,8 +27,8 @@ What the definitions left open:
   output buffer is one, and no input buffer works. The leakage of a chip is part of its buffers' energy (and told
   apart as `energy_leakage_mJ`, `power_leakage_W`), but of no layer's.
 * ``sum_layers``: bits, channels and positions are those by which a sum is timed (`literal_planar.sum_shape`). The
-  global buffer leaks in each sum layer's power, and ``buffers`` does not change that: its idle leakage is that of the
-  tiles. Its area counts as buffer and its adders as digital area of the chip (`area_global_mm2`), of no layer.
+  global buffer leaks during its accesses, or with ``buffers`` all the time. Its area counts as buffer and its adders as
+  digital area of the chip (`area_global_mm2`), of no layer.
 """
 
 import math
@@ -127,10 +127,11 @@ def sum_layer(layers, i, N, globalbuf, fixes):
     bits, ch, _, _ = sum_shape(layers, i)
     accesses = math.ceil(len(layers[i]["in"]) * bits * ch / 64)
     adders = ch * (len(layers[i]["in"]) - 1)
-    E["buf_r"] = N * accesses * globalbuf.read
-    E["buf_w"] = N * accesses * globalbuf.write
+    read, write = access_powers(globalbuf, fixes)
+    E["buf_r"] = N * accesses * ACCESS * read
+    E["buf_w"] = N * accesses * ACCESS * write
     E["adder"] = N * adders * ADDER_POWER * T_D
-    return globalbuf.read / ACCESS + globalbuf.write / ACCESS + globalbuf.leak + adders * ADDER_POWER, E
+    return read + write + adders * ADDER_POWER, E
 
 
 def global_accumulator(layers):
@@ -184,7 +185,7 @@ def evaluate(design, fixes=FIXES):
     buffer_area, adder_area = (globalbuf.area if size else 0.0), adders * ADDER_AREA
     leak = 0.0
     if "buffers" in fixes:
-        leak = (chip.c.nPE * chip.inbuf.leak + chip.outbuf.leak) * chip.tiles
+        leak = (chip.c.nPE * chip.inbuf.leak + chip.outbuf.leak) * chip.tiles + (globalbuf.leak if size else 0.0)
     result["globalbuf_KB"] = size
     result["area_global_mm2"] = 1e-6 * (buffer_area + adder_area)
     result["power_leakage_W"] = leak

@@ -145,6 +145,8 @@ WHOLE = "expected 1, 2, ..., 65536"
         ({"driver_area_um2": -1}, "driver_area_um2 is -1; expected a number of at least 0"),
         ({"resistance_low_ohm": 2e6}, "resistance_low_ohm is 2000000.0; expected at most resistance_high_ohm"),
         ({"resistance_high_ohm": [1e6, 1e3]}, "resistance_low_ohm of design 1 is 10000.0; expected at most resistance"),
+        ({"read_low_V": 0.2}, "read_low_V is 0.2; expected at most read_high_V"),
+        ({"read_high_V": [0.5, 0.1], "read_low_V": 0.2}, "read_low_V of design 1 is 0.2; expected at most read_high_V"),
         ({"crosbar": 64}, "unknown parameter of a chip 'crosbar' (did you mean 'crossbar'?)"),
         ({"profile": "crossnas"}, "unknown profile 'crossnas'; allowed: cur, paper"),
     ],

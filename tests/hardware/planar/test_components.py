@@ -283,6 +283,10 @@ def test_an_adc_of_figures_of_merit_gets_power_and_area(own):
     assert (adc.bits, adc.area_um2, adc.power_W) == (10, 700, pytest.approx(power_W, rel=1e-14))
 
 
+def test_a_byte_order_mark_at_the_start_of_a_file_does_not_matter(own):
+    assert load_components(own("\ufeff" + OWN)) == load_components(own(OWN))
+
+
 ADC = {"bits": "7", "area_um2": "900", "power_W": "1e-3", "rate_GSps": "1.2"}
 
 
@@ -306,6 +310,21 @@ ADC = {"bits": "7", "area_um2": "900", "power_W": "1e-3", "rate_GSps": "1.2"}
         ({"area_um2": None}, "[adc.mine] has neither of area_um2 and node_nm; expected one of them"),
         ({"enob": "7.5"}, "[adc.mine] enob is 7.5; expected at most its bits, 7"),
         ({"enob": "0"}, "[adc.mine] enob is 0; expected a number > 0 and at most 32"),
+        ({"area_um2": "inf"}, "[adc.mine] area_um2 is inf; expected a number > 0"),
+        ({"area_um2": "nan"}, "[adc.mine] area_um2 is nan; expected a number > 0"),
+        ({"rate_GSps": "1e-320"}, "[adc.mine] gives conversion_ns inf by its rate_GSps; expected a number > 0"),
+        (
+            {"power_W": None, "walden_fJ": "1e308", "rate_GSps": "1e300"},
+            "[adc.mine] gives power_W inf by its walden_fJ, rate_GSps; expected a number > 0",
+        ),
+        (
+            {"power_W": "1e300", "area_um2": None, "node_nm": "1e300"},
+            "[adc.mine] gives area_um2 inf by its node_nm, rate_GSps, power_W; expected a number > 0",
+        ),
+        (
+            {"power_W": "1e-320", "area_um2": None, "node_nm": "28", "rate_GSps": "1e300"},
+            "[adc.mine] gives area_um2 inf by its node_nm, rate_GSps, power_W; expected a number > 0",
+        ),
         ({"rate_GSsp": "1"}, "unknown field of"),
         ({"rate_GSsp": "1"}, "'rate_GSsp' (did you mean 'rate_GSps'?)"),
     ],
@@ -329,8 +348,11 @@ def test_an_adc_that_cannot_be_used_is_refused(own, change, message):
         ("[adc]\nbits = 6", "adc.bits is 6; expected a table [adc.bits]"),
         ("[dac.mine]\nbits = 2", "[dac.mine] has no area_um2; expected bits, area_um2, power_W, rate_GSps"),
         ("[device.mine]\ncell_bits = 2", "[device.mine] has no cell_area_um2"),
+        ('[adc.""]\nbits = 2', "[adc.''] has no name; expected [adc.NAME]"),
+        ('[device." "]\ncell_bits = 2', "[device.' '] has no name; expected [device.NAME]"),
         ("[adc.mine", "expected a TOML file"),
         (OWN.replace("resistance_low_ohm = 1e5", "resistance_low_ohm = 1e10"), "expected at most resistance_high_ohm"),
+        (OWN.replace("read_low_V = 0", "read_low_V = 0.31"), "read_low_V is 0.31; expected at most read_high_V, 0.3"),
         (OWN.replace("read_low_V = 0", "read_low_V = -0.1"), "read_low_V is -0.1; expected a number of at least 0"),
     ],
 )

@@ -156,6 +156,10 @@ def test_designs_of_several_depths_and_profiles_stand_below_each_other(tmp_path)
         (changed("hw", "drv", to=-1.0), "hw.drv=-1.0 is not allowed; expected at least 0"),
         (changed("hw", "rl", to=1e9), "hw.rl=1000000000.0 is not allowed; expected at most hw.rh=5000000.0"),
         (changed("hw", "profile", to="new"), "hw.profile='new' is not allowed; expected 'cur' or 'paper'"),
+        (changed("hw", "profile", to=None), "hw.profile is missing; expected cur or paper, or one for all (--profile)"),
+        (changed("hw", "adc", to="mine"), "hw.adc is not allowed: schema 1 has no parts by name; expected hw.adc_choi"),
+        (changed("hw", "dac", to="mine"), "hw.dac is not allowed: schema 1 has no parts by name; expected hw.dac_choi"),
+        (changed("hw", "device", to="fefet"), "hw.device is not allowed: schema 1 has no parts by name; expected its"),
         (changed("hw", "adc_choice", to=12), "hw.adc_choice=12 is not allowed; expected one of 1, 2, 3"),
         (changed("hw", "adc_bits", to=5), "hw.adc_bits=5 is not allowed; expected 4, as adc_choice=7 has"),
         (changed("hw", "dac_choice", to=6), "hw.dac_choice=6 is not allowed; expected one of 1, 2"),
@@ -184,10 +188,30 @@ def test_a_broken_design_is_named_with_its_row_field_and_value(tmp_path, design,
     assert str(error.value).startswith(f"row 2 (id 'd1') of {str(path)!r}: {message}")
 
 
+def test_a_field_with_a_wrong_name_is_named_not_the_one_that_is_missing_for_it():
+    design = changed("hw", "adc_num", to=None)
+    design["hw"]["adc_nm"] = 4
+    with pytest.raises(ConfigError, match=r"unknown field 'hw\.adc_nm' \(did you mean 'hw\.adc_num'\?\)"):
+        parse_design(json.dumps(design))
+
+
+def test_a_profile_for_all_designs_is_that_of_those_that_say_none(tmp_path):
+    without = changed("hw", "profile", to=None)
+    path = write(tmp_path / "a.csv", DESIGN, without)
+    assert read_designs(path, "paper").chip.cell_bits.tolist() == [2, 2]
+    assert read_designs(write(tmp_path / "b.csv", without), "cur").chip.cell_bits.tolist() == [1]
+    with pytest.raises(ConfigError) as error:
+        read_designs(path, "cur")
+    assert str(error.value) == (
+        f"row 1 (id 'd0') of {str(path)!r}: hw.profile='paper' is not allowed: 'cur' is given for all; expected it or "
+        "none"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no column 'id'; expected id, design"),
+        ("", "is empty"),
         ("id,design\n", "has no rows"),
         ("id,design\n7,{broken\n", "row 1 (id '7') of"),
         ("id,design\n7,{broken\n", "design is not JSON: "),
