@@ -1,5 +1,6 @@
 """Figures of models and recipes: numbers in TOML files, each with its unit, its kind and its source."""
 
+import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["KINDS", "figure", "read_table", "values"]
+__all__ = ["KINDS", "figure", "file_hashes", "read_table", "values"]
 
 KINDS = ("paper", "derived", "measured", "literature", "assumption")
 """Where a figure may come from."""
@@ -51,6 +52,20 @@ def read_table(package: str, name: str) -> dict[str, Any]:
         Its tables.
     """
     return tomllib.loads((files(package) / "data" / name).read_text(encoding="utf-8"))
+
+
+def file_hashes(package: str, prefix: str) -> dict[str, str]:
+    """Hashes the files of a model, for the fingerprints of results that depend on them.
+
+    Args:
+        package: The package, such as ``moopim.hardware``.
+        prefix: How the names of its files begin in the data folder.
+
+    Returns:
+        SHA-256 by name, in hexadecimal digits.
+    """
+    found = sorted((file for file in (files(package) / "data").iterdir() if file.name.startswith(prefix)), key=str)
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
 
 
 def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:

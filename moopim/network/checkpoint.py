@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from moopim.errors import ConfigError
 from moopim.rows import check_output
 
-__all__ = ["load_training", "load_weights", "save_training", "save_weights"]
+__all__ = ["load_training", "load_weights", "read_about", "save_training", "save_weights"]
 
 _KEY = "moopim"
 _FORMAT = 1
@@ -59,6 +59,21 @@ def load_weights(module: nn.Module, path: Path | str) -> dict[str, Any]:
     _check_fit(path, tensors, module)
     module.load_state_dict(tensors)
     return about
+
+
+def read_about(path: Path | str) -> dict[str, Any]:
+    """Reads what is known about weights, such as what network they are for.
+
+    Args:
+        path: A file of `save_weights`.
+
+    Returns:
+        What `save_weights` was told about them.
+
+    Raises:
+        ConfigError: If the file is missing, damaged or not one of `save_weights`.
+    """
+    return _read(Path(path), "weights")[1]
 
 
 def save_training(

@@ -6,7 +6,7 @@ behind them VGG has a 2x2 pooling, MVGG nothing, and RES adds the block's input 
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ __all__ = ["BLOCKS", "CrossNasSpace"]
 BLOCKS = ("VGG", "MVGG", "RES")
 _VGG, _MVGG, _RES = range(len(BLOCKS))
 
-_IMAGE_CHANNELS, _IMAGE_BITS = 3, 9
+_IMAGE_BITS = 9
 
 # Each block has the same places in a layer table: the 3x3 convolutions a and b, the 1x1 convolution of the shortcut,
 # and where a block ends with more than b, the sum or the pooling.
@@ -65,9 +65,11 @@ class CrossNasSpace:
         adc_bits: Resolution of an ADC (bit).
         dac_bits: Resolution of a DAC (bit).
         size: Height and width of the image.
+        image_channels: Channels of the image.
 
     Attributes:
         genome: The gene groups; those of the blocks have one gene per block, of which the first ``depth`` are active.
+            What has one value only is no gene.
 
     Raises:
         ConfigError: If a value is not a whole number or too small, or a choice is empty or has a value twice.
@@ -95,34 +97,38 @@ class CrossNasSpace:
         adc_bits: Sequence[int] = (4, 6, 8, 10),
         dac_bits: Sequence[int] = (1, 2),
         size: int = 32,
+        image_channels: int = 3,
     ) -> None:
         if strides is None:
             strides = (1, 2) if classes == 100 else (1,)  # noqa: PLR2004 (the name of CIFAR-100)
         _check("classes", [classes], least=2)
         _check("max_blocks", [max_blocks])
         _check("size", [size])
+        _check("image_channels", [image_channels])
         self.classes = classes
         self.max_blocks = max_blocks
         self.size = size
+        self.image_channels = image_channels
+        values = {
+            "stride": strides,
+            **{f"weight_bits_{name}": weight_bits for name in (*_CONVOLUTIONS, "head")},
+            **{f"activation_bits_{name}": activation_bits for name in (*_CONVOLUTIONS, "head")},
+            "crossbar": crossbar,
+            "adc_bits": adc_bits,
+            "dac_bits": dac_bits,
+        }
+        allowed = {name: _check(name, given) for name, given in values.items()}
+        self._fixed = {name: given[0] for name, given in allowed.items() if len(given) == 1}
 
-        def choice(name: str, allowed: Sequence[int]) -> Choice:
-            return Choice(name, _check(name, allowed))
-
-        def per_block(name: str, allowed: Sequence[int]) -> Choice:
-            return Choice(name, _check(name, allowed), repeat=max_blocks, length="depth")
+        def choice(name: str, given: tuple[Any, ...]) -> Choice:
+            per_block = name.endswith(("block", "channels", "stride", *_CONVOLUTIONS))
+            return Choice(name, given, max_blocks if per_block else None, "depth" if per_block else None)
 
         self.genome = Genome(
             Integer("depth", 1, max_blocks),
-            Choice("block", BLOCKS, repeat=max_blocks, length="depth"),
-            per_block("channels", channels),
-            per_block("stride", strides),
-            *(per_block(f"weight_bits_{name}", weight_bits) for name in _CONVOLUTIONS),
-            choice("weight_bits_head", weight_bits),
-            *(per_block(f"activation_bits_{name}", activation_bits) for name in _CONVOLUTIONS),
-            choice("activation_bits_head", activation_bits),
-            choice("crossbar", crossbar),
-            choice("adc_bits", adc_bits),
-            choice("dac_bits", dac_bits),
+            choice("block", BLOCKS),
+            choice("channels", _check("channels", channels)),
+            *(choice(name, given) for name, given in allowed.items() if name not in self._fixed),
         )
 
     def canonical(self, X: IntArray) -> IntArray:
@@ -141,9 +147,11 @@ class CrossNasSpace:
         shapes = self._shapes(self.genome.decode(X))
         part = self.genome.slices
         X[:, part["block"]][(X[:, part["block"]] == _VGG) & shapes.active & ~shapes.pooled] = _MVGG
-        X[:, part["stride"]] *= shapes.summed & (shapes.size[:, :-1] > 1)
-        for name in ("weight_bits_shortcut", "activation_bits_shortcut"):
-            X[:, part[name]] *= shapes.summed
+        without = {"stride": ~shapes.summed | (shapes.size[:, :-1] == 1)}
+        without |= dict.fromkeys(("weight_bits_shortcut", "activation_bits_shortcut"), ~shapes.summed)
+        for name, places in without.items():
+            if name in part:
+                X[:, part[name]][places] = 0
         return X
 
     def chip_parameters(self, designs: Designs) -> dict[str, IntArray]:
@@ -156,7 +164,8 @@ class CrossNasSpace:
             Crossbar size, ADC and DAC resolution (bit) by the names of `moopim.hardware.planar.chip.Chip`; each of
             shape ``(designs,)``.
         """
-        return {name: designs[name] for name in ("crossbar", "adc_bits", "dac_bits")}
+        names = ("crossbar", "adc_bits", "dac_bits")
+        return {name: np.broadcast_to(self._values(designs, name), len(designs)) for name in names}
 
     def layer_table(self, designs: Designs) -> LayerTable:
         """Expands designs into layer tables.
@@ -175,11 +184,11 @@ class CrossNasSpace:
         size_out = shapes.size[:, 1:]
         size_mid = np.where(pooled, size, size_out)  # behind the convolutions
         channels = designs.channels
-        c_in = _shift(channels, _IMAGE_CHANNELS)
-        bits = {name: designs[f"activation_bits_{name}"] for name in (*_CONVOLUTIONS, "head")}
+        c_in = _shift(channels, self.image_channels)
+        bits = {name: self._values(designs, f"activation_bits_{name}") for name in (*_CONVOLUTIONS, "head")}
         bits_out = np.where(summed, bits["shortcut"], bits["b"])
         bits_in = _shift(bits_out, _IMAGE_BITS)
-        weights = (designs[f"weight_bits_{name}"] for name in _CONVOLUTIONS)
+        *weights, head = (self._values(designs, f"weight_bits_{name}") for name in (*_CONVOLUTIONS, "head"))
 
         def column(*parts: ArrayLike) -> IntArray:
             return self._spread(parts, len(designs))
@@ -206,20 +215,24 @@ class CrossNasSpace:
             w_out=h_out,
             groups=np.ones_like(padding),
             input_bits=column(bits_in, bits["a"], bits_in, bits_out, bits_out[last], bits_out[last]),
-            weight_bits=column(*weights, 0, 0, designs.weight_bits_head),
+            weight_bits=column(*weights, 0, 0, head),
             output_bits=column(bits["a"], bits["b"], bits["shortcut"], bits_out, bits_out[last], bits["head"]),
             waits=kind == LayerKind.FC,
             names=(
-                *(f"block{block}_{place}" for block in range(1, self.max_blocks + 1) for place in _PLACES),
+                *(f"block{block}.{place}" for block in range(1, self.max_blocks + 1) for place in _PLACES),
                 "average",
                 "head",
             ),
         )
 
+    def _values(self, designs: Designs, name: str) -> ArrayLike:
+        """What is chosen in each design, or what there is no choice of."""
+        return self._fixed[name] if name in self._fixed else designs[name]
+
     def _shapes(self, designs: Designs) -> _Shapes:
         block, active = designs.indices("block"), designs.active("block")
         vgg, summed = active & (block == _VGG), active & (block == _RES)
-        stride = np.where(summed, designs.stride, 1)
+        stride = np.where(summed, self._values(designs, "stride"), 1)
         size = np.full((len(designs), self.max_blocks + 1), self.size, dtype=np.int64)
         for i in range(self.max_blocks):
             stride[size[:, i] == 1, i] = 1

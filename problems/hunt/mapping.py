@@ -1,15 +1,14 @@
 """The search space and objectives of HuNT's mapping search (Ogbogu et al., IEEE TCAD 2024)."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.figures import file_hashes
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
-from moopim.hardware.stack.parameters import data_files
 from moopim.hardware.stack.system import SystemModel, evaluate_system, occupy, system_model
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
@@ -59,7 +58,7 @@ class HuntMapping(DesignProblem):
 
     def identity(self) -> Mapping[str, Any]:
         """Hashes of the data files of the hardware model."""
-        return {name: hashlib.sha256(content).hexdigest() for name, content in data_files().items()}
+        return file_hashes("moopim.hardware", "stack")
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
         """Evaluates mappings with `moopim.hardware.stack.system.evaluate_system`.

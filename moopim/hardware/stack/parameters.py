@@ -17,7 +17,6 @@ __all__ = [
     "Device",
     "Factors",
     "Stack",
-    "data_files",
     "load_devices",
     "load_factors",
     "load_influence",
@@ -112,12 +111,6 @@ class Stack:
     def pes(self) -> int:
         """PEs of the stack."""
         return self.tiers * self.pes_per_tier
-
-
-def data_files() -> dict[str, bytes]:
-    """Contents of all data files by name; what a fingerprint of the model has to cover."""
-    names = ("stack_devices.toml", "stack_factors.toml", "stack.toml", "stack_influence.npy")
-    return {name: (_DATA / name).read_bytes() for name in names}
 
 
 @cache

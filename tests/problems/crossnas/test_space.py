@@ -48,6 +48,8 @@ def columns_of(space, designs):
         for place, part in enumerate(PARTS):
             for name, short in (("weight_bits", "wb"), ("activation_bits", "ab")):
                 row[f"{name}_{part}"] = [block[short][place] if place < len(block[short]) else 5 for block in blocks]
+        if not space.genome.slices.get("stride"):
+            assert set(row.pop("stride")) == {1}
         for name, value in row.items():
             if isinstance(value, list):
                 value.extend([space.genome.group(name).values[0]] * (space.max_blocks - len(blocks)))
@@ -129,7 +131,7 @@ def test_chains_of_one_res_block_by_hand():
     values |= {"weight_bits_head": [9], "activation_bits_head": [7], "crossbar": [64], "adc_bits": [4], "dac_bits": [2]}
     table = space.layer_table(space.genome.decode(space.genome.encode(values)))
     names = dict(zip(table.names, range(table.layers), strict=True))
-    a, b, shortcut, join = (names[f"block1_{part}"] for part in (*PARTS, "join"))
+    a, b, shortcut, join = (names[f"block1.{part}"] for part in (*PARTS, "join"))
     assert table.inputs[0, [a, b, shortcut, join]].tolist() == [[-1, -2], [a, -2], [-1, -2], [shortcut, b]]
     assert table.inputs[0, [names["average"], names["head"]]].tolist() == [[join, -2], [names["average"], -2]]
     assert table.macs[0].sum() == 16 * 16 * (27 * 64 + 576 * 64 + 3 * 64) + 64 * 100
