@@ -1,0 +1,1 @@
+"""Products of whole numbers as crossbars with their converters compute them."""

@@ -1,0 +1,85 @@
+"""The circuit around a crossbar: what decides the numbers that come out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Literal, TypeAlias, get_args
+
+from moopim.errors import ConfigError, unknown_name
+
+__all__ = ["Circuit", "Range", "RowGroups", "Split", "Step", "Subtraction", "Ties"]
+
+RowGroups: TypeAlias = Literal["bits", "sequential"]
+Split: TypeAlias = Literal["channels", "rows"]
+Range: TypeAlias = Literal["full", "output", "calibrated", "unit"]
+Ties: TypeAlias = Literal["even", "odd", "floor"]
+Step: TypeAlias = Literal["power_of_two", "any"]
+Subtraction: TypeAlias = Literal["analog", "digital"]
+
+_NAMES = {
+    "row_groups": RowGroups,
+    "split": Split,
+    "adc_range": Range,
+    "ties": Ties,
+    "step": Step,
+    "subtraction": Subtraction,
+}
+# Least and largest value. Cells of 4 bits and DACs of 8 are beyond what has been built; an ADC needs a sign and a bit.
+_RANGES = {"rows": (1, 2**16), "adc_bits": (2, 16), "dac_bits": (1, 8), "cell_bits": (1, 4), "dacs": (1, 2**16)}
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """Crossbars and converters. "MNSIM" is MNSIM 2.0 (IEEE TCAD 2023, doi:10.1109/TCAD.2023.3251696).
+
+    Attributes:
+        rows: Wordlines of a crossbar.
+        adc_bits: Resolution of an ADC (bit), sign included where it converts differences.
+        dac_bits: Resolution of a DAC (bit): how much of a magnitude goes in at a time.
+        cell_bits: What a cell holds of a magnitude (bit).
+        dacs: DACs of a crossbar: rows that conduct at a time. MNSIM's default is 128.
+        row_groups: What happens where a crossbar has more used rows than DACs. ``bits``: the ADC gets a bit more per
+            doubling, as in MNSIM; ``sequential``: each group of rows is converted on its own.
+        split: What a crossbar takes of a convolution: whole input ``channels``, as in MNSIM, or as many ``rows`` as it
+            has.
+        adc_range: Full scale of the ADCs of a layer. ``full``: the largest current of a crossbar (MNSIM's ``FIX``);
+            ``output``: follows from the scale of the layer's output (MNSIM's ``SCALE``); ``calibrated``: what loses
+            least on inputs given; ``unit``: one code per unit of current.
+        ties: Where a sum halfway between two codes goes: to the ``even`` code (MNSIM), to the ``odd`` one (CrossSim's
+            sign-magnitude ADC); ``floor`` rounds everything down.
+        step: Whether a code stands for a ``power_of_two`` of units of current, so that all results are exact, or for
+            ``any`` number, as in MNSIM.
+        subtraction: Where negative weights are subtracted: ``analog``, from the current of the positive ones, or
+            ``digital``, one code from another. Such currents have one sign, so that all bits are for the magnitude.
+        point_shift: MNSIM's exponent of the range ``output``: its full scale is ``2^-point_shift`` of the output's for
+            one crossbar. MNSIM's default is -2.
+    """
+
+    rows: int
+    adc_bits: int
+    dac_bits: int = 1
+    cell_bits: int = 1
+    dacs: int = 128
+    row_groups: RowGroups = "bits"
+    split: Split = "channels"
+    adc_range: Range = "full"
+    ties: Ties = "even"
+    step: Step = "power_of_two"
+    subtraction: Subtraction = "analog"
+    point_shift: float = -2.0
+
+    def __post_init__(self) -> None:
+        for field, (low, high) in _RANGES.items():
+            value = getattr(self, field)
+            if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
+                raise ConfigError(
+                    f"{field}={value!r} of a circuit is not allowed; expected a whole number {low}..{high}"
+                )
+        for field, names in _NAMES.items():
+            if getattr(self, field) not in get_args(names):
+                raise unknown_name(f"{field} of a circuit", getattr(self, field), get_args(names))
+        shift = self.point_shift
+        if isinstance(shift, bool) or not isinstance(shift, int | float) or not math.isfinite(shift):
+            raise ConfigError(f"point_shift={shift!r} of a circuit is not allowed; expected a finite number")

@@ -1,0 +1,268 @@
+"""Layers in ``.npz`` files: integer weights and inputs, with the circuit in ``meta``; results beside them.
+
+The schema is that of the reference vectors in ``tests/reference/crossbar``, where the names of MNSIM 2.0 stand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.network._layers import check_finite
+from moopim.network.crossbar.circuit import Circuit, Range
+from moopim.network.crossbar.layers import (
+    CrossbarLayer,
+    Window,
+    check_inputs,
+    crossbar_layer,
+    layer_sums,
+    requantise,
+)
+from moopim.network.crossbar.slices import Cells
+from moopim.network.quantiser import check_bits, largest_code
+
+__all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]
+
+_RANGES: dict[str, Range] = {"SCALE": "output", "FIX": "full"}  # MNSIM's names
+_DIMENSIONS = {"conv": 4, "fc": 2}  # of weights and inputs
+_DEFAULTS = {"cell_bits": 1, "dac_num": 128, "kernel": 1, "stride": 1, "padding": 0, "point_shift": -2.0}
+_NAMES = ("W", "X", "cells_pos", "cells_neg", "meta")
+
+
+class LayerFile(NamedTuple):
+    """A layer as a file gives it.
+
+    Attributes:
+        layer: The layer.
+        inputs: Its inputs (int32), shape ``(batch, inputs)`` or ``(images, channels, height, width)``.
+        step: Value of one step of a weight times one of an input, without dimensions.
+        output_scale: Full scale of the output, without dimensions.
+        output_bits: Width of an output, sign included.
+    """
+
+    layer: CrossbarLayer
+    inputs: Tensor
+    step: float
+    output_scale: float
+    output_bits: int
+
+
+class LayerResult(NamedTuple):
+    """What a layer gives.
+
+    Attributes:
+        codes: Codes of the output (int16), shape ``(batch, outputs)`` or ``(images, outputs, height, width)``.
+        values: What they stand for (float64), without dimensions, same shape.
+        sums: Before they were rounded (float64), in steps of a weight times steps of an input, same shape.
+    """
+
+    codes: NDArray[np.int16]
+    values: NDArray[np.float64]
+    sums: NDArray[np.float64]
+
+
+def read_layer(path: Path) -> LayerFile:
+    """Reads a layer.
+
+    Args:
+        path: The file. Used of it are ``X`` (inputs), ``W`` (weights) or ``cells_pos`` and ``cells_neg`` (levels of
+            cells, the least significant slice first), and ``meta``, a JSON object.
+
+    Returns:
+        The layer and its inputs.
+
+    Raises:
+        ConfigError: If the file cannot be read, holds pickled objects, or a field is missing or not allowed; names the
+            file and the field.
+    """
+    arrays = _arrays(path)
+    try:
+        return _layer(arrays)
+    except ConfigError as error:
+        raise ConfigError(f"layer file {str(path)!r}: {error}") from None
+
+
+def evaluate_layer_file(read: LayerFile, *, fuse: bool = True, device: str = "cpu") -> LayerResult:
+    """Computes the layer of a file.
+
+    Args:
+        read: The layer and its inputs.
+        fuse: Whether columns that are proven to be lossless are computed together; the result is the same.
+        device: Where torch computes.
+
+    Returns:
+        What comes out.
+    """
+    layer = read.layer.to(device)
+    sums = layer_sums(layer, read.inputs.to(device), fuse=fuse)
+    kappa, theta = layer.converter.kappa, largest_code(read.output_bits)
+    codes = requantise(sums, theta * read.step / (kappa * read.output_scale), read.output_bits)
+    values = codes.double() * read.output_scale / theta
+    return LayerResult(codes.to(torch.int16).cpu().numpy(), values.cpu().numpy(), (sums / kappa).cpu().numpy())
+
+
+def write_result(path: Path, result: LayerResult) -> None:
+    """Writes what a layer gives, as ``Ycode``, ``Y`` and ``Yint``, under a temporary name first.
+
+    Args:
+        path: The file.
+        result: The result.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, Ycode=result.codes, Y=result.values, Yint=result.sums)
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(f"file {str(path)!r} cannot be written: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        raise ConfigError(f"layer file {str(path)!r} does not exist; expected an .npz file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ConfigError(f"layer file {str(path)!r} holds one array; expected an .npz file")
+            return {name: archive[name] for name in _NAMES if name in archive.files}
+    except ConfigError:
+        raise
+    # NumPy says by different errors that a file is cut short, is none of its own, or holds pickled objects.
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise ConfigError(f"layer file {str(path)!r} is damaged or no .npz file of plain arrays: {error}") from None
+
+
+def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
+    meta = _meta(arrays)
+    kind = _one_of(meta, "type", _DIMENSIONS)
+    whole = {name: _whole(meta, name) for name in ("weight_bits", "activation_bits", "kernel", "stride", "padding")}
+    for name in ("weight_bits", "activation_bits"):
+        check_bits(name, whole[name])
+    circuit = Circuit(
+        rows=_whole(meta, "xbar_rows"),
+        adc_bits=_whole(meta, "adc_bits"),
+        dac_bits=_whole(meta, "dac_bits"),
+        cell_bits=_whole(meta, "cell_bits"),
+        dacs=_whole(meta, "dac_num"),
+        adc_range=_RANGES[_one_of(meta, "adc_action", _RANGES)],
+        step="any",
+        point_shift=_number(meta, "point_shift"),
+    )
+    inputs = _integers(arrays, "X", _DIMENSIONS[kind])
+    cells = _cells(arrays)
+    kernel = (whole["kernel"], whole["kernel"])
+    weights = _weights(arrays, cells, (inputs.shape[1], *(kernel if kind == "conv" else ())))
+    step, scale = _positive(meta, "weight_scale") * _positive(meta, "input_scale"), _positive(meta, "output_scale")
+    layer = crossbar_layer(
+        weights,
+        circuit,
+        weight_bits=whole["weight_bits"],
+        input_bits=whole["activation_bits"],
+        window=Window(kernel, (whole["stride"],) * 2, (whole["padding"],) * 2) if kind == "conv" else None,
+        cells=cells,
+        output_scale=scale / step,
+    )
+    check_inputs(layer, inputs)
+    return LayerFile(layer, inputs, step, scale, whole["activation_bits"])
+
+
+def _weights(arrays: Mapping[str, NDArray[Any]], cells: Cells | None, shape: tuple[int, ...]) -> Tensor:
+    """The weights, checked against the shape of the inputs; zeros stand for those whose cells alone are given."""
+    if "W" not in arrays and cells is not None:
+        return torch.zeros((cells.positive.shape[1], *shape), dtype=torch.int32)
+    weights = _integers(arrays, "W", len(shape) + 1)
+    if weights.shape[1:] != shape:
+        raise ConfigError(f"'W' has shape {tuple(weights.shape)}; expected (outputs, {', '.join(map(str, shape))})")
+    return weights
+
+
+def _cells(arrays: Mapping[str, NDArray[Any]]) -> Cells | None:
+    given = [name for name in ("cells_pos", "cells_neg") if name in arrays]
+    if not given:
+        return None
+    if len(given) == 1:
+        raise ConfigError(f"{given[0]!r} is there alone; expected 'cells_pos' and 'cells_neg', or neither")
+    positive, negative = (_numbers(arrays, name, 3) for name in given)
+    return Cells(positive, negative)
+
+
+def _numbers(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> Tensor:
+    if name not in arrays:
+        raise ConfigError(f"array {name!r} is missing")
+    array = arrays[name]
+    if array.dtype.kind not in "iuf" or array.ndim != dimensions or not array.size:
+        raise ConfigError(
+            f"{name!r} has type {array.dtype} and shape {array.shape}; expected numbers in {dimensions} dimensions"
+        )
+    numbers = torch.from_numpy(array.astype(np.float64))
+    check_finite([(f"{name!r}", numbers)])
+    return numbers
+
+
+def _integers(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> Tensor:
+    numbers = _numbers(arrays, name, dimensions)
+    if not bool((numbers == numbers.round()).all()) or float(numbers.abs().max()) > np.iinfo(np.int16).max:
+        raise ConfigError(f"{name!r} holds numbers that are no codes; expected whole numbers of 16 bits")
+    return numbers.to(torch.int32)
+
+
+def _meta(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    if "meta" not in arrays:
+        raise ConfigError("array 'meta' is missing; expected a JSON object")
+    try:
+        meta = json.loads(str(arrays["meta"][()]))
+    except ValueError as error:
+        raise ConfigError(f"'meta' is no JSON: {error}") from None
+    if not isinstance(meta, dict):
+        raise ConfigError(f"'meta' is a JSON {type(meta).__name__}; expected an object")
+    return {**_DEFAULTS, **meta}
+
+
+def _field(meta: Mapping[str, Any], name: str) -> Any:
+    if name not in meta:
+        raise ConfigError(f"field {name!r} of 'meta' is missing")
+    return meta[name]
+
+
+def _one_of(meta: Mapping[str, Any], name: str, allowed: Collection[str]) -> str:
+    value = _field(meta, name)
+    if value not in list(allowed):
+        raise unknown_name(f"{name} of 'meta'", value, allowed)
+    return str(value)
+
+
+def _number(meta: Mapping[str, Any], name: str) -> float:
+    value = _field(meta, name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"{name}={value!r} of 'meta' is not allowed; expected a finite number")
+    return float(value)
+
+
+def _positive(meta: Mapping[str, Any], name: str) -> float:
+    value = _number(meta, name)
+    if value <= 0:
+        raise ConfigError(f"{name}={value!r} of 'meta' is not allowed; expected a number above 0")
+    return value
+
+
+def _whole(meta: Mapping[str, Any], name: str) -> int:
+    value = _number(meta, name)
+    if not value.is_integer():
+        raise ConfigError(f"{name}={value!r} of 'meta' is not allowed; expected a whole number")
+    return int(value)

@@ -1,0 +1,426 @@
+"""Convolutions and linear layers on crossbars: codes in, whole numbers out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.network.crossbar.adc import Converter, Shape, make_converter
+from moopim.network.crossbar.circuit import Circuit
+from moopim.network.crossbar.plan import Plan, make_plan
+from moopim.network.crossbar.product import Conversions, convert_columns, count_conversions, exact_dtype
+from moopim.network.crossbar.slices import Cells, RowBlock, check_codes, program, row_blocks, used_rows
+from moopim.network.quantiser import check_bits, largest_code
+
+__all__ = [
+    "CrossbarLayer",
+    "Engine",
+    "Window",
+    "calibrated",
+    "check_inputs",
+    "conversions",
+    "crossbar_layer",
+    "crossbar_product",
+    "exact_sums",
+    "layer_sums",
+    "requantise",
+]
+
+Engine: TypeAlias = Literal["auto", "torch", "planes"]
+
+_MEMORY = 2**26  # bytes of unfolded inputs at a time
+_UNFOLDED_BYTES = 24  # of one input: as float32, int32, its digits and their copies
+
+
+class Window(NamedTuple):
+    """What a two-dimensional convolution does beside multiplying. Pairs are (height, width).
+
+    Attributes:
+        kernel: Positions of the kernel.
+        stride: Positions from one output to the next.
+        padding: Zeros on each side.
+        dilation: Positions from one weight to the next.
+        groups: Groups of channels that know nothing of each other.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the output for those of the input."""
+        sizes = (
+            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+            for size, kernel, stride, pad, dilation in zip(
+                (height, width), self.kernel, self.stride, self.padding, self.dilation, strict=True
+            )
+        )
+        return next(sizes), next(sizes)
+
+
+_POINT = Window((1, 1))
+
+
+@dataclass(frozen=True)
+class CrossbarLayer:
+    """A layer on crossbars; `crossbar_layer` makes it.
+
+    Attributes:
+        cells: What its cells hold.
+        circuit: The circuit.
+        converter: Its ADCs.
+        blocks: Rows of each crossbar, among those of a group.
+        weight_bits: Width of a weight, sign included.
+        input_bits: Width of an input, sign included.
+        window: Of a convolution; None for a linear layer.
+    """
+
+    cells: Cells
+    circuit: Circuit
+    converter: Converter
+    blocks: tuple[RowBlock, ...]
+    weight_bits: int
+    input_bits: int
+    window: Window | None = None
+    _plans: dict[tuple[bool, bool], Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels."""
+        return self.window.groups if self.window else 1
+
+    @property
+    def channels(self) -> int:
+        """Input channels or features."""
+        kernel = math.prod(self.window.kernel) if self.window else 1
+        return self.cells.positive.shape[2] // kernel * self.groups
+
+    def to(self, device: torch.device | str) -> CrossbarLayer:
+        """Moves the cells to a device.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The layer there.
+        """
+        return replace(self, cells=Cells(*(levels.to(device) for levels in self.cells)))
+
+    def plan(self, signed: bool, fuse: bool = True) -> Plan:
+        """How the product is computed, made at first use.
+
+        Args:
+            signed: Whether inputs may be negative.
+            fuse: Whether lossless columns are merged.
+
+        Returns:
+            The plan.
+        """
+        if (signed, fuse) not in self._plans:
+            self._plans[signed, fuse] = make_plan(
+                self.cells,
+                self.circuit,
+                self.converter,
+                self.blocks,
+                self.input_bits,
+                groups=self.groups,
+                signed=signed,
+                fuse=fuse,
+            )
+        return self._plans[signed, fuse]
+
+
+def crossbar_layer(
+    weights: Tensor,
+    circuit: Circuit,
+    *,
+    weight_bits: int,
+    input_bits: int,
+    window: Window | None = None,
+    cells: Cells | None = None,
+    blocks: tuple[RowBlock, ...] | None = None,
+    output_scale: float | None = None,
+    kappa: float | None = None,
+) -> CrossbarLayer:
+    """Puts a layer on crossbars.
+
+    Args:
+        weights: Its weights as whole numbers, shape ``(outputs, inputs)`` or ``(outputs, inputs / groups, height,
+            width)``.
+        circuit: The circuit.
+        weight_bits: Width of a weight, sign included.
+        input_bits: Width of an input, sign included.
+        window: Of a convolution, without which the layer is linear.
+        cells: What the cells hold, if not the ideal digits of the weights.
+        blocks: Rows of each crossbar, if not as the circuit splits them.
+        output_scale: Full scale of the output over the value of one step of a weight times one of an input, without
+            dimensions; for ``adc_range='output'``.
+        kappa: Codes of the ADC per unit of current, in place of the circuit's rule.
+
+    Returns:
+        The layer, on the device of its weights.
+
+    Raises:
+        ConfigError: If a width, a code or a shape is not allowed, or a channel does not fit on a crossbar.
+    """
+    check_bits("the weights", weight_bits)
+    check_bits("the inputs", input_bits)
+    if weights.ndim != (4 if window else 2) or 0 in weights.shape:
+        expected = "(outputs, channels, height, width)" if window else "(outputs, inputs)"
+        raise ConfigError(f"weights have shape {tuple(weights.shape)}; expected {expected}, none of them 0")
+    if window is not None:
+        _check_window(window, weights)
+    kernel = math.prod(window.kernel) if window else None
+    made = program(weights.flatten(1), weight_bits, circuit.cell_bits)
+    cells = made if cells is None else _checked_cells(cells, made)
+    if blocks is None:
+        blocks = row_blocks(circuit, weights.shape[1], kernel)
+    shape = Shape(used_rows(circuit, weights.shape[1], kernel), len(blocks), weight_bits, input_bits, output_scale)
+    if kappa is None and circuit.adc_range == "calibrated":
+        kappa = 1.0  # until `calibrated` has found another
+    return CrossbarLayer(cells, circuit, make_converter(circuit, shape, kappa), blocks, weight_bits, input_bits, window)
+
+
+def layer_sums(layer: CrossbarLayer, codes: Tensor, *, fuse: bool = True, engine: Engine = "auto") -> Tensor:
+    """What the crossbars of a layer give, shifted and added.
+
+    Args:
+        layer: The layer.
+        codes: Inputs as whole numbers of an integer type, shape ``(..., inputs)`` or ``(images, channels, height,
+            width)``.
+        fuse: Whether columns that are proven to be lossless are computed together; the result is the same.
+        engine: What computes the others: ``auto`` chooses; the result is the same.
+
+    Returns:
+        Whole numbers (float64), ``layer.converter.kappa`` of which are one step of a weight times one of an input;
+        shape ``(..., outputs)`` or ``(images, outputs, height, width)``.
+
+    Raises:
+        ConfigError: If the inputs do not fit.
+    """
+    if engine not in get_args(Engine):
+        raise unknown_name("engine", engine, get_args(Engine))
+    least, _ = check_inputs(layer, codes)
+    plan = layer.plan(least < 0, fuse)
+    if layer.window is not None:
+        return _sums(layer, plan, codes)
+    parts = [_sums(layer, plan, image)[0, :, 0].T for image in _images(codes)]
+    return torch.cat(parts).reshape(*codes.shape[:-1], plan.outputs)
+
+
+def crossbar_product(
+    codes: Tensor, weights: Tensor, circuit: Circuit, *, weight_bits: int, input_bits: int, kappa: float | None = None
+) -> Tensor:
+    """Multiplies whole numbers as crossbars do.
+
+    Args:
+        codes: Inputs, an integer type, shape ``(positions, rows)``.
+        weights: Weights, an integer type, shape ``(outputs, rows)``.
+        circuit: The circuit.
+        weight_bits: Width of a weight, sign included.
+        input_bits: Width of an input, sign included.
+        kappa: Codes of the ADC per unit of current, in place of the circuit's rule.
+
+    Returns:
+        The product in steps of a weight times steps of an input (float64), shape ``(positions, outputs)``.
+
+    Raises:
+        ConfigError: If a width, a code or a shape is not allowed.
+    """
+    layer = crossbar_layer(weights, circuit, weight_bits=weight_bits, input_bits=input_bits, kappa=kappa)
+    return layer_sums(layer, codes) / layer.converter.kappa
+
+
+def exact_sums(layer: CrossbarLayer, codes: Tensor) -> Tensor:
+    """The product of a layer without converters, with its cells as they are, rounded to whole numbers.
+
+    Args:
+        layer: The layer.
+        codes: Inputs as for `layer_sums`.
+
+    Returns:
+        Steps of a weight times steps of an input (float64), shape as for `layer_sums`.
+
+    Raises:
+        ConfigError: If the inputs do not fit.
+    """
+    check_inputs(layer, codes)
+    factors = 2.0 ** (layer.circuit.cell_bits * torch.arange(len(layer.cells.positive), device=codes.device))
+    levels = layer.cells.positive.double() - layer.cells.negative.double()
+    weights = torch.tensordot(factors.double(), levels, 1).round()
+    if layer.window is None:
+        return functional.linear(codes.double(), weights)
+    return _convolve(layer.window, weights, codes, largest_code(layer.input_bits))
+
+
+def requantise(sums: Tensor, factor: float, bits: int) -> Tensor:
+    """Codes of the output of a layer: ``clip(round(sums factor), -theta, theta)``, ties to even.
+
+    Args:
+        sums: Result of `layer_sums` (float64), any shape.
+        factor: Codes of the output per one of the sums: ``theta s_w s_x / (kappa S)``.
+        bits: Width of an output, sign included.
+
+    Returns:
+        Codes (int32), same shape.
+    """
+    limit = largest_code(bits)
+    return (sums * factor).round_().clamp_(-limit, limit).to(torch.int32)
+
+
+def conversions(layer: CrossbarLayer, codes: Tensor) -> Conversions:
+    """Counts what the ADCs of a layer do.
+
+    Args:
+        layer: The layer.
+        codes: Inputs as for `layer_sums`.
+
+    Returns:
+        The counts.
+
+    Raises:
+        ConfigError: If the inputs do not fit.
+    """
+    least, _ = check_inputs(layer, codes)
+    plan = layer.plan(least < 0, fuse=False)
+    counts = Conversions()
+    for images in [codes] if layer.window else _images(codes):
+        for part in _unfolded(layer, images):
+            counts = counts.plus(count_conversions(plan, part))
+    return counts
+
+
+def calibrated(layer: CrossbarLayer, codes: Tensor) -> CrossbarLayer:
+    """Chooses the range of the ADCs of a layer that loses least on inputs given.
+
+    Tried are ranges from one code per unit to one that covers all sums that the weights allow, in steps of 2 (of a
+    fourth of that for ``step='any'``); that with the least squared error of the layer's sums is taken, the finer one
+    of two as good.
+
+    Args:
+        layer: The layer.
+        codes: Inputs as for `layer_sums`.
+
+    Returns:
+        The layer with other converters.
+
+    Raises:
+        ConfigError: If the inputs do not fit.
+    """
+    least, _ = check_inputs(layer, codes)
+    most = max(float(part.bounds.max()) for part in layer.plan(least < 0, fuse=False).columns)
+    widest = max(0, math.ceil(math.log2(max(1.0, most) / layer.converter.limit)))
+    fineness = 1 if layer.circuit.step == "power_of_two" else 4
+    exact = exact_sums(layer, codes)
+    best, least_error = layer, math.inf
+    for step in range(widest * fineness + 1):
+        tried = replace(layer, converter=layer.converter._replace(kappa=2.0 ** (-step / fineness)))
+        error = float((layer_sums(tried, codes) / tried.converter.kappa - exact).square().sum())
+        if error < least_error:
+            best, least_error = tried, error
+    return best
+
+
+def _images(codes: Tensor) -> tuple[Tensor, ...]:
+    """Inputs of a linear layer as images of its features, shape ``(1, features, 1, positions)``."""
+    flat = codes.reshape(-1, codes.shape[-1])
+    step = max(1, _MEMORY // (_UNFOLDED_BYTES * flat.shape[1]))
+    return tuple(part.T[None, :, None] for part in torch.split(flat, step))
+
+
+def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor) -> Tensor:
+    """Sums of images, shape ``(images, outputs, height, width)``."""
+    window = layer.window or _POINT
+    size = window.output_size(*codes.shape[2:])
+    if plan.merged is not None:
+        sums = _convolve(window, plan.merged, codes, largest_code(layer.input_bits))
+    else:
+        sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
+    start = 0
+    for part in _unfolded(layer, codes) if plan.columns else ():
+        images = part.shape[2] // math.prod(size)
+        found = torch.zeros((plan.outputs, part.shape[2]), dtype=torch.float64, device=codes.device)
+        convert_columns(plan, part, found)
+        sums[start : start + images] += found.reshape(plan.outputs, images, *size).transpose(0, 1)
+        start += images
+    return sums
+
+
+def _unfolded(layer: CrossbarLayer, codes: Tensor) -> Iterator[Tensor]:
+    """Parts of a batch as matrices (int32), shape ``(groups, rows, positions)``; an image's positions side by side."""
+    window = layer.window or _POINT
+    each = _UNFOLDED_BYTES * math.prod(window.output_size(*codes.shape[2:])) * codes.shape[1] * math.prod(window.kernel)
+    for part in torch.split(codes, max(1, _MEMORY // each)):
+        rows = functional.unfold(part.float(), window.kernel, window.dilation, window.padding, window.stride)
+        yield rows.to(torch.int32).transpose(0, 1).reshape(window.groups, layer.cells.positive.shape[2], -1)
+
+
+def _convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Tensor:
+    """An ordinary convolution of whole numbers, exact (float64); weights have the shape ``(outputs, rows)``."""
+    dtype = exact_dtype(largest * float(weights.abs().sum(1).max()))
+    kernels = weights.to(dtype).reshape(len(weights), -1, *window.kernel)
+    return functional.conv2d(
+        codes.to(dtype), kernels, None, window.stride, window.padding, window.dilation, window.groups
+    ).double()
+
+
+def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
+    """Checks the inputs of a layer.
+
+    Args:
+        layer: The layer.
+        codes: Inputs as for `layer_sums`.
+
+    Returns:
+        The smallest and the largest code.
+
+    Raises:
+        ConfigError: If their shape, type or width does not fit.
+    """
+    if layer.window is None:
+        if not codes.ndim or codes.shape[-1] != layer.channels:
+            raise ConfigError(f"inputs have shape {tuple(codes.shape)}; expected (..., {layer.channels})")
+    else:
+        size = layer.window.output_size(*codes.shape[2:]) if codes.ndim == 4 else (0, 0)  # noqa: PLR2004 (as in the message)
+        if codes.ndim != 4 or codes.shape[1] != layer.channels or min(size) < 1:  # noqa: PLR2004 (the same)
+            raise ConfigError(
+                f"inputs have shape {tuple(codes.shape)}; expected (images, {layer.channels}, height, width), not "
+                f"smaller than the kernel {layer.window.kernel}"
+            )
+    return check_codes("inputs", codes, layer.input_bits)
+
+
+def _check_window(window: Window, weights: Tensor) -> None:
+    for name in ("kernel", "stride", "dilation"):
+        if min(getattr(window, name)) < 1:
+            raise ConfigError(f"{name}={getattr(window, name)} of a convolution is not allowed; expected 1, 2, ...")
+    if min(window.padding) < 0:
+        raise ConfigError(f"padding={window.padding} of a convolution is not allowed; expected 0, 1, ...")
+    if window.kernel != tuple(weights.shape[2:]):
+        raise ConfigError(f"kernel={window.kernel} of a convolution; its weights have {tuple(weights.shape[2:])}")
+    if window.groups < 1 or weights.shape[0] % window.groups:
+        raise ConfigError(f"groups={window.groups} of a convolution do not divide its {weights.shape[0]} outputs")
+
+
+def _checked_cells(cells: Cells, ideal: Cells) -> Cells:
+    """Cells of the right shape; whole numbers of a small type where they are whole."""
+    for side, levels in zip(Cells._fields, cells, strict=True):
+        if levels.shape != ideal.positive.shape:
+            raise ConfigError(
+                f"{side} cells have shape {tuple(levels.shape)}; expected {tuple(ideal.positive.shape)}: slices, "
+                "outputs, rows"
+            )
+        if not torch.isfinite(levels).all():
+            raise ConfigError(f"{side} cells hold NaN or infinity; expected finite levels")
+    largest = torch.iinfo(torch.uint8).max
+    whole = all(bool(((levels == levels.round()) & (levels >= 0) & (levels <= largest)).all()) for levels in cells)
+    return Cells(*(levels.to(torch.uint8 if whole else torch.float64) for levels in cells))

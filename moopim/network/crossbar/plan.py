@@ -1,0 +1,153 @@
+"""What is left to convert of a layer once everything that its weights prove to be lossless has been merged.
+
+A sum of whole numbers is converted without loss where an ADC has a code for each unit and its range covers the column:
+``kappa = 2^k >= 1`` and ``kappa Pmax <= limit``, with ``Pmax`` the largest digit of an input times the digits of the
+column of one sign (of both signs, for inputs of both). All such columns together are one ordinary product of whole
+numbers. Columns whose sums all become code 0 drop out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from moopim.network.crossbar.adc import Converter
+from moopim.network.crossbar.circuit import Circuit
+from moopim.network.crossbar.slices import Cells, RowBlock
+
+__all__ = ["Columns", "Plan", "make_plan"]
+
+_DOUBLE_BITS = 53
+
+
+class Columns(NamedTuple):
+    """Columns of crossbars that share their rows and are to be converted.
+
+    Attributes:
+        group: Group of the convolution.
+        rows: Their rows, among those of the group.
+        outputs: Output that each is for, shape ``(columns,)``.
+        factors: What its codes count in the output, ``2^k`` or its negative, shape ``(columns,)``.
+        levels: What its cells hold, negative weights subtracted, shape ``(columns, rows)``; float64.
+        bounds: Largest magnitude of its sums, shape ``(columns,)``; float64.
+    """
+
+    group: int
+    rows: RowBlock
+    outputs: Tensor
+    factors: Tensor
+    levels: Tensor
+    bounds: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the product of a layer is computed.
+
+    Attributes:
+        converter: The ADCs.
+        input_bits: Width of an input, sign included.
+        dac_bits: Bits of a DAC.
+        groups: Groups of the convolution.
+        outputs: Outputs of the layer.
+        whole: Whether all cells hold whole numbers.
+        merged: Weights whose product needs no converter, times ``kappa``, shape ``(outputs, rows)``; float64. None if
+            there are none.
+        columns: What is to be converted.
+    """
+
+    converter: Converter
+    input_bits: int
+    dac_bits: int
+    groups: int
+    outputs: int
+    whole: bool
+    merged: Tensor | None
+    columns: tuple[Columns, ...]
+
+
+def make_plan(
+    cells: Cells,
+    circuit: Circuit,
+    converter: Converter,
+    blocks: tuple[RowBlock, ...],
+    input_bits: int,
+    *,
+    groups: int = 1,
+    signed: bool = True,
+    fuse: bool = True,
+) -> Plan:
+    """Sorts the columns of a layer.
+
+    Args:
+        cells: What its cells hold.
+        circuit: The circuit.
+        converter: Its ADCs.
+        blocks: Rows of each crossbar.
+        input_bits: Width of an input, sign included.
+        groups: Groups of the convolution.
+        signed: Whether inputs may be negative.
+        fuse: Whether columns are merged or left out.
+
+    Returns:
+        The plan.
+    """
+    whole = not cells.positive.dtype.is_floating_point
+    outputs, rows = cells.positive.shape[1:]
+    merged = torch.zeros((outputs, rows), dtype=torch.float64, device=cells.positive.device)
+    columns = []
+    for group in range(groups):
+        for block in blocks:
+            part = _columns(cells, circuit, block, group, groups, signed)
+            if fuse and whole:
+                lossless = converter.lossless(part.bounds)
+                factors = part.factors[lossless].double() * converter.kappa
+                merged[:, slice(*block)].index_add_(0, part.outputs[lossless], part.levels[lossless] * factors[:, None])
+                part = _chosen(part, ~(lossless | converter.silent(part.bounds)))
+            columns.append(part if whole else _on_grid(part))
+    return Plan(
+        converter,
+        input_bits,
+        circuit.dac_bits,
+        groups,
+        outputs,
+        whole,
+        merged if bool(merged.any()) else None,
+        tuple(part for part in columns if len(part.outputs)),
+    )
+
+
+def _columns(cells: Cells, circuit: Circuit, block: RowBlock, group: int, groups: int, signed: bool) -> Columns:
+    """All columns of a group on the rows of a block, the slices of an output beside each other."""
+    slices, outputs = cells.positive.shape[:2]
+    device = cells.positive.device
+    each = outputs // groups
+    positive, negative = (
+        side[:, group * each : (group + 1) * each, slice(*block)].double().transpose(0, 1).flatten(0, 1)
+        for side in cells
+    )
+    output = torch.arange(group * each, (group + 1) * each, device=device).repeat_interleave(slices)
+    factor = (2 ** (circuit.cell_bits * torch.arange(slices, device=device))).repeat(each)
+    if circuit.subtraction == "analog":
+        levels = positive - negative
+    else:
+        levels, output, factor = torch.cat([positive, negative]), output.repeat(2), torch.cat([factor, -factor])
+    up, down = levels.clamp_min(0).sum(1), levels.clamp_max(0).sum(1).neg()
+    largest = 2**circuit.dac_bits - 1
+    bounds = largest * (up + down if signed else torch.maximum(up, down))
+    return Columns(group, block, output, factor, levels, bounds)
+
+
+def _chosen(part: Columns, which: Tensor) -> Columns:
+    chosen = (tensor[which] for tensor in (part.outputs, part.factors, part.levels, part.bounds))
+    return Columns(part.group, part.rows, *chosen)
+
+
+def _on_grid(part: Columns) -> Columns:
+    """Rounds conductances to a grid on which double precision adds without error, so that the order does not matter."""
+    most = float(part.bounds.max()) if len(part.bounds) else 0.0
+    fine = 2.0 ** (_DOUBLE_BITS - 2 - max(1, most).__ceil__().bit_length())
+    return part._replace(levels=(part.levels * fine).round() / fine)
