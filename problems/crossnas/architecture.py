@@ -1,0 +1,124 @@
+"""The search for an architecture: the second step of CrossNAS (arXiv 2505.22868, section 3.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.figures import file_hashes
+from moopim.genes import IntArray
+from moopim.genome import Designs
+from moopim.hardware.planar.chip import make_chip
+from moopim.hardware.planar.model import evaluate_planar
+from moopim.problem import DesignProblem
+from moopim.problems.crossnas.space import CrossNasSpace
+from moopim.quantities import Constraint, Metric, Objective
+
+__all__ = ["ArchitectureSearch"]
+
+
+class ArchitectureSearch(DesignProblem):
+    """Choose depth, blocks and channels of a CNN by its accuracy and its energy-delay product (CrossNAS).
+
+    The accuracy is that of the weights which a network inherits from a trained supernet; energy and latency are those
+    of the planar chip with one circuit and one bit width for all.
+
+    Args:
+        supernet: File of a trained supernet.
+        data: Set of images that it was trained on: digits, shapes32, cifar10, cifar100, tinyimagenet or folder.
+        root: Folder of the set, if it is read from files.
+        calibration: Training images from which the statistics of batch norms are measured.
+        profile: Chip: cur, or paper for that of CrossNAS's tables.
+        crossbar: Rows and columns of a crossbar.
+        adc_bits: Resolution of an ADC (bit).
+        dac_bits: Resolution of a DAC (bit).
+        bits: Bits of every weight and activation, sign included.
+        device: Where accuracies are computed, such as cpu or cuda.
+    """
+
+    objectives = (Objective("accuracy", "1", sense="max"), Objective("edp", "mJ ms"))
+    constraints = (Constraint("violation", "1", upper=0.0),)
+    metrics = (
+        *(Metric("energy", "mJ"), Metric("latency", "ms"), Metric("area", "mm2"), Metric("power", "W")),
+        Metric("tiles", "1"),
+    )
+
+    def __init__(
+        self,
+        supernet: str,
+        data: str = "digits",
+        root: str | None = None,
+        calibration: int = 512,
+        profile: str = "paper",
+        crossbar: int = 128,
+        adc_bits: int = 8,
+        dac_bits: int = 1,
+        bits: int = 9,
+        device: str = "cpu",
+    ) -> None:
+        # torch is an extra, and slow to load: only a problem that is made needs it.
+        from moopim.problems.crossnas.inherited import InheritedAccuracy
+
+        self.supernet = supernet
+        self.data = data
+        self.root = root
+        self.calibration = calibration
+        self.profile = profile
+        self.crossbar = crossbar
+        self.adc_bits = adc_bits
+        self.dac_bits = dac_bits
+        self.bits = bits
+        self.device = device
+        self._accuracy = InheritedAccuracy(supernet, data, root, calibration, device)
+        net = self._accuracy.supernet
+        channels, height, width = net.image_shape
+        if height != width:
+            raise ConfigError(f"images of data {data!r} are {height}x{width}; expected square ones")
+        circuit = {"crossbar": (crossbar,), "adc_bits": (adc_bits,), "dac_bits": (dac_bits,)}
+        self.space = CrossNasSpace(
+            classes=net.classes,
+            max_blocks=net.max_blocks,
+            channels=net.channels,
+            strides=net.strides,
+            weight_bits=(bits,),
+            activation_bits=(bits,),
+            size=height,
+            image_channels=channels,
+            **circuit,
+        )
+        self.genome = self.space.genome
+        make_chip(profile, **{name: given[0] for name, given in circuit.items()})  # whether there is such a chip
+        super().__init__()
+
+    def identity(self) -> Mapping[str, Any]:
+        """Checksums of the weights, of the images and of the figures of the chip."""
+        return {**self._accuracy.identity(), **file_hashes("moopim.hardware", "planar")}
+
+    def repair_designs(self, X: IntArray) -> IntArray:
+        """Gives genes without effect one value, see `moopim.problems.crossnas.CrossNasSpace.canonical`.
+
+        Args:
+            X: Genes, shape ``(pop, n_genes)``.
+
+        Returns:
+            Genes, shape ``(pop, n_genes)``.
+        """
+        return self.space.canonical(X)
+
+    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+        """Evaluates networks.
+
+        Args:
+            designs: The networks.
+
+        Returns:
+            Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks that do not fit the chip.
+        """
+        chip = make_chip(self.profile, **self.space.chip_parameters(designs))
+        figures = evaluate_planar(self.space.layer_table(designs), chip)
+        fits = figures["violation"] <= 0
+        accuracy = np.full(len(designs), np.nan)
+        accuracy[fits] = self._accuracy(Designs(self.genome, designs.genes[fits]))
+        return {"accuracy": accuracy} | {name: figures[name] for name in self._column if name != "accuracy"}

@@ -1,0 +1,96 @@
+"""Accuracy of CrossNAS's networks with the weights that they inherit from a supernet; needs torch."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.genome import Designs
+from moopim.network.accuracy import subnet_accuracies
+from moopim.network.calibration import CALIBRATION
+from moopim.network.datasets import ImageData, load_data
+from moopim.network.subnets import Block, Subnet
+from moopim.network.supernet import Supernet
+from moopim.network.supernet_file import load_supernet
+
+__all__ = ["InheritedAccuracy", "subnets"]
+
+
+class InheritedAccuracy:
+    """Accuracy on the validation images, batch norms recalibrated (section 3.2); for the use of a problem.
+
+    Args:
+        supernet: A file of `moopim.network.supernet_file.save_supernet`.
+        data: Name of the set of images that it was trained on.
+        root: Folder of the set, if it is read from files.
+        calibration: Training images from which the statistics of batch norms are measured.
+        device: Where to compute, such as ``cpu`` or ``cuda``.
+
+    Attributes:
+        supernet: The supernet.
+
+    Raises:
+        ConfigError: If a file is missing or damaged, or the set does not fit the supernet.
+    """
+
+    def __init__(
+        self,
+        supernet: str,
+        data: str = "digits",
+        root: str | None = None,
+        calibration: int = CALIBRATION,
+        device: str = "cpu",
+    ) -> None:
+        self.supernet: Supernet = load_supernet(supernet).to(device)
+        self._data: ImageData = load_data(data, root).to(device)
+        self._calibration = calibration
+        subnet_accuracies(self.supernet, [], self._data, calibration=calibration)  # whether they fit
+
+    def __call__(self, designs: Designs) -> NDArray[np.float64]:
+        """Finds accuracies; those of designs that begin with the same blocks share the work.
+
+        Args:
+            designs: Designs of `moopim.problems.crossnas.CrossNasSpace`.
+
+        Returns:
+            Fractions of images told right, shape ``(designs,)``.
+        """
+        return subnet_accuracies(self.supernet, subnets(designs), self._data, calibration=self._calibration)
+
+    def identity(self) -> Mapping[str, str]:
+        """Checksums of the weights and of the images, which the accuracies depend on."""
+        weights = self.supernet.state_dict().values()
+        splits = (self._data.train, self._data.validation)
+        return {
+            "supernet": _checksum(*weights),
+            "images": _checksum(*(part for split in splits for part in (split.images, split.labels))),
+        }
+
+
+def subnets(designs: Designs) -> list[Subnet]:
+    """Reads the blocks of designs.
+
+    Args:
+        designs: Designs of `moopim.problems.crossnas.CrossNasSpace`.
+
+    Returns:
+        The blocks of each.
+    """
+    kinds, channels = designs["block"], designs["channels"]
+    strides = designs["stride"] if "stride" in designs.genome.slices else np.ones_like(channels)
+    return [
+        tuple(
+            Block(str(kind), int(width), int(stride) if kind == "RES" else 1)
+            for kind, width, stride in zip(kinds[i, :depth], channels[i, :depth], strides[i, :depth], strict=True)
+        )
+        for i, depth in enumerate(designs["depth"].tolist())
+    ]
+
+
+def _checksum(*tensors: Any) -> str:
+    checksum = 0
+    for tensor in tensors:
+        checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
+    return f"{checksum:08x}"
