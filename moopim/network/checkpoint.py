@@ -173,7 +173,7 @@ def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> int:
     total = zlib.crc32(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         total = zlib.crc32(name.encode(), total)
-        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), total)
+        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
     return total
 
 

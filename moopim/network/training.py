@@ -10,10 +10,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,10 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from moopim.errors import ConfigError, EvaluationError
 from moopim.network.accuracy import accuracy
 from moopim.network.checkpoint import load_training, save_training
+from moopim.network.datasets import ImageData
 from moopim.network.progress import Progress, progress_bar
 from moopim.network.recipes import Recipe, load_recipe
 from moopim.rows import check_output
-
-if TYPE_CHECKING:
-    from moopim.network.datasets import ImageData
 
 __all__ = ["Augment", "Evaluate", "Forward", "TrainingLog", "fit"]
 
@@ -69,7 +67,7 @@ class TrainingLog:
 
 def fit(
     model: nn.Module,
-    data: "ImageData",
+    data: ImageData,
     recipe: Recipe | str,
     *,
     forward: Forward | None = None,
@@ -116,11 +114,11 @@ def fit(
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe if epochs is None else recipe.scaled(epochs)
     path = None if checkpoint is None else Path(checkpoint)
-    _check(model, data, seed, path)
+    _check(model, data, seed, device, path)
     options = {"augmentation": _name(augmentation), "channels_last": channels_last, "autocast": autocast}
     settings = {} if path is None else _settings(data, recipe, seed, options)
     layout = torch.channels_last if channels_last else torch.preserve_format
-    model.to(device=device, memory_format=layout)  # type: ignore[call-overload] (torch's stubs want a format alone)
+    model.to(device=device, memory_format=layout)  # type: ignore[call-overload]  # torch has more than its stubs
     data = data.to(device)
     trainer = _Trainer(
         model=model,
@@ -155,7 +153,7 @@ class _Trainer:
     """A network and all that is needed to train it for an epoch."""
 
     model: nn.Module
-    data: "ImageData"
+    data: ImageData
     recipe: Recipe
     optimiser: Optimizer
     rates: NDArray[np.float64]
@@ -238,8 +236,13 @@ class _Trainer:
         return loss.detach(), logits.detach()
 
 
-def _check(model: nn.Module, data: "ImageData", seed: int, path: Path | None) -> None:
-    """Refuses what would fail only after long work, or not at all."""
+def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | str, path: Path | None) -> None:
+    """Refuses what would fail only after long work, in many lines, or not at all."""
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"device {str(device)!r} cannot be used: {reason}; expected cpu, cuda, ...") from None
     if seed < 0:
         raise ConfigError(f"seed={seed} is not allowed; expected 0, 1, ...")
     if not len(data.train.labels):
@@ -248,33 +251,36 @@ def _check(model: nn.Module, data: "ImageData", seed: int, path: Path | None) ->
         raise ConfigError(f"training images of {data.name!r} hold NaN or infinite values; expected finite ones")
     for name, weights in chain(model.named_parameters(), model.named_buffers()):
         if not weights.isfinite().all():
-            raise ConfigError(f"weights {name!r} of the network hold NaN or infinite values; expected finite ones")
+            raise ConfigError(f"{name!r} of the network holds NaN or infinite values; expected finite ones")
     if path is not None:
         check_output(path)
 
 
-def _settings(data: "ImageData", recipe: Recipe, seed: int, options: Mapping[str, Any]) -> _Row:
+def _settings(data: ImageData, recipe: Recipe, seed: int, options: Mapping[str, Any]) -> _Row:
     """What the weights depend on, by name; the network is compared tensor by tensor."""
     checksum = 0
     for tensor in (data.train.images, data.train.labels):
-        checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
+        checksum = zlib.crc32(tensor.cpu().contiguous().numpy().data, checksum)
     images = f"{data.name}, {len(data.train.labels)} training images, checksum {checksum:08x}"
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
     return {"data": images, "seed": seed, **options} | {f"recipe.{name}": value for name, value in values.items()}
 
 
-def _name(augmentation: Augment | None) -> str | None:
-    return None if augmentation is None else getattr(augmentation, "__qualname__", type(augmentation).__qualname__)
+def _name(augmentation: Augment | None) -> str:
+    """An augmentation in words that stay the same in another process."""
+    if augmentation is None or is_dataclass(augmentation):
+        return repr(augmentation)
+    return getattr(augmentation, "__qualname__", type(augmentation).__qualname__)
 
 
-def _steps_per_epoch(data: "ImageData", recipe: Recipe) -> int:
+def _steps_per_epoch(data: ImageData, recipe: Recipe) -> int:
     return max(1, len(data.train.labels) // recipe.batch)
 
 
 def _optimiser(recipe: Recipe, model: nn.Module) -> Optimizer:
     # One kernel for all parameters ("fused"): less than half the time of torch's default on a CPU.
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
+    common: _Row = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
     match recipe.optimiser:
         case "sgd":
             return SGD(weights, momentum=recipe.momentum, **common)
@@ -292,7 +298,7 @@ def _nothing(model: Any) -> dict[str, float]:
     return {}
 
 
-def _validation(data: "ImageData") -> Evaluate:
+def _validation(data: ImageData) -> Evaluate:
     return lambda model: {"validation_accuracy": accuracy(model, data.validation)}
 
 

@@ -1,18 +1,12 @@
-"""A data set of seeded noise and a network that trains in no time; shared by the tests of training."""
-
-from dataclasses import dataclass, field, replace
+"""A small data set and a network that trains in no time; shared by the tests of training."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from moopim.network.datasets import ImageData, Split
 
 
-@dataclass(frozen=True)
-class Split:
-    images: Tensor
-    labels: Tensor
-
-
-def split(count, seed, classes):
+def split(count, seed, classes=4):
     """Noisy 5x5 images; the row that is lit tells the class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (count,), generator=generator)
@@ -21,26 +15,11 @@ def split(count, seed, classes):
     return Split(images, labels)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What `fit` needs of a data set."""
-
-    name: str = "rows"
-    classes: int = 4
-    synthetic: bool = True
-    train: Split = field(default_factory=lambda: split(70, 1, 4))
-    validation: Split = field(default_factory=lambda: split(30, 2, 4))
-
-    def to(self, device):
-        return self
-
-
-def noisy_rows():
-    """The data set with a pixel that is NaN."""
-    data = Rows()
-    images = data.train.images.clone()
-    images[3, 0, 1, 1] = float("nan")
-    return replace(data, train=Split(images, data.train.labels))
+def rows_data(count=70, synthetic=True):
+    """The data set: 70 training images, 30 others."""
+    names = ("first", "second", "third", "fourth")
+    parts = {"train": split(count, 1), "validation": split(30, 2), "test": split(30, 3)}
+    return ImageData("rows", 4, names, synthetic=synthetic, **parts, mean=(0.0,), std=(1.0,))
 
 
 def network(seed=0, classes=4, dropout=0.0):

@@ -1,0 +1,176 @@
+"""Accuracy of networks, and of many subnets of a supernet at once.
+
+A subnet has the weights that it inherits, and its own statistics of batch normalisation (CrossNAS, arXiv 2505.22868,
+section 3.2). Subnets are run depth first in sorted order: those which start with the same blocks share them, and of a
+chunk of images no more feature maps are held than the next subnet goes on from.
+
+Every tensor has the shape that it would have for a subnet on its own, so the accuracy of a subnet is the same to the
+last bit alone, among others and in any order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile, zip_longest
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.network.blocks import channels_last, run_layers
+from moopim.network.calibration import CALIBRATION, calibration_images, evaluating, measure
+from moopim.network.datasets import ImageData, Split
+from moopim.network.subnets import Subnet
+from moopim.network.supernet import ConvNorm, Statistics, Supernet
+
+__all__ = ["accuracy", "subnet_accuracies"]
+
+CHUNK = 256
+"""Images that are run at once. It is fixed, since the last bits of a convolution may depend on it."""
+
+_SPLITS = ("train", "validation", "test")
+
+
+def accuracy(model: nn.Module, split: Split) -> float:
+    """Runs a network in evaluation mode on images, on the device that its weights are on.
+
+    Args:
+        model: The network; left as it was.
+        split: Images of shape ``(images, channels, height, width)`` and labels of shape ``(images,)``.
+
+    Returns:
+        The fraction of the images that it tells right.
+
+    Raises:
+        ConfigError: If an output is not finite, or there are no images.
+    """
+    device = next((weights.device for weights in model.parameters()), split.images.device)
+    with evaluating(model):
+        correct = sum(_correct(model(images), labels, "the network") for images, labels in _chunks(split, device))
+    return correct / len(split.labels)
+
+
+def subnet_accuracies(
+    supernet: Supernet,
+    subnets: Sequence[Subnet],
+    data: ImageData,
+    *,
+    split: str = "validation",
+    calibration: int = CALIBRATION,
+) -> NDArray[np.float64]:
+    """Finds the accuracy of subnets with inherited weights and their own statistics of batch normalisation.
+
+    Args:
+        supernet: The supernet, on the device that is to be used; not changed.
+        subnets: The subnets.
+        data: The data set.
+        split: The part that accuracies are found on: ``train``, ``validation`` or ``test``.
+        calibration: Training images that statistics are measured from.
+
+    Returns:
+        Fractions of images told right, shape ``(subnets,)``.
+
+    Raises:
+        ConfigError: If a subnet, the data or a number does not fit, or an output is not finite.
+    """
+    for subnet in subnets:
+        supernet.check(subnet)
+    _check_data(supernet, data, split)
+    wanted = [supernet.canonical(subnet) for subnet in subnets]
+    distinct = sorted(set(wanted))
+    device = supernet.head.weight.device
+    part = getattr(data, split)
+    with torch.inference_mode():
+        statistics = _calibrate(supernet, distinct, calibration_images(data, calibration).to(device))
+
+        def run(prefix: Subnet, x: Tensor) -> Tensor:
+            return _run_last(supernet, prefix, x, lambda name, layer, x: layer.folded(x, statistics[prefix][name]))
+
+        correct = dict.fromkeys(distinct, 0)
+        for images, labels in _chunks(part, device):
+            for subnet, x in _depth_first(distinct, images, run):
+                correct[subnet] += _correct(supernet.run_head(x), labels, f"subnet {_name(subnet)}")
+    return np.array([correct[subnet] / len(part.labels) for subnet in wanted], dtype=np.float64)
+
+
+def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) -> dict[Subnet, dict[str, Statistics]]:
+    """Measures the statistics of the last block of each prefix, by name of the convolution in front."""
+    statistics: dict[Subnet, dict[str, Statistics]] = {}
+
+    def run(prefix: Subnet, x: Tensor) -> Tensor:
+        measured = statistics[prefix] = {}
+
+        def layer(name: str, part: ConvNorm, x: Tensor) -> Tensor:
+            y = part.convolve(x)
+            measured[name] = measure(y, f"convolution {name!r} of the last block of {_name(prefix)}")
+            return part.normalise(y, measured[name])
+
+        return _run_last(supernet, prefix, x, layer)
+
+    for _ in _depth_first(subnets, channels_last(images), run):
+        pass
+    return statistics
+
+
+def _run_last(
+    supernet: Supernet, prefix: Subnet, x: Tensor, layer: Callable[[str, ConvNorm, Tensor], Tensor]
+) -> Tensor:
+    """Runs the last block of a prefix on the feature maps behind the others."""
+    block = prefix[-1]
+    parts = supernet.parts(len(prefix) - 1, block, x.shape[1])
+    return run_layers(block.kind, x, lambda name, x: layer(name, parts[name], x))
+
+
+def _depth_first(
+    subnets: Sequence[Subnet], images: Tensor, run: Callable[[Subnet, Tensor], Tensor]
+) -> Iterator[tuple[Subnet, Tensor]]:
+    """Runs sorted subnets, each prefix once.
+
+    Args:
+        subnets: The subnets, in sorted order.
+        images: What the first block of each reads.
+        run: Runs the last block of a prefix on the feature maps behind the others.
+
+    Yields:
+        Each subnet and the feature maps behind it.
+    """
+    maps = [images]  # behind each of the first blocks that the subnet shares with the one before it
+    for subnet, following in zip_longest(subnets, subnets[1:], fillvalue=()):
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(subnet, following, strict=False))))
+        x = maps[-1]
+        for end in range(len(maps), len(subnet) + 1):
+            x = run(subnet[:end], x)
+            if end <= shared:
+                maps.append(x)
+        yield subnet, x
+        del maps[shared + 1 :]
+
+
+def _chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    if not len(split.labels):
+        raise ConfigError("a split without images has no accuracy; expected at least one image")
+    for start in range(0, len(split.labels), CHUNK):
+        end = start + CHUNK
+        yield channels_last(split.images[start:end].to(device)), split.labels[start:end].to(device)
+
+
+def _correct(logits: Tensor, labels: Tensor, what: str) -> int:
+    if not logits.isfinite().all():
+        raise ConfigError(f"outputs of {what} are not finite; expected weights and images without NaN or infinity")
+    return int((logits.argmax(1) == labels).sum())
+
+
+def _check_data(supernet: Supernet, data: ImageData, split: str) -> None:
+    if split not in _SPLITS:
+        raise unknown_name("split", split, _SPLITS)
+    if data.classes != supernet.classes:
+        raise ConfigError(f"data {data.name!r} has {data.classes} classes; expected the supernet's {supernet.classes}")
+    if tuple(data.image_shape) != tuple(supernet.image_shape):
+        raise ConfigError(
+            f"images of data {data.name!r} have the shape {tuple(data.image_shape)}; "
+            f"expected the supernet's {tuple(supernet.image_shape)}"
+        )
+
+
+def _name(subnet: Subnet) -> str:
+    return "-".join(f"{kind}{channels}" + (f"s{stride}" if stride > 1 else "") for kind, channels, stride in subnet)

@@ -1,0 +1,189 @@
+"""The blocks of CrossNAS and networks made of them (arXiv 2505.22868, section 3.2 and Fig. 4a).
+
+Every block holds two 3x3 convolutions. VGG halves the feature map behind them by a 2x2 maximum pooling, MVGG does not,
+and RES adds the block's input through a 1x1 convolution. Batch normalisation follows each convolution, which has no
+bias therefore. ReLU follows each of the two; in RES the second one comes behind the sum, as in ResNet (He et al., CVPR
+2016), since the paper does not say. The head averages the feature map and has one fully connected layer, without a
+bias as in MNSIM 2.0.
+"""
+
+from collections.abc import Callable, Sequence
+from math import sqrt
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
+
+from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
+
+__all__ = ["ConvBlock", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
+
+
+def run_layers(kind: str, x: Tensor, layer: Callable[[str, Tensor], Tensor]) -> Tensor:
+    """Computes a block, whatever computes its convolutions.
+
+    Args:
+        kind: One of `moopim.network.subnets.KINDS`.
+        x: Feature maps, shape ``(images, c_in, height, width)``.
+        layer: Convolution and batch normalisation by the name of the convolution; gives a new tensor.
+
+    Returns:
+        Feature maps, shape ``(images, channels, height, width)``.
+    """
+    y = layer("b", F.relu(layer("a", x), inplace=True))
+    if kind == "RES":
+        y = layer("shortcut", x) + y
+    y = F.relu(y, inplace=True)
+    return F.max_pool2d(y, 2) if kind == "VGG" else y
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
+    """Runs a convolution with such padding that without a stride the feature map keeps its size.
+
+    Of a 1x1 convolution the pixels that a stride skips are left out before it. Apart from the time saved, this keeps
+    clear of a fault of oneDNN 3.12 on CPUs with AVX2: the gradient of such a layer for fewer than 8 channels that lie
+    side by side, as those of an image, writes beyond its memory.
+
+    Args:
+        x: Feature maps, shape ``(images, c_in, height, width)``.
+        weight: Weights, shape ``(c_out, c_in, kernel, kernel)`` with an odd kernel.
+        bias: Bias, shape ``(c_out,)``.
+        stride: Stride.
+
+    Returns:
+        Feature maps, shape ``(images, c_out, height, width)``, divided by the stride and rounded up.
+    """
+    kernel = weight.shape[-1]
+    if kernel == 1:
+        x, stride = x[:, :, ::stride, ::stride], 1
+    return F.conv2d(x, weight, bias, stride, kernel // 2)
+
+
+class ConvBlock(nn.Module):
+    """One block as a plain module: convolutions ``a``, ``b``, ``shortcut`` and ``norm_a``, ... behind them.
+
+    Args:
+        block: The block, in canonical form.
+        c_in: Input channels.
+        statistics: Whether batch normalisation keeps the statistics of what it has seen.
+    """
+
+    def __init__(self, block: Block, c_in: int, statistics: bool = True) -> None:
+        super().__init__()
+        self.kind = block.kind
+        shapes = {"a": (c_in, 3, block.stride), "b": (block.channels, 3, 1), "shortcut": (c_in, 1, block.stride)}
+        for name in convolutions(block.kind):
+            self.add_module(name, _conv(block.channels, *shapes[name]))
+            self.add_module(f"norm_{name}", nn.BatchNorm2d(block.channels, track_running_stats=statistics))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the block.
+
+        Args:
+            x: Feature maps, shape ``(images, c_in, height, width)``.
+
+        Returns:
+            Feature maps, shape ``(images, channels, height, width)``.
+        """
+
+        def layer(name: str, x: Tensor) -> Tensor:
+            y: Tensor = self.get_submodule(f"norm_{name}")(self.get_submodule(name)(x))
+            return y
+
+        return run_layers(self.kind, x, layer)
+
+
+def make_network(
+    subnet: Sequence[Block], image_shape: tuple[int, int, int], classes: int, seed: int = 0
+) -> nn.Sequential:
+    """Builds a network as a plain module, to be trained from scratch.
+
+    Args:
+        subnet: Its blocks.
+        image_shape: Channels, height and width of an image.
+        classes: Classes that it tells apart.
+        seed: Seed of its weights, see `initialise`.
+
+    Returns:
+        ``block1``, ``block2``, ..., ``average``, ``flatten`` and ``head``.
+
+    Raises:
+        ConfigError: If there is no block, or a block or a number is not allowed.
+    """
+    check_sizes(image_shape, classes)
+    channels, height, width = image_shape
+    check_blocks(subnet, (height, width))
+    network = nn.Sequential()
+    for number, block in enumerate(canonical(subnet, (height, width)), start=1):
+        network.add_module(f"block{number}", ConvBlock(block, channels))
+        channels = block.channels
+    network.add_module("average", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("head", linear(channels, classes))
+    initialise(network, seed)
+    return network
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Draws the weights of all convolutions and linear layers (He et al., ICCV 2015: normal, variance 2 / fan-in).
+
+    Linear layers get 1 / fan-in, since no ReLU follows the head. Batch normalisation starts as torch makes it. The
+    global random state is neither read nor changed.
+
+    Args:
+        module: The module, on the CPU; changed.
+        seed: The seed, 0 or larger.
+    """
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d | nn.Linear):
+                gain = 1 if isinstance(part, nn.Linear) else 2
+                part.weight.normal_(0, sqrt(gain / part.weight[0].numel()), generator=generator)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Copies images so that the channels of a pixel lie side by side, with which convolutions on CPUs are faster.
+
+    Unlike ``contiguous(memory_format=...)`` it does so for one channel too: there torch finds nothing to change, and
+    the layers behind would take over the slower order.
+
+    Args:
+        images: Images, shape ``(images, channels, height, width)``.
+
+    Returns:
+        The copy, of the same shape.
+    """
+    return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
+
+
+# Made without memory first: torch would draw weights from the global generator.
+
+
+def linear(c_in: int, c_out: int) -> nn.Linear:
+    """Makes a linear layer without a bias.
+
+    Args:
+        c_in: Input features.
+        c_out: Output features.
+
+    Returns:
+        The layer; its weights are not set yet, see `initialise`.
+    """
+    return nn.Linear(c_in, c_out, bias=False, device="meta").to_empty(device="cpu")
+
+
+def _conv(c_out: int, c_in: int, kernel: int, stride: int) -> nn.Conv2d:
+    kind = _Shortcut if kernel == 1 else nn.Conv2d
+    convolution = kind(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta")
+    return convolution.to_empty(device="cpu")
+
+
+class _Shortcut(nn.Conv2d):
+    """A 1x1 convolution that is run by `convolve`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # as one layer with a stride, which is what hardware models see
+            return super().forward(x)
+        return convolve(x, self.weight, stride=self.stride[0])

@@ -1,0 +1,132 @@
+"""Statistics of batch normalisation, measured for one network (recalibration).
+
+In training, batch normalisation keeps running averages, in which weights and subnets of many steps are mixed, and
+divides a batch's squared deviations by one less than their number. Here the statistics are those of given images in the
+network as it is: layer by layer from the image on, each layer's mean and variance over all images at once, where the
+layers in front of it normalise by their own new statistics. They depend on nothing else: neither on an order of images
+or a size of batches nor on what was measured before. A block's statistics depend on the blocks in front of it only, so
+subnets that start with the same blocks share them exactly.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from moopim.errors import ConfigError
+from moopim.network.blocks import channels_last
+from moopim.network.datasets import ImageData
+from moopim.network.supernet import Statistics
+
+__all__ = ["CALIBRATION", "calibration_images", "evaluating", "measure", "recalibrate"]
+
+CALIBRATION = 512
+"""Images from which statistics are measured where nothing else is said; a choice of moopim."""
+
+_SEED = 0  # of the draw of these images
+_CHUNK = 64  # images of which the sums are taken at once; bounds the memory for doubles
+
+
+def calibration_images(data: ImageData, count: int = CALIBRATION) -> Tensor:
+    """Picks training images for calibration, the same ones in each call.
+
+    Args:
+        data: The data set.
+        count: Number of images.
+
+    Returns:
+        Images drawn without replacement, shape ``(count, channels, height, width)``.
+
+    Raises:
+        ConfigError: If there are not as many.
+    """
+    images = data.train.images
+    if not 1 <= count <= len(images):
+        raise ConfigError(f"calibration {count!r} is not allowed; expected 1 .. {len(images)} (the training images)")
+    picked = np.sort(np.random.default_rng(_SEED).choice(len(images), count, replace=False))
+    return images[torch.from_numpy(picked).to(images.device)]
+
+
+def measure(y: Tensor, what: str) -> Statistics:
+    """Measures what batch normalisation needs, in double precision.
+
+    Args:
+        y: Its input, shape ``(images, channels, ...)``.
+        what: What the layer is, for messages.
+
+    Returns:
+        The statistics, in the type of the input.
+
+    Raises:
+        ConfigError: If they are not finite.
+    """
+    dims = [dim for dim in range(y.dim()) if dim != 1]
+    total = torch.zeros(2, y.shape[1], dtype=torch.float64, device=y.device)
+    for start in range(0, len(y), _CHUNK):
+        values = y[start : start + _CHUNK].double()
+        total[0] += values.sum(dims)
+        total[1] += values.square_().sum(dims)
+    mean, square = total / (y.numel() // y.shape[1])
+    statistics = Statistics(mean.to(y.dtype), (square - mean.square()).clamp(min=0).to(y.dtype))
+    if not all(values.isfinite().all() for values in statistics):
+        raise ConfigError(f"the values of {what} are not finite; expected weights and images without NaN or infinity")
+    return statistics
+
+
+def recalibrate(model: nn.Module, images: Tensor) -> None:
+    """Measures the statistics of all batch normalisation of a module anew and puts them into it.
+
+    All images go through it at once, in evaluation mode; its training mode is left as it was.
+
+    Args:
+        model: The module; changed. Layers without statistics, such as those of a supernet, are left alone.
+        images: Images for calibration, on the device of the module, shape ``(images, channels, height, width)``.
+
+    Raises:
+        ConfigError: If statistics are not finite or a layer runs twice in a pass, which names the layer.
+    """
+    seen: set[str] = set()
+
+    def hook(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def update(norm: nn.Module, args: tuple[Any, ...]) -> None:
+            if name in seen:
+                raise ConfigError(f"layer {name!r} runs twice in a pass; expected batch normalisation that runs once")
+            seen.add(name)
+            mean, variance = measure(args[0], f"the input of layer {name!r}")
+            norm.get_buffer("running_mean").copy_(mean)
+            norm.get_buffer("running_var").copy_(variance)
+
+        return update
+
+    norms = [(name, part) for name, part in model.named_modules() if isinstance(part, _BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(hook(name)) for name, norm in norms if norm.track_running_stats]
+    try:
+        with evaluating(model):
+            model(channels_last(images))
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode without gradients, and each of its parts back as it was.
+
+    Args:
+        model: The module.
+
+    Yields:
+        Nothing.
+    """
+    training = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for part in training:
+            part.training = True

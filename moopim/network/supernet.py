@@ -1,0 +1,312 @@
+"""The single-path one-shot supernet of CrossNAS (arXiv 2505.22868, sections 3.1 and 3.2, Fig. 4).
+
+Each place of the supernet holds the three kinds of blocks in parallel. A subnet uses the first places, one kind at
+each, and the leading channels of the weights: of a convolution from 32 to 64 channels in a supernet that is up to 128
+wide, ``weight[:64, :32]``, and of its batch normalisation the first 64 channels.
+
+Statistics of batch normalisation do not carry over from one subnet to another, so a supernet keeps none: it normalises
+by the batch at hand. `moopim.network.accuracy.subnet_accuracies` measures the statistics of each subnet.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
+
+from moopim.errors import ConfigError
+from moopim.network.blocks import ConvBlock, channels_last, convolve, initialise, linear, make_network, run_layers
+from moopim.network.subnets import (
+    KINDS,
+    Block,
+    Subnet,
+    canonical,
+    check_blocks,
+    check_sizes,
+    convolutions,
+    is_count,
+    network_layers,
+)
+from moopim.workload import LayerTable
+
+__all__ = ["ConvNorm", "Statistics", "Supernet"]
+
+
+class Statistics(NamedTuple):
+    """What batch normalisation has measured.
+
+    Attributes:
+        mean: Mean of each channel, shape ``(channels,)``.
+        variance: Variance of each channel (divided by the number of values, not by one less), same shape.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+
+class ConvNorm(NamedTuple):
+    """A convolution and the batch normalisation behind it, as a subnet uses them.
+
+    Attributes:
+        weight: Weights, shape ``(c_out, c_in, kernel, kernel)``.
+        scale: Factor behind the normalisation, shape ``(c_out,)``.
+        shift: What is added then, same shape.
+        stride: Stride.
+        epsilon: What is added to the variance.
+    """
+
+    weight: Tensor
+    scale: Tensor
+    shift: Tensor
+    stride: int
+    epsilon: float
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """Runs the convolution alone."""
+        return convolve(x, self.weight, stride=self.stride)
+
+    def by_batch(self, x: Tensor) -> Tensor:
+        """Runs both, normalising by the batch."""
+        y = self.convolve(x)
+        return F.batch_norm(y, None, None, self.scale, self.shift, training=True, eps=self.epsilon)
+
+    def normalise(self, y: Tensor, statistics: Statistics) -> Tensor:
+        """Normalises the output of the convolution by what was measured."""
+        return F.batch_norm(y, *statistics, self.scale, self.shift, training=False, eps=self.epsilon)
+
+    def folded(self, x: Tensor, statistics: Statistics) -> Tensor:
+        """Runs both as one convolution with a bias."""
+        scale = self.scale * torch.rsqrt(statistics.variance + self.epsilon)
+        weight, bias = self.weight * scale[:, None, None, None], self.shift - statistics.mean * scale
+        return convolve(x, weight, bias, self.stride)
+
+
+class Supernet(nn.Module):
+    """All subnets of a search space in one set of weights.
+
+    Args:
+        image_shape: Channels, height and width of an image.
+        classes: Classes that it tells apart.
+        max_blocks: Largest number of blocks.
+        channels: Output channels that a block can have, in rising order.
+        strides: Strides that a RES block can have, in rising order.
+        seed: Seed of the weights.
+
+    Attributes:
+        image_shape: As given, as are the other arguments.
+
+    Raises:
+        ConfigError: If a number is not allowed.
+
+    Example:
+        >>> import numpy as np
+        >>> from moopim.network import Supernet
+        >>> supernet = Supernet((1, 8, 8), classes=10, max_blocks=4, channels=(16, 32, 64))
+        >>> subnet = supernet.random_subnet(np.random.default_rng(3))
+        >>> supernet.layers(subnet).names[-1]
+        'head'
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        max_blocks: int = 8,
+        channels: Sequence[int] = (32, 64, 128),
+        strides: Sequence[int] = (1,),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_sizes(image_shape, classes)
+        if not is_count(max_blocks):
+            raise ConfigError(f"max_blocks {max_blocks!r} of the supernet is not allowed; expected a whole number >= 1")
+        self.image_shape = image_shape
+        self.classes = classes
+        self.max_blocks = max_blocks
+        self.channels = _rising("channels", channels)
+        self.strides = _rising("strides", strides)
+        self.seed = seed
+        widest = self.channels[-1]
+        self.places = nn.ModuleList(
+            nn.ModuleDict({kind: ConvBlock(Block(kind, widest), c_in, statistics=False) for kind in KINDS})
+            for c_in in (image_shape[0], *[widest] * (max_blocks - 1))
+        )
+        self.head = linear(widest, classes)
+        initialise(self, seed)
+
+    def forward(self, images: Tensor, subnet: Subnet) -> Tensor:
+        """Runs a subnet, normalising by the batch in training and evaluation mode alike.
+
+        Args:
+            images: Images, shape ``(images, channels, height, width)``.
+            subnet: Its blocks.
+
+        Returns:
+            Logits, shape ``(images, classes)``.
+
+        Raises:
+            ConfigError: If the supernet does not hold this subnet.
+        """
+        self.check(subnet)
+        x = channels_last(images)
+        for place, block in enumerate(subnet):
+            x = self.run_block(place, x, block)
+        return self.run_head(x)
+
+    def random_subnet(self, rng: np.random.Generator) -> Subnet:
+        """Draws the depth, then a kind, channels and, for RES, a stride for each block, all uniformly (section 3.2).
+
+        Args:
+            rng: Source of the randomness.
+
+        Returns:
+            The subnet, in canonical form.
+        """
+        blocks = []
+        for _ in range(rng.integers(1, self.max_blocks + 1)):
+            kind = KINDS[rng.integers(len(KINDS))]
+            channels = self.channels[rng.integers(len(self.channels))]
+            stride = self.strides[rng.integers(len(self.strides))] if kind == "RES" else 1
+            blocks.append(Block(kind, channels, stride))
+        return self.canonical(tuple(blocks))
+
+    def canonical(self, subnet: Subnet) -> Subnet:
+        """Replaces what a feature map is too small for, see `moopim.network.subnets.canonical`.
+
+        Args:
+            subnet: Its blocks.
+
+        Returns:
+            Its blocks, in canonical form.
+        """
+        _, height, width = self.image_shape
+        return canonical(subnet, (height, width))
+
+    def check(self, subnet: Subnet) -> None:
+        """Checks that the supernet holds a subnet.
+
+        Args:
+            subnet: Its blocks.
+
+        Raises:
+            ConfigError: If it has no block or too many, a kind, channels or a stride is not among those allowed, or it
+                would shrink a feature map below 1x1.
+        """
+        _, height, width = self.image_shape
+        check_blocks(subnet, (height, width))
+        if len(subnet) > self.max_blocks:
+            raise ConfigError(f"a subnet of {len(subnet)} blocks is too deep; expected 1 .. {self.max_blocks}")
+        for number, block in enumerate(subnet, start=1):
+            for name, allowed in (("channels", self.channels), ("stride", (1, *self.strides))):
+                value = getattr(block, name)
+                if value not in allowed:
+                    expected = ", ".join(map(str, sorted(set(allowed))))
+                    raise ConfigError(f"{name} {value} of block {number} is not allowed; expected one of {expected}")
+
+    def parts(self, place: int, block: Block, c_in: int) -> dict[str, ConvNorm]:
+        """The convolutions of a block with their batch normalisation, by name.
+
+        Args:
+            place: Place of the block, 0 for the first.
+            block: The block.
+            c_in: Its input channels.
+
+        Returns:
+            Views of the weights of the supernet.
+        """
+        path = cast("nn.ModuleDict", self.places[place])[block.kind]
+        parts = {}
+        for name in convolutions(block.kind):
+            norm = cast("nn.BatchNorm2d", path.get_submodule(f"norm_{name}"))
+            wide, stride = (block.channels, 1) if name == "b" else (c_in, block.stride)
+            parts[name] = ConvNorm(
+                weight=path.get_parameter(f"{name}.weight")[: block.channels, :wide],
+                scale=norm.weight[: block.channels],
+                shift=norm.bias[: block.channels],
+                stride=stride,
+                epsilon=norm.eps,
+            )
+        return parts
+
+    def run_block(self, place: int, x: Tensor, block: Block) -> Tensor:
+        """Runs one block, normalising by the batch.
+
+        Args:
+            place: Place of the block, 0 for the first.
+            x: Feature maps, shape ``(images, c_in, height, width)``.
+            block: The block.
+
+        Returns:
+            Feature maps, shape ``(images, channels, height, width)``.
+        """
+        parts = self.parts(place, block, x.shape[1])
+        return run_layers(block.kind, x, lambda name, x: parts[name].by_batch(x))
+
+    def run_head(self, x: Tensor) -> Tensor:
+        """Averages the feature maps and runs the fully connected layer.
+
+        Args:
+            x: Feature maps, shape ``(images, c_in, height, width)``.
+
+        Returns:
+            Logits, shape ``(images, classes)``.
+        """
+        return F.linear(F.adaptive_avg_pool2d(x, 1).flatten(1), self.head.weight[:, : x.shape[1]])
+
+    def cut(self, subnet: Subnet) -> nn.Sequential:
+        """Cuts a subnet out as a plain module.
+
+        Args:
+            subnet: Its blocks.
+
+        Returns:
+            A network with copies of the weights, on the CPU. Its batch normalisation has no statistics yet: train it,
+            or measure them by `moopim.network.calibration.recalibrate`.
+
+        Raises:
+            ConfigError: If the supernet does not hold this subnet.
+        """
+        self.check(subnet)
+        network = make_network(subnet, self.image_shape, self.classes)
+        c_in = self.image_shape[0]
+        for place, block in enumerate(self.canonical(subnet)):
+            plain = network.get_submodule(f"block{place + 1}")
+            for name, part in self.parts(place, block, c_in).items():
+                conv, norm = plain.get_submodule(name), plain.get_submodule(f"norm_{name}")
+                _copy(conv, weight=part.weight)
+                _copy(norm, weight=part.scale, bias=part.shift)
+            c_in = block.channels
+        _copy(network.get_submodule("head"), weight=self.head.weight[:, :c_in])
+        return network
+
+    def layers(self, subnet: Subnet) -> LayerTable:
+        """The layers of a subnet for the hardware models.
+
+        Args:
+            subnet: Its blocks.
+
+        Returns:
+            A table of one network, see `moopim.network.subnets.network_layers`.
+
+        Raises:
+            ConfigError: If the supernet does not hold this subnet.
+        """
+        self.check(subnet)
+        return network_layers(subnet, self.image_shape, self.classes)
+
+
+def _copy(module: nn.Module, **values: Tensor) -> None:
+    with torch.no_grad():
+        for name, value in values.items():
+            module.get_parameter(name).copy_(value)
+
+
+def _rising(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    numbers = tuple(values)
+    if not numbers or not all(map(is_count, numbers)) or list(numbers) != sorted(set(numbers)):
+        raise ConfigError(
+            f"{name} {numbers!r} of the supernet do not nest; expected whole numbers >= 1 in rising order, each once"
+        )
+    return numbers
