@@ -1,0 +1,261 @@
+"""Files of a data set, read where they are: in a folder or in an archive.
+
+Archives are never unpacked: what is needed is read into memory, so nothing is written anywhere. They are still checked
+member by member, as an archive with a strange member is not the one that was published.
+"""
+
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol, cast
+
+from moopim.errors import ConfigError
+
+__all__ = ["Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar"]
+
+MEMBER_BYTES = 256 * 2**20
+"""Largest file taken from a folder or an archive (byte); the largest published one, CIFAR-100's, has 155 MB."""
+
+ARCHIVE_BYTES = 2 * 2**30
+"""Most that an archive may unpack to (byte); the largest published one has 0.5 GB."""
+
+
+_CHUNK = 2**20  # bytes read at a time
+
+
+class Files(Protocol):
+    """Files by their path within a folder or an archive, with ``/`` between its parts."""
+
+    def names(self, folder: str) -> list[str]:
+        """Files and folders directly within a folder, sorted; none if it does not exist."""
+
+    def read(self, name: str) -> bytes:
+        """Content of a file; a `ConfigError` if it is missing or too large."""
+
+    def where(self, name: str) -> str:
+        """Where a file is, for messages."""
+
+
+class FolderFiles:
+    """The files of a folder.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self, folder: str) -> list[str]:
+        """Files and folders directly within a folder, without hidden ones.
+
+        Args:
+            folder: Its path within the root.
+
+        Returns:
+            Their names, sorted; none if there is no such folder.
+        """
+        path = self._root / folder
+        return sorted(entry.name for entry in path.iterdir() if entry.name[0] != ".") if path.is_dir() else []
+
+    def read(self, name: str) -> bytes:
+        """Reads a file.
+
+        Args:
+            name: Its path within the root.
+
+        Returns:
+            Its content.
+
+        Raises:
+            ConfigError: If it is missing, too large or cannot be read.
+        """
+        path = self._root / name
+        if not path.is_file():
+            raise ConfigError(f"file {str(path)!r} is missing")
+        _check_size(self.where(name), path.stat().st_size)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{self.where(name)} cannot be read: {error.strerror}") from None
+
+    def where(self, name: str) -> str:
+        """Says where a file is.
+
+        Args:
+            name: Its path within the root.
+
+        Returns:
+            Such as ``file 'data/wnids.txt'``.
+        """
+        return f"file {str(self._root / name)!r}"
+
+
+class ZipFiles:
+    """The files of a folder of an open zip archive; made by `open_zip`, which checks it.
+
+    Args:
+        archive: The archive.
+        path: Where it is, for messages.
+        top: The folder, ending in ``/``, or nothing.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, path: Path, top: str) -> None:
+        self._archive = archive
+        self._path = path
+        self._top = top
+        self._folders: dict[str, set[str]] = {}
+        for name in archive.namelist():
+            parts = PurePosixPath(name).parts
+            for depth in range(len(parts)):
+                self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+
+    def names(self, folder: str) -> list[str]:
+        """Files and folders directly within a folder, without hidden ones.
+
+        Args:
+            folder: Its path.
+
+        Returns:
+            Their names, sorted; none if there is no such folder.
+        """
+        return sorted(name for name in self._folders.get((self._top + folder).rstrip("/"), ()) if name[0] != ".")
+
+    def read(self, name: str) -> bytes:
+        """Reads a file.
+
+        Args:
+            name: Its path.
+
+        Returns:
+            Its content.
+
+        Raises:
+            ConfigError: If it is missing or damaged.
+        """
+        try:
+            return self._archive.read(self._top + name)
+        except KeyError:
+            raise ConfigError(f"{self.where(name)} is missing") from None
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
+            raise ConfigError(f"{self.where(name)} cannot be read: {error or type(error).__name__}") from None
+
+    def where(self, name: str) -> str:
+        """Says where a file is.
+
+        Args:
+            name: Its path.
+
+        Returns:
+            Such as ``file 'wnids.txt' of archive 'tiny-imagenet-200.zip'``.
+        """
+        return f"file {self._top + name!r} of archive {str(self._path)!r}"
+
+
+@contextmanager
+def open_zip(path: Path, top: str) -> Iterator[ZipFiles]:
+    """Opens a zip archive and checks all its members before any is read.
+
+    Args:
+        path: The archive.
+        top: The folder within it that is looked at, ending in ``/``.
+
+    Yields:
+        Its files.
+
+    Raises:
+        ConfigError: If it is not a zip archive or truncated, or a member has an unsafe name, is a link, is encrypted or
+            is too large.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise ConfigError(f"archive {str(path)!r} cannot be read: {error}") from None
+    with archive:
+        for member in archive.infolist():
+            what = f"member {member.filename!r} of archive {str(path)!r}"
+            _check_name(what, member.filename)
+            mode = stat.S_IFMT(member.external_attr >> 16)
+            if mode not in {0, stat.S_IFREG, stat.S_IFDIR} or member.flag_bits & 1:
+                raise ConfigError(f"{what} is a link, a special file or encrypted; expected plain files")
+            _check_size(what, member.file_size)
+        _check_total(path, sum(member.file_size for member in archive.infolist()))
+        yield ZipFiles(archive, path, top)
+
+
+def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """Reads files of a gzip-compressed tar archive and checks all its members on the way.
+
+    Args:
+        path: The archive.
+        wanted: Paths of the files.
+
+    Returns:
+        Content by path.
+
+    Raises:
+        ConfigError: If the archive is damaged, a file is missing, or a member has an unsafe name, is a link or is too
+            large.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with gzip.open(path) as plain:
+            stream = _Bounded(plain, path)
+            with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:  # it reads only
+                for member in archive:
+                    _check_member(f"member {member.name!r} of archive {str(path)!r}", member)
+                    name = str(PurePosixPath(member.name))
+                    content = archive.extractfile(member) if name in wanted else None
+                    if content is not None:
+                        found[name] = content.read()
+            while stream.read(_CHUNK):  # up to the checksum at the end
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise ConfigError(f"archive {str(path)!r} cannot be read: {error or type(error).__name__}") from None
+    for name in wanted:
+        if name not in found:
+            raise ConfigError(f"file {name!r} is missing in archive {str(path)!r}")
+    return found
+
+
+class _Bounded:
+    """A stream that ends with an error rather than unpack without end."""
+
+    def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._total = 0
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self._total += len(content)
+        _check_total(self._path, self._total)
+        return content
+
+
+def _check_member(what: str, member: tarfile.TarInfo) -> None:
+    _check_name(what, member.name)
+    if not (member.isdir() or member.isreg()) or member.issparse():
+        raise ConfigError(f"{what} is a link or a special file; expected plain files")
+    _check_size(what, member.size)
+
+
+def _check_name(what: str, name: str) -> None:
+    parts = name.replace("\\", "/").split("/")
+    if not name or not parts[0] or ".." in parts or ":" in parts[0] or "\0" in name:
+        raise ConfigError(f"{what} would leave the folder; expected relative paths without '..'")
+
+
+def _check_size(what: str, size: int) -> None:
+    if not 0 <= size <= MEMBER_BYTES:
+        raise ConfigError(f"{what} has {size} bytes; expected at most {MEMBER_BYTES}")
+
+
+def _check_total(path: Path, size: int) -> None:
+    if size > ARCHIVE_BYTES:
+        raise ConfigError(f"archive {str(path)!r} unpacks to more than {ARCHIVE_BYTES} bytes")

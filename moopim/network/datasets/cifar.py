@@ -1,0 +1,168 @@
+"""CIFAR-10 and CIFAR-100 from their published files (Krizhevsky, "Learning multiple layers of features", 2009).
+
+Both are published in two forms, "binary" and "python", each as an archive; either is read, unpacked or not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moopim.errors import ConfigError
+from moopim.network.datasets.archives import FolderFiles, read_tar
+from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data, split_figure
+from moopim.network.datasets.pickles import read_pickle
+
+__all__ = ["load_cifar"]
+
+_SHAPE = (3, 32, 32)
+_PIXELS = 3 * 32 * 32
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A published form of a set.
+
+    Attributes:
+        folder: Folder within the archive.
+        archive: Name of the archive.
+        train: Files of the training images.
+        test: File of the test images.
+        names: File of the names of the classes.
+        label_bytes: Bytes before the pixels of a record, the last of which is the label; 0 for pickles.
+        keys: Keys of the labels and of the names of the classes in pickles.
+    """
+
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: str
+    names: str
+    label_bytes: int = 0
+    keys: tuple[str, str] = ("", "")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*self.train, self.test, self.names)
+
+
+_FORMS = {
+    10: (
+        _Form(
+            "cifar-10-batches-bin",
+            "cifar-10-binary.tar.gz",
+            tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+            "test_batch.bin",
+            "batches.meta.txt",
+            label_bytes=1,
+        ),
+        _Form(
+            "cifar-10-batches-py",
+            "cifar-10-python.tar.gz",
+            tuple(f"data_batch_{i}" for i in range(1, 6)),
+            "test_batch",
+            "batches.meta",
+            keys=("labels", "label_names"),
+        ),
+    ),
+    100: (
+        _Form(
+            "cifar-100-binary",
+            "cifar-100-binary.tar.gz",
+            ("train.bin",),
+            "test.bin",
+            "fine_label_names.txt",
+            label_bytes=2,
+        ),
+        _Form(
+            "cifar-100-python",
+            "cifar-100-python.tar.gz",
+            ("train",),
+            "test",
+            "meta",
+            keys=("fine_labels", "fine_label_names"),
+        ),
+    ),
+}
+
+
+def load_cifar(root: Path, classes: int) -> ImageData:
+    """Reads CIFAR-10 or CIFAR-100; the last tenth of the training images by a fixed seed is for validation.
+
+    Args:
+        root: Folder that holds the published archive, the folder it unpacks to, or the files of that folder.
+        classes: 10 or 100.
+
+    Returns:
+        The set; images (n, 3, 32, 32).
+
+    Raises:
+        ConfigError: If no form of the set is there, or a file is missing, truncated or holds anything else.
+    """
+    form, files, where = _find(root, classes)
+    names = _class_names(form, files[form.names], f"{form.names!r} of {where}")
+    if len(names) != classes:
+        raise ConfigError(f"{form.names!r} of {where} names {len(names)} classes; expected {classes}")
+    parts = {name: _images(form, files[name], f"{name!r} of {where}") for name in (*form.train, form.test)}
+    for name, part in parts.items():
+        check_labels(part.labels, classes, f"{name!r} of {where}")
+    images = np.concatenate([parts[name].images for name in form.train])
+    labels = np.concatenate([parts[name].labels for name in form.train])
+    train, validation = hold_out(Raw(images, labels), int(split_figure("split_seed")))
+    return image_data(f"cifar{classes}", names, train, validation, parts[form.test])
+
+
+def _find(root: Path, classes: int) -> tuple[_Form, Mapping[str, bytes], str]:
+    """The first form that is there, its files and where they are."""
+    for form in _FORMS[classes]:
+        for folder in (root / form.folder, root):
+            if any((folder / name).is_file() for name in (*form.train, form.test)):
+                files = FolderFiles(folder)
+                return form, {name: files.read(name) for name in form.files}, repr(str(folder))
+    for form in _FORMS[classes]:
+        archive = root / form.archive
+        if archive.is_file():
+            found = read_tar(archive, [f"{form.folder}/{name}" for name in form.files])
+            return form, {name: found[f"{form.folder}/{name}"] for name in form.files}, repr(str(archive))
+    forms = " or ".join(f"{form.archive} or {form.folder}/ with {', '.join(form.files)}" for form in _FORMS[classes])
+    raise ConfigError(f"cifar{classes} is not in folder {str(root)!r}; expected {forms}")
+
+
+def _class_names(form: _Form, content: bytes, what: str) -> list[str]:
+    if form.label_bytes:
+        return content.decode("utf-8", "replace").split()
+    names = _entry(read_pickle(content, what), form.keys[1], what)
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+
+
+def _images(form: _Form, content: bytes, what: str) -> Raw:
+    return _binary(content, form.label_bytes, what) if form.label_bytes else _pickled(content, form.keys[0], what)
+
+
+def _binary(content: bytes, label_bytes: int, what: str) -> Raw:
+    size = label_bytes + _PIXELS
+    if not content or len(content) % size:
+        raise ConfigError(f"{what} has {len(content)} bytes; expected a multiple of {size}, the size of a record")
+    records = np.frombuffer(content, np.uint8).reshape(-1, size)
+    images = records[:, label_bytes:].reshape(-1, *_SHAPE)
+    return Raw(images, records[:, label_bytes - 1].astype(np.int64))
+
+
+def _pickled(content: bytes, key: str, what: str) -> Raw:
+    entries = read_pickle(content, what)
+    pixels, labels = _entry(entries, "data", what), _entry(entries, key, what)
+    if not isinstance(pixels, np.ndarray) or pixels.shape != (len(labels), _PIXELS):
+        shape = getattr(pixels, "shape", type(pixels).__name__)
+        raise ConfigError(f"{what} has 'data' of shape {shape}; expected ({len(labels)}, {_PIXELS}) as {key!r} says")
+    if not all(type(label) is int and abs(label) < 2**31 for label in labels):
+        raise ConfigError(f"{what} has {key!r} that are not whole numbers; expected one class number per image")
+    return Raw(pixels.reshape(-1, *_SHAPE), np.array(labels, np.int64))
+
+
+def _entry(entries: Mapping[str, Any], key: str, what: str) -> Any:
+    found = entries.get(key)
+    if not isinstance(found, list | np.ndarray):
+        raise ConfigError(f"{what} has no list {key!r}; it has {', '.join(map(repr, entries)) or 'nothing'}")
+    return found

@@ -1,0 +1,118 @@
+"""Reading the pickles that CIFAR is published in without running anything that a pickle may name.
+
+A pickle is a program: it may call whatever Python can import. Here its instructions are checked against the few that
+data need, and the three names of NumPy that CIFAR's files use stand for plain records of this module, so that no code
+of another module runs on what a file says.
+"""
+
+import io
+import pickle
+import pickletools
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+
+__all__ = ["read_pickle"]
+
+# Numbers, strings, lists, tuples and dictionaries; GLOBAL and REDUCE for arrays, by `_NAMES` only.
+_OPCODES = (
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG1 "
+    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES "
+    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
+    "PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD"
+)
+
+
+class _Array:
+    """Stands for an array of bytes while a pickle is read."""
+
+    __slots__ = ("bytes", "shape")
+
+    def __init__(self, *_: object) -> None:
+        self.shape: tuple[int, ...] = (0,)
+        self.bytes = b""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, column_major, content = state
+        if not isinstance(dtype, _Bytes) or column_major or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array is not of bytes in rows")
+        if not all(type(side) is int and side >= 0 for side in shape) or int(np.prod(shape, dtype=object)) != len(
+            content
+        ):
+            raise pickle.UnpicklingError(f"an array of shape {shape} holds {len(content)} bytes")
+        self.shape, self.bytes = tuple(shape), content
+
+    def array(self) -> NDArray[np.uint8]:
+        """The array itself."""
+        return np.frombuffer(self.bytes, np.uint8).reshape(self.shape)
+
+
+class _Bytes:
+    """Stands for the type ``uint8`` while a pickle is read."""
+
+    __slots__ = ()
+
+    def __init__(self, code: object, *_: object) -> None:
+        if code not in {b"u1", "u1"}:
+            raise pickle.UnpicklingError(f"an array is of type {code!r}; expected u1")
+
+    def __setstate__(self, state: object) -> None:
+        """Byte order and the like, which bytes do not have."""
+
+
+_NAMES: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _Bytes,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _NAMES:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which could run code")
+        return _NAMES[module, name]
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError(f"it refers to an object {pid!r} outside the file")
+
+
+def read_pickle(content: bytes, what: str) -> dict[str, Any]:
+    """Reads a pickled dictionary of numbers, strings, lists and arrays of bytes; runs nothing that it names.
+
+    Args:
+        content: The pickle, as Python 2 or 3 wrote it.
+        what: Where it comes from, for messages.
+
+    Returns:
+        Its entries; keys as text, arrays as uint8.
+
+    Raises:
+        ConfigError: If it is truncated, not a pickle of a dictionary, or holds anything else.
+    """
+    try:
+        _check_instructions(content)
+        found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:  # noqa: BLE001 (a hostile pickle may fail in any way)
+        raise ConfigError(f"{what} cannot be read as a pickle of plain data: {error or type(error).__name__}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{what} holds a {type(found).__name__}; expected a dictionary")
+    return {_text(key): value.array() if isinstance(value, _Array) else value for key, value in found.items()}
+
+
+def _check_instructions(content: bytes) -> None:
+    allowed = set(_OPCODES.split())
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name not in allowed:
+            raise pickle.UnpicklingError(f"instruction {opcode.name} is not one of plain data")
+        # The unpickler makes room for all places up to the one named.
+        if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"it asks for place {argument} of its memory")
+
+
+def _text(key: object) -> str:
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)

@@ -1,0 +1,99 @@
+"""TinyImageNet from its published files: 200 classes of 64x64 images (CS231n, Stanford, 2015)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from moopim.errors import ConfigError
+from moopim.network.datasets.archives import Files, FolderFiles, open_zip
+from moopim.network.datasets.data import ImageData, Raw, hold_out, image_data, split_figure
+from moopim.network.datasets.images import is_image, read_images
+
+__all__ = ["load_tiny_imagenet"]
+
+_FOLDER = "tiny-imagenet-200"
+_SIZE = (64, 64)
+_CLASSES = "wnids.txt"
+_TEST = "val/val_annotations.txt"
+
+
+def load_tiny_imagenet(root: Path) -> ImageData:
+    """Reads TinyImageNet.
+
+    The classes of its test images are not published, so its validation images are the test split here, as usual, and
+    the last tenth of the training images by a fixed seed is for validation.
+
+    Args:
+        root: Folder that holds the published ``tiny-imagenet-200.zip``, the folder it unpacks to, or the files of that
+            folder.
+
+    Returns:
+        The set; images (n, 3, 64, 64).
+
+    Raises:
+        ConfigError: If it is not there, or a file is missing, truncated or holds anything else.
+    """
+    with _open(root) as files:
+        classes = _words(files, _CLASSES)
+        train = _train(files, classes)
+        test = _test(files, classes)
+    train, validation = hold_out(train, int(split_figure("split_seed")))
+    return image_data("tinyimagenet", classes, train, validation, test)
+
+
+@contextmanager
+def _open(root: Path) -> Iterator[Files]:
+    for folder in (root / _FOLDER, root):
+        if (folder / _CLASSES).is_file() or (folder / _TEST).is_file():
+            yield FolderFiles(folder)
+            return
+    archive = root / f"{_FOLDER}.zip"
+    if not archive.is_file():
+        raise ConfigError(
+            f"tinyimagenet is not in folder {str(root)!r}; expected {archive.name} or {_FOLDER}/ with {_CLASSES}, "
+            f"train/CLASS/images/*.JPEG, {_TEST} and val/images/*.JPEG"
+        )
+    with open_zip(archive, f"{_FOLDER}/") as files:
+        yield files
+
+
+def _train(files: Files, classes: list[str]) -> Raw:
+    for name in files.names("train"):
+        if name not in classes:
+            raise ConfigError(f"{files.where(_CLASSES)} does not name class {name!r}, for which there are images")
+    names, labels = [], []
+    for label, word in enumerate(classes):
+        folder = f"train/{word}/images"
+        found = [f"{folder}/{name}" for name in files.names(folder) if is_image(name)]
+        if not found:
+            raise ConfigError(f"{files.where(f'{folder}/*.JPEG')} is missing: class {word!r} has no training image")
+        names.extend(found)
+        labels.extend([label] * len(found))
+    return Raw(read_images(files, names, _SIZE), np.array(labels, np.int64))
+
+
+def _test(files: Files, classes: list[str]) -> Raw:
+    numbers = {word: number for number, word in enumerate(classes)}
+    lines = [line.split("\t") for line in _text(files, _TEST).splitlines() if line.strip()]
+    for number, line in enumerate(lines, start=1):
+        # File, class and the box around the object; the box is not used.
+        if len(line) < 2 or line[1] not in numbers or "/" in line[0] or "\\" in line[0]:  # noqa: PLR2004 (see above)
+            raise ConfigError(
+                f"line {number} of {files.where(_TEST)} is {' '.join(line)!r}; "
+                f"expected the name of an image and a class of {_CLASSES}, with a tab between them"
+            )
+    images = read_images(files, [f"val/images/{line[0]}" for line in lines], _SIZE)
+    return Raw(images, np.array([numbers[line[1]] for line in lines], np.int64))
+
+
+def _words(files: Files, name: str) -> list[str]:
+    words = _text(files, name).split()
+    if not words or len(set(words)) < len(words):
+        raise ConfigError(f"{files.where(name)} names {len(words)} classes, {len(set(words))} of them different")
+    return words
+
+
+def _text(files: Files, name: str) -> str:
+    return files.read(name).decode("utf-8", "replace")
