@@ -57,7 +57,9 @@ class InheritedAccuracy:
         Returns:
             Fractions of images told right, shape ``(designs,)``.
         """
-        return subnet_accuracies(self.supernet, subnets(designs), self._data, calibration=self._calibration)
+        # As layer tables take them, whether they have been repaired or not.
+        wanted = [self.supernet.canonical(subnet) for subnet in subnets(designs)]
+        return subnet_accuracies(self.supernet, wanted, self._data, calibration=self._calibration)
 
     def identity(self) -> Mapping[str, str]:
         """Checksums of the weights and of the images, which the accuracies depend on."""

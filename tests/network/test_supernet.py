@@ -1,6 +1,7 @@
 """The supernet: slices of its weights, uniform sampling, and subnets cut out."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ from moopim import ConfigError
 
 torch = pytest.importorskip("torch")
 
+from moopim.network.datasets import ImageData, Split  # noqa: E402
+from moopim.network.recipes import Recipe  # noqa: E402
 from moopim.network.subnets import Block, network_layers  # noqa: E402
 from moopim.network.supernet import Supernet  # noqa: E402
+from moopim.network.training import fit  # noqa: E402
 
 
 def supernet(**changes):
@@ -104,6 +108,7 @@ def test_a_stride_on_one_pixel_has_no_effect():
     assert torch.equal(net(images(size=1), (Block("RES", 4, 2),)), net(images(size=1), (Block("RES", 4),)))
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")
 def test_gradients_of_a_shortcut_with_a_stride_are_those_without_onednn():
     """oneDNN 3.12 writes beyond its memory there, which ends the process sooner or later."""
     net = supernet(strides=(1, 2))
@@ -127,6 +132,33 @@ def test_weights_depend_on_the_seed_alone():
     weights = [net.state_dict() for net in (first, same, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
+
+
+def test_a_training_goes_on_to_the_same_bits(tmp_path):
+    """Also where the checkpoint comes before a path was drawn for the first time."""
+    generator = torch.Generator().manual_seed(1)
+    part = Split(images(24), torch.randint(5, (24,), generator=generator))
+    data = ImageData("noise", 5, tuple("abcde"), True, part, part, part, (0.0,) * 3, (1.0,) * 3)
+    recipe = Recipe("adamw", 0.01, batch=8, epochs=4)
+    seen = set()
+
+    def forward(net, x, rng, stop=None):
+        subnet = net.random_subnet(rng)
+        if len(seen) == stop:
+            raise KeyboardInterrupt
+        seen.add((len(seen), subnet))
+        return net(x, subnet)
+
+    whole, stopped, resumed = supernet(), supernet(), supernet(seed=2)
+    path = tmp_path / "supernet.safetensors"
+    fit(whole, data, recipe, forward=forward)
+    seen.clear()
+    with pytest.raises(KeyboardInterrupt, match="the same call goes on from"):
+        fit(stopped, data, recipe, forward=partial(forward, stop=4), checkpoint=path)
+    fit(resumed, data, recipe, forward=forward, checkpoint=path)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert not torch.equal(stopped.head.weight, whole.head.weight)
 
 
 def test_layers_are_those_of_the_network():

@@ -58,6 +58,18 @@ def test_accuracy_and_figures_are_those_of_the_networks_one_by_one(problem, file
     assert len(set(found["accuracy"])) > 5
 
 
+def test_a_pooling_without_room_is_left_out_where_it_has_not_been_repaired(tmp_path):
+    path = tmp_path / "deep.safetensors"
+    save_supernet(Supernet((1, 8, 8), 10, max_blocks=4, channels=(4, 8)), path)
+    deep = ArchitectureSearch(str(path), calibration=64)
+    X = np.zeros((1, deep.genome.n_genes), dtype=np.int64)  # VGG each
+    X[:, deep.genome.slices["depth"]] = 3  # four of them: 8x8 becomes 1x1 behind the third
+    X = np.concatenate([X, deep.repair_designs(X)])
+    assert (X[0] != X[1]).any()
+    for values in deep.evaluate_designs(deep.genome.decode(X)).values():
+        assert values[0] == values[1]
+
+
 def test_a_network_that_does_not_fit_has_no_accuracy(problem, monkeypatch):
     designs = problem.genome.decode(problem.genome.sample(3, np.random.default_rng(1)))
     name = "moopim.problems.crossnas.architecture.evaluate_planar"
