@@ -145,7 +145,7 @@ def test_wrong_class_names_are_refused(classes):
 
 
 def test_test_images_of_another_shape_are_refused():
-    with pytest.raises(ConfigError, match=r"test images have shape \(2, 4, 4\); expected that of the training images"):
+    with pytest.raises(ConfigError, match=r"test images have shape \(2, 4, 4\); expected \(2, 4, 3\)"):
         from_dataset(own(), own(shape=(2, 4, 4)))
 
 
