@@ -23,13 +23,13 @@ from moopim.network._layers import check_finite
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.layers import (
     CrossbarLayer,
-    Window,
     check_inputs,
     crossbar_layer,
     layer_sums,
     requantise,
 )
 from moopim.network.crossbar.slices import Cells
+from moopim.network.crossbar.window import Window
 from moopim.network.quantiser import check_bits, largest_code
 
 __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -15,14 +15,15 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.network.crossbar.adc import Converter, Shape, make_converter
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.plan import Plan, make_plan
+from moopim.network.crossbar.planes import Program, add_planes, compile_plan, compiled_planes
 from moopim.network.crossbar.product import Conversions, convert_columns, count_conversions, exact_dtype
 from moopim.network.crossbar.slices import Cells, RowBlock, check_codes, program, row_blocks, used_rows
+from moopim.network.crossbar.window import POINT, Window, check_window
 from moopim.network.quantiser import check_bits, largest_code
 
 __all__ = [
     "CrossbarLayer",
     "Engine",
-    "Window",
     "calibrated",
     "check_inputs",
     "conversions",
@@ -36,38 +37,8 @@ __all__ = [
 Engine: TypeAlias = Literal["auto", "torch", "planes"]
 
 _MEMORY = 2**26  # bytes of unfolded inputs at a time
+_PLANES_BYTES = 8  # of an input, as int32, two bytes and planes of bits
 _UNFOLDED_BYTES = 24  # of one input: as float32, int32, its digits and their copies
-
-
-class Window(NamedTuple):
-    """What a two-dimensional convolution does beside multiplying. Pairs are (height, width).
-
-    Attributes:
-        kernel: Positions of the kernel.
-        stride: Positions from one output to the next.
-        padding: Zeros on each side.
-        dilation: Positions from one weight to the next.
-        groups: Groups of channels that know nothing of each other.
-    """
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the output for those of the input."""
-        sizes = (
-            (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
-            for size, kernel, stride, pad, dilation in zip(
-                (height, width), self.kernel, self.stride, self.padding, self.dilation, strict=True
-            )
-        )
-        return next(sizes), next(sizes)
-
-
-_POINT = Window((1, 1))
 
 
 @dataclass(frozen=True)
@@ -92,6 +63,7 @@ class CrossbarLayer:
     input_bits: int
     window: Window | None = None
     _plans: dict[tuple[bool, bool], Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _programs: dict[int, Program | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def groups(self) -> int:
@@ -103,6 +75,19 @@ class CrossbarLayer:
         """Input channels or features."""
         kernel = math.prod(self.window.kernel) if self.window else 1
         return self.cells.positive.shape[2] // kernel * self.groups
+
+    def program(self, plan: Plan) -> Program | None:
+        """What the engine for processors does for a plan, made at first use.
+
+        Args:
+            plan: One of the layer's.
+
+        Returns:
+            The program; None if that engine cannot do it.
+        """
+        if id(plan) not in self._programs:
+            self._programs[id(plan)] = compile_plan(plan)
+        return self._programs[id(plan)]
 
     def to(self, device: torch.device | str) -> CrossbarLayer:
         """Moves the cells to a device.
@@ -178,7 +163,7 @@ def crossbar_layer(
         expected = "(outputs, channels, height, width)" if window else "(outputs, inputs)"
         raise ConfigError(f"weights have shape {tuple(weights.shape)}; expected {expected}, none of them 0")
     if window is not None:
-        _check_window(window, weights)
+        check_window(window, weights)
     kernel = math.prod(window.kernel) if window else None
     made = program(weights.flatten(1), weight_bits, circuit.cell_bits)
     cells = made if cells is None else _checked_cells(cells, made)
@@ -212,8 +197,8 @@ def layer_sums(layer: CrossbarLayer, codes: Tensor, *, fuse: bool = True, engine
     least, _ = check_inputs(layer, codes)
     plan = layer.plan(least < 0, fuse)
     if layer.window is not None:
-        return _sums(layer, plan, codes)
-    parts = [_sums(layer, plan, image)[0, :, 0].T for image in _images(codes)]
+        return _sums(layer, plan, codes, engine)
+    parts = [_sums(layer, plan, image, engine)[0, :, 0].T for image in _images(codes)]
     return torch.cat(parts).reshape(*codes.shape[:-1], plan.outputs)
 
 
@@ -337,14 +322,19 @@ def _images(codes: Tensor) -> tuple[Tensor, ...]:
     return tuple(part.T[None, :, None] for part in torch.split(flat, step))
 
 
-def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor) -> Tensor:
+def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor, engine: Engine) -> Tensor:
     """Sums of images, shape ``(images, outputs, height, width)``."""
-    window = layer.window or _POINT
+    window = layer.window or POINT
     size = window.output_size(*codes.shape[2:])
     if plan.merged is not None:
         sums = _convolve(window, plan.merged, codes, largest_code(layer.input_bits))
     else:
         sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
+    program = layer.program(plan) if _takes_planes(engine, codes) else None
+    if program is not None:
+        for part, total in zip(*(torch.split(tensor, _images_at_once(codes)) for tensor in (codes, sums)), strict=True):
+            add_planes(program, plan, part, window, total)
+        return sums
     start = 0
     for part in _unfolded(layer, codes) if plan.columns else ():
         images = part.shape[2] // math.prod(size)
@@ -355,9 +345,17 @@ def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor) -> Tensor:
     return sums
 
 
+def _takes_planes(engine: Engine, codes: Tensor) -> bool:
+    return engine != "torch" and codes.device.type == "cpu" and compiled_planes() is not None
+
+
+def _images_at_once(codes: Tensor) -> int:
+    return max(1, _MEMORY // (_PLANES_BYTES * math.prod(codes.shape[1:])))
+
+
 def _unfolded(layer: CrossbarLayer, codes: Tensor) -> Iterator[Tensor]:
     """Parts of a batch as matrices (int32), shape ``(groups, rows, positions)``; an image's positions side by side."""
-    window = layer.window or _POINT
+    window = layer.window or POINT
     each = _UNFOLDED_BYTES * math.prod(window.output_size(*codes.shape[2:])) * codes.shape[1] * math.prod(window.kernel)
     for part in torch.split(codes, max(1, _MEMORY // each)):
         rows = functional.unfold(part.float(), window.kernel, window.dilation, window.padding, window.stride)
@@ -368,9 +366,10 @@ def _convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> T
     """An ordinary convolution of whole numbers, exact (float64); weights have the shape ``(outputs, rows)``."""
     dtype = exact_dtype(largest * float(weights.abs().sum(1).max()))
     kernels = weights.to(dtype).reshape(len(weights), -1, *window.kernel)
-    return functional.conv2d(
+    found = functional.conv2d(
         codes.to(dtype), kernels, None, window.stride, window.padding, window.dilation, window.groups
-    ).double()
+    )
+    return found.to(torch.float64, memory_format=torch.contiguous_format)
 
 
 def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
@@ -397,18 +396,6 @@ def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
                 f"smaller than the kernel {layer.window.kernel}"
             )
     return check_codes("inputs", codes, layer.input_bits)
-
-
-def _check_window(window: Window, weights: Tensor) -> None:
-    for name in ("kernel", "stride", "dilation"):
-        if min(getattr(window, name)) < 1:
-            raise ConfigError(f"{name}={getattr(window, name)} of a convolution is not allowed; expected 1, 2, ...")
-    if min(window.padding) < 0:
-        raise ConfigError(f"padding={window.padding} of a convolution is not allowed; expected 0, 1, ...")
-    if window.kernel != tuple(weights.shape[2:]):
-        raise ConfigError(f"kernel={window.kernel} of a convolution; its weights have {tuple(weights.shape[2:])}")
-    if window.groups < 1 or weights.shape[0] % window.groups:
-        raise ConfigError(f"groups={window.groups} of a convolution do not divide its {weights.shape[0]} outputs")
 
 
 def _checked_cells(cells: Cells, ideal: Cells) -> Cells:

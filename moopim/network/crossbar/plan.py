@@ -53,6 +53,7 @@ class Plan:
         dac_bits: Bits of a DAC.
         groups: Groups of the convolution.
         outputs: Outputs of the layer.
+        signed: Whether inputs may be negative.
         whole: Whether all cells hold whole numbers.
         merged: Weights whose product needs no converter, times ``kappa``, shape ``(outputs, rows)``; float64. None if
             there are none.
@@ -64,6 +65,7 @@ class Plan:
     dac_bits: int
     groups: int
     outputs: int
+    signed: bool
     whole: bool
     merged: Tensor | None
     columns: tuple[Columns, ...]
@@ -114,6 +116,7 @@ def make_plan(
         circuit.dac_bits,
         groups,
         outputs,
+        signed,
         whole,
         merged if bool(merged.any()) else None,
         tuple(part for part in columns if len(part.outputs)),

@@ -15,7 +15,6 @@ from moopim.network.crossbar import layers
 from moopim.network.crossbar.adc import Converter
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import (
-    Window,
     calibrated,
     conversions,
     crossbar_layer,
@@ -24,6 +23,7 @@ from moopim.network.crossbar.layers import (
     layer_sums,
     requantise,
 )
+from moopim.network.crossbar.window import Window
 
 ENGINES = ["torch", "planes"]
 
@@ -206,7 +206,7 @@ def test_outputs_are_rounded_to_their_own_width():
 def test_a_layer_that_is_not_allowed_is_refused(change, words):
     fine = {"weights": torch.ones(2, 3, dtype=torch.int32), "circuit": Circuit(rows=8, adc_bits=4)}
     arguments = {**fine, "weight_bits": 5, "input_bits": 5, **change}
-    with pytest.raises(ConfigError, match="^[^\n]*$") as error:
+    with pytest.raises(ConfigError, match=r"^[^\n]*$") as error:
         crossbar_layer(arguments.pop("weights"), arguments.pop("circuit"), **arguments)
     assert words in str(error.value)
 
