@@ -89,7 +89,7 @@ class ArchitectureSearch(DesignProblem):
             **circuit,
         )
         self.genome = self.space.genome
-        make_chip(profile, **{name: given[0] for name, given in circuit.items()})  # whether there is such a chip
+        make_chip(profile, None, **{name: given[0] for name, given in circuit.items()})  # whether there is such a chip
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
@@ -116,7 +116,7 @@ class ArchitectureSearch(DesignProblem):
         Returns:
             Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks that do not fit the chip.
         """
-        chip = make_chip(self.profile, **self.space.chip_parameters(designs))
+        chip = make_chip(self.profile, None, **self.space.chip_parameters(designs))
         figures = evaluate_planar(self.space.layer_table(designs), chip)
         fits = figures["violation"] <= 0
         accuracy = np.full(len(designs), np.nan)
