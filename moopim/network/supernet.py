@@ -31,7 +31,7 @@ from moopim.network.subnets import (
 )
 from moopim.workload import LayerTable
 
-__all__ = ["ConvNorm", "Statistics", "Supernet"]
+__all__ = ["ConvNorm", "Statistics", "Supernet", "single_path_forward"]
 
 
 class Statistics(NamedTuple):
@@ -102,7 +102,7 @@ class Supernet(nn.Module):
 
     Example:
         >>> import numpy as np
-        >>> from moopim.network import Supernet
+        >>> from moopim.network.supernet import Supernet
         >>> supernet = Supernet((1, 8, 8), classes=10, max_blocks=4, channels=(16, 32, 64))
         >>> subnet = supernet.random_subnet(np.random.default_rng(3))
         >>> supernet.layers(subnet).names[-1]
@@ -295,6 +295,23 @@ class Supernet(nn.Module):
         """
         self.check(subnet)
         return network_layers(subnet, self.image_shape, self.classes)
+
+
+def single_path_forward(supernet: Supernet, images: Tensor, rng: np.random.Generator) -> Tensor:
+    """The step of single-path one-shot training (section 3.1): a subnet is drawn for each batch, uniformly.
+
+    It is the ``forward`` of `moopim.network.training.fit`.
+
+    Args:
+        supernet: The supernet.
+        images: Images, shape ``(images, channels, height, width)``.
+        rng: Source of the randomness.
+
+    Returns:
+        Logits of the subnet, shape ``(images, classes)``.
+    """
+    logits: Tensor = supernet(images, supernet.random_subnet(rng))
+    return logits
 
 
 def _copy(module: nn.Module, **values: Tensor) -> None:

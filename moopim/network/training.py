@@ -283,7 +283,12 @@ def _optimiser(recipe: Recipe, model: nn.Module) -> Optimizer:
     common: _Row = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
     match recipe.optimiser:
         case "sgd":
-            return SGD(weights, momentum=recipe.momentum, **common)
+            optimiser = SGD(weights, momentum=recipe.momentum, **common)
+            if recipe.momentum:
+                # The kernel takes no mixture of weights with and without: a supernet's come into use one by one.
+                for weight in weights:
+                    optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+            return optimiser
         case "adam":
             return Adam(weights, **common)
         case "adamw":

@@ -134,12 +134,12 @@ def test_weights_depend_on_the_seed_alone():
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
 
 
-def test_a_training_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize("recipe", [Recipe("adamw", 0.01, batch=8, epochs=4), Recipe("sgd", 0.05, 8, 4, momentum=0.9)])
+def test_a_training_goes_on_to_the_same_bits(recipe, tmp_path):
     """Also where the checkpoint comes before a path was drawn for the first time."""
     generator = torch.Generator().manual_seed(1)
     part = Split(images(24), torch.randint(5, (24,), generator=generator))
     data = ImageData("noise", 5, tuple("abcde"), True, part, part, part, (0.0,) * 3, (1.0,) * 3)
-    recipe = Recipe("adamw", 0.01, batch=8, epochs=4)
     seen = set()
 
     def forward(net, x, rng, stop=None):
