@@ -4,19 +4,36 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba import extending, types
+from numba.extending import models, register_model
 
-__all__ = ["WORDS", "all_ones", "all_zeros", "both", "differ", "either", "invert", "load", "peek", "store"]
+__all__ = [
+    "WORDS",
+    "all_ones",
+    "all_zeros",
+    "both",
+    "differ",
+    "either",
+    "invert",
+    "left",
+    "load",
+    "peek",
+    "repeat",
+    "right",
+    "store",
+]
 
 WORDS = 4
 """Words of 64 bits in a vector; the widest that most processors have registers for."""
+
+
+intrinsic: Any = extending.intrinsic  # a type checker cannot know that it takes the first argument away
 
 _VECTOR = ir.VectorType(ir.IntType(64), WORDS)
 _ALIGNMENT = 32  # bytes
 
 
-class _LanesType(types.Type):  # type: ignore[misc]
+class _LanesType(types.Type):
     def __init__(self) -> None:
         super().__init__(name="moopim.lanes")
 
@@ -25,9 +42,9 @@ _lanes = _LanesType()
 
 
 @register_model(_LanesType)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
-        super().__init__(manager, numba_type, _VECTOR)
+        super().__init__(manager, numba_type, _VECTOR)  # type: ignore[no-untyped-call]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -96,6 +113,39 @@ def _operation(name: str) -> Any:
     return operation
 
 
+def _shift(name: str) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def shift(typing: Any, vector: Any, by: Any) -> Any:
+        del typing
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            del context, signature
+            return getattr(builder, name)(arguments[0], _repeated(builder, arguments[1]))
+
+        return _lanes(vector, types.int64), generate
+
+    return shift
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def repeat(typing: Any, word: Any) -> Any:
+    """A vector of equal words."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return _repeated(builder, arguments[0])
+
+    return _lanes(types.int64), generate
+
+
+def _repeated(builder: Any, word: Any) -> Any:
+    vector = ir.Constant(_VECTOR, ir.Undefined)
+    for lane in range(WORDS):
+        vector = builder.insert_element(vector, word, ir.Constant(ir.IntType(32), lane))
+    return vector
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def invert(typing: Any, vector: Any) -> Any:
     """All bits inverted."""
@@ -110,3 +160,4 @@ def invert(typing: Any, vector: Any) -> Any:
 
 all_zeros, all_ones = _constant(0), _constant(int(np.iinfo(np.uint64).max))
 both, either, differ = _operation("and_"), _operation("or_"), _operation("xor")
+left, right = _shift("shl"), _shift("lshr")

@@ -5,20 +5,40 @@ adders (Harley and Seal's carry-save tree; Warren, Hacker's Delight, 2nd ed., se
 added as planes too. Five logical operations add a row to 256 positions.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from moopim.network.crossbar._lanes import WORDS, all_ones, all_zeros, both, differ, either, invert, load, peek, store
+from moopim.network.crossbar._lanes import (
+    WORDS,
+    all_ones,
+    all_zeros,
+    both,
+    differ,
+    either,
+    invert,
+    left,
+    load,
+    peek,
+    repeat,
+    right,
+    store,
+)
 
 __all__ = ["pack", "run_tiles"]
 
 EVEN, ODD, FLOOR = 0, 1, 2
 MOST_PLANES = 64
 SIZE = 8 * WORDS  # bytes of a vector
+LIST_SIZE = 4 * 8  # bytes of eight rows in a list
+IN_REGISTERS = 8  # planes of a counter
 
 Words = NDArray[np.uint64]
 Ints = NDArray[np.int64]
+Numbers = tuple[int, ...]
+Lanes = Any  # a vector, of a type that only numba knows
 
 
 @njit(nogil=True)
@@ -42,14 +62,14 @@ def pack(codes: Words, planes: Words, words: int) -> None:
 
 
 @njit(inline="always")
-def _full(a, b, c):
+def _full(a: Lanes, b: Lanes, c: Lanes) -> tuple[Lanes, Lanes]:
     """Full adder: sum and carry of three bits."""
     u = differ(a, b)
     return differ(u, c), either(both(a, b), both(u, c))
 
 
-@njit
-def _ripple(planes, start, end, carry):
+@njit()
+def _ripple(planes: int, start: int, end: int, carry: Lanes) -> None:
     """Adds a bit at plane ``start``."""
     for t in range(start, end):
         plane = load(planes + t * SIZE)
@@ -57,20 +77,20 @@ def _ripple(planes, start, end, carry):
         carry = both(plane, carry)
 
 
-@njit
-def _fill(planes, end, vector):
+@njit()
+def _fill(planes: int, end: int, vector: Lanes) -> None:
     for t in range(end):
         store(planes + t * SIZE, vector)
 
 
-@njit
-def _invert(planes, end):
+@njit()
+def _invert(planes: int, end: int) -> None:
     for t in range(end):
         store(planes + t * SIZE, invert(load(planes + t * SIZE)))
 
 
 @njit(inline="always")
-def _eight(rows, at, ones, twos, fours):
+def _eight(rows: int, at: int, ones: Lanes, twos: Lanes, fours: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Adds eight rows; the totals last, so that a round waits for one operation of the round before."""
     x, a = _full(load(rows + peek(at)), load(rows + peek(at + 4)), load(rows + peek(at + 8)))
     y, b = _full(load(rows + peek(at + 12)), load(rows + peek(at + 16)), load(rows + peek(at + 20)))
@@ -82,36 +102,52 @@ def _eight(rows, at, ones, twos, fours):
     return ones, twos, fours, a
 
 
-@njit
-def _count(counter, depth, rows, at, end):
-    """Adds the rows of a list, eight by eight, to a counter of ``depth`` planes."""
-    ones, twos, fours, eights = load(counter), load(counter + SIZE), load(counter + 2 * SIZE), load(counter + 3 * SIZE)
-    while at + 64 <= end:
-        ones, twos, fours, a = _eight(rows, at, ones, twos, fours)
-        ones, twos, fours, b = _eight(rows, at + 32, ones, twos, fours)
-        eights, a = _full(a, b, eights)
-        _ripple(counter, 4, depth, a)
-        at += 64
-    if at < end:
-        ones, twos, fours, a = _eight(rows, at, ones, twos, fours)
-        _ripple(counter, 4, depth, both(a, eights))
-        eights = differ(a, eights)
-    store(counter, ones)
-    store(counter + SIZE, twos)
-    store(counter + 2 * SIZE, fours)
-    store(counter + 3 * SIZE, eights)
+@njit(inline="always")
+def _half(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
+    """Half adder: sum and carry of two bits."""
+    return differ(a, b), both(a, b)
 
 
-@njit
-def _plane(counter, depth, t):
+@njit()
+def _count(counter: int, depth: int, rows: int, at: int, end: int) -> None:
+    """Adds the rows of a list, eight by eight, to a counter of ``depth`` planes; up to eight more are overwritten."""
+    p0, p1, p2, p3 = load(counter), load(counter + SIZE), load(counter + 2 * SIZE), load(counter + 3 * SIZE)
+    high = counter + 4 * SIZE
+    p4, p5, p6, p7 = load(high), load(high + SIZE), load(high + 2 * SIZE), load(high + 3 * SIZE)
+    while at < end:
+        p0, p1, p2, a = _eight(rows, at, p0, p1, p2)
+        at += LIST_SIZE
+        if at < end:
+            p0, p1, p2, b = _eight(rows, at, p0, p1, p2)
+            at += LIST_SIZE
+            p3, a = _full(a, b, p3)
+        else:
+            p3, a = _half(a, p3)
+        p4, a = _half(a, p4)
+        p5, a = _half(a, p5)
+        p6, a = _half(a, p6)
+        p7, a = _half(a, p7)
+        _ripple(counter, IN_REGISTERS, depth, a)
+    store(counter, p0)
+    store(counter + SIZE, p1)
+    store(counter + 2 * SIZE, p2)
+    store(counter + 3 * SIZE, p3)
+    store(high, p4)
+    store(high + SIZE, p5)
+    store(high + 2 * SIZE, p6)
+    store(high + 3 * SIZE, p7)
+
+
+@njit()
+def _plane(counter: int, depth: int, t: int) -> Lanes:
     """Bit ``t`` of signed numbers of ``depth`` bits, whatever ``t``."""
     if t < 0:
         return all_zeros()
     return load(counter + min(t, depth - 1) * SIZE)
 
 
-@njit
-def _rounding(counter, shift, ties):
+@njit()
+def _rounding(counter: int, shift: int, ties: int) -> Lanes:
     """What rounding adds to the floor of ``counter / 2^shift``."""
     if shift <= 0 or ties == FLOOR:
         return all_zeros()
@@ -123,8 +159,8 @@ def _rounding(counter, shift, ties):
     return both(more, load(counter + (shift - 1) * SIZE))
 
 
-@njit
-def _clip(counter, depth, shift, bits, up, code):
+@njit()
+def _clip(counter: int, depth: int, shift: int, bits: int, up: Lanes, code: int) -> Lanes:
     """Code of ``bits`` bits as an unsigned number, half of its range more; ``up`` is what rounding adds.
 
     Returns what is still to be added: the smallest signed number is no code, and one that is clipped is not rounded.
@@ -147,16 +183,16 @@ def _clip(counter, depth, shift, bits, up, code):
     return either(both(up, invert(every)), invert(some))
 
 
-@njit
-def _keep(counter, depth, shift, code):
+@njit()
+def _keep(counter: int, depth: int, shift: int, code: int) -> None:
     """As `_clip`, of sums within the range."""
     for t in range(depth - shift - 1):
         store(code + t * SIZE, _plane(counter, depth, shift + t))
     store(code + (depth - shift - 1) * SIZE, invert(load(counter + (depth - 1) * SIZE)))
 
 
-@njit
-def _add(total, start, end, code, width, carry):
+@njit()
+def _add(total: int, start: int, end: int, code: int, width: int, carry: Lanes) -> None:
     """Adds an unsigned number and a carry to another, from plane ``start`` on."""
     for t in range(width):
         plane, carry = _full(load(total + (start + t) * SIZE), load(code + t * SIZE), carry)
@@ -164,8 +200,8 @@ def _add(total, start, end, code, width, carry):
     _ripple(total, start + width, end, carry)
 
 
-@njit
-def _slide(planes, sources, bit, first, words, rows):
+@njit()
+def _slide(planes: Words, sources: Ints, bit: int, first: int, words: int, rows: Words) -> None:
     """Rows of one bit of the inputs, each the plane of a channel from a position of its own on, then one of zeros."""
     for r in range(len(sources)):
         shift = sources[r, 1]
@@ -179,32 +215,64 @@ def _slide(planes, sources, bit, first, words, rows):
     rows[len(sources) * words : (len(sources) + 1) * words] = 0
 
 
-@njit
-def _spread(total, start, end, numbers):
-    """Numbers of 256 positions from their planes."""
-    numbers[:] = 0
-    for t in range(start, end):
-        for w in range(2 * WORDS):
-            half = np.uint32(total[t * WORDS + (w >> 1)] >> np.uint64(32 * (w & 1)))
-            for k in range(32):
-                numbers[32 * w + k] |= ((half >> np.uint32(k)) & np.uint32(1)) << np.uint32(t - start)
+@njit(inline="always")
+def _swap(planes: int, a: int, b: int, width: int, mask: Lanes) -> None:
+    """Exchanges bits of two planes: one step of the transposition of 8 x 8 bits (Hacker's Delight, section 7-3)."""
+    upper, lower = load(planes + a * SIZE), load(planes + b * SIZE)
+    moved = both(differ(right(upper, width), lower), mask)
+    store(planes + b * SIZE, differ(lower, moved))
+    store(planes + a * SIZE, differ(upper, left(moved, width)))
 
 
-@njit
-def _collect(total, far, correction, runs, begin, low, high, sums, place):
+@njit()
+def _spread(planes: int) -> None:
+    """Turns eight planes of bits into bytes: byte ``i`` of word ``w`` of vector ``r`` is of position 64 w + 8 i + r."""
+    four, two, one = repeat(0x0F0F0F0F0F0F0F0F), repeat(0x3333333333333333), repeat(0x5555555555555555)
+    for r in range(4):
+        _swap(planes, r, r + 4, 4, four)
+    for r in range(2):
+        _swap(planes, r, r + 2, 2, two)
+        _swap(planes, r + 4, r + 6, 2, two)
+    for r in range(0, 8, 2):
+        _swap(planes, r, r + 1, 1, one)
+
+
+@njit()
+def _collect(
+    bytes_: NDArray[np.uint8],
+    far: int,
+    correction: int,
+    runs: Ints,
+    begin: int,
+    numbers: Ints,
+    sums: NDArray[np.float64],
+    place: int,
+) -> None:
     """Adds the numbers of 256 positions, from position ``begin`` of the tile on, to where they belong."""
-    _spread(total, 0, min(far, 32), low)
-    if far > 32:  # noqa: PLR2004 (bits of a number)
-        _spread(total, 32, far, high)
+    numbers[:] = -correction
+    for q in range(far // 8):
+        some = bytes_[64 * WORDS * q : 64 * WORDS * (q + 1)]
+        for k in range(64 * WORDS):
+            numbers[k] += np.int64(some[k]) << (8 * q)
     for r in range(len(runs)):
-        start = max(runs[r, 0], begin)
         to = runs[r, 2] + place - runs[r, 0]
-        for k in range(start, min(runs[r, 0] + runs[r, 1], begin + 64 * WORDS)):
-            sums[to + k] += np.int64(low[k - begin]) + (np.int64(high[k - begin]) << 32) - correction
+        for k in range(max(runs[r, 0], begin), min(runs[r, 0] + runs[r, 1], begin + 64 * WORDS)):
+            sums[to + k] += numbers[((k & 7) << (WORDS + 1)) | ((k - begin) >> 3)]
 
 
-@njit
-def _convert(column, lists, at, rows, plane_bytes, digit_bits, adc, counter, code, local):
+@njit()
+def _convert(
+    column: Ints,
+    lists: Ints,
+    at: int,
+    rows: int,
+    plane_bytes: int,
+    digit_bits: int,
+    adc: Numbers,
+    counter: int,
+    code: int,
+    local: int,
+) -> None:
     """Counts, converts and adds one column for the positions of a vector."""
     depth, offset, clips, subtracts = column[0], column[1], column[2], column[3]
     shift, bits, ties, cell_bits, near = adc
@@ -230,25 +298,56 @@ def _convert(column, lists, at, rows, plane_bytes, digit_bits, adc, counter, cod
     _add(local, offset, near, code, width, up)
 
 
+@njit()
+def _block(
+    entries: Ints,
+    columns: Ints,
+    lists: Ints,
+    at: int,
+    rows: int,
+    plane_bytes: int,
+    digit: int,
+    digit_bits: int,
+    adc: Numbers,
+    vectors: int,
+    far: int,
+    total: int,
+    counter: int,
+) -> None:
+    """Converts and adds the columns of a block of rows for one digit of the inputs; the last two are places to work."""
+    near = adc[4]
+    code = counter + MOST_PLANES * SIZE
+    local = code + MOST_PLANES * SIZE
+    for e in range(len(entries)):
+        _fill(local, vectors * near, all_zeros())
+        for c in range(entries[e, 1], entries[e, 2]):
+            for vector in range(vectors):
+                here, to = rows + vector * SIZE, local + vector * near * SIZE
+                _convert(columns[c], lists[c], at, here, plane_bytes, digit_bits, adc, counter, code, to)
+        for vector in range(vectors):
+            to = total + (entries[e, 0] * vectors + vector) * far * SIZE
+            _add(to, digit, far, local + vector * near * SIZE, near, all_zeros())
+
+
 @njit(nogil=True)
 def run_tiles(
-    first,
-    last,
-    words,
-    planes,
-    sources,
-    units,
-    entries,
-    columns,
-    lists,
-    at,
-    setup,
-    corrections,
-    runs,
-    run_starts,
-    space,
-    sums,
-):
+    first: int,
+    last: int,
+    words: int,
+    planes: Words,
+    sources: Ints,
+    units: Ints,
+    entries: Ints,
+    columns: Ints,
+    lists: Ints,
+    at: NDArray[np.int32],
+    setup: Numbers,
+    corrections: Ints,
+    runs: Ints,
+    run_starts: Ints,
+    space: Words,
+    sums: NDArray[np.float64],
+) -> None:
     """Converts and adds, a tile of positions after the other.
 
     Args:
@@ -270,64 +369,55 @@ def run_tiles(
         runs: Position in a tile, number, and place in ``sums`` for output 0, of outputs side by side, shape
             ``(runs, 3)``.
         run_starts: First run of each tile, and the end.
-        space: Room for work, aligned to `SIZE` bytes, as `room` says.
+        space: Room for work, as much as `room` says, its address a multiple of `SIZE`.
         sums: Where to add, flat.
     """
     shift, bits, ties, dac_bits, input_bits, near, far, apart = setup
     cell_bits, vectors = (lists.shape[1] - 1) // 2, words // WORDS
     adc = (shift, bits, ties, cell_bits, near)
-    at_address, counter = np.int64(at.ctypes.data), np.int64(space.ctypes.data)
-    code = counter + MOST_PLANES * SIZE
-    local = code + MOST_PLANES * SIZE
-    total = local + MOST_PLANES * SIZE
-    total_words = len(corrections) * vectors * far * WORDS
-    totals = space[3 * MOST_PLANES * WORDS : 3 * MOST_PLANES * WORDS + total_words]
-    rows, row_address = space[3 * MOST_PLANES * WORDS + total_words :], total + 8 * total_words
-    low, high = np.empty(64 * WORDS, np.uint32), np.zeros(64 * WORDS, np.uint32)
+    start = (2 + vectors) * MOST_PLANES * WORDS
+    end = start + len(corrections) * words * far
+    totals, rows = space[start:end], space[end:]
+    # As numbers, so that inner functions take few arguments; `space` and `at` live as long as this call.
+    at_address: Any = np.int64(at.ctypes.data)
+    counter: Any = np.int64(space.ctypes.data)
+    total, row_address = counter + 8 * start, counter + 8 * end
+    numbers, bytes_ = np.empty(64 * WORDS, np.int64), totals.view(np.uint8)
     for tile in range(first, last):
         totals[:] = 0
         for u in range(len(units)):
-            here = sources[units[u, 0] : units[u, 1]]
-            plane_words = (len(here) + 1) * words
+            some = sources[units[u, 0] : units[u, 1]]
+            plane_words = (len(some) + 1) * words
             for digit in range(0, input_bits, dac_bits):
                 digit_bits = min(dac_bits, input_bits - digit)
                 for a in range(digit_bits):
-                    _slide(planes, here, digit + a, tile * words, words, rows[a * plane_words :])
-                for e in range(units[u, 2], units[u, 3]):
-                    for vector in range(vectors):
-                        _fill(local, near, all_zeros())
-                        for c in range(entries[e, 1], entries[e, 2]):
-                            _convert(
-                                columns[c],
-                                lists[c],
-                                at_address,
-                                row_address + vector * SIZE,
-                                8 * plane_words,
-                                digit_bits,
-                                adc,
-                                counter,
-                                code,
-                                local,
-                            )
-                        to = total + (entries[e, 0] * vectors + vector) * far * SIZE
-                        _add(to, digit, far, local, near, all_zeros())
+                    _slide(planes, some, digit + a, tile * words, words, rows[a * plane_words :])
+                _block(
+                    entries[units[u, 2] : units[u, 3]],
+                    columns,
+                    lists,
+                    at_address,
+                    row_address,
+                    8 * plane_words,
+                    digit,
+                    digit_bits,
+                    adc,
+                    vectors,
+                    far,
+                    total,
+                    counter,
+                )
+        here = runs[run_starts[tile] : run_starts[tile + 1]]
         for o in range(len(corrections)):
             for vector in range(vectors):
                 start = (o * vectors + vector) * far * WORDS
-                _collect(
-                    totals[start : start + far * WORDS],
-                    far,
-                    corrections[o],
-                    runs[run_starts[tile] : run_starts[tile + 1]],
-                    64 * WORDS * vector,
-                    low,
-                    high,
-                    sums,
-                    o * apart,
-                )
+                for q in range(far // 8):
+                    _spread(total + 8 * start + 8 * q * SIZE)
+                part = bytes_[8 * start : 8 * (start + far * WORDS)]
+                _collect(part, far, corrections[o], here, 64 * WORDS * vector, numbers, sums, o * apart)
 
 
-@njit
-def room(outputs, words, far, dac_bits, tallest):
-    """Words that `run_tiles` needs to work."""
-    return 3 * MOST_PLANES * WORDS + outputs * words * far + dac_bits * (tallest + 1) * words
+@njit()
+def room(outputs: int, words: int, far: int, dac_bits: int, tallest: int) -> int:
+    """Words of `space` that `run_tiles` needs, for the most rows of a block."""
+    return MOST_PLANES * (2 * WORDS + words) + outputs * words * far + dac_bits * (tallest + 1) * words

@@ -15,7 +15,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.network.crossbar.adc import Converter, Shape, make_converter
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.plan import Plan, make_plan
-from moopim.network.crossbar.planes import Program, add_planes, compile_plan, compiled_planes
+from moopim.network.crossbar.planes import Program, add_planes, compile_plan, compiled_planes, worth_compiling
 from moopim.network.crossbar.product import Conversions, convert_columns, count_conversions, exact_dtype
 from moopim.network.crossbar.slices import Cells, RowBlock, check_codes, program, row_blocks, used_rows
 from moopim.network.crossbar.window import POINT, Window, check_window
@@ -330,7 +330,7 @@ def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor, engine: Engine) -> Te
         sums = _convolve(window, plan.merged, codes, largest_code(layer.input_bits))
     else:
         sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
-    program = layer.program(plan) if _takes_planes(engine, codes) else None
+    program = layer.program(plan) if _takes_planes(engine, plan, codes, math.prod(size)) else None
     if program is not None:
         for part, total in zip(*(torch.split(tensor, _images_at_once(codes)) for tensor in (codes, sums)), strict=True):
             add_planes(program, plan, part, window, total)
@@ -345,8 +345,11 @@ def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor, engine: Engine) -> Te
     return sums
 
 
-def _takes_planes(engine: Engine, codes: Tensor) -> bool:
-    return engine != "torch" and codes.device.type == "cpu" and compiled_planes() is not None
+def _takes_planes(engine: Engine, plan: Plan, codes: Tensor, positions: int) -> bool:
+    """Whether the columns go to the engine for processors, if it can take them."""
+    if engine == "torch" or codes.device.type != "cpu" or not plan.columns:
+        return False
+    return (engine == "planes" or worth_compiling(plan, len(codes) * positions)) and compiled_planes() is not None
 
 
 def _images_at_once(codes: Tensor) -> int:

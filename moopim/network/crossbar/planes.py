@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moopim.network.crossbar.plan import Columns, Plan
+from moopim.network.crossbar.slices import slice_count
 from moopim.network.crossbar.window import Window
 
-__all__ = ["Program", "add_planes", "compile_plan", "compiled_planes"]
+__all__ = ["Program", "add_planes", "compile_plan", "compiled_planes", "worth_compiling"]
 
 Ints = NDArray[np.int64]
 
@@ -33,6 +34,8 @@ _MOST_PLANES = 60  # of a number
 _TIES = {"even": 0, "odd": 1, "floor": 2}
 _BYTE = _EIGHT = 8
 _WORD = 64
+# Products of digits for which torch takes about as long as compiling.
+_WORTH_COMPILING = 50_000_000_000
 _LINE = 8  # words of a line of the cache
 
 
@@ -60,6 +63,27 @@ class Program(NamedTuple):
     at: Ints
     setup: tuple[int, ...]
     corrections: Ints
+
+
+class _Work:
+    """What has been computed in this process so far."""
+
+    products = 0
+
+
+def worth_compiling(plan: Plan, positions: int) -> bool:
+    """Tells whether so much has been computed that compiling pays off.
+
+    Args:
+        plan: What is to be computed now.
+        positions: Outputs of a channel.
+
+    Returns:
+        Whether to use this engine, if it can be used.
+    """
+    digits = slice_count(plan.input_bits, plan.dac_bits)
+    _Work.products += positions * digits * sum(part.levels.numel() for part in plan.columns)
+    return _Work.products >= _WORTH_COMPILING
 
 
 @cache
@@ -91,7 +115,8 @@ def compile_plan(plan: Plan) -> Program | None:
     cell_bits = max(1, int(max(np.abs(level).max(initial=0) for level in levels)).bit_length())
     columns, widths = _columns(plan, parts, shift, plan.dac_bits + cell_bits + 2)
     digits = sum(2**digit for digit in range(0, plan.input_bits - 1, plan.dac_bits))
-    entries, units, near, far = _layout(plan, parts, levels, columns[:, 1] + widths, digits)
+    entries, units, near, most = _layout(plan, parts, levels, columns[:, 1] + widths, digits)
+    far = -(-most // _BYTE) * _BYTE
     if max(near, far, int(columns[:, 0].max())) > _MOST_PLANES:
         return None
     vectors = _TILE_BYTES // (plan.outputs * far * _VECTOR * _BYTE)
@@ -258,8 +283,10 @@ def _columns(plan: Plan, parts: list[Columns], shift: int, least: int) -> tuple[
 def _layout(
     plan: Plan, parts: list[Columns], levels: list[Ints], tops: Ints, digits: int
 ) -> tuple[Ints, Ints, int, int]:
-    """Entries and blocks, and the bits of an output within a block and in all; ``tops`` are one above those of codes."""
-    entries, units, row, column = [], [], 0, 0
+    """Entries and blocks, and the bits of an output in a block and in all; ``tops`` are one above those of codes."""
+    entries: list[tuple[int, ...]] = []
+    units: list[tuple[int, ...]] = []
+    row, column = 0, 0
     near, totals = 0, np.zeros(plan.outputs, dtype=object)
     for part, level in zip(parts, levels, strict=True):
         outputs, first, counts = np.unique(part.outputs.cpu().numpy(), return_index=True, return_counts=True)
@@ -275,7 +302,7 @@ def _layout(
 
 
 def _lists(levels: list[Ints], cell_bits: int, words: int) -> tuple[Ints, Ints]:
-    """The rows of each bit of the negative digits of a column, then of the positive ones, filled up with a row of zeros."""
+    """Rows of each bit of the negative digits of a column, then of the positive ones; a row of zeros fills them up."""
     starts, ats, end = [], [], 0
     for level in levels:
         bits = [
