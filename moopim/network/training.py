@@ -27,6 +27,7 @@ from moopim.errors import ConfigError, EvaluationError
 from moopim.network.accuracy import accuracy
 from moopim.network.checkpoint import load_training, save_training
 from moopim.network.datasets import ImageData
+from moopim.network.device import check_device
 from moopim.network.progress import Progress, progress_bar
 from moopim.network.recipes import Recipe, load_recipe
 from moopim.rows import check_output
@@ -238,11 +239,7 @@ class _Trainer:
 
 def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | str, path: Path | None) -> None:
     """Refuses what would fail only after long work, in many lines, or not at all."""
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise ConfigError(f"device {str(device)!r} cannot be used: {reason}; expected cpu, cuda, ...") from None
+    check_device(device)
     if seed < 0:
         raise ConfigError(f"seed={seed} is not allowed; expected 0, 1, ...")
     if not len(data.train.labels):

@@ -11,6 +11,7 @@ from moopim.genome import Designs
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import CALIBRATION
 from moopim.network.datasets import ImageData, load_data
+from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet
 from moopim.network.supernet import Supernet
 from moopim.network.supernet_file import load_supernet
@@ -32,7 +33,7 @@ class InheritedAccuracy:
         supernet: The supernet.
 
     Raises:
-        ConfigError: If a file is missing or damaged, or the set does not fit the supernet.
+        ConfigError: If a file is missing or damaged, or the device or the set does not fit.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class InheritedAccuracy:
         calibration: int = CALIBRATION,
         device: str = "cpu",
     ) -> None:
+        check_device(device)
         self.supernet: Supernet = load_supernet(supernet).to(device)
         self._data: ImageData = load_data(data, root).to(device)
         self._calibration = calibration
