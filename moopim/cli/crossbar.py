@@ -1,0 +1,53 @@
+"""``moopim evaluate crossbar``: layers from files, as crossbars with their converters compute them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moopim.errors import ConfigError
+
+__all__ = ["evaluate_crossbar"]
+
+
+def evaluate_crossbar(
+    layers: Annotated[list[Path], typer.Argument(help="NPZ files: inputs X, weights W or cells, and meta.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results, made where there is none.")],
+    fuse: Annotated[
+        bool, typer.Option(help="Compute together what is proven to lose nothing; the result is the same.")
+    ] = True,
+    device: Annotated[str, typer.Option(help="Where to compute, such as cuda.")] = "cpu",
+) -> None:
+    """Compute layers as crossbars do.
+
+    For each file, a file of the same name gets the codes of the output (Ycode), what they stand for (Y), and the sums
+    before they were rounded (Yint).
+    """
+    from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
+    from moopim.network.device import check_device
+
+    targets = _targets(layers, output)
+    check_device(device)
+    # Each is read twice, so that a fault in the last one shows before the first is computed.
+    for path in layers:
+        read_layer(path)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output folder {str(output)!r} cannot be made: {error.strerror}") from None
+    for path, target in zip(layers, targets, strict=True):
+        write_result(target, evaluate_layer_file(read_layer(path), fuse=fuse, device=device))
+    typer.echo(f"{len(layers)} layers; written to {output}")
+
+
+def _targets(layers: list[Path], output: Path) -> list[Path]:
+    """Where the results go, once for each layer and never onto one."""
+    name, times = Counter(path.stem for path in layers).most_common(1)[0]
+    if times > 1:
+        raise ConfigError(f"{times} layer files are called {name!r}; expected different names, as results get them")
+    targets = [output / f"{path.stem}.npz" for path in layers]
+    for target in targets:
+        if target.resolve() in {path.resolve() for path in layers}:
+            raise ConfigError(f"result {str(target)!r} would replace a layer file; expected another output folder")
+    return targets
