@@ -137,15 +137,14 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise ConfigError(f"layer file {str(path)!r} does not exist; expected an .npz file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ConfigError(f"layer file {str(path)!r} holds one array; expected an .npz file")
-            return {name: archive[name] for name in _NAMES if name in archive.files}
-    except ConfigError:
-        raise
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.lib.npyio.NpzFile):
+            with archive:
+                return {name: archive[name] for name in _NAMES if name in archive.files}
     # NumPy says by different errors that a file is cut short, is none of its own, or holds pickled objects.
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         raise ConfigError(f"layer file {str(path)!r} is damaged or no .npz file of plain arrays: {error}") from None
+    raise ConfigError(f"layer file {str(path)!r} holds one array; expected an .npz file")
 
 
 def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
