@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # Further arguments of pytest, such as PYTEST_ARGS="-k genome -x".
 PYTEST_ARGS ?=
-# Benchmarks end within a minute each; BENCH_ARGS= runs them in full.
+# Benchmarks end within a minute each, that of supernets within minutes; BENCH_ARGS= runs them in full.
 BENCH_ARGS ?= --quick
 
 BIN := .venv/bin
