@@ -201,13 +201,13 @@ def _add(total: int, start: int, end: int, code: int, width: int, carry: Lanes) 
 
 
 @njit()
-def _slide(planes: Words, sources: Ints, bit: int, first: int, words: int, rows: Words) -> None:
+def _slide(planes: Words, sources: Ints, bit: int, first: int, words: int, used: int, rows: Words) -> None:
     """Rows of one bit of the inputs, each the plane of a channel from a position of its own on, then one of zeros."""
     for r in range(len(sources)):
         shift = sources[r, 1]
         word, left = first + (shift >> 6), np.uint64(shift & 63)
         plane = planes[sources[r, 0], bit]
-        for w in range(words):
+        for w in range(used):
             value = plane[word + w] >> left
             if left:
                 value |= plane[word + w + 1] << (np.uint64(64) - left)
@@ -310,6 +310,7 @@ def _block(
     digit_bits: int,
     adc: Numbers,
     vectors: int,
+    used: int,
     far: int,
     total: int,
     counter: int,
@@ -319,12 +320,12 @@ def _block(
     code = counter + MOST_PLANES * SIZE
     local = code + MOST_PLANES * SIZE
     for e in range(len(entries)):
-        _fill(local, vectors * near, all_zeros())
+        _fill(local, used * near, all_zeros())
         for c in range(entries[e, 1], entries[e, 2]):
-            for vector in range(vectors):
+            for vector in range(used):
                 here, to = rows + vector * SIZE, local + vector * near * SIZE
                 _convert(columns[c], lists[c], at, here, plane_bytes, digit_bits, adc, counter, code, to)
-        for vector in range(vectors):
+        for vector in range(used):
             to = total + (entries[e, 0] * vectors + vector) * far * SIZE
             _add(to, digit, far, local + vector * near * SIZE, near, all_zeros())
 
@@ -334,6 +335,7 @@ def run_tiles(
     first: int,
     last: int,
     words: int,
+    positions: int,
     planes: Words,
     sources: Ints,
     units: Ints,
@@ -354,6 +356,7 @@ def run_tiles(
         first: First tile.
         last: The one behind the last.
         words: Words of a tile.
+        positions: Positions in all.
         planes: Bits of the inputs, shape ``(channels, bits, words)``.
         sources: Channel and first position of each row, shape ``(rows, 2)``.
         units: First row and entry of each block of rows, and those behind its last, shape ``(units, 4)``.
@@ -384,6 +387,7 @@ def run_tiles(
     total, row_address = counter + 8 * start, counter + 8 * end
     numbers, bytes_ = np.empty(64 * WORDS, np.int64), totals.view(np.uint8)
     for tile in range(first, last):
+        used = min(vectors, -((tile * words * 64 - positions) // (64 * WORDS)))
         totals[:] = 0
         for u in range(len(units)):
             some = sources[units[u, 0] : units[u, 1]]
@@ -391,7 +395,7 @@ def run_tiles(
             for digit in range(0, input_bits, dac_bits):
                 digit_bits = min(dac_bits, input_bits - digit)
                 for a in range(digit_bits):
-                    _slide(planes, some, digit + a, tile * words, words, rows[a * plane_words :])
+                    _slide(planes, some, digit + a, tile * words, words, used * WORDS, rows[a * plane_words :])
                 _block(
                     entries[units[u, 2] : units[u, 3]],
                     columns,
@@ -403,13 +407,14 @@ def run_tiles(
                     digit_bits,
                     adc,
                     vectors,
+                    used,
                     far,
                     total,
                     counter,
                 )
         here = runs[run_starts[tile] : run_starts[tile + 1]]
         for o in range(len(corrections)):
-            for vector in range(vectors):
+            for vector in range(used):
                 start = (o * vectors + vector) * far * WORDS
                 for q in range(far // 8):
                     _spread(total + 8 * start + 8 * q * SIZE)

@@ -36,6 +36,7 @@ __all__ = [
 
 Engine: TypeAlias = Literal["auto", "torch", "planes"]
 
+_CACHE = 2**20  # inputs and outputs of a plain convolution at a time
 _MEMORY = 2**26  # bytes of unfolded inputs at a time
 _PLANES_BYTES = 8  # of an input, as int32, two bytes and planes of bits
 _UNFOLDED_BYTES = 24  # of one input: as float32, int32, its digits and their copies
@@ -328,6 +329,9 @@ def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor, engine: Engine) -> Te
     size = window.output_size(*codes.shape[2:])
     if plan.merged is not None:
         sums = _convolve(window, plan.merged, codes, largest_code(layer.input_bits))
+        if not plan.columns:
+            return sums
+        sums = sums.contiguous()
     else:
         sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
     program = layer.program(plan) if _takes_planes(engine, plan, codes, math.prod(size)) else None
@@ -367,12 +371,30 @@ def _unfolded(layer: CrossbarLayer, codes: Tensor) -> Iterator[Tensor]:
 
 def _convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Tensor:
     """An ordinary convolution of whole numbers, exact (float64); weights have the shape ``(outputs, rows)``."""
-    dtype = exact_dtype(largest * float(weights.abs().sum(1).max()))
-    kernels = weights.to(dtype).reshape(len(weights), -1, *window.kernel)
-    found = functional.conv2d(
-        codes.to(dtype), kernels, None, window.stride, window.padding, window.dilation, window.groups
-    )
-    return found.to(torch.float64, memory_format=torch.contiguous_format)
+    kernels = weights.reshape(len(weights), -1, *window.kernel)
+    count, dtype = _exact_parts(kernels, largest, window.groups)
+    parts = [w.to(dtype).contiguous(memory_format=torch.channels_last) for w in kernels.chunk(count, 1)]
+    size = (len(codes), len(weights), *window.output_size(*codes.shape[2:]))
+    form = torch.channels_last if codes.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    sums = torch.empty(size, dtype=torch.float64, device=codes.device, memory_format=form)
+    step = max(1, _CACHE // (codes[:1].numel() + sums[:1].numel()))
+    # Other algorithms than sums of products would round.
+    with torch.backends.cudnn.flags(enabled=False):
+        for images, total in zip(torch.split(codes, step), torch.split(sums, step), strict=True):
+            for number, (channels, w) in enumerate(zip(images.chunk(count, 1), parts, strict=True)):
+                x = channels.to(dtype).contiguous(memory_format=torch.channels_last)
+                found = functional.conv2d(x, w, None, window.stride, window.padding, window.dilation, window.groups)
+                total.copy_(found) if not number else total.add_(found)
+    return sums
+
+
+def _exact_parts(kernels: Tensor, largest: int, groups: int) -> tuple[int, torch.dtype]:
+    """How many parts of its channels a convolution takes to be exact, and of which type; two or three of float32."""
+    needs = largest * kernels.abs().sum((2, 3))
+    for count in range(1, 4 if groups == 1 else 2):
+        if exact_dtype(max(float(part.sum(1).max()) for part in needs.chunk(count, 1))) == torch.float32:
+            return len(needs.chunk(count, 1)), torch.float32
+    return 1, torch.float64
 
 
 def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:

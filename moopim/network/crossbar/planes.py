@@ -161,7 +161,7 @@ def add_planes(program: Program, plan: Plan, codes: Tensor, window: Window, sums
     def run(first: int, last: int) -> None:
         space = _space(loops, program)
         loops.run_tiles(
-            *(first, last, program.words, planes, sources, *arrays, setup),
+            *(first, last, program.words, positions, planes, sources, *arrays, setup),
             *(program.corrections, runs, run_starts, space, flat),
         )
 

@@ -75,6 +75,8 @@ def check_codes(what: str, codes: Tensor, bits: int) -> RowBlock:
     if codes.dtype.is_floating_point or codes.dtype.is_complex or codes.dtype == torch.bool:
         raise ConfigError(f"{what} have type {codes.dtype}; expected whole numbers of an integer type")
     limit = largest_code(bits)
+    if codes.ndim == 4 and codes.is_contiguous(memory_format=torch.channels_last):  # noqa: PLR2004 (images)
+        codes = codes.movedim(1, -1)  # as it lies in memory, or it would be copied
     least, most = (int(code) for code in codes.aminmax()) if codes.numel() else (0, 0)
     if least < -limit or most > limit:
         worst = least if least < -limit else most
