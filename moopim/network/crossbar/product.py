@@ -2,7 +2,7 @@
 
 ``y = sum over row blocks r, input digits i, weight digits j of 2^(i d + j c) ADC(X_i[r] W_j[r])``, in codes of the ADC:
 whole numbers, ``kappa`` of which are one unit of an ordinary product. This is the engine of plain torch, for every
-device and cell; `moopim.network.crossbar._planes` has one for processors.
+device and cell; `moopim.network.crossbar.planes` has one for processors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from moopim.network.crossbar.adc import Converter
 from moopim.network.crossbar.plan import Columns, Plan
 from moopim.network.crossbar.slices import digits
 
-__all__ = ["Conversions", "convert_columns", "count_conversions", "exact_dtype", "merged_product"]
+__all__ = ["Conversions", "convert_columns", "count_conversions", "exact_dtype"]
 
 _EXACT_SINGLE = 2.0**24
 # Half of it leaves room for a tie and a step aside.
@@ -70,21 +70,6 @@ def count_conversions(plan: Plan, codes: Tensor) -> Conversions:
         for x in digits(codes[part.group, slice(*part.rows)], plan.input_bits, plan.dac_bits):
             counts = counts.plus(_count(plan.converter, part.levels @ x.double()))
     return counts
-
-
-def merged_product(weights: Tensor, codes: Tensor, largest: int) -> Tensor:
-    """An ordinary product of whole numbers, exact.
-
-    Args:
-        weights: Whole numbers (float64), shape ``(outputs, rows)``.
-        codes: Inputs of an integer type, shape ``(rows, positions)``.
-        largest: Largest magnitude of an input.
-
-    Returns:
-        Sums (float64), shape ``(outputs, positions)``.
-    """
-    dtype = exact_dtype(largest * float(weights.abs().sum(1).max()))
-    return (weights.to(dtype) @ codes.to(dtype)).double()
 
 
 def exact_dtype(most: float) -> torch.dtype:
