@@ -284,7 +284,8 @@ def _convert(
         level = b % cell_bits
         for a in range(digit_bits):
             up = a + level
-            _count(counter + up * SIZE, depth - up, rows + a * plane_bytes, at + lists[b], at + lists[b + 1])
+            if lists[b] < lists[b + 1]:
+                _count(counter + up * SIZE, depth - up, rows + a * plane_bytes, at + lists[b], at + lists[b + 1])
     up = _rounding(counter, shift, ties)
     width = bits
     if clips:
