@@ -71,7 +71,10 @@ def settings(quick: bool) -> tuple[Setting, Setting]:
     if not quick:
         return digits, shapes
     fewer = {**shapes.options, "train": 1000, "validation": 300, "test": 1000}
-    return replace(digits, alone_epochs=8), replace(shapes, options=fewer, supernet_epochs=20)
+    return (
+        replace(digits, supernet_epochs=60, alone_epochs=5),
+        replace(shapes, options=fewer, supernet_epochs=6, alone_epochs=4),
+    )
 
 
 def random_subnets(supernet: Supernet, count: int) -> list[Subnet]:
@@ -138,15 +141,15 @@ def peak_MB() -> float:  # noqa: N802 (the unit is MB)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def measure_quantised(mixed: int) -> dict[str, float]:
+def measure_quantised(mixed: int, epochs: int | None) -> dict[str, float]:
     """Trains a network on digits, then at random widths, and evaluates it at single and at some mixed ones."""
     data = load_data("digits")
     network = make_network(NETWORK, data.image_shape, data.classes, seed=SEED)
-    fit(network, data, "digits-float")
+    fit(network, data, "digits-float", epochs=epochs)
     numbers = {"float": accuracy(network, data.test)}
     net, images = quantise_module(network, data.image_shape), calibration_images(data)
     calibrate(net, images)
-    numbers["training_s"] = spent(lambda: fit(net, data, "digits-qat", forward=sampling_forward())).wall
+    numbers["training_s"] = spent(lambda: fit(net, data, "digits-qat", epochs=epochs, forward=sampling_forward())).wall
 
     def found() -> float:
         recalibrate(net, images)
@@ -180,7 +183,7 @@ def print_supernet(title: str, numbers: dict[str, float]) -> None:
 def main() -> None:
     """Prints the numbers and writes them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="train less, and end within minutes")
+    parser.add_argument("--quick", action="store_true", help="train a tenth, and end within a minute or two")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as one flat JSON object")
     options = parser.parse_args()
     numbers: dict[str, float] = {}
@@ -189,7 +192,7 @@ def main() -> None:
         print_supernet("digits" if setting.data == "digits" else "shapes32 (synthetic)", found)
         numbers |= {f"{setting.data}_{name}": value for name, value in found.items()}
         if setting.data == "digits":
-            quantised = measure_quantised(mixed=5 if options.quick else 20)
+            quantised = measure_quantised(*((5, 8) if options.quick else (20, None)))
             print("  one network:", ", ".join(f"{name} {value:.3f}" for name, value in quantised.items()))
             numbers |= {f"quantised_{name}": value for name, value in quantised.items()}
     if options.json:
