@@ -16,16 +16,19 @@ from typing import IO, Protocol, cast
 
 from moopim.errors import ConfigError
 
-__all__ = ["Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar"]
+__all__ = ["Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar", "short_reason"]
 
 MEMBER_BYTES = 256 * 2**20
 """Largest file taken from a folder or an archive (byte); the largest published one, CIFAR-100's, has 155 MB."""
 
-ARCHIVE_BYTES = 2 * 2**30
+ARCHIVE_BYTES = 2**30
 """Most that an archive may unpack to (byte); the largest published one has 0.5 GB."""
 
-
 _CHUNK = 2**20  # bytes read at a time
+_TAR_MEMBERS = 1000  # CIFAR's have fewer than 10
+_DEPTH = 16  # folders within folders; published archives have 5
+_SHOWN = 100  # characters of a name in messages
+_REASON = 200  # characters of a reason, which may quote a file
 
 
 class Files(Protocol):
@@ -59,9 +62,15 @@ class FolderFiles:
 
         Returns:
             Their names, sorted; none if there is no such folder.
+
+        Raises:
+            ConfigError: If it cannot be read.
         """
         path = self._root / folder
-        return sorted(entry.name for entry in path.iterdir() if entry.name[0] != ".") if path.is_dir() else []
+        try:
+            return sorted(entry.name for entry in path.iterdir() if entry.name[0] != ".") if path.is_dir() else []
+        except OSError as error:
+            raise ConfigError(f"folder {str(path)!r} cannot be read: {error.strerror}") from None
 
     def read(self, name: str) -> bytes:
         """Reads a file.
@@ -76,10 +85,10 @@ class FolderFiles:
             ConfigError: If it is missing, too large or cannot be read.
         """
         path = self._root / name
-        if not path.is_file():
-            raise ConfigError(f"file {str(path)!r} is missing")
-        _check_size(self.where(name), path.stat().st_size)
         try:
+            if not path.is_file():
+                raise ConfigError(f"{self.where(name)} is missing")
+            _check_size(self.where(name), path.stat().st_size)
             return path.read_bytes()
         except OSError as error:
             raise ConfigError(f"{self.where(name)} cannot be read: {error.strerror}") from None
@@ -139,11 +148,14 @@ class ZipFiles:
             ConfigError: If it is missing or damaged.
         """
         try:
-            return self._archive.read(self._top + name)
+            member = self._archive.getinfo(self._top + name)
+            with self._archive.open(member) as stream:
+                # Asked for all at once, it would unpack more than the member says it holds, however much that is.
+                return stream.read(member.file_size + 1)
         except KeyError:
             raise ConfigError(f"{self.where(name)} is missing") from None
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
-            raise ConfigError(f"{self.where(name)} cannot be read: {error or type(error).__name__}") from None
+            raise ConfigError(f"{self.where(name)} cannot be read: {short_reason(error)}") from None
 
     def where(self, name: str) -> str:
         """Says where a file is.
@@ -169,20 +181,22 @@ def open_zip(path: Path, top: str) -> Iterator[ZipFiles]:
         Its files.
 
     Raises:
-        ConfigError: If it is not a zip archive or truncated, or a member has an unsafe name, is a link, is encrypted or
-            is too large.
+        ConfigError: If it is not a zip archive or truncated, or a member has an unsafe name, is a link, is encrypted,
+            is compressed in another way than usual or is too large.
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ConfigError(f"archive {str(path)!r} cannot be read: {error}") from None
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise ConfigError(f"archive {str(path)!r} cannot be read: {short_reason(error)}") from None
     with archive:
         for member in archive.infolist():
-            what = f"member {member.filename!r} of archive {str(path)!r}"
+            what = f"member {member.filename[:_SHOWN]!r} of archive {str(path)!r}"
             _check_name(what, member.filename)
             mode = stat.S_IFMT(member.external_attr >> 16)
             if mode not in {0, stat.S_IFREG, stat.S_IFDIR} or member.flag_bits & 1:
                 raise ConfigError(f"{what} is a link, a special file or encrypted; expected plain files")
+            if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ConfigError(f"{what} is compressed by method {member.compress_type}; expected 0 or 8 (deflate)")
             _check_size(what, member.file_size)
         _check_total(path, sum(member.file_size for member in archive.infolist()))
         yield ZipFiles(archive, path, top)
@@ -207,20 +221,36 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
         with gzip.open(path) as plain:
             stream = _Bounded(plain, path)
             with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:  # it reads only
-                for member in archive:
-                    _check_member(f"member {member.name!r} of archive {str(path)!r}", member)
+                for number, member in enumerate(archive):
+                    if number >= _TAR_MEMBERS:
+                        raise ConfigError(f"archive {str(path)!r} has more than {_TAR_MEMBERS} members")
+                    _check_member(f"member {member.name[:_SHOWN]!r} of archive {str(path)!r}", member)
                     name = str(PurePosixPath(member.name))
                     content = archive.extractfile(member) if name in wanted else None
                     if content is not None:
                         found[name] = content.read()
             while stream.read(_CHUNK):  # up to the checksum at the end
                 pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ConfigError(f"archive {str(path)!r} cannot be read: {error or type(error).__name__}") from None
+    except ConfigError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise ConfigError(f"archive {str(path)!r} cannot be read: {short_reason(error)}") from None
     for name in wanted:
         if name not in found:
             raise ConfigError(f"file {name!r} is missing in archive {str(path)!r}")
     return found
+
+
+def short_reason(error: Exception) -> str:
+    """What an error says, in one line of bounded length; the name of its class if it says nothing.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The line.
+    """
+    return " ".join(str(error).split())[:_REASON] or type(error).__name__
 
 
 class _Bounded:
@@ -249,6 +279,8 @@ def _check_name(what: str, name: str) -> None:
     parts = name.replace("\\", "/").split("/")
     if not name or not parts[0] or ".." in parts or ":" in parts[0] or "\0" in name:
         raise ConfigError(f"{what} would leave the folder; expected relative paths without '..'")
+    if len(parts) > _DEPTH:
+        raise ConfigError(f"{what} is {len(parts)} folders deep; expected at most {_DEPTH}")
 
 
 def _check_size(what: str, size: int) -> None:

@@ -5,6 +5,7 @@ Both are published in two forms, "binary" and "python", each as an archive; eith
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 
 from moopim.errors import ConfigError
 from moopim.network.datasets.archives import FolderFiles, read_tar
-from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data, split_figure
+from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data
 from moopim.network.datasets.pickles import read_pickle
 
 __all__ = ["load_cifar"]
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
+_SHOWN = 10  # entries that a message lists
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def load_cifar(root: Path, classes: int) -> ImageData:
         check_labels(part.labels, classes, f"{name!r} of {where}")
     images = np.concatenate([parts[name].images for name in form.train])
     labels = np.concatenate([parts[name].labels for name in form.train])
-    train, validation = hold_out(Raw(images, labels), int(split_figure("split_seed")))
+    train, validation = hold_out(Raw(images, labels))
     return image_data(f"cifar{classes}", names, train, validation, parts[form.test])
 
 
@@ -133,8 +135,10 @@ def _find(root: Path, classes: int) -> tuple[_Form, Mapping[str, bytes], str]:
 def _class_names(form: _Form, content: bytes, what: str) -> list[str]:
     if form.label_bytes:
         return content.decode("utf-8", "replace").split()
-    names = _entry(read_pickle(content, what), form.keys[1], what)
-    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+    names = _list(read_pickle(content, what), form.keys[1], what)
+    if not all(isinstance(name, bytes | str) for name in names):
+        raise ConfigError(f"{what} has {form.keys[1]!r} that are not text; expected the name of each class")
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names]
 
 
 def _images(form: _Form, content: bytes, what: str) -> Raw:
@@ -152,7 +156,7 @@ def _binary(content: bytes, label_bytes: int, what: str) -> Raw:
 
 def _pickled(content: bytes, key: str, what: str) -> Raw:
     entries = read_pickle(content, what)
-    pixels, labels = _entry(entries, "data", what), _entry(entries, key, what)
+    pixels, labels = entries.get("data"), _list(entries, key, what)
     if not isinstance(pixels, np.ndarray) or pixels.shape != (len(labels), _PIXELS):
         shape = getattr(pixels, "shape", type(pixels).__name__)
         raise ConfigError(f"{what} has 'data' of shape {shape}; expected ({len(labels)}, {_PIXELS}) as {key!r} says")
@@ -161,8 +165,9 @@ def _pickled(content: bytes, key: str, what: str) -> Raw:
     return Raw(pixels.reshape(-1, *_SHAPE), np.array(labels, np.int64))
 
 
-def _entry(entries: Mapping[str, Any], key: str, what: str) -> Any:
+def _list(entries: Mapping[str, Any], key: str, what: str) -> list[Any]:
     found = entries.get(key)
-    if not isinstance(found, list | np.ndarray):
-        raise ConfigError(f"{what} has no list {key!r}; it has {', '.join(map(repr, entries)) or 'nothing'}")
+    if not isinstance(found, list):
+        there = ", ".join(map(repr, islice(entries, _SHOWN)))
+        raise ConfigError(f"{what} has no list {key!r}; it has {there[: 20 * _SHOWN] or 'nothing'}")
     return found

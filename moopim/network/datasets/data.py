@@ -11,8 +11,9 @@ from torch import Tensor
 
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
+from moopim.network.device import check_device
 
-__all__ = ["ImageData", "Raw", "Split", "check_labels", "hold_out", "image_data", "split_figure"]
+__all__ = ["ImageData", "Raw", "Split", "check_labels", "hold_out", "image_data", "random_source", "split_figure"]
 
 _CHUNK = 1000  # images taken at a time, so that the statistics of a large set need little memory
 
@@ -99,7 +100,11 @@ class ImageData:
 
         Returns:
             The set there.
+
+        Raises:
+            ConfigError: If torch cannot compute on the device.
         """
+        check_device(device)
         return replace(
             self, train=self.train.to(device), validation=self.validation.to(device), test=self.test.to(device)
         )
@@ -166,17 +171,39 @@ def check_labels(labels: NDArray[np.int64], classes: int, what: str) -> None:
         )
 
 
-def hold_out(raw: Raw, seed: int) -> tuple[Raw, Raw]:
+def random_source(seed: int | None) -> np.random.Generator:
+    """Makes the source of randomness of a split.
+
+    Args:
+        seed: Seed, 0 or more; that of ``data/datasets.toml`` if not given.
+
+    Returns:
+        The source.
+
+    Raises:
+        ConfigError: If the seed is no such number.
+    """
+    if seed is None:
+        seed = int(split_figure("split_seed"))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed of the split is {seed!r}; expected a whole number, 0 or more")
+    return np.random.default_rng(np.random.SeedSequence(int(seed)))
+
+
+def hold_out(raw: Raw, seed: int | None = None) -> tuple[Raw, Raw]:
     """Takes the validation images out of the training images: the last tenth of them in an order given by a seed.
 
     Args:
         raw: All training images.
-        seed: Seed of the order.
+        seed: Seed of the order; a fixed one if not given.
 
     Returns:
         The training and the validation images.
+
+    Raises:
+        ConfigError: If the seed is not a whole number, 0 or more.
     """
-    order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(len(raw.labels))
+    order = random_source(seed).permutation(len(raw.labels))
     kept = len(order) - round(len(order) * split_figure("validation_share"))
     first, last = np.sort(order[:kept]), np.sort(order[kept:])
     return Raw(raw.images[first], raw.labels[first]), Raw(raw.images[last], raw.labels[last])

@@ -7,7 +7,7 @@ networks reach nearly all of it in floating point, so it cannot tell good networ
 import numpy as np
 
 from moopim.errors import ConfigError
-from moopim.network.datasets.data import ImageData, Raw, image_data, split_figure
+from moopim.network.datasets.data import ImageData, Raw, image_data, random_source, split_figure
 
 __all__ = ["load_digits"]
 
@@ -30,7 +30,7 @@ def load_digits() -> ImageData:
     found = datasets.load_digits()
     images = (found.images[:, None] / _WHITE).astype(np.float32)
     labels = found.target.astype(np.int64)
-    order = np.random.default_rng(np.random.SeedSequence(int(split_figure("split_seed")))).permutation(len(labels))
+    order = random_source(None).permutation(len(labels))
     ends = np.cumsum([int(split_figure("digits_train")), int(split_figure("digits_validation"))])
     parts = [Raw(images[part], labels[part]) for part in np.split(order, ends)]
     return image_data("digits", [str(digit) for digit in range(10)], *parts)

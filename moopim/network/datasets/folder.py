@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.network.datasets.archives import FolderFiles
-from moopim.network.datasets.data import ImageData, Raw, image_data, split_figure
+from moopim.network.datasets.data import ImageData, Raw, image_data, random_source, split_figure
 from moopim.network.datasets.images import is_image, read_images
 
 __all__ = ["load_folder"]
@@ -29,11 +29,11 @@ def load_folder(root: Path, seed: int | None = None) -> ImageData:
         height, width).
 
     Raises:
-        ConfigError: If a class has too few images, the classes of the splits differ, or an image cannot be read or has
-            another size than the first.
+        ConfigError: If the seed is not a whole number, 0 or more, a class has too few images, the classes of the splits
+            differ, or an image cannot be read or has another size than the first.
     """
     name = f"folder:{root.resolve().name}"
-    rng = np.random.default_rng(np.random.SeedSequence(int(split_figure("split_seed")) if seed is None else seed))
+    rng = random_source(seed)
     folders = _folders(root)
     if "train" not in folders:
         train, *rest = _divide(_read(root, folders), folders, ("validation", "test"), rng)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
-from moopim.network.datasets.archives import Files
+from moopim.network.datasets.archives import Files, short_reason
 
 __all__ = ["is_image", "read_images"]
 
@@ -77,7 +77,7 @@ def _check(image: Any, size: tuple[int, int] | None, what: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Pillow's reason, without the address of the buffer in it."""
-    return "not one" if "cannot identify" in str(error) else str(error)
+    return "not one" if "cannot identify" in str(error) else short_reason(error)
 
 
 def _pillow() -> Any:

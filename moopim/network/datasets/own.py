@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from moopim.errors import ConfigError
-from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data, split_figure
+from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data
 
 __all__ = ["from_dataset"]
 
@@ -49,17 +49,18 @@ def from_dataset(
     parts = [_collect(data, f"{what} data of {name!r}") for data, what in ((train, "training"), (test, "test"))]
     if validation is not None:
         parts.append(_collect(validation, f"validation data of {name!r}"))
-    names = _class_names(classes, parts[0].labels)
+    names = _class_names(classes, parts[0].labels, f"training data of {name!r}")
     for part, what in zip(parts, ("training", "test", "validation"), strict=False):
         check_labels(part.labels, len(names), f"{what} data of {name!r}")
     if validation is None:
-        parts[0], held = hold_out(parts[0], int(split_figure("split_seed")) if seed is None else seed)
+        parts[0], held = hold_out(parts[0], seed)
         parts.append(held)
     return image_data(name, names, parts[0], parts[2], parts[1])
 
 
-def _class_names(classes: int | Sequence[str] | None, labels: NDArray[np.int64]) -> list[str]:
+def _class_names(classes: int | Sequence[str] | None, labels: NDArray[np.int64], what: str) -> list[str]:
     if classes is None:
+        check_labels(labels, len(labels), what)  # with more classes than images, some would have none
         classes = int(labels.max()) + 1
     if isinstance(classes, int):
         if classes < 1:
@@ -109,7 +110,11 @@ def _item(item: Any, what: str) -> tuple[NDArray[Any], int]:
 
 def _array(image: Any) -> NDArray[Any]:
     if isinstance(image, Tensor):
-        return image.detach().cpu().numpy()
+        image = image.detach().cpu()
+        numbers: NDArray[Any] = (image.float() if image.is_floating_point() else image).numpy()
+        return numbers
     if hasattr(image, "getbands"):  # an image of Pillow: (height, width) or (height, width, channels)
+        if image.mode == "P":  # numbers of colours in a palette
+            image = image.convert("RGB")
         return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
     return np.asarray(image)

@@ -3,17 +3,23 @@
 A pickle is a program: it may call whatever Python can import. Here its instructions are checked against the few that
 data need, and the three names of NumPy that CIFAR's files use stand for plain records of this module, so that no code
 of another module runs on what a file says.
+
+Plain data, too, may be built to do harm: tuples a million deep overflow the stack when they are hashed, and hashing a
+pair of twice the same pair, and so on, never ends. So instructions and tuples are limited in number, and a list or a
+tuple can be used once only.
 """
 
 import io
+import math
 import pickle
 import pickletools
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
+from moopim.network.datasets.archives import short_reason
 
 __all__ = ["read_pickle"]
 
@@ -24,30 +30,39 @@ _OPCODES = (
     "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
     "PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD"
 )
+# Names and texts may be used many times, as may what REDUCE makes: an array or its type.
+_SHARED = (
+    "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES "
+    "GLOBAL STACK_GLOBAL REDUCE"
+)
+_INSTRUCTIONS = 2_000_000  # CIFAR-100 needs about 250,000: file names and labels of 50,000 images
+_TUPLES = 100  # CIFAR needs 6, for its array
+_AXES = 4  # of an array
 
 
 class _Array:
     """Stands for an array of bytes while a pickle is read."""
 
-    __slots__ = ("bytes", "shape")
+    __slots__ = ("bytes", "order", "shape")
 
     def __init__(self, *_: object) -> None:
         self.shape: tuple[int, ...] = (0,)
+        self.order: Literal["C", "F"] = "C"
         self.bytes = b""
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, column_major, content = state
-        if not isinstance(dtype, _Bytes) or column_major or not isinstance(content, bytes):
-            raise pickle.UnpicklingError("an array is not of bytes in rows")
-        if not all(type(side) is int and side >= 0 for side in shape) or int(np.prod(shape, dtype=object)) != len(
-            content
-        ):
+        if not isinstance(dtype, _Bytes) or not isinstance(content, bytes):
+            raise pickle.UnpicklingError("an array is not of bytes")
+        if len(shape) > _AXES or not all(type(side) is int and side >= 0 for side in shape):
+            raise pickle.UnpicklingError(f"an array has a shape other than up to {_AXES} whole numbers")
+        if math.prod(shape) != len(content):
             raise pickle.UnpicklingError(f"an array of shape {shape} holds {len(content)} bytes")
-        self.shape, self.bytes = tuple(shape), content
+        self.shape, self.order, self.bytes = tuple(shape), "F" if column_major else "C", content
 
     def array(self) -> NDArray[np.uint8]:
         """The array itself."""
-        return np.frombuffer(self.bytes, np.uint8).reshape(self.shape)
+        return np.frombuffer(self.bytes, np.uint8).reshape(self.shape, order=self.order)
 
 
 class _Bytes:
@@ -98,20 +113,32 @@ def read_pickle(content: bytes, what: str) -> dict[str, Any]:
         _check_instructions(content)
         found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # noqa: BLE001 (a hostile pickle may fail in any way)
-        raise ConfigError(f"{what} cannot be read as a pickle of plain data: {error or type(error).__name__}") from None
+        raise ConfigError(f"{what} cannot be read as a pickle of plain data: {short_reason(error)}") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{what} holds a {type(found).__name__}; expected a dictionary")
     return {_text(key): value.array() if isinstance(value, _Array) else value for key, value in found.items()}
 
 
 def _check_instructions(content: bytes) -> None:
-    allowed = set(_OPCODES.split())
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name not in allowed:
-            raise pickle.UnpicklingError(f"instruction {opcode.name} is not one of plain data")
-        # The unpickler makes room for all places up to the one named.
-        if opcode.name.endswith("PUT") and int(argument or 0) > len(content):
-            raise pickle.UnpicklingError(f"it asks for place {argument} of its memory")
+    allowed, shared = set(_OPCODES.split()), set(_SHARED.split())
+    memory: dict[int, bool] = {}  # place -> whether what is there may be used again
+    tuples, before = 0, ""
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        name = opcode.name
+        if name not in allowed:
+            raise pickle.UnpicklingError(f"instruction {name} is not one of plain data")
+        tuples += name.startswith("TUPLE")
+        if number >= _INSTRUCTIONS or tuples > _TUPLES:
+            raise pickle.UnpicklingError("it has more instructions or tuples than data need")
+        if name.endswith("GET") and not memory.get(int(argument or 0)):
+            raise pickle.UnpicklingError("it uses a list, a tuple or nothing twice")
+        if name.endswith("PUT") or name == "MEMOIZE":
+            place = len(memory) if name == "MEMOIZE" else int(argument or 0)
+            # The unpickler makes room for all places up to the one named.
+            if place > len(content):
+                raise pickle.UnpicklingError(f"it asks for place {place} of its memory")
+            memory[place] = before in shared
+        before = name
 
 
 def _text(key: object) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from moopim.errors import ConfigError
 from moopim.network.datasets.archives import Files, FolderFiles, open_zip
-from moopim.network.datasets.data import ImageData, Raw, hold_out, image_data, split_figure
+from moopim.network.datasets.data import ImageData, Raw, hold_out, image_data
 from moopim.network.datasets.images import is_image, read_images
 
 __all__ = ["load_tiny_imagenet"]
@@ -17,6 +17,7 @@ _FOLDER = "tiny-imagenet-200"
 _SIZE = (64, 64)
 _CLASSES = "wnids.txt"
 _TEST = "val/val_annotations.txt"
+_SHOWN = 100  # characters of a line in messages
 
 
 def load_tiny_imagenet(root: Path) -> ImageData:
@@ -39,7 +40,7 @@ def load_tiny_imagenet(root: Path) -> ImageData:
         classes = _words(files, _CLASSES)
         train = _train(files, classes)
         test = _test(files, classes)
-    train, validation = hold_out(train, int(split_figure("split_seed")))
+    train, validation = hold_out(train)
     return image_data("tinyimagenet", classes, train, validation, test)
 
 
@@ -79,9 +80,9 @@ def _test(files: Files, classes: list[str]) -> Raw:
     lines = [line.split("\t") for line in _text(files, _TEST).splitlines() if line.strip()]
     for number, line in enumerate(lines, start=1):
         # File, class and the box around the object; the box is not used.
-        if len(line) < 2 or line[1] not in numbers or "/" in line[0] or "\\" in line[0]:  # noqa: PLR2004 (see above)
+        if len(line) < 2 or line[1] not in numbers or not _is_name(line[0]):  # noqa: PLR2004 (see above)
             raise ConfigError(
-                f"line {number} of {files.where(_TEST)} is {' '.join(line)!r}; "
+                f"line {number} of {files.where(_TEST)} is {' '.join(line)[:_SHOWN]!r}; "
                 f"expected the name of an image and a class of {_CLASSES}, with a tab between them"
             )
     images = read_images(files, [f"val/images/{line[0]}" for line in lines], _SIZE)
@@ -92,7 +93,15 @@ def _words(files: Files, name: str) -> list[str]:
     words = _text(files, name).split()
     if not words or len(set(words)) < len(words):
         raise ConfigError(f"{files.where(name)} names {len(words)} classes, {len(set(words))} of them different")
+    for word in words:
+        if not _is_name(word):
+            raise ConfigError(f"{files.where(name)} names class {word[:_SHOWN]!r}; expected such as 'n01443537'")
     return words
+
+
+def _is_name(text: str) -> bool:
+    """Whether a file or a folder of that name cannot be anywhere else."""
+    return text not in {"", ".", ".."} and not set(text) & set("/\\:\0")
 
 
 def _text(files: Files, name: str) -> str:

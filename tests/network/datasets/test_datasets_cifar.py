@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 from tiny files in their published forms, and from files that are not what they should be."""
 
+import gzip
 import io
 import pickle
 import tarfile
@@ -118,7 +119,7 @@ def test_every_published_form_gives_the_same_images(tmp_path, form, place):
 
 def test_pickles_of_python_3_are_read(tmp_path):
     write(tmp_path, python_files(write=pickle.dumps))
-    assert images(load_data("cifar10", tmp_path))["test"].tobytes() == pixels(5, 10).tobytes()
+    assert images_of_test(tmp_path) == pixels(5, 10).tobytes()
 
 
 def test_training_images_have_mean_0_and_deviation_1(tmp_path):
@@ -126,6 +127,20 @@ def test_training_images_have_mean_0_and_deviation_1(tmp_path):
     train = load_data("cifar10", tmp_path).train.images.double()
     assert train.mean(dim=(0, 2, 3)).abs().max() < 1e-6
     assert (train.std(dim=(0, 2, 3), correction=0) - 1).abs().max() < 1e-6
+
+
+def test_arrays_of_pickles_may_be_in_columns(tmp_path):
+    files = python_files()
+    marker = b"tb\x89T"  # the end of the type, then "not in columns"
+    images, columns = pixels(5, 10), pixels(5, 10).tobytes("F")
+    assert files["test_batch"].count(marker) == 1
+    files["test_batch"] = files["test_batch"].replace(marker, b"tb\x88T").replace(images.tobytes(), columns)
+    write(tmp_path, files)
+    assert images_of_test(tmp_path) == images.tobytes()
+
+
+def images_of_test(root):
+    return images(load_data("cifar10", root))["test"].tobytes()
 
 
 def cifar100(form, count=110):
@@ -197,6 +212,12 @@ def batch(**entries):
     return python2({key.encode(): value for key, value in {**base, **entries}.items()})
 
 
+def entangled(depth):
+    """A key that is a pair of twice the same pair, and so on: twice the work at every level."""
+    pairs = b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1]) for i in range(depth))
+    return b"\x80\x02}U\x01a(" + b")q\x00" + pairs + b"ts" + b"h" + bytes([depth]) + b"K\x01s."
+
+
 class Hostile:
     """What a pickle can do: call anything, here with a file as its trace."""
 
@@ -217,6 +238,13 @@ class Hostile:
         (batch(labels=[1] * 9), r"'data' of shape \(10, 3072\); expected \(9, 3072\)"),
         (batch(labels=[*range(9), 10]), r"image 9 has label 10; expected 0\.\.9"),
         (batch(labels=[*range(9), b"x"]), "not whole numbers"),
+        (batch(labels=np.arange(10, dtype=np.uint8)), "has no list 'labels'; it has 'labels', 'data'"),
+        # Tuples so deep that hashing them overflows the stack, and so entangled that it never ends.
+        (b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.", "more instructions or tuples than data need"),
+        (b"\x80\x02}U\x01a(" + b"]" * 2_000_001 + b"ts.", "more instructions or tuples than data need"),
+        (entangled(40), "it uses a list, a tuple or nothing twice"),
+        (b"\x80\x02}U\x01ah\x00s.", "it uses a list, a tuple or nothing twice"),
+        (batch().replace(b"M\x00\x0ct", b"M\x00\x0cK\x01K\x01K\x01t"), "a shape other than up to 4 whole numbers"),
         (batch(data=[1] * 10), r"'data' of shape list; expected"),
         (python2({b"data": pixels(0, 10)}), "has no list 'labels'; it has 'data'"),
         (batch().replace(b"U\x02u1", b"U\x02O8"), "type b'O8'; expected u1"),
@@ -235,6 +263,12 @@ def test_wrong_pickles_are_refused_in_one_line(tmp_path, content, message):
         load_data("cifar10", tmp_path)
     assert "'data_batch_3' of" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_class_names_that_are_not_text_are_refused(tmp_path):
+    write(tmp_path, {**python_files(), "batches.meta": python2({b"label_names": [[b"cat"]] * 10})})
+    with pytest.raises(ConfigError, match="'label_names' that are not text; expected the name of each class"):
+        load_data("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -262,6 +296,7 @@ def member(name, kind=tarfile.REGTYPE, size=0, link=""):
         (member("cifar-10-batches-bin/link", tarfile.SYMTYPE, link="/etc/passwd"), "is a link or a special file"),
         (member("cifar-10-batches-bin/link", tarfile.LNKTYPE, link="../x"), "is a link or a special file"),
         (member("cifar-10-batches-bin/pipe", tarfile.FIFOTYPE), "is a link or a special file"),
+        (member("a/" * 50 + "x"), "is 51 folders deep; expected at most 16"),
     ],
 )
 def test_hostile_archives_are_refused_and_nothing_is_written(tmp_path, change, message):
@@ -280,6 +315,24 @@ def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch, lim
     pack(tmp_path / archive, folder, binary_files())
     monkeypatch.setattr(f"moopim.network.datasets.archives.{limit}", 20_000)
     with pytest.raises(ConfigError, match=r"30730 bytes; expected at most 20000|unpacks to more than 20000 bytes"):
+        load_data("cifar10", tmp_path)
+
+
+def test_an_archive_with_too_many_members_is_refused(tmp_path, monkeypatch):
+    folder, archive = FORMS["binary"]
+    pack(tmp_path / archive, folder, binary_files())
+    monkeypatch.setattr("moopim.network.datasets.archives._TAR_MEMBERS", 6)
+    with pytest.raises(ConfigError, match="has more than 6 members"):
+        load_data("cifar10", tmp_path)
+
+
+def test_a_header_that_python_cannot_take_is_refused_in_one_line(tmp_path):
+    record = b"9" * 5000 + b" a=b\n"
+    info = tarfile.TarInfo("extended")
+    info.type, info.size = tarfile.XHDTYPE, len(record)
+    content = info.tobuf(tarfile.USTAR_FORMAT) + record + bytes(-len(record) % 512)
+    (tmp_path / FORMS["binary"][1]).write_bytes(gzip.compress(content + bytes(1024)))
+    with pytest.raises(ConfigError, match=r"archive '.*' cannot be read: "):
         load_data("cifar10", tmp_path)
 
 

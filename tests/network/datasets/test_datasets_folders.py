@@ -2,6 +2,7 @@
 
 import io
 import stat
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -80,6 +81,10 @@ def test_tiny_imagenet_is_read_from_a_folder_or_the_published_archive(tmp_path, 
         ({"wnids.txt": "n01\nn02\nn03\nn04"}, r"train/n04/images/\*.JPEG' is missing: class 'n04'"),
         ({"wnids.txt": "n01\nn02\nn03\nn03"}, "names 4 classes, 3 of them different"),
         ({"val/val_annotations.txt": "val_0.JPEG\tn01\nval_1.JPEG\tn09"}, "line 2 of .* 'val_1.JPEG n09'; expected"),
+        ({"wnids.txt": "n01\n../n02\nn03"}, r"names class '../n02'; expected such as 'n01443537'"),
+        ({"wnids.txt": "n01\n..\nn03"}, r"names class '..'; expected such as 'n01443537'"),
+        ({"val/val_annotations.txt": f"{'x' * 5000}\tn01"}, "cannot be read: File name too long"),
+        ({"val/val_annotations.txt": "x" * 5000}, "line 1 of .* 'x{100}'; expected"),
         ({"val/val_annotations.txt": "../../x.JPEG\tn01"}, r"line 1 of .* '../../x.JPEG n01'; expected"),
         ({"val/val_annotations.txt": "val_77.JPEG\tn01"}, r"val_77.JPEG' is missing"),
         ({"val/val_annotations.txt": ""}, "there is no test image"),
@@ -94,6 +99,7 @@ def test_a_tiny_imagenet_that_is_not_one_is_refused(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_data("tinyimagenet", tmp_path)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 6000
 
 
 def test_a_tiny_imagenet_that_is_not_there_is_described(tmp_path):
@@ -123,6 +129,7 @@ def special(name, mode=stat.S_IFREG):
         (special("/evil"), "would leave the folder"),
         (special("tiny-imagenet-200/..\\evil"), "would leave the folder"),
         (special("tiny-imagenet-200/link", stat.S_IFLNK), "is a link, a special file or encrypted"),
+        (special("a/" * 50 + "x"), "is 51 folders deep; expected at most 16"),
     ],
 )
 def test_hostile_zip_archives_are_refused_and_nothing_is_written(tmp_path, info, message):
@@ -139,6 +146,39 @@ def test_zip_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch,
     pack(tmp_path / "tiny-imagenet-200.zip", tiny(big=bytes(60_000)))
     monkeypatch.setattr(f"moopim.network.datasets.archives.{limit}", 50_000)
     with pytest.raises(ConfigError, match=r"60000 bytes; expected at most 50000|unpacks to more than 50000 bytes"):
+        load_data("tinyimagenet", tmp_path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_archives_that_cannot_be_unpacked_bit_by_bit_are_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "tiny-imagenet-200.zip", "w", method) as archive:
+        archive.writestr("tiny-imagenet-200/wnids.txt", "n01")
+    with pytest.raises(ConfigError, match=rf"compressed by method {method}; expected 0 or 8"):
+        load_data("tinyimagenet", tmp_path)
+
+
+def test_a_member_that_unpacks_to_more_than_it_says_takes_no_memory(tmp_path):
+    path = tmp_path / "tiny-imagenet-200.zip"
+    size = 50_000_000
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tiny-imagenet-200/wnids.txt", bytes(size))
+    path.write_bytes(path.read_bytes().replace(size.to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match="Bad CRC-32"):
+            load_data("tinyimagenet", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < size / 10
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_zip_archive_of_a_later_version_is_refused(tmp_path):
+    path = tmp_path / "tiny-imagenet-200.zip"
+    pack(path, {"wnids.txt": "n01"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 147  # the version that is needed
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"archive '.*' cannot be read: zip file version 14\.7"):
         load_data("tinyimagenet", tmp_path)
 
 
@@ -188,6 +228,13 @@ def test_folders_for_the_splits_are_taken_as_they_are(tmp_path, given):
     sizes = (40, 6, 8) if "val" in given else (36, 4, 8)
     assert (len(data.train), len(data.validation), len(data.test)) == sizes
     assert sorted(brightness(data, data.test)[:, 0]) == [0, 1, 2, 3, 100, 101, 102, 103]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_seed_that_is_none_is_refused(tmp_path, seed):
+    write(tmp_path, animals())
+    with pytest.raises(ConfigError, match=r"seed of the split is .*; expected a whole number, 0 or more"):
+        load_data("folder", tmp_path, seed=seed)
 
 
 def deep():

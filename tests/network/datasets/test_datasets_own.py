@@ -95,6 +95,33 @@ def test_images_of_pillow_are_bytes_with_channels_first():
     assert np.allclose(data.mean, pixels.mean(axis=(0, 1, 2)) / 255)
 
 
+def test_images_with_a_palette_are_taken_in_colour():
+    image = Image.new("P", (3, 4), 1)
+    image.putpalette([0, 0, 0, 255, 51, 102])
+    items = [(image, 0)] * 4
+    data = from_dataset(items, items, items)
+    assert data.image_shape == (3, 4, 3)
+    assert np.allclose(data.mean, (1, 0.2, 0.4))
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_floats_of_any_width_are_taken(kind):
+    items = [(torch.full((1, 2, 2), i / 4, dtype=kind, requires_grad=True), i % 2) for i in range(4)]
+    data = from_dataset(items, items, items)
+    assert data.train.images.dtype == torch.float32
+    assert data.mean == (0.375,)
+
+
+def test_more_classes_than_images_are_refused_at_once():
+    with pytest.raises(ConfigError, match=r"training data of 'own': image 3 has label 1099511627776; expected 0\.\.5"):
+        from_dataset(changed(i3=(IMAGE, 2**40)), changed(), changed())
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="device 'tpu' cannot be used"):
+        load_data("digits").to("tpu")
+
+
 def test_a_channel_without_contrast_stays_finite():
     blank = TensorDataset(torch.ones(4, 1, 2, 2), torch.tensor([0, 1, 0, 1]))
     assert torch.equal(from_dataset(blank, blank, blank).test.images, torch.zeros(4, 1, 2, 2))

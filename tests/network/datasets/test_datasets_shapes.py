@@ -97,6 +97,7 @@ def test_areas_are_those_of_the_figures():
     [
         ({"difficulty": 1.5}, "difficulty of shapes32 is 1.5; expected 0 to 1"),
         ({"difficulty": float("nan")}, "difficulty of shapes32 is nan; expected 0 to 1"),
+        ({"difficulty": "hard"}, "difficulty of shapes32 is 'hard'; expected 0 to 1"),
         ({"seed": -1}, "seed of shapes32 is -1; expected a whole number, 0 or more"),
         ({"train": 2.5}, "number of images of shapes32 is 2.5"),
         ({"train": 0}, "there is no training image"),
