@@ -73,7 +73,7 @@ def settings(quick: bool) -> tuple[Setting, Setting]:
     fewer = {**shapes.options, "train": 1000, "validation": 300, "test": 1000}
     return (
         replace(digits, supernet_epochs=60, alone_epochs=5),
-        replace(shapes, options=fewer, supernet_epochs=6, alone_epochs=4),
+        replace(shapes, options=fewer, supernet_epochs=20, alone_epochs=8),
     )
 
 
@@ -183,7 +183,7 @@ def print_supernet(title: str, numbers: dict[str, float]) -> None:
 def main() -> None:
     """Prints the numbers and writes them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="train a tenth, and end within a minute or two")
+    parser.add_argument("--quick", action="store_true", help="train less, and end within minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as one flat JSON object")
     options = parser.parse_args()
     numbers: dict[str, float] = {}
