@@ -18,14 +18,6 @@ from moopim.network.subnets import Block  # noqa: E402
 from moopim.network.supernet import Supernet  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def split(count, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(5, size=count)

@@ -27,14 +27,6 @@ SGD = Recipe(
 ADAM = Recipe("adamw", 5e-3, batch=16, steps=19, schedule="cosine", warm_up=0.2, label_smoothing=0.1)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Stop(Exception):  # noqa: N818 (it stands for no error)
     """Stands for a process that is killed."""
 

@@ -23,14 +23,6 @@ SUBNET = (Block("RES", 4), Block("VGG", 8))
 STEPS = sampling_forward((5, 9), (5, 9))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def data():
     return load_data("digits")

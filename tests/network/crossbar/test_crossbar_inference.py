@@ -34,14 +34,6 @@ class Branches(nn.Module):
         return self.head(torch.relu(x).mean(2))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def images():
     return torch.randn((24, 2, 12, 12), generator=torch.Generator().manual_seed(1))
