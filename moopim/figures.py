@@ -6,11 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.resources import files
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeGuard
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["KINDS", "figure", "file_hashes", "read_table", "values"]
+__all__ = ["KINDS", "figure", "file_hashes", "is_whole", "read_table", "values"]
 
 KINDS = ("paper", "derived", "measured", "literature", "assumption")
 """Where a figure may come from."""
@@ -66,6 +67,22 @@ def file_hashes(package: str, prefix: str) -> dict[str, str]:
     """
     found = sorted((file for file in (files(package) / "data").iterdir() if file.name.startswith(prefix)), key=str)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+
+
+def is_whole(number: object, least: int, most: int | None = None) -> TypeGuard[int]:
+    """Tells whether something is a whole number within bounds; True and False are none.
+
+    Args:
+        number: What it may be.
+        least: The least that is allowed.
+        most: The most that is allowed; no bound if not given.
+
+    Returns:
+        Whether it is.
+    """
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        return False
+    return least <= int(number) and (most is None or int(number) <= most)
 
 
 def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 
 __all__ = ["Choice", "GeneGroup", "Index", "Integer", "Permutation"]
 
@@ -37,7 +38,7 @@ class GeneGroup(ABC):
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name.startswith("_"):
             raise ConfigError(f"gene group name {self.name!r} is not allowed; expected a public Python identifier")
-        if self.repeat is not None and not _is_count(self.repeat):
+        if self.repeat is not None and not is_whole(self.repeat, 1):
             raise ConfigError(f"repeat={self.repeat!r} of gene group {self.name!r} is not allowed; expected 1, 2, ...")
         if self.length is not None and self.repeat is None:
             raise ConfigError(f"gene group {self.name!r} has length={self.length!r} but no repeat=")
@@ -102,10 +103,6 @@ class GeneGroup(ABC):
         if not np.all(allowed):
             value = np.asarray(column)[~np.asarray(allowed)].flat[0]
             raise ConfigError(f"value {value!s} of gene group {self.name!r} is not allowed; allowed: {self.describe()}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _value_array(values: Sequence[Any]) -> NDArray[Any]:
@@ -204,7 +201,7 @@ class Index(GeneGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _is_count(self.size):
+        if not is_whole(self.size, 1):
             raise ConfigError(f"size={self.size!r} of gene group {self.name!r} is not allowed; expected 1, 2, ...")
 
     @cached_property
@@ -224,7 +221,7 @@ class Permutation(GeneGroup):
     size: int
 
     def __post_init__(self) -> None:
-        if not _is_count(self.size):
+        if not is_whole(self.size, 1):
             raise ConfigError(f"size={self.size!r} of gene group {self.name!r} is not allowed; expected 1, 2, ...")
         super().__post_init__()
 

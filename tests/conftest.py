@@ -16,6 +16,17 @@ def rng():
     return np.random.default_rng(1)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """The networks of tests are small, and several tests run at a time."""
+    import torch  # only here: it is an extra, and slow to load
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 # No time limits in tests, and the same examples on every machine.
 settings.register_profile("moopim", deadline=None, derandomize=True)
 settings.load_profile("moopim")

@@ -19,11 +19,26 @@ from torch.optim import Optimizer
 from moopim.errors import ConfigError
 from moopim.rows import check_output
 
-__all__ = ["load_training", "load_weights", "read_about", "save_training", "save_weights"]
+__all__ = ["checksum", "load_training", "load_weights", "read_about", "save_training", "save_weights"]
 
 _KEY = "moopim"
 _FORMAT = 1
 _MODEL, _OPTIMISER = "model.", "optimiser."
+
+
+def checksum(*tensors: Tensor) -> str:
+    """Tells tensors of other content apart, in a few letters.
+
+    Args:
+        tensors: The tensors, on any device.
+
+    Returns:
+        Their CRC-32, eight hexadecimal digits.
+    """
+    total = 0
+    for tensor in tensors:
+        total = zlib.crc32(tensor.cpu().contiguous().numpy().data, total)
+    return f"{total:08x}"
 
 
 def save_weights(module: nn.Module, path: Path | str, about: Mapping[str, Any] | None = None) -> None:

@@ -7,13 +7,13 @@ of a ReLU is idle and kept.
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 
 __all__ = [
     "LEAST_BITS",
@@ -85,7 +85,7 @@ def check_bits(what: str, bits: object) -> int:
     Raises:
         ConfigError: If it is not a whole number from `LEAST_BITS` to `MOST_BITS`.
     """
-    if isinstance(bits, bool) or not isinstance(bits, Integral) or not LEAST_BITS <= int(bits) <= MOST_BITS:
+    if not is_whole(bits, LEAST_BITS, MOST_BITS):
         raise ConfigError(f"{what} has {bits!r} bits; expected a whole number {LEAST_BITS} .. {MOST_BITS}")
     return int(bits)
 

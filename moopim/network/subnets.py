@@ -4,12 +4,12 @@ A feature map one value high or wide cannot be halved: VGG is not allowed there.
 """
 
 from collections.abc import Iterator, Sequence
-from numbers import Integral
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 from moopim.workload import IMAGE, Layer, LayerTable, make_table
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "check_blocks",
     "check_sizes",
     "convolutions",
-    "is_count",
     "network_layers",
 ]
 
@@ -149,9 +148,9 @@ def check_sizes(image_shape: tuple[int, int, int], classes: int) -> None:
     Raises:
         ConfigError: If one of them is not allowed.
     """
-    if len(image_shape) != 3 or not all(map(is_count, image_shape)):  # noqa: PLR2004 (the message says what they are)
+    if len(image_shape) != 3 or not all(is_whole(size, 1) for size in image_shape):  # noqa: PLR2004 (the message says what they are)
         raise ConfigError(f"image_shape {image_shape!r} is not allowed; expected channels, height and width >= 1")
-    if not is_count(classes, least=2):
+    if not is_whole(classes, 2):
         raise ConfigError(f"classes {classes!r} is not allowed; expected a whole number >= 2")
 
 
@@ -172,7 +171,7 @@ def check_blocks(subnet: Sequence[Block], size: _Size) -> None:
             raise unknown_name(f"kind of block {number}", block.kind, KINDS)
         for name in ("channels", "stride"):
             value = getattr(block, name)
-            if not is_count(value):
+            if not is_whole(value, 1):
                 raise ConfigError(f"{name} {value!r} of block {number} is not allowed; expected a whole number >= 1")
         if block.kind != "RES" and block.stride != 1:
             raise ConfigError(f"stride {block.stride} of block {number} ({block.kind}) is not allowed; expected 1")
@@ -182,16 +181,3 @@ def check_blocks(subnet: Sequence[Block], size: _Size) -> None:
                 f"block {number} (VGG) cannot halve a feature map of {height}x{width}; expected MVGG or RES, "
                 f"see moopim.network.subnets.canonical"
             )
-
-
-def is_count(number: object, least: int = 1) -> bool:
-    """Tells whether something is a whole number that is large enough.
-
-    Args:
-        number: What it may be.
-        least: The least number that is allowed.
-
-    Returns:
-        Whether it is.
-    """
-    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= least

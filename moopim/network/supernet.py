@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 from moopim.network.blocks import ConvBlock, channels_last, convolve, initialise, linear, make_network, run_layers
 from moopim.network.subnets import (
     KINDS,
@@ -26,7 +27,6 @@ from moopim.network.subnets import (
     check_blocks,
     check_sizes,
     convolutions,
-    is_count,
     network_layers,
 )
 from moopim.workload import LayerTable
@@ -120,7 +120,7 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(image_shape, classes)
-        if not is_count(max_blocks):
+        if not is_whole(max_blocks, 1):
             raise ConfigError(f"max_blocks {max_blocks!r} of the supernet is not allowed; expected a whole number >= 1")
         self.image_shape = image_shape
         self.classes = classes
@@ -322,7 +322,7 @@ def _copy(module: nn.Module, **values: Tensor) -> None:
 
 def _rising(name: str, values: Sequence[int]) -> tuple[int, ...]:
     numbers = tuple(values)
-    if not numbers or not all(map(is_count, numbers)) or list(numbers) != sorted(set(numbers)):
+    if not numbers or not all(is_whole(number, 1) for number in numbers) or list(numbers) != sorted(set(numbers)):
         raise ConfigError(
             f"{name} {numbers!r} of the supernet do not nest; expected whole numbers >= 1 in rising order, each once"
         )

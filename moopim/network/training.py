@@ -7,7 +7,6 @@ threads.
 """
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
@@ -25,7 +24,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from moopim.errors import ConfigError, EvaluationError
 from moopim.network.accuracy import accuracy
-from moopim.network.checkpoint import load_training, save_training
+from moopim.network.checkpoint import checksum, load_training, save_training
 from moopim.network.datasets import ImageData
 from moopim.network.device import check_device
 from moopim.network.progress import Progress, progress_bar
@@ -255,10 +254,8 @@ def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | 
 
 def _settings(data: ImageData, recipe: Recipe, seed: int, options: Mapping[str, Any]) -> _Row:
     """What the weights depend on, by name; the network is compared tensor by tensor."""
-    checksum = 0
-    for tensor in (data.train.images, data.train.labels):
-        checksum = zlib.crc32(tensor.cpu().contiguous().numpy().data, checksum)
-    images = f"{data.name}, {len(data.train.labels)} training images, checksum {checksum:08x}"
+    content = checksum(data.train.images, data.train.labels)
+    images = f"{data.name}, {len(data.train.labels)} training images, checksum {content}"
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
     return {"data": images, "seed": seed, **options} | {f"recipe.{name}": value for name, value in values.items()}
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 
 __all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "make_table", "stack_tables"]
 
@@ -370,5 +370,5 @@ def _check(place: int, layer: Layer) -> None:
 def _check_numbers(what: str, given: int | tuple[int, int], least: int, most: int) -> None:
     """Checks a number or a pair of numbers."""
     for number in given if isinstance(given, tuple) else (given,):
-        if isinstance(number, bool) or not isinstance(number, Integral) or not least <= number <= most:
+        if not is_whole(number, least, most):
             raise ConfigError(f"{what} is {given!r}; expected whole numbers, {least} .. {most}")

@@ -13,9 +13,9 @@ ReLU, batch normalisation, flattening and dropout cost nothing in the hardware m
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
 
 __all__ = ["NETWORKS", "load_network"]
@@ -214,6 +214,6 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
     if name.lower() not in NETWORKS:
         raise unknown_name("network", name, NETWORKS)
     for field, value, least, most in (("classes", classes, 2, _MOST_CLASSES), ("size", size, _LEAST_SIZE, _MOST_SIZE)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+        if not is_whole(value, least, most):
             raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected {least} .. {most}")
     return make_table(NETWORKS[name.lower()](size, classes))

@@ -1,8 +1,6 @@
 """Accuracy of CrossNAS's networks with the weights that they inherit from a supernet; needs torch."""
 
-import zlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +8,7 @@ from numpy.typing import NDArray
 from moopim.genome import Designs
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import CALIBRATION
+from moopim.network.checkpoint import checksum
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet
@@ -68,8 +67,8 @@ class InheritedAccuracy:
         weights = self.supernet.state_dict().values()
         splits = (self._data.train, self._data.validation)
         return {
-            "supernet": _checksum(*weights),
-            "images": _checksum(*(part for split in splits for part in (split.images, split.labels))),
+            "supernet": checksum(*weights),
+            "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
         }
 
 
@@ -91,10 +90,3 @@ def subnets(designs: Designs) -> list[Subnet]:
         )
         for i, depth in enumerate(designs["depth"].tolist())
     ]
-
-
-def _checksum(*tensors: Any) -> str:
-    checksum = 0
-    for tensor in tensors:
-        checksum = zlib.crc32(tensor.cpu().contiguous().numpy(), checksum)
-    return f"{checksum:08x}"

@@ -5,22 +5,22 @@ behind them VGG has a 2x2 pooling, MVGG nothing, and RES adds the block's input 
 """
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Integer
+from moopim.network.subnets import KINDS
 from moopim.workload import IMAGE, LayerKind, LayerTable
 from moopim.workload.layers import NO_INPUT
 
-__all__ = ["BLOCKS", "CrossNasSpace"]
+__all__ = ["CrossNasSpace"]
 
-BLOCKS = ("VGG", "MVGG", "RES")
-_VGG, _MVGG, _RES = range(len(BLOCKS))
+_VGG, _MVGG, _RES = range(len(KINDS))
 
 _IMAGE_BITS = 9
 
@@ -126,7 +126,7 @@ class CrossNasSpace:
 
         self.genome = Genome(
             Integer("depth", 1, max_blocks),
-            choice("block", BLOCKS),
+            choice("block", KINDS),
             choice("channels", _check("channels", channels)),
             *(choice(name, given) for name, given in allowed.items() if name not in self._fixed),
         )
@@ -288,7 +288,7 @@ def _shift(column: IntArray, first: int) -> IntArray:
 
 def _check(name: str, values: Sequence[int], least: int = 1) -> tuple[int, ...]:
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        if not is_whole(value, least):
             raise ConfigError(
                 f"{name} {value!r} of the CrossNAS space is not allowed; expected whole numbers >= {least}"
             )

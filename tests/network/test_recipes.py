@@ -35,7 +35,7 @@ def scheduled(rate, kind, steps, **options):
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))
 def test_every_number_has_unit_kind_and_source(name, entry):
-    figure(name, entry)
+    assert figure(name, entry) == entry["value"]
 
 
 @pytest.mark.parametrize("name", recipe_names())

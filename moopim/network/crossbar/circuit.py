@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal, TypeAlias, get_args
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 
 __all__ = ["Circuit", "Range", "RowGroups", "Split", "Step", "Subtraction", "Ties"]
 
@@ -73,7 +73,7 @@ class Circuit:
     def __post_init__(self) -> None:
         for field, (low, high) in _RANGES.items():
             value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
+            if not is_whole(value, low, high):
                 raise ConfigError(
                     f"{field}={value!r} of a circuit is not allowed; expected a whole number {low}..{high}"
                 )

@@ -31,6 +31,7 @@ from moopim.network.crossbar.layers import (
 from moopim.network.crossbar.slices import Cells
 from moopim.network.crossbar.window import Window
 from moopim.network.quantiser import check_bits, largest_code
+from moopim.rows import open_output
 
 __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]
 
@@ -122,15 +123,8 @@ def write_result(path: Path, result: LayerResult) -> None:
     Raises:
         ConfigError: If it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, Ycode=result.codes, Y=result.values, Yint=result.sums)
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"file {str(path)!r} cannot be written: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_output(path) as file:
+        np.savez_compressed(file, Ycode=result.codes, Y=result.values, Yint=result.sums)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

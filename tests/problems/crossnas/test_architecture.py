@@ -16,13 +16,7 @@ from moopim.network.supernet_file import load_supernet, save_supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.inherited import InheritedAccuracy, subnets
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
