@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from moopim.errors import ConfigError
-from moopim.rows import check_output
+from moopim.rows import check_output, open_output
 
 __all__ = ["checksum", "load_training", "load_weights", "read_about", "save_training", "save_weights"]
 
@@ -205,14 +205,8 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str
     }
     _check_finite(path, copies)
     header = {"format": _FORMAT, "kind": kind, "checksum": _checksum(copies, about), "about": about}
-    partial = path.with_name(path.name + ".partial")
-    try:
-        save_file(copies, partial, metadata={_KEY: json.dumps(header)})
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise ConfigError(f"{kind} {str(path)!r} cannot be written: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_output(path) as file:
+        file.write(save(copies, metadata={_KEY: json.dumps(header)}))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
