@@ -1,0 +1,55 @@
+"""A network of one's own on crossbars, in one step."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+from moopim.network.crossbar.circuit import Circuit
+from moopim.network.crossbar.inference import Program, on_crossbars
+from moopim.network.mixed_precision import Given, set_bits
+from moopim.network.quantisation import calibrate, quantise_module
+
+__all__ = ["convert"]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def convert(
+    model: Module,
+    circuit: Circuit,
+    images: Tensor,
+    *,
+    weight_bits: Given = 9,
+    activation_bits: Given = 9,
+    input_bits: int = 9,
+    program: Program | None = None,
+) -> Module:
+    """Quantises a trained network, measures the scales of its activations, and puts it on crossbars.
+
+    The steps on their own, for a network that is trained further in between, are
+    `moopim.network.quantisation.quantise_module`, `moopim.network.mixed_precision.set_bits`,
+    `moopim.network.quantisation.calibrate` and `moopim.network.crossbar.inference.on_crossbars`.
+
+    Args:
+        model: Any module of convolutions, linear layers and whatever is computed digitally between them: batch norms,
+            functions, pooling, sums, concatenations. Not changed.
+        circuit: The circuit of all layers.
+        images: Images to calibrate with, shape ``(images, ...)``, on the device of the model; they go through it at
+            once.
+        weight_bits: Bits of weights, sign included.
+        activation_bits: Bits of the outputs of layers, sign included.
+        input_bits: Bits of a value of the image, sign included.
+        program: What the cells of a layer turn out to hold; their ideal digits if not given.
+
+    Returns:
+        A copy in evaluation mode, for inference only.
+
+    Raises:
+        ConfigError: If a width or a weight is not allowed, or a layer cannot be on crossbars; names its path.
+    """
+    quantised = quantise_module(model, images.shape[1:], input_bits=input_bits)
+    set_bits(quantised, weight_bits, activation_bits)
+    calibrate(quantised, images)
+    return on_crossbars(quantised, circuit, images, program=program)
