@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -27,7 +27,10 @@ _TIES = {"even": 0, "odd": 1, "floor": 2}
 _MOST = 2**30  # of what is added in 32 bits
 _MOST_LEVEL = 127
 _MOST_SHIFT = 30
-_TILE = {"BLOCK_P": 128, "BLOCK_O": 64, "BLOCK_K": 64}
+_NO_TIES = 3  # of steps that are not above one unit
+_POSITIONS, _COLUMNS = 128, 64  # of a tile
+_LAUNCH = {"num_warps": 8, "num_stages": 2}
+_ROWS = (32, 256)  # of it, the least and the most
 
 
 class _Part(NamedTuple):
@@ -117,21 +120,22 @@ def add_on_gpu(kernels: ModuleType, program: GpuProgram, codes: Tensor, sums: Te
         codes: Inputs (int16), shape ``(groups, positions, rows)``; rows side by side.
         sums: Where to add (float64), contiguous, shape ``(outputs, positions)``.
     """
-    positions = sums.shape[1]
+    positions, shift = sums.shape[1], cast("int", program.converter.shift)
     for part in program.parts:
         slices, columns, rows = part.levels.shape
         first, last = part.rows
         x = codes[part.group, :, first:last]
-        grid = (-(-positions // _TILE["BLOCK_P"]), -(-columns // _TILE["BLOCK_O"]))
+        grid = (-(-positions // _POSITIONS), -(-columns // _COLUMNS))
+        block = min(max(_ROWS[0], 2 ** (rows - 1).bit_length()), _ROWS[1])
         kernels.convert_tiles[grid](
-            *(x, part.levels, part.factors, part.outputs, sums, positions, columns, rows),
-            *(x.stride(0), program.converter.limit),
-            DIGITS=program.digits,
-            SLICES=slices,
-            DAC_BITS=program.dac_bits,
-            SHIFT=program.converter.shift,
-            TIES=_TIES[program.converter.ties],
-            **_TILE,
+            *(x, part.levels, part.factors, part.outputs, sums, positions, columns, rows, x.stride(0)),
+            *(program.digits, slices, program.dac_bits, shift, program.converter.limit),
+            TIES=_TIES[program.converter.ties] if shift > 0 else _NO_TIES,
+            WHOLE=block >= rows,
+            BLOCK_P=_POSITIONS,
+            BLOCK_O=_COLUMNS,
+            BLOCK_K=block,
+            **_LAUNCH,
         )
 
 
@@ -151,22 +155,26 @@ def _numbered(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _works(kernels: ModuleType, device: torch.device) -> bool:
-    """Whether the kernel gives what torch does, for numbers of all kinds."""
+    """Whether the kernel gives what torch does: coarse and fine steps, few rows and many."""
+    return all(
+        _agrees(kernels, device, rows, converter)
+        for rows in (70, 300)
+        for converter in (Converter(0.25, 31), Converter(2.0, 31))
+    )
+
+
+def _agrees(kernels: ModuleType, device: torch.device, rows: int, converter: Converter) -> bool:
+    """Whether it does on random numbers: 20 outputs with two slices each, 150 positions."""
     draw = torch.Generator().manual_seed(1)
-    levels = torch.randint(-3, 4, (2 * 20, 70), generator=draw).double().to(device)
+    levels = torch.randint(-3, 4, (40, rows), generator=draw).double().to(device)
     outputs, factors = torch.arange(20).repeat(2).to(device), torch.tensor([1, -4]).repeat_interleave(20).to(device)
-    bounds = 3 * levels.abs().sum(1)
-    codes = torch.randint(-31, 32, (1, 150, 70), generator=draw).to(device)
-    columns = Columns(0, (0, 70), outputs, factors, levels, bounds)
-    converters = (Converter(0.25, 31), Converter(0.125, 31, "odd"), Converter(0.5, 31, "floor"), Converter(2.0, 31))
-    for converter in converters:
-        plan = Plan(converter, 6, 2, 1, 20, True, True, None, (columns,))
-        program = compile_for_gpu(plan)
-        expected, found = torch.zeros((2, 20, 150), dtype=torch.float64, device=device)
-        convert_columns(plan, codes.transpose(1, 2).to(torch.int32), expected)
-        if program is None:
-            return False
-        add_on_gpu(kernels, program, codes.to(torch.int16), found)
-        if not torch.equal(found, expected):
-            return False
-    return True
+    columns = Columns(0, (0, rows), outputs, factors, levels, 3 * levels.abs().sum(1))
+    plan = Plan(converter, 6, 2, 1, 20, True, True, None, (columns,))
+    codes = torch.randint(-31, 32, (1, 150, rows), generator=draw).to(device)
+    expected, found = torch.zeros((2, 20, 150), dtype=torch.float64, device=device)
+    convert_columns(plan, codes.transpose(1, 2).to(torch.int32), expected)
+    program = compile_for_gpu(plan)
+    if program is None:
+        return False
+    add_on_gpu(kernels, program, codes.to(torch.int16), found)
+    return torch.equal(found, expected)
