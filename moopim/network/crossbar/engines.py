@@ -178,7 +178,7 @@ def _patches(window: Window, codes: Tensor, dtype: torch.dtype) -> Iterator[Tens
             (len(part), height, width, channels, *window.kernel),
             (image, y * step_y, x * step_x, channel, y * far_y, x * far_x),
         )
-        yield patches.reshape(len(part) * height * width, window.groups, -1).transpose(0, 1)
+        yield patches.reshape(len(part) * height * width, window.groups, -1).contiguous().transpose(0, 1)
 
 
 def _exact_parts(kernels: Tensor, largest: int, groups: int) -> tuple[int, torch.dtype]:

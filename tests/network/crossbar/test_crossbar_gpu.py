@@ -28,6 +28,7 @@ WINDOWS = [
     Window((3, 3), padding=(1, 1)),
     Window((3, 2), (2, 1), (0, 2), (1, 3), groups=4),
     Window((1, 1), stride=(2, 3)),
+    Window((1, 1)),
 ]
 
 
@@ -39,6 +40,7 @@ def test_patches_are_what_torch_unfolds(window, rng, monkeypatch):
         engines._patches(window, codes, torch.int16), engines.unfolded(window, codes), strict=True
     ):
         assert torch.equal(found.transpose(1, 2).int(), expected)
+        assert found.stride(2) == 1
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -92,7 +94,7 @@ def test_the_kernels_of_a_gpu_work():
         {"ties": "floor", "cell_bits": 2, "adc_bits": 3},
         {"adc_range": "unit", "dac_bits": 3, "subtraction": "digital"},
         {"row_groups": "sequential", "dacs": 16},
-        {"step": "any", "adc_range": "output", "adc_bits": 4},
+        {"step": "any", "adc_bits": 4, "rows": 80},
     ],
 )
 @pytest.mark.parametrize("signed", [True, False])
