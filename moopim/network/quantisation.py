@@ -48,6 +48,7 @@ __all__ = [
     "freeze",
     "input_grid",
     "input_width",
+    "is_quantised",
     "output_grid",
     "quantise_module",
     "quantised_layers",
@@ -132,7 +133,7 @@ def quantise_module(
         ConfigError: If a width, the momentum or a weight is not allowed, or the module cannot be run or has weights
             outside of its convolutions and linear layers; names the layer and the value.
     """
-    if _SETTINGS in model.__dict__:
+    if is_quantised(model):
         raise ConfigError(f"{type(model).__name__} is quantised; expected a module that is not")
     if not 0 <= momentum < 1:
         raise ConfigError(f"momentum {momentum!r} of activation scales is not allowed; expected 0 <= momentum < 1")
@@ -147,6 +148,18 @@ def quantise_module(
     setattr(net, _SETTINGS, settings)
     _add_quantisers(net, settings, layers, norms)
     return net
+
+
+def is_quantised(net: nn.Module) -> bool:
+    """Tells whether a network is a result of `quantise_module`.
+
+    Args:
+        net: The network.
+
+    Returns:
+        Whether it is.
+    """
+    return _SETTINGS in net.__dict__
 
 
 def quantised_layers(net: nn.Module) -> dict[str, Widths]:
