@@ -23,7 +23,7 @@ from moopim.network.datasets import ImageData, Split
 from moopim.network.subnets import Subnet
 from moopim.network.supernet import ConvNorm, Statistics, Supernet
 
-__all__ = ["accuracy", "subnet_accuracies"]
+__all__ = ["accuracy", "chunks", "subnet_accuracies"]
 
 CHUNK = 256
 """Images that are run at once. It is fixed, since the last bits of a convolution may depend on it."""
@@ -31,12 +31,13 @@ CHUNK = 256
 _SPLITS = ("train", "validation", "test")
 
 
-def accuracy(model: nn.Module, split: Split) -> float:
+def accuracy(model: nn.Module, split: Split, *, progress: Callable[[int], None] | None = None) -> float:
     """Runs a network in evaluation mode on images, on the device that its weights are on.
 
     Args:
         model: The network; left as it was.
         split: Images of shape ``(images, channels, height, width)`` and labels of shape ``(images,)``.
+        progress: Called with the number of images that have been run, time and again.
 
     Returns:
         The fraction of the images that it tells right.
@@ -45,8 +46,13 @@ def accuracy(model: nn.Module, split: Split) -> float:
         ConfigError: If an output is not finite, or there are no images.
     """
     device = next((weights.device for weights in model.parameters()), split.images.device)
+    correct = done = 0
     with evaluating(model):
-        correct = sum(_correct(model(images), labels, "the network") for images, labels in _chunks(split, device))
+        for images, labels in chunks(split, device):
+            correct += _correct(model(images), labels, "the network")
+            done += len(labels)
+            if progress is not None:
+                progress(done)
     return correct / len(split.labels)
 
 
@@ -87,10 +93,30 @@ def subnet_accuracies(
             return _run_last(supernet, prefix, x, lambda name, layer, x: layer.folded(x, statistics[prefix][name]))
 
         correct = dict.fromkeys(distinct, 0)
-        for images, labels in _chunks(part, device):
+        for images, labels in chunks(part, device):
             for subnet, x in _depth_first(distinct, images, run):
                 correct[subnet] += _correct(supernet.run_head(x), labels, f"subnet {_name(subnet)}")
     return np.array([correct[subnet] / len(part.labels) for subnet in wanted], dtype=np.float64)
+
+
+def chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Parts of a split as they are run at once, always the same ones.
+
+    Args:
+        split: The split.
+        device: Where they are run.
+
+    Yields:
+        Images and labels, there.
+
+    Raises:
+        ConfigError: If there are no images.
+    """
+    if not len(split.labels):
+        raise ConfigError("a split without images has no accuracy; expected at least one image")
+    for start in range(0, len(split.labels), CHUNK):
+        end = start + CHUNK
+        yield channels_last(split.images[start:end].to(device)), split.labels[start:end].to(device)
 
 
 def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) -> dict[Subnet, dict[str, Statistics]]:
@@ -144,14 +170,6 @@ def _depth_first(
                 maps.append(x)
         yield subnet, x
         del maps[shared + 1 :]
-
-
-def _chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    if not len(split.labels):
-        raise ConfigError("a split without images has no accuracy; expected at least one image")
-    for start in range(0, len(split.labels), CHUNK):
-        end = start + CHUNK
-        yield channels_last(split.images[start:end].to(device)), split.labels[start:end].to(device)
 
 
 def _correct(logits: Tensor, labels: Tensor, what: str) -> int:
