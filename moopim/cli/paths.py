@@ -1,0 +1,41 @@
+"""Files that a command reads and writes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from moopim.errors import ConfigError
+from moopim.rows import check_output
+
+__all__ = ["check_files", "own_files"]
+
+
+def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
+    """Refuses outputs that have no place or would overwrite an input or each other.
+
+    Args:
+        read: Files that are read.
+        written: Files that are to be written.
+
+    Raises:
+        ConfigError: If there is one; names it.
+    """
+    for path in written:
+        check_output(path)
+    taken = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in taken:
+            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
+        taken.add(path.resolve())
+
+
+def own_files(names: Sequence[str]) -> list[Path]:
+    """Finds the files among networks.
+
+    Args:
+        names: Names of built-in networks, FILE.py:Name or package.module:Name.
+
+    Returns:
+        The files of FILE.py:Name.
+    """
+    sources = (name.rpartition(":")[0] for name in names)
+    return [Path(source) for source in sources if source.endswith(".py")]
