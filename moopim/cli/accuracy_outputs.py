@@ -53,7 +53,8 @@ def accuracy_text(inputs: Inputs, circuit: Circuit, widths: str, found: Accuraci
             "highest": float(np.max(found.chips)),
         }
     table = pd.DataFrame(rows).T
-    return "\n".join([*lines, "", table.to_string(float_format=lambda value: f"{value:.4f}", na_rep="")])
+    lines += ["", *table.to_string(float_format=lambda value: f"{value:.4f}", na_rep="").split("\n")]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def write_accuracies(path: Path, found: Accuracies) -> None:
