@@ -1,5 +1,8 @@
 """``moopim evaluate accuracy``: the library's numbers through the command, and bad input in one line."""
 
+import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import numpy as np
@@ -234,6 +237,30 @@ def test_the_help_names_all_devices_and_ranges(invoke, monkeypatch):
     code, out, _ = invoke("--help")
     assert code == 0
     assert all(name in out for name in (*device_names(), "full|output|calibrated|unit"))
+
+
+@pytest.mark.parametrize("command", ["accuracy", "crossbar"])
+def test_without_torch_the_error_says_what_to_install(command, tmp_path):
+    words = {"accuracy": [*ARGUMENTS], "crossbar": ["layer.npz", "-o", "out"]}[command]
+    code = f"""
+import sys
+sys.modules["torch"] = None
+from importlib.metadata import EntryPoint, EntryPoints
+from moopim.cli import groups, main
+value = "moopim.cli.{command}:evaluate_{command}"
+groups._evaluate_entries = lambda: EntryPoints([EntryPoint("{command}", value, "moopim.evaluate")])
+main(["evaluate", "{command}", *{words!r}])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: this command needs torch; install moopim[network]\n"
 
 
 BAD = {
