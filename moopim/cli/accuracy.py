@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.paths import check_files, own_files
+from moopim.cli.options import check_files, given, own_files
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Range, Split
 
@@ -121,12 +121,12 @@ def evaluate_accuracy(
     """
     check_files([weights, *own_files([network])], [path for path in (output, layers) if path])
     circuit = Circuit(crossbar, adc_bits, dac_bits, cell_bits, split=split_by, adc_range=adc_range)
-    options = _given(
+    options = given(
         variation=variation, distribution=distribution, on_off=on_off, read_noise=read_noise,
         drift_exponent=drift_exponent, time_s=time
     )  # fmt: skip
     cells = _devices(devices, options, stuck_at)
-    drawn = _given(chips=chips, seed=seed)
+    drawn = given(chips=chips, seed=seed)
     if cells is None and drawn:
         name = next(iter(drawn))
         raise ConfigError(
@@ -159,11 +159,6 @@ def evaluate_accuracy(
         write_accuracies(output, found)
     if written := [str(path) for path in (output, layers) if path]:
         typer.echo(f"written: {', '.join(written)}")
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given, by name."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) -> "Devices | None":

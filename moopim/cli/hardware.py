@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.paths import check_files, own_files
+from moopim.cli.options import check_files, given, own_files
 from moopim.errors import ConfigError
 
 __all__ = ["evaluate_hardware"]
@@ -79,7 +79,7 @@ def evaluate_hardware(
 
     Give either a file of designs or --network.
     """
-    options = _given(
+    options = given(
         image=image, weight_bits=weight_bits, activation_bits=activation_bits, classes=classes, profile=profile,
         components=components, crossbar=crossbar, adc_bits=adc_bits, dac_bits=dac_bits, adc=adc, dac=dac,
         device=device, groups=groups, adcs=adcs, dacs=dacs, pes=pes, grid=grid
@@ -93,11 +93,6 @@ def evaluate_hardware(
     else:
         given_both = f"both ({str(designs)!r} and {network[0]!r})" if network else "neither"
         raise ConfigError(f"a file of designs or --network is needed; got {given_both}")
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given, by name."""
-    return {name: value for name, value in options.items() if value not in (None, [])}
 
 
 def _evaluate_file(

@@ -1,12 +1,13 @@
-"""Files that a command reads and writes."""
+"""What commands do with their options: which were given, and files that are read and written."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from moopim.errors import ConfigError
 from moopim.rows import check_output
 
-__all__ = ["check_files", "own_files"]
+__all__ = ["check_files", "given", "own_files"]
 
 
 def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
@@ -26,6 +27,18 @@ def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
         if path.resolve() in taken:
             raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
         taken.add(path.resolve())
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given.
+
+    Args:
+        **options: Options by name; None, or an empty list, where nothing was given.
+
+    Returns:
+        Those that were.
+    """
+    return {name: value for name, value in options.items() if value not in (None, [])}
 
 
 def own_files(names: Sequence[str]) -> list[Path]:
