@@ -13,6 +13,8 @@ __all__ = ["main"]
 
 # What typer returns after Ctrl-C.
 _INTERRUPTED = 130
+# What the extra `network` brings and every command of networks needs.
+_NETWORK = ("torch", "safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(_explain(error), 2)
     except (MoopimError, OSError) as error:
         _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        if error.name not in _NETWORK:
+            raise
+        _fail(f"this command needs {error.name}; install moopim[network]", 2)
     if code == _INTERRUPTED:
         _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, a comparison when it is called again", code)
     sys.exit(code if isinstance(code, int) else 0)

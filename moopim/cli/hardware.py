@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from moopim.cli.options import check_files, given, own_files
 from moopim.errors import ConfigError
-from moopim.rows import check_output
 
 __all__ = ["evaluate_hardware"]
 
@@ -79,15 +79,13 @@ def evaluate_hardware(
 
     Give either a file of designs or --network.
     """
-    from moopim.cli.planar_inputs import own_files
-
-    options = _given(
+    options = given(
         image=image, weight_bits=weight_bits, activation_bits=activation_bits, classes=classes, profile=profile,
         components=components, crossbar=crossbar, adc_bits=adc_bits, dac_bits=dac_bits, adc=adc, dac=dac,
         device=device, groups=groups, adcs=adcs, dacs=dacs, pes=pes, grid=grid
     )  # fmt: skip
     read = [path for path in (designs, components, *own_files(network or [])) if path]
-    _check_files(read, [path for path in (output, layers, plot) if path])
+    check_files(read, [path for path in (output, layers, plot) if path])
     if designs and not network:
         _evaluate_file(designs, output, layers, plot, mode, options)
     elif network and not designs:
@@ -95,11 +93,6 @@ def evaluate_hardware(
     else:
         given_both = f"both ({str(designs)!r} and {network[0]!r})" if network else "neither"
         raise ConfigError(f"a file of designs or --network is needed; got {given_both}")
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    """The options that were given, by name."""
-    return {name: value for name, value in options.items() if value not in (None, [])}
 
 
 def _evaluate_file(
@@ -163,14 +156,3 @@ def _evaluate_networks(
 def _title(name: str, mode: str, totals: Mapping[str, Any]) -> str:
     energy, latency, area = (f"{totals[figure][0]:.4g}" for figure in ("energy", "latency", "area"))
     return f"{name}, mode {mode}: {energy} mJ, {latency} ms, {area} mm²"
-
-
-def _check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Refuses outputs that have no place or would overwrite an input or each other."""
-    for path in written:
-        check_output(path)
-    taken = {path.resolve() for path in read}
-    for path in written:
-        if path.resolve() in taken:
-            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
-        taken.add(path.resolve())

@@ -18,7 +18,7 @@ from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
 from moopim.rows import read_rows, row_name
 from moopim.workload import LayerTable, load_network
 
-__all__ = ["Space", "load_networks", "own_files", "read_file"]
+__all__ = ["Space", "load_networks", "read_file"]
 
 # Column by which a run names its rows.
 _EVALUATION = "evaluation"
@@ -70,19 +70,6 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
             for classes in options.get("classes", [_CLASSES]):
                 tables[f"{name.lower()}-{classes}"] = load_network(name, classes)
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
-
-
-def own_files(names: Sequence[str]) -> list[Path]:
-    """Finds the files among networks.
-
-    Args:
-        names: As in `load_networks`.
-
-    Returns:
-        The files of FILE.py:Name.
-    """
-    sources = (name.rpartition(":")[0] for name in names)
-    return [Path(source) for source in sources if source.endswith(".py")]
 
 
 def _identity(name: str) -> str:

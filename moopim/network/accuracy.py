@@ -31,12 +31,13 @@ CHUNK = 256
 _SPLITS = ("train", "validation", "test")
 
 
-def accuracy(model: nn.Module, split: Split) -> float:
+def accuracy(model: nn.Module, split: Split, *, progress: Callable[[int], None] | None = None) -> float:
     """Runs a network in evaluation mode on images, on the device that its weights are on.
 
     Args:
         model: The network; left as it was.
         split: Images of shape ``(images, channels, height, width)`` and labels of shape ``(images,)``.
+        progress: Called with the number of images that have been run, time and again.
 
     Returns:
         The fraction of the images that it tells right.
@@ -45,8 +46,13 @@ def accuracy(model: nn.Module, split: Split) -> float:
         ConfigError: If an output is not finite, or there are no images.
     """
     device = next((weights.device for weights in model.parameters()), split.images.device)
+    correct = done = 0
     with evaluating(model):
-        correct = sum(count_correct(model(images), labels, "the network") for images, labels in chunks(split, device))
+        for images, labels in chunks(split, device):
+            correct += count_correct(model(images), labels, "the network")
+            done += len(labels)
+            if progress is not None:
+                progress(done)
     return correct / len(split.labels)
 
 

@@ -6,7 +6,8 @@ code. It is written under another name first and then renamed: the old file or t
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,19 @@ from torch.optim import Optimizer
 from moopim.errors import ConfigError
 from moopim.rows import check_output, open_output
 
-__all__ = ["checksum", "load_training", "load_weights", "read_about", "save_training", "save_weights"]
+__all__ = [
+    "checksum",
+    "load_training",
+    "load_weights",
+    "read_about",
+    "save_training",
+    "save_weights",
+    "weight_names",
+]
 
 _KEY = "moopim"
 _FORMAT = 1
+_FOREIGN = "weights in safetensors format"
 _MODEL, _OPTIMISER = "model.", "optimiser."
 
 
@@ -56,24 +66,43 @@ def save_weights(module: nn.Module, path: Path | str, about: Mapping[str, Any] |
     _write(path, "weights", _state(module), dict(about or {}))
 
 
-def load_weights(module: nn.Module, path: Path | str) -> dict[str, Any]:
+def load_weights(module: nn.Module, path: Path | str, *, foreign: bool = False) -> dict[str, Any]:
     """Reads the parameters and buffers of a module, on whatever device it is.
 
     Args:
         module: The module that they are for; nothing of it changes unless the whole file fits.
         path: A file of `save_weights`.
+        foreign: Whether a file of others will do, such as one of
+            ``safetensors.torch.save_file(module.state_dict(), path)``. It has no checksum; all else is checked.
 
     Returns:
-        What `save_weights` was told about them.
+        What `save_weights` was told about them; nothing for a file of others.
 
     Raises:
-        ConfigError: If the file is missing, damaged or not one of `save_weights`, or does not fit the module.
+        ConfigError: If the file is missing, damaged or not one of those, or does not fit the module.
     """
     path = Path(path)
-    tensors, about = _read(path, "weights")
+    tensors, about = _read(path, "weights", foreign=foreign)
     _check_fit(path, tensors, module)
+    _check_finite(path, tensors)
     module.load_state_dict(tensors)
     return about
+
+
+def weight_names(path: Path | str) -> list[str]:
+    """Reads which parameters and buffers a file holds, without their values.
+
+    Args:
+        path: A file in safetensors format, of `save_weights` or of others.
+
+    Returns:
+        Their names.
+
+    Raises:
+        ConfigError: If the file is missing, damaged or in another format.
+    """
+    with _opened(Path(path), _FOREIGN) as file:
+        return list(file.keys())
 
 
 def read_about(path: Path | str) -> dict[str, Any]:
@@ -140,6 +169,7 @@ def load_training(
         raise ConfigError(f"checkpoint {str(path)!r} is of another training: {'; '.join(differences)}")
     weights = _without_prefix(tensors, _MODEL)
     _check_fit(path, weights, model)
+    _check_finite(path, tensors)
     parameters = optimiser.param_groups[0]["params"]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _without_prefix(tensors, _OPTIMISER).items():
@@ -209,18 +239,25 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str
         file.write(save(copies, metadata={_KEY: json.dumps(header)}))
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path, kind: str, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with _opened(path, _FOREIGN if foreign else f"{kind} written by moopim") as file:
+        header = (file.metadata() or {}).get(_KEY)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    if header is None and foreign:
+        return tensors, {}
+    return tensors, _about(path, kind, header, tensors)
+
+
+@contextmanager
+def _opened(path: Path, expected: str) -> Iterator[Any]:
+    """Opens a file; what goes wrong while it is read is one line."""
     if not path.is_file():
-        raise ConfigError(f"file {str(path)!r} does not exist; expected {kind} written by moopim")
+        raise ConfigError(f"file {str(path)!r} does not exist; expected {expected}")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            yield file
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"file {str(path)!r} is damaged, cut short or not in safetensors format: {error}") from None
-    about = _about(path, kind, header, tensors)
-    _check_finite(path, tensors)
-    return tensors, about
 
 
 def _about(path: Path, kind: str, header: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

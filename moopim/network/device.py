@@ -17,7 +17,7 @@ def check_device(device: torch.device | str) -> None:
         ConfigError: If it cannot.
     """
     try:
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # the device meta gives no numbers
     except (AssertionError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), "")
         raise ConfigError(f"device {str(device)!r} cannot be used: {reason}; expected cpu, cuda, ...") from None

@@ -1,4 +1,4 @@
-"""Progress of a training on a terminal: epoch, loss, accuracies, time left."""
+"""Progress of long work on a terminal; of a training: epoch, loss, accuracies, time left."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ _INTERVAL = 0.2
 
 
 class Progress(Protocol):
-    """What a training calls after every step."""
+    """What long work calls after every step."""
 
     def __call__(self, step: int, row: Mapping[str, float] | None = None) -> None:
         """Shows the state.
@@ -33,8 +33,8 @@ def progress_bar(title: str, steps: int, begun: int, *, show: bool) -> Iterator[
     """Opens a progress bar on standard error.
 
     Args:
-        title: What is trained.
-        steps: Steps of the whole training.
+        title: What is trained, or what the steps are.
+        steps: Steps of the whole work.
         begun: Steps that an earlier session has done.
         show: Whether to show it; without a terminal nothing is shown in any case.
 

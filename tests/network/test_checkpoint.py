@@ -1,4 +1,5 @@
 import json
+import re
 import struct
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from toy_training import network
 
 from moopim.errors import ConfigError
-from moopim.network.checkpoint import load_training, load_weights, save_training, save_weights
+from moopim.network.checkpoint import load_training, load_weights, save_training, save_weights, weight_names
 
 
 @pytest.fixture
@@ -127,6 +128,55 @@ def test_weights_of_another_network_are_refused(module, message, written):
         load_weights(module, written)
     assert message in str(error.value)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_files_of_others_are_read_where_they_are_allowed(path):
+    save_file(network(seed=1).state_dict(), path, {"format": "pt"})
+    assert load_weights(other := network(seed=2), path, foreign=True) == {}
+    assert same(other, network(seed=1))
+
+
+def test_the_names_in_a_file_are_those_of_the_state(path, written):
+    assert sorted(weight_names(written)) == sorted(network().state_dict())
+    foreign(path)
+    assert weight_names(path) == ["weight"]
+
+
+@pytest.mark.parametrize("read", [weight_names, lambda path: load_weights(network(), path, foreign=True)])
+@pytest.mark.parametrize("name", ["empty", "text", "pickle", "header", "half", "missing", "folder"])
+def test_what_is_no_file_of_tensors_is_refused_by_all(read, name, written):
+    damage, message = DAMAGE[name]
+    damage(written)
+    with pytest.raises(ConfigError, match=re.escape(message.split(";", maxsplit=1)[0])):
+        read(written)
+
+
+FOREIGN = {
+    "shape": ({"6.bias": torch.zeros(5)}, "'6.bias' is torch.float32 of shape (5,) in the file, torch.float32 of"),
+    "type": ({"6.bias": torch.zeros(4).half()}, "'6.bias' is torch.float16 of shape (4,) in the file, torch.float32"),
+    "tiny": ({"6.bias": torch.zeros(4).to(torch.float8_e4m3fn)}, "'6.bias' is torch.float8_e4m3fn of shape (4,)"),
+    "more": ({"extra": torch.zeros(4)}, "'extra' is torch.float32 of shape (4,) in the file, missing in it"),
+    "infinite": ({"6.bias": torch.full((4,), torch.inf)}, "'6.bias' of "),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_weights_of_others_are_checked_as_ours_are(name, path):
+    changes, message = FOREIGN[name]
+    save_file(network(seed=1).state_dict() | changes, path)
+    module = network()
+    with pytest.raises(ConfigError) as error:
+        load_weights(module, path, foreign=True)
+    assert message in str(error.value)
+    assert same(module, network())
+
+
+@pytest.mark.parametrize("name", ["bit", "about", "entry", "kind"])
+def test_a_damaged_file_of_ours_is_none_of_others(name, written):
+    damage, message = DAMAGE[name]
+    damage(written)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_weights(network(), written, foreign=True)
 
 
 def test_weights_with_nan_are_neither_written_nor_read(written):

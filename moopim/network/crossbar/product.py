@@ -67,8 +67,9 @@ def count_conversions(plan: Plan, codes: Tensor) -> Conversions:
     """
     counts = Conversions()
     for part in plan.columns:
-        for x in digits(codes[part.group, slice(*part.rows)], plan.input_bits, plan.dac_bits):
-            counts = counts.plus(_count(plan.converter, part.levels @ x.double()))
+        for chunk in torch.split(codes[part.group, slice(*part.rows)], _positions(part, torch.float64), 1):
+            for x in digits(chunk, plan.input_bits, plan.dac_bits):
+                counts = counts.plus(_count(plan.converter, part.levels @ x.double()))
     return counts
 
 
@@ -94,13 +95,18 @@ def _add(plan: Plan, part: Columns, codes: Tensor, sums: Tensor) -> None:
     per_output = converter.limit * float(part.factors.abs().sum())
     weighted = dtype if per_output < _EXACT_SINGLE else torch.float64
     levels, factors = part.levels.to(dtype), part.factors.to(weighted)[:, None]
-    step = max(16, _BYTES.get(codes.device.type, 2**28) // (len(levels) * dtype.itemsize))
+    step = _positions(part, dtype)
     for chunk, total in zip(torch.split(codes, step, 1), torch.split(sums, step, 1), strict=True):
         for i, x in enumerate(digits(chunk, plan.input_bits, plan.dac_bits)):
             if x.any():
                 found = converter.convert_(levels @ x.to(dtype)).to(weighted).mul_(factors)
                 local = torch.zeros((len(total), x.shape[1]), dtype=weighted, device=x.device)
                 total.add_(local.index_add_(0, part.outputs, found), alpha=2 ** (i * plan.dac_bits))
+
+
+def _positions(part: Columns, dtype: torch.dtype) -> int:
+    """Positions whose partial sums are held at a time."""
+    return max(16, _BYTES.get(part.levels.device.type, 2**28) // (len(part.levels) * dtype.itemsize))
 
 
 def _count(converter: Converter, sums: Tensor) -> Conversions:
