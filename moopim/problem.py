@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,9 @@ from moopim.genes import IntArray
 from moopim.genome import Designs, Genome
 from moopim.quantities import Constraint, Metric, Objective, Quantity
 from moopim.sources import source_files
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray"]
 
@@ -42,6 +45,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
         objectives: Quantities to be made small or large.
         constraints: Quantities with bounds.
         metrics: Further quantities that are logged and shown.
+        mutation: Probability that mutation resets a gene, by gene group, that suits the problem; optimisers that mutate
+            by resets take it, and their own where a group is not named.
         chunk_rows: Number of designs that one call of `evaluate_designs` gets at most. A batch is cut the same way for
             any number of worker processes, so that results do not depend on it. Slow models set it to a few or to 1.
     """
@@ -50,6 +55,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
     objectives: Sequence[Objective] = ()
     constraints: Sequence[Constraint] = ()
     metrics: Sequence[Metric] = ()
+    mutation: Mapping[str, float] | None = None
     chunk_rows: ClassVar[int] = 256
 
     def __init__(self) -> None:
@@ -94,6 +100,18 @@ class DesignProblem(Problem):  # type: ignore[misc]
             Designs in canonical form, shape ``(pop, n_genes)``; rows that need no repair come back as they are.
         """
         return X
+
+    def remark(self, evaluations: "pd.DataFrame") -> str:
+        """What the problem has to say about a run at its end, such as what it did not need to compute.
+
+        Args:
+            evaluations: Every evaluated design, see `moopim.experiment.frames.evaluations_frame`.
+
+        Returns:
+            A few words; none by default.
+        """
+        del evaluations
+        return ""
 
     def identity(self) -> Mapping[str, Any]:
         """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""

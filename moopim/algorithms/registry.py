@@ -61,11 +61,11 @@ def make_algorithm(name: str, problem: DesignProblem, evaluations: int) -> Algor
     return factory(problem, evaluations)
 
 
-def _integer_operators() -> dict[str, Any]:
+def _integer_operators(problem: DesignProblem) -> dict[str, Any]:
     return {
         "sampling": RandomSampling(),
         "crossover": UniformCrossover(),
-        "mutation": ResetMutation(),
+        "mutation": ResetMutation(problem.mutation),
         "eliminate_duplicates": HashedDuplicateElimination(),
         "repair": DesignRepair(),
     }
@@ -89,7 +89,7 @@ def nsga2(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II, population 100, uniform crossover and random reset."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
 
-    return NSGA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+    return NSGA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -98,7 +98,9 @@ def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
 
     from moopim.algorithms.hypervolume_survival import GreedyHypervolumeSurvival
 
-    return NSGA2(pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators())
+    return NSGA2(
+        pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators(problem)
+    )
 
 
 def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -116,7 +118,7 @@ def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
     directions = get_reference_directions("das-dennis", m, n_partitions=partitions)
     # pymoo 0.6.2's own comparison draws unseeded random numbers where a design is infeasible (its issue 794).
     selection = TournamentSelection(func_comp=_less_violation_or_random)
-    return NSGA3(directions, pop_size=limit, selection=selection, **_integer_operators())
+    return NSGA3(directions, pop_size=limit, selection=selection, **_integer_operators(problem))
 
 
 def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -125,7 +127,7 @@ def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
 
     # pymoo's default survival is one shared object that carries its normalisation over from run to run.
     survival = SPEA2Survival(normalize=True)
-    return SPEA2(pop_size=min(_POP_SIZE, evaluations), survival=survival, **_integer_operators())
+    return SPEA2(pop_size=min(_POP_SIZE, evaluations), survival=survival, **_integer_operators(problem))
 
 
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -134,14 +136,14 @@ def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
         raise ConfigError("algorithm 'agemoea' needs numba, which is not installed: pip install 'moopim[compiled]'")
     from pymoo.algorithms.moo.age import AGEMOEA
 
-    return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+    return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """SMS-EMOA, population 100."""
     from pymoo.algorithms.moo.sms import SMSEMOA
 
-    return SMSEMOA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators())
+    return SMSEMOA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -155,7 +157,7 @@ def topk(problem: DesignProblem, evaluations: int) -> Algorithm:
     """Top-K evolutionary search of CrossNAS, population 50, equal weights."""
     from moopim.algorithms.topk import TopK
 
-    return TopK()
+    return TopK() if problem.mutation is None else TopK(prob=problem.mutation)
 
 
 def _less_violation_or_random(

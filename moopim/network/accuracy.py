@@ -20,7 +20,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.network.blocks import channels_last, run_layers
 from moopim.network.calibration import CALIBRATION, calibration_images, evaluating, measure
 from moopim.network.datasets import ImageData, Split
-from moopim.network.subnets import Subnet
+from moopim.network.subnets import Subnet, subnet_name
 from moopim.network.supernet import ConvNorm, Statistics, Supernet
 
 __all__ = ["accuracy", "chunks", "count_correct", "subnet_accuracies"]
@@ -95,7 +95,7 @@ def subnet_accuracies(
         correct = dict.fromkeys(distinct, 0)
         for images, labels in chunks(part, device):
             for subnet, x in _depth_first(distinct, images, run):
-                correct[subnet] += count_correct(supernet.run_head(x), labels, f"subnet {_name(subnet)}")
+                correct[subnet] += count_correct(supernet.run_head(x), labels, f"subnet {subnet_name(subnet)}")
     return np.array([correct[subnet] / len(part.labels) for subnet in wanted], dtype=np.float64)
 
 
@@ -147,7 +147,7 @@ def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) ->
 
         def layer(name: str, part: ConvNorm, x: Tensor) -> Tensor:
             y = part.convolve(x)
-            measured[name] = measure(y, f"convolution {name!r} of the last block of {_name(prefix)}")
+            measured[name] = measure(y, f"convolution {name!r} of the last block of {subnet_name(prefix)}")
             return part.normalise(y, measured[name])
 
         return _run_last(supernet, prefix, x, layer)
@@ -201,7 +201,3 @@ def _check_data(supernet: Supernet, data: ImageData, split: str) -> None:
             f"images of data {data.name!r} have the shape {tuple(data.image_shape)}; "
             f"expected the supernet's {tuple(supernet.image_shape)}"
         )
-
-
-def _name(subnet: Subnet) -> str:
-    return "-".join(f"{kind}{channels}" + (f"s{stride}" if stride > 1 else "") for kind, channels, stride in subnet)

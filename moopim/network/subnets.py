@@ -21,6 +21,7 @@ __all__ = [
     "check_sizes",
     "convolutions",
     "network_layers",
+    "subnet_name",
 ]
 
 KINDS = ("VGG", "MVGG", "RES")
@@ -59,6 +60,18 @@ def convolutions(kind: str) -> tuple[str, ...]:
         The two 3x3 convolutions ``a`` and ``b``, and the 1x1 convolution ``shortcut`` of RES.
     """
     return ("a", "b", "shortcut") if kind == "RES" else ("a", "b")
+
+
+def subnet_name(subnet: Sequence[Block]) -> str:
+    """Names a network by its blocks.
+
+    Args:
+        subnet: The blocks.
+
+    Returns:
+        Such as ``VGG32-RES64s2``: the kinds, the channels, and the strides other than 1.
+    """
+    return "-".join(f"{kind}{channels}" + (f"s{stride}" if stride > 1 else "") for kind, channels, stride in subnet)
 
 
 def canonical(subnet: Sequence[Block], size: _Size) -> Subnet:

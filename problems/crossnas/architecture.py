@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
@@ -13,14 +14,15 @@ from moopim.genome import Designs
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.problem import DesignProblem
+from moopim.problems.crossnas.goals import make_goals, reference_edp
+from moopim.problems.crossnas.paid import reused_text
 from moopim.problems.crossnas.space import CrossNasSpace
-from moopim.quantities import Constraint, Metric, Objective
 
 __all__ = ["ArchitectureSearch"]
 
 
 class ArchitectureSearch(DesignProblem):
-    """Choose depth, blocks and channels of a CNN by its accuracy and its energy-delay product (CrossNAS).
+    """Choose depth, blocks and channels of a CNN by its accuracy and the cost of its hardware (CrossNAS).
 
     The accuracy is that of the weights which a network inherits from a trained supernet; energy and latency are those
     of the planar chip with one circuit and one bit width for all.
@@ -35,15 +37,13 @@ class ArchitectureSearch(DesignProblem):
         adc_bits: Resolution of an ADC (bit).
         dac_bits: Resolution of a DAC (bit).
         bits: Bits of every weight and activation, sign included.
+        goals: What is optimised, of accuracy, energy, latency, area, power, edp and edap.
+        w_acc: Weight of the accuracy, 0 to 1, in the paper's fitness, which takes the place of the goals.
+        reference: What counts as 1 for the EDP in the fitness: a network, median (of random ones) or mJ ms.
+        max: Upper bounds, such as area=200,energy=1.
+        min: Lower bounds, such as accuracy=0.9.
         device: Where accuracies are computed, such as cpu or cuda.
     """
-
-    objectives = (Objective("accuracy", "1", sense="max"), Objective("edp", "mJ ms"))
-    constraints = (Constraint("violation", "1", upper=0.0),)
-    metrics = (
-        *(Metric("energy", "mJ"), Metric("latency", "ms"), Metric("area", "mm2"), Metric("power", "W")),
-        Metric("tiles", "1"),
-    )
 
     def __init__(
         self,
@@ -56,6 +56,11 @@ class ArchitectureSearch(DesignProblem):
         adc_bits: int = 8,
         dac_bits: int = 1,
         bits: int = 9,
+        goals: str = "accuracy,edp",
+        w_acc: float | None = None,
+        reference: str = "alexnet",
+        max: str = "",
+        min: str = "",
         device: str = "cpu",
     ) -> None:
         # torch is an extra, and slow to load: only a problem that is made needs it.
@@ -70,6 +75,11 @@ class ArchitectureSearch(DesignProblem):
         self.adc_bits = adc_bits
         self.dac_bits = dac_bits
         self.bits = bits
+        self.goals = goals
+        self.w_acc = w_acc
+        self.reference = reference
+        self.max = max
+        self.min = min
         self.device = device
         self._accuracy = InheritedAccuracy(supernet, data, root, calibration, device)
         net = self._accuracy.supernet
@@ -90,11 +100,26 @@ class ArchitectureSearch(DesignProblem):
         )
         self.genome = self.space.genome
         make_chip(profile, None, **{name: given[0] for name, given in circuit.items()})  # whether there is such a chip
+        edp = reference_edp(reference, net.classes, profile, self.space)
+        self._goals = make_goals(goals, w_acc, edp, max, min)
+        self.objectives, self.constraints, self.metrics = self._goals.quantities
+        self._known = self._accuracy.store.count()
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
         """Checksums of the weights, of the images and of the figures of the chip."""
         return {**self._accuracy.identity(), **file_hashes("moopim.hardware", "planar")}
+
+    def remark(self, evaluations: pd.DataFrame) -> str:
+        """Says how many accuracies were known from earlier runs.
+
+        Args:
+            evaluations: Every evaluated design.
+
+        Returns:
+            A few words.
+        """
+        return reused_text(evaluations, self._accuracy.store.count() - self._known)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Gives genes without effect one value, see `moopim.problems.crossnas.CrossNasSpace.canonical`.
@@ -114,11 +139,8 @@ class ArchitectureSearch(DesignProblem):
             designs: The networks.
 
         Returns:
-            Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks that do not fit the chip.
+            Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks whose hardware is out of bounds.
         """
         chip = make_chip(self.profile, None, **self.space.chip_parameters(designs))
         figures = evaluate_planar(self.space.layer_table(designs), chip)
-        fits = figures["violation"] <= 0
-        accuracy = np.full(len(designs), np.nan)
-        accuracy[fits] = self._accuracy(Designs(self.genome, designs.genes[fits]))
-        return {"accuracy": accuracy} | {name: figures[name] for name in self._column if name != "accuracy"}
+        return self._goals.complete(figures, lambda within: self._accuracy(Designs(self.genome, designs.genes[within])))

@@ -60,6 +60,11 @@ class Goals:
     w_acc: float | None
     reference: float
 
+    @property
+    def quantities(self) -> tuple[tuple[Objective, ...], tuple[Constraint, ...], tuple[Metric, ...]]:
+        """Objectives, constraints and metrics, as a problem has them."""
+        return self.objectives, self.constraints, self.metrics
+
     def complete(
         self, figures: Mapping[str, FloatArray], accuracy: Callable[[NDArray[np.bool_]], FloatArray]
     ) -> dict[str, FloatArray]:

@@ -1,6 +1,7 @@
 """Accuracy of CrossNAS's networks with the weights that they inherit from a supernet; needs torch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,10 @@ from moopim.network.calibration import CALIBRATION
 from moopim.network.checkpoint import checksum
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.device import check_device
-from moopim.network.subnets import Block, Subnet
+from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
 from moopim.network.supernet_file import load_supernet
+from moopim.problems.crossnas.paid import paid_accuracies
 
 __all__ = ["InheritedAccuracy", "subnets"]
 
@@ -28,8 +30,11 @@ class InheritedAccuracy:
         calibration: Training images from which the statistics of batch norms are measured.
         device: Where to compute, such as ``cpu`` or ``cuda``.
 
+    Accuracies are kept beside the weights for later runs.
+
     Attributes:
         supernet: The supernet.
+        store: What accuracies are known.
 
     Raises:
         ConfigError: If a file is missing or damaged, or the device or the set does not fit.
@@ -48,6 +53,7 @@ class InheritedAccuracy:
         self._data: ImageData = load_data(data, root).to(device)
         self._calibration = calibration
         subnet_accuracies(self.supernet, [], self._data, calibration=calibration)  # whether they fit
+        self.store = paid_accuracies(Path(supernet), {**self.identity(), "calibration": calibration}, device)
 
     def __call__(self, designs: Designs) -> NDArray[np.float64]:
         """Finds accuracies; those of designs that begin with the same blocks share the work.
@@ -60,7 +66,12 @@ class InheritedAccuracy:
         """
         # As layer tables take them, whether they have been repaired or not.
         wanted = [self.supernet.canonical(subnet) for subnet in subnets(designs)]
-        return subnet_accuracies(self.supernet, wanted, self._data, calibration=self._calibration)
+
+        def compute(places: list[int]) -> NDArray[np.float64]:
+            chosen = [wanted[place] for place in places]
+            return subnet_accuracies(self.supernet, chosen, self._data, calibration=self._calibration)
+
+        return self.store.answer([subnet_name(subnet) for subnet in wanted], compute)
 
     def identity(self) -> Mapping[str, str]:
         """Checksums of the weights and of the images, which the accuracies depend on."""

@@ -1,0 +1,116 @@
+"""Accuracy of one network's quantisations on crossbars, batch norms recalibrated for each; needs torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.network.calibration import CALIBRATION, calibration_images
+from moopim.network.checkpoint import checksum
+from moopim.network.crossbar.circuit import Circuit, Range
+from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.datasets import ImageData, load_data
+from moopim.network.device import check_device
+from moopim.network.network_file import StoredNetwork, load_network
+from moopim.network.quantisation import is_quantised, quantised_layers
+from moopim.problems.crossnas.paid import paid_accuracies
+
+__all__ = ["CrossbarAccuracy"]
+
+
+class CrossbarAccuracy:
+    """Accuracy on the validation images as the hardware computes it (section 3.3); for the use of a problem.
+
+    Accuracies are kept beside the weights for later runs.
+
+    Args:
+        network: A file of `moopim.network.network_file.save_network` with a quantised network.
+        data: Name of the set of images that it was trained on.
+        root: Folder of the set, if it is read from files.
+        calibration: Training images from which batch norms, and ADC ranges, are measured.
+        adc_range: How the range of the ADCs is chosen, see `moopim.network.crossbar.circuit.Circuit`.
+        device: Where to compute, such as ``cpu`` or ``cuda``.
+
+    Attributes:
+        stored: The network.
+        layers: Paths of its layers with weights, in the order of the widths of a design.
+        store: What accuracies are known.
+
+    Raises:
+        ConfigError: If a file is missing or damaged, the network is not quantised, or the device or the set does not
+            fit.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        data: str = "digits",
+        root: str | None = None,
+        calibration: int = CALIBRATION,
+        adc_range: Range = "full",
+        device: str = "cpu",
+    ) -> None:
+        check_device(device)
+        self.stored: StoredNetwork = load_network(network)
+        if not is_quantised(self.stored.net):
+            raise ConfigError(f"network {network!r} is not quantised; expected the mixed-precision supernet of one")
+        self._net = self.stored.net.to(device)
+        self._data: ImageData = load_data(data, root).to(device)
+        expected, found = (self.stored.image_shape, self.stored.classes), (self._data.image_shape, self._data.classes)
+        if found != expected:
+            raise ConfigError(
+                f"data {data!r} has images of {found[0]} and {found[1]} classes; expected {expected[0]} and "
+                f"{expected[1]}, as network {network!r} was trained for"
+            )
+        self._images = calibration_images(self._data, calibration)
+        self._adc_range: Range = adc_range
+        self.layers = tuple(quantised_layers(self._net))
+        facts = {**self.identity(), "calibration": calibration, "adc_range": adc_range}
+        self.store = paid_accuracies(Path(network), facts, device)
+
+    def __call__(
+        self, weights: NDArray[np.int64], activations: NDArray[np.int64], circuits: Mapping[str, NDArray[np.int64]]
+    ) -> NDArray[np.float64]:
+        """Finds accuracies; designs share the work of layers that they have in common.
+
+        Args:
+            weights: Bits of the weights, shape ``(designs, layers)``.
+            activations: Bits of the outputs, shape ``(designs, layers)``.
+            circuits: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
+
+        Returns:
+            Fractions of images told right, shape ``(designs,)``.
+        """
+        designs = [
+            CrossbarDesign(
+                tuple(w), tuple(a), Circuit(rows=rows, adc_bits=adc, dac_bits=dac, adc_range=self._adc_range)
+            )
+            for w, a, rows, adc, dac in zip(
+                weights.tolist(),
+                activations.tolist(),
+                *(circuits[name].tolist() for name in ("crossbar", "adc_bits", "dac_bits")),
+                strict=True,
+            )
+        ]
+
+        def compute(places: list[int]) -> NDArray[np.float64]:
+            chosen = [designs[place] for place in places]
+            return crossbar_accuracies(self._net, chosen, self._data.validation, self._images)
+
+        return self.store.answer([_name(design) for design in designs], compute)
+
+    def identity(self) -> Mapping[str, str]:
+        """Checksums of the weights and of the images, which the accuracies depend on."""
+        splits = (self._data.train, self._data.validation)
+        return {
+            "network": checksum(*self._net.state_dict().values()),
+            "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
+        }
+
+
+def _name(design: CrossbarDesign) -> str:
+    circuit = design.circuit
+    widths = " ".join(",".join(map(str, bits)) for bits in (design.weights, design.activations))
+    return f"{widths} {circuit.rows} {circuit.adc_bits} {circuit.dac_bits}"

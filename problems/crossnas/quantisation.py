@@ -1,0 +1,177 @@
+"""The search for bit widths and a circuit: the fourth step of CrossNAS (arXiv 2505.22868, section 3.3)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.figures import figure, file_hashes, read_table
+from moopim.genome import Choice, Designs, Genome
+from moopim.hardware.planar.chip import make_chip
+from moopim.hardware.planar.model import evaluate_planar
+from moopim.network.crossbar.circuit import Circuit
+from moopim.network.subnets import network_layers
+from moopim.problem import DesignProblem
+from moopim.problems.crossnas.goals import make_goals, reference_edp
+from moopim.problems.crossnas.paid import reused_text
+from moopim.workload import LayerTable
+
+__all__ = ["QuantisationPimSearch"]
+
+_CIRCUIT = ("crossbar", "adc_bits", "dac_bits")
+_WIDTHS = ("weight_bits", "activation_bits")
+_FIELDS = {"crossbar": "rows"}  # of `Circuit`, by gene, where they differ
+
+
+class QuantisationPimSearch(DesignProblem):
+    """Choose the bits of every layer and the PIM circuit of one network by its accuracy on crossbars (CrossNAS).
+
+    The accuracy is that of the network's mixed-precision weights as crossbars with their ADCs and DACs compute it;
+    energy and latency are those of the planar chip. Genes are in the order in which the layers run.
+
+    Args:
+        network: File of the network's mixed-precision supernet.
+        data: Set of images that it was trained on: digits, shapes32, cifar10, cifar100, tinyimagenet or folder.
+        root: Folder of the set, if it is read from files.
+        calibration: Training images from which the statistics of batch norms are measured.
+        profile: Chip: cur, or paper for that of CrossNAS's tables.
+        adc_range: How the range of the ADCs is chosen.
+        weight_bits: Choices for the bits of a layer's weights.
+        activation_bits: Choices for the bits of a layer's outputs.
+        crossbar: Choices for the rows and columns of a crossbar.
+        adc_bits: Choices for the resolution of an ADC (bit).
+        dac_bits: Choices for the resolution of a DAC (bit).
+        goals: What is optimised, of accuracy, energy, latency, area, power, edp and edap.
+        w_acc: Weight of the accuracy, 0 to 1, in the paper's fitness, which takes the place of the goals.
+        reference: What counts as 1 for the EDP in the fitness: a network or mJ ms.
+        max: Upper bounds, such as area=200,energy=1.
+        min: Lower bounds, such as accuracy=0.9.
+        device: Where accuracies are computed, such as cpu or cuda.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        data: str = "digits",
+        root: str | None = None,
+        calibration: int = 512,
+        profile: str = "paper",
+        adc_range: Literal["full", "output", "calibrated", "unit"] = "full",
+        weight_bits: str = "5,7,9",
+        activation_bits: str = "5,7,9",
+        crossbar: str = "32,64,128,256",
+        adc_bits: str = "4,6,8,10",
+        dac_bits: str = "1,2",
+        goals: str = "accuracy,edp",
+        w_acc: float | None = None,
+        reference: str = "alexnet",
+        max: str = "",
+        min: str = "",
+        device: str = "cpu",
+    ) -> None:
+        # torch is an extra, and slow to load: only a problem that is made needs it.
+        from moopim.network.quantiser import check_bits
+        from moopim.problems.crossnas.crossbar_accuracy import CrossbarAccuracy
+
+        self.network = network
+        self.data = data
+        self.root = root
+        self.calibration = calibration
+        self.profile = profile
+        self.adc_range = adc_range
+        self.weight_bits = weight_bits
+        self.activation_bits = activation_bits
+        self.crossbar = crossbar
+        self.adc_bits = adc_bits
+        self.dac_bits = dac_bits
+        self.goals = goals
+        self.w_acc = w_acc
+        self.reference = reference
+        self.max = max
+        self.min = min
+        self.device = device
+        choices = {name: _choices(name, getattr(self, name)) for name in (*_WIDTHS, *_CIRCUIT)}
+        self._accuracy = CrossbarAccuracy(network, data, root, calibration, adc_range, device)
+        stored = self._accuracy.stored
+        self._table = network_layers(stored.subnet, stored.image_shape, stored.classes)
+        self._places = [self._table.names.index(path) for path in self._accuracy.layers]
+        self.genome = Genome(
+            *(Choice(name, choices[name], len(self._places)) for name in _WIDTHS),
+            *(Choice(name, choices[name]) for name in _CIRCUIT),
+        )
+        for name in _WIDTHS:
+            for value in choices[name]:
+                check_bits(name, value)
+        for name in _CIRCUIT:
+            for value in choices[name]:  # whether there is such a chip, and the network fits on its crossbars
+                Circuit(**{"rows": 1024, "adc_bits": 8, _FIELDS.get(name, name): value})
+                evaluate_planar(self._table, make_chip(profile, None, **{name: value}))
+        rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
+        quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
+        self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)
+        edp = reference_edp(reference, stored.classes, profile)
+        self._goals = make_goals(goals, w_acc, edp, max, min)
+        self.objectives, self.constraints, self.metrics = self._goals.quantities
+        self._known = self._accuracy.store.count()
+        super().__init__()
+
+    def identity(self) -> Mapping[str, Any]:
+        """Checksums of the weights, of the images and of the figures of the chip."""
+        return {**self._accuracy.identity(), **file_hashes("moopim.hardware", "planar")}
+
+    def remark(self, evaluations: pd.DataFrame) -> str:
+        """Says how many accuracies were known from earlier runs.
+
+        Args:
+            evaluations: Every evaluated design.
+
+        Returns:
+            A few words.
+        """
+        return reused_text(evaluations, self._accuracy.store.count() - self._known)
+
+    def layer_table(self, designs: Designs) -> LayerTable:
+        """Gives the network the widths of designs.
+
+        Args:
+            designs: The designs.
+
+        Returns:
+            A table of all of them.
+        """
+        widths = np.ones((2, len(designs), self._table.layers), dtype=np.int64)
+        for side, name in enumerate(_WIDTHS):
+            widths[side][:, self._places] = designs[name]
+        return self._table.with_bits(*widths)
+
+    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+        """Evaluates widths and circuits.
+
+        Args:
+            designs: The designs.
+
+        Returns:
+            Every quantity, shape ``(designs,)``; no accuracy (NaN) for designs whose hardware is out of bounds.
+        """
+        circuit = {name: designs[name] for name in _CIRCUIT}
+        figures = evaluate_planar(self.layer_table(designs), make_chip(self.profile, None, **circuit))
+
+        def accuracy(within: NDArray[np.bool_]) -> NDArray[np.float64]:
+            chosen = {name: values[within] for name, values in circuit.items()}
+            return self._accuracy(*(designs[name][within] for name in _WIDTHS), chosen)
+
+        return self._goals.complete(figures, accuracy)
+
+
+def _choices(name: str, text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas."""
+    try:
+        values = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{name}={text!r} is not allowed; expected whole numbers, such as 5,7,9") from None
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{name}={text!r} has a value twice; expected different ones")
+    return values
