@@ -68,6 +68,7 @@ class CrossNasSpace:
         image_channels: Channels of the image.
 
     Attributes:
+        strides: Strides of a RES block.
         genome: The gene groups; those of the blocks have one gene per block, of which the first ``depth`` are active.
             What has one value only is no gene.
 
@@ -107,6 +108,7 @@ class CrossNasSpace:
         _check("image_channels", [image_channels])
         self.classes = classes
         self.max_blocks = max_blocks
+        self.strides = tuple(strides)
         self.size = size
         self.image_channels = image_channels
         values = {

@@ -1,0 +1,198 @@
+"""Steps of a pipeline: each in a folder of its own, with a record of what made it, made once and reused.
+
+A step that was interrupted is made again, and goes on from what it left, if what makes it can. A finished one is reused
+as long as its facts are the same; with other facts it is refused, so that nothing is overwritten by mistake.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moopim.errors import ConfigError
+from moopim.files import write_atomically
+
+__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame"]
+
+STEP = "step.json"
+
+
+class Step(BaseModel):
+    """The record of a step.
+
+    Attributes:
+        name: What is made.
+        state: ``running`` until all of it is there; an interrupted step stays so.
+        facts: What the products depend on: settings, seeds, checksums of inputs.
+        command: The command that made it.
+        created: When it was begun.
+        seconds: Wall-clock time that it took (s), without that of interrupted attempts.
+        result: Numbers and words that it found.
+        products: SHA-256 of its files, by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: str
+    state: Literal["running", "finished"] = "running"
+    facts: dict[str, Any]
+    command: list[str]
+    created: str
+    seconds: float = 0.0
+    result: dict[str, Any] = {}
+    products: dict[str, str] = {}
+
+
+def run_step(
+    directory: Path,
+    name: str,
+    facts: Mapping[str, Any],
+    make: Callable[[Path], Mapping[str, Any]],
+    *,
+    products: tuple[str, ...],
+    force: bool = False,
+) -> Step:
+    """Makes a step, or takes it as it is if it has been made.
+
+    Args:
+        directory: Its folder.
+        name: What is made.
+        facts: What the products depend on, in values that JSON has.
+        make: Makes the products in the folder and gives its numbers and words, in values that JSON has. Called again
+            after an interruption, with what it left in the folder.
+        products: Names of the files that are there in the end.
+        force: Whether to remove what is there and make it anew.
+
+    Returns:
+        The record.
+
+    Raises:
+        ConfigError: If the folder has a step of other facts, damaged products, or files of something else.
+    """
+    facts = json.loads(json.dumps(dict(facts), sort_keys=True))
+    if force:
+        shutil.rmtree(directory, ignore_errors=True)
+    step = _known(directory, name, facts)
+    if step is not None and step.state == "finished":
+        return step
+    if step is None:
+        directory.mkdir(parents=True, exist_ok=True)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        step = Step(name=name, facts=facts, command=sys.argv, created=created)
+        _write(directory, step)
+    begun = time.perf_counter()
+    result = dict(make(directory))
+    outcome = {
+        "state": "finished",
+        "seconds": time.perf_counter() - begun,
+        "result": json.loads(json.dumps(result)),
+        "products": {file: _hash(directory / file) for file in products},
+    }
+    step = step.model_copy(update=outcome)
+    _write(directory, step)
+    return step
+
+
+def read_step(directory: Path) -> Step:
+    """Reads the record of a step.
+
+    Args:
+        directory: Its folder.
+
+    Returns:
+        The record.
+
+    Raises:
+        ConfigError: If there is none, or it is not valid.
+    """
+    path = directory / STEP
+    try:
+        return Step.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step") from None
+    except (OSError, ValidationError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise ConfigError(f"{str(path)!r} cannot be read: {reason}") from None
+
+
+def find_steps(directory: Path) -> dict[str, Step]:
+    """Finds the steps of a pipeline.
+
+    Args:
+        directory: Folder of the pipeline.
+
+    Returns:
+        Records by the folders of the steps within it, in the order in which they were begun.
+    """
+    steps = {path.parent.relative_to(directory).as_posix(): read_step(path.parent) for path in directory.rglob(STEP)}
+    return dict(sorted(steps.items(), key=lambda item: (item[1].created, item[0])))
+
+
+def steps_frame(directory: Path) -> pd.DataFrame:
+    """Lists the steps of a pipeline.
+
+    Args:
+        directory: Folder of the pipeline.
+
+    Returns:
+        A row per step: ``folder``, ``step``, ``state``, ``seconds``, ``seed``, ``created``, ``products``, ``command``.
+    """
+    rows = [
+        {
+            "folder": folder,
+            "step": step.name,
+            "state": step.state,
+            "seconds": step.seconds,
+            "seed": step.facts.get("seed"),
+            "created": step.created,
+            "products": ", ".join(step.products),
+            "command": " ".join([Path(step.command[0]).name, *step.command[1:]]),
+        }
+        for folder, step in find_steps(directory).items()
+    ]
+    columns = ["folder", "step", "state", "seconds", "seed", "created", "products", "command"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
+    """The step that the folder has, if it is this one and whole."""
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return None
+    step = read_step(directory)
+    if step.name != name:
+        raise ConfigError(f"{str(directory)!r} holds step {step.name!r}; expected {name!r}")
+    differences = [
+        f"{key} is {step.facts.get(key)!r} there and {facts.get(key)!r} here"
+        for key in sorted({*step.facts, *facts})
+        if step.facts.get(key) != facts.get(key)
+    ]
+    if differences:
+        raise ConfigError(
+            f"step {name!r} in {str(directory)!r} was made with other settings: {'; '.join(differences)}; expected "
+            "another output folder, or --force to make it anew"
+        )
+    for file, expected in step.products.items():
+        if not (directory / file).is_file() or _hash(directory / file) != expected:
+            raise ConfigError(
+                f"{str(directory / file)!r} of step {name!r} is missing or has changed; expected it as it was made, or "
+                "--force to make the step anew"
+            )
+    return step
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(directory: Path, step: Step) -> None:
+    write_atomically(directory / STEP, step.model_dump_json(indent=1) + "\n")

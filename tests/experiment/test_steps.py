@@ -1,0 +1,85 @@
+"""Steps are made once, go on after an interruption, and are never overwritten by mistake."""
+
+import json
+
+import pytest
+
+from moopim.errors import ConfigError
+from moopim.experiment.steps import STEP, find_steps, read_step, run_step, steps_frame
+
+FACTS = {"seed": 1, "weights": "abc", "sizes": (1, 2)}
+
+
+def maker(calls, text="made"):
+    def make(directory):
+        calls.append(text)
+        (directory / "product.txt").write_text(text)
+        return {"accuracy": 0.5}
+
+    return make
+
+
+def make_step(directory, calls, facts=FACTS, text="made", **options):
+    return run_step(directory, "training", facts, maker(calls, text), products=("product.txt",), **options)
+
+
+def test_a_step_is_made_once(tmp_path):
+    calls = []
+    first = make_step(tmp_path / "a", calls)
+    assert first == make_step(tmp_path / "a", calls) == read_step(tmp_path / "a")
+    assert calls == ["made"]
+    assert (first.state, first.result) == ("finished", {"accuracy": 0.5})
+
+
+def test_an_interrupted_step_goes_on_from_what_it_left(tmp_path):
+    def fail(directory):
+        (directory / "partial").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_step(tmp_path / "a", "training", FACTS, fail, products=("product.txt",))
+    assert read_step(tmp_path / "a").state == "running"
+    calls = []
+    assert make_step(tmp_path / "a", calls).state == "finished"
+    assert (tmp_path / "a" / "partial").read_text() == "half"
+
+
+def test_other_facts_are_refused_and_made_anew_only_by_force(tmp_path):
+    calls = []
+    make_step(tmp_path / "a", calls)
+    other = FACTS | {"seed": 2, "more": 3}
+    with pytest.raises(ConfigError, match=r"other settings: more is None there and 3 here; seed is 1 there and 2 here"):
+        make_step(tmp_path / "a", calls, other)
+    assert (tmp_path / "a" / "product.txt").read_text() == "made"
+    assert make_step(tmp_path / "a", calls, other, "again", force=True).facts["seed"] == 2
+    assert (tmp_path / "a" / "product.txt").read_text() == "again"
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("other")])
+def test_products_that_have_changed_are_not_used(tmp_path, damage):
+    make_step(tmp_path / "a", [])
+    damage(tmp_path / "a" / "product.txt")
+    with pytest.raises(ConfigError, match=r"product\.txt' of step 'training' is missing or has changed"):
+        make_step(tmp_path / "a", [])
+
+
+def test_folders_of_something_else_are_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(ConfigError, match=rf"has no {STEP}"):
+        make_step(tmp_path, [])
+    make_step(tmp_path / "a", [])
+    with pytest.raises(ConfigError, match="holds step 'training'; expected 'search'"):
+        run_step(tmp_path / "a", "search", FACTS, maker([]), products=())
+    (tmp_path / "a" / STEP).write_text(json.dumps({"name": "training"}))
+    with pytest.raises(ConfigError, match=r"step\.json' cannot be read: Field required"):
+        read_step(tmp_path / "a")
+
+
+def test_steps_of_a_pipeline_are_listed_with_what_made_them(tmp_path):
+    make_step(tmp_path / "a", [])
+    make_step(tmp_path / "b" / "c", [], FACTS | {"seed": 7})
+    assert list(find_steps(tmp_path)) == ["a", "b/c"]
+    frame = steps_frame(tmp_path)
+    assert frame.seed.tolist() == [1, 7]
+    assert frame.products.tolist() == ["product.txt"] * 2
+    assert steps_frame(tmp_path / "b" / "c" / "none").empty
