@@ -108,12 +108,12 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
     for line, dac in zip(axes, sorted(dacs), strict=True):
         for ax, rule in zip(line, ranges, strict=True):
             _draw_panel(ax, frame[(frame["adc_range"] == rule) & (frame["dac_bits"] == dac)], sorted(sizes))
-        line[0].set_ylabel("accuracy ↑" if len(dacs) == 1 else f"DAC {dac} bit\naccuracy ↑", fontsize=FONT)
+        line[0].set_ylabel("accuracy ↑" if len(dacs) == 1 else f"DAC of {_bits(dac)}\naccuracy ↑", fontsize=FONT)
     for ax, rule in zip(axes[0], ranges, strict=True):
         ax.set_title(f"range {rule}", fontsize=FONT)
     for ax in axes[-1]:
         ax.set_xlabel("ADC (bit)", fontsize=FONT)
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes[0, 0].set_ylim(0, 1.03)
     _legend(figure, axes[0, 0], title)
     return figure
@@ -173,7 +173,13 @@ def _draw_panel(ax: Axes, frame: pd.DataFrame, sizes: list[int]) -> None:
             label=f"{rows} rows",
         )
     if len(frame):
-        ax.axhline(frame["quantised"].iloc[0], color="black", linestyle="--", linewidth=0.9, label="no crossbars")
+        ax.axhline(
+            frame["quantised"].iloc[0], color="black", linestyle="--", linewidth=0.9, label="quantised, no crossbars"
+        )
+
+
+def _bits(count: int) -> str:
+    return f"{count} bit" if count == 1 else f"{count} bits"
 
 
 def _legend(figure: Figure, ax: Axes, title: str) -> None:

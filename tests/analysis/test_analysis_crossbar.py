@@ -84,17 +84,21 @@ def test_each_range_has_a_panel_and_each_size_a_line_through_its_points():
     assert [ax.get_title() for ax in figure.axes] == ["range full", "range unit"]
     for ax in figure.axes:
         lines = {line.get_label(): line for line in ax.get_lines()}
-        assert list(lines) == ["32 rows", "128 rows", "no crossbars"]
+        assert list(lines) == ["32 rows", "128 rows", "quantised, no crossbars"]
         assert lines["128 rows"].get_xdata().tolist() == [4, 6, 8]
         assert lines["128 rows"].get_ydata() == pytest.approx([0.272, 0.472, 0.672])
-        assert set(lines["no crossbars"].get_ydata()) == {0.9}
+        assert set(lines["quantised, no crossbars"].get_ydata()) == {0.9}
     assert figure.legends[0].get_title().get_text() == "a title"
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["32 rows", "128 rows", "no crossbars"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "32 rows",
+        "128 rows",
+        "quantised, no crossbars",
+    ]
 
 
 def test_resolutions_of_dacs_are_drawn_below_each_other():
     figure = drawn(plot_adc_accuracy(made_up(dacs=(2, 1))))
-    assert [ax.get_ylabel() for ax in figure.axes] == ["DAC 1 bit\naccuracy ↑", "", "DAC 2 bit\naccuracy ↑", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["DAC of 1 bit\naccuracy ↑", "", "DAC of 2 bits\naccuracy ↑", ""]
     assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "ADC (bit)", "ADC (bit)"]
 
 
