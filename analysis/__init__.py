@@ -27,7 +27,9 @@ _EXPORTS = {
     "indicator_table": "indicators",
     "non_dominated": "fronts",
     "parallel_coordinates": "parallel",
+    "plot_adc_accuracy": "crossbar",
     "plot_comparison": "plots",
+    "plot_conversions": "crossbar",
     "plot_hypervolume": "progress",
     "plot_run": "plots",
     "plot_samples": "progress",
@@ -52,7 +54,9 @@ __all__ = [
     "indicator_table",
     "non_dominated",
     "parallel_coordinates",
+    "plot_adc_accuracy",
     "plot_comparison",
+    "plot_conversions",
     "plot_hypervolume",
     "plot_run",
     "plot_samples",
@@ -65,6 +69,7 @@ __all__ = [
 if TYPE_CHECKING:
     from moopim.analysis.box import Box, common_box
     from moopim.analysis.comparing import compare_indicators, comparison
+    from moopim.analysis.crossbar import plot_adc_accuracy, plot_conversions
     from moopim.analysis.fronts import non_dominated
     from moopim.analysis.indicators import (
         Run,
