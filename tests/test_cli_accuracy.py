@@ -109,7 +109,7 @@ def first(split, count=COUNT):
 def invoke(capsys, monkeypatch):
     """Runs the command, whether the package was installed with it or not."""
     entry = EntryPoint("accuracy", "moopim.cli.accuracy:evaluate_accuracy", "moopim.evaluate")
-    monkeypatch.setattr(groups, "_evaluate_entries", lambda: EntryPoints([entry]))
+    monkeypatch.setattr(groups, "_entries", lambda group: EntryPoints([entry] if group == "moopim.evaluate" else []))
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
@@ -248,7 +248,7 @@ sys.modules["torch"] = None
 from importlib.metadata import EntryPoint, EntryPoints
 from moopim.cli import groups, main
 value = "moopim.cli.{command}:evaluate_{command}"
-groups._evaluate_entries = lambda: EntryPoints([EntryPoint("{command}", value, "moopim.evaluate")])
+groups._entries = lambda group: EntryPoints([EntryPoint("{command}", value, "moopim.evaluate")])
 main(["evaluate", "{command}", *{words!r}])
 """
     done = subprocess.run(

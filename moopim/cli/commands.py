@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 
 import moopim
-from moopim.cli.groups import EvaluateGroup, ProblemGroup
+from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
 from moopim.errors import ConfigError
 
 __all__ = ["app"]
 
 app = typer.Typer(
+    cls=RootGroup,
     help="Multi-objective optimisation of processing-in-memory accelerators.",
     no_args_is_help=True,
     add_completion=False,
@@ -159,7 +160,14 @@ def show(
     if rows < 1:
         raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")
     if Path(target).is_dir():
-        typer.echo(load_run(target).summary(rows))
+        from moopim.experiment.steps import find_steps, steps_frame
+
+        directory = Path(target)
+        typer.echo(
+            steps_frame(directory).to_string(index=False)
+            if find_steps(directory)
+            else load_run(directory).summary(rows)
+        )
         return
     problem = build_problem(target, {})
     typer.echo(f"{problem!r}: {_first_line(type(problem))}\n{problem.genome!r}")

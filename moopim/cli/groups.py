@@ -14,7 +14,7 @@ from moopim.errors import ConfigError, unknown_name
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-__all__ = ["EvaluateGroup", "LazyGroup", "ProblemGroup"]
+__all__ = ["EvaluateGroup", "LazyGroup", "ProblemGroup", "RootGroup"]
 
 
 class LazyGroup(TyperGroup):
@@ -29,6 +29,24 @@ class LazyGroup(TyperGroup):
         sub_app = typer.Typer(add_completion=False)
         sub_app.command(name=cmd_name)(self.make(cmd_name))
         return typer.main.get_command(sub_app)
+
+
+class RootGroup(LazyGroup):
+    """The commands of moopim and those of the entry points of the group ``moopim.commands``."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of all commands."""
+        return [*self.commands, *sorted(_entries("moopim.commands").names - self.commands.keys())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Finds a command of moopim, or makes one of an entry point."""
+        if cmd_name in self.commands or cmd_name not in _entries("moopim.commands").names:
+            return TyperGroup.get_command(self, ctx, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def make(self, name: str) -> Callable[..., None]:
+        """Loads the function of an entry point."""
+        return _entries("moopim.commands")[name].load()  # type: ignore[no-any-return]
 
 
 class ProblemGroup(LazyGroup):
@@ -97,17 +115,17 @@ class EvaluateGroup(LazyGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of what can be evaluated."""
-        return sorted(_evaluate_entries().names)
+        return sorted(_entries("moopim.evaluate").names)
 
     def make(self, name: str) -> Callable[..., None]:
         """Loads the function of an entry point."""
-        entries = _evaluate_entries()
+        entries = _entries("moopim.evaluate")
         if name not in entries.names:
             raise unknown_name("thing to evaluate", name, sorted(entries.names))
         return entries[name].load()  # type: ignore[no-any-return]
 
 
-def _evaluate_entries() -> "EntryPoints":
-    from importlib.metadata import entry_points  # a tenth of the start, and help needs none
+def _entries(group: str) -> "EntryPoints":
+    from importlib.metadata import entry_points  # a tenth of the start
 
-    return entry_points(group="moopim.evaluate")
+    return entry_points(group=group)

@@ -17,7 +17,7 @@ from moopim.network.network_file import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
 from moopim.problems.crossnas.paid import paid_accuracies
 
-__all__ = ["CrossbarAccuracy"]
+__all__ = ["CrossbarAccuracy", "pim_circuit"]
 
 
 class CrossbarAccuracy:
@@ -49,7 +49,7 @@ class CrossbarAccuracy:
         data: str = "digits",
         root: str | None = None,
         calibration: int = CALIBRATION,
-        adc_range: Range = "full",
+        adc_range: Range = "output",
         device: str = "cpu",
     ) -> None:
         check_device(device)
@@ -84,9 +84,7 @@ class CrossbarAccuracy:
             Fractions of images told right, shape ``(designs,)``.
         """
         designs = [
-            CrossbarDesign(
-                tuple(w), tuple(a), Circuit(rows=rows, adc_bits=adc, dac_bits=dac, adc_range=self._adc_range)
-            )
+            CrossbarDesign(tuple(w), tuple(a), pim_circuit(rows, adc, dac, self._adc_range))
             for w, a, rows, adc, dac in zip(
                 weights.tolist(),
                 activations.tolist(),
@@ -108,6 +106,21 @@ class CrossbarAccuracy:
             "network": checksum(*self._net.state_dict().values()),
             "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
         }
+
+
+def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: Range = "output") -> Circuit:
+    """The circuit of a design.
+
+    Args:
+        crossbar: Rows of a crossbar.
+        adc_bits: Resolution of an ADC (bit).
+        dac_bits: Resolution of a DAC (bit).
+        adc_range: How the range of the ADCs is chosen; by default as MNSIM does, which the paper used.
+
+    Returns:
+        The circuit.
+    """
+    return Circuit(rows=crossbar, adc_bits=adc_bits, dac_bits=dac_bits, adc_range=adc_range)
 
 
 def _name(design: CrossbarDesign) -> str:

@@ -10,7 +10,7 @@ Five steps, each in a folder with a record of what made it (`moopim.experiment.s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.architecture import ArchitectureSearch
+from moopim.problems.crossnas.crossbar_accuracy import pim_circuit
 from moopim.problems.crossnas.goals import MEDIAN, Goals, make_goals, reference_edp
 from moopim.problems.crossnas.presets import POPULATION, Preset, load_preset
 from moopim.problems.crossnas.quantisation import QuantisationPimSearch
@@ -218,10 +219,10 @@ class Pipeline:
         """Tunes the chosen widths once more and evaluates the network on the test images."""
         chosen = self.circuit(w_acc)
         widths = {name: chosen.result[name] for name in ("weight_bits", "activation_bits")}
-        circuit = {name: chosen.result[name] for name in ("crossbar", "adc_bits", "dac_bits")}
+        circuit = pim_circuit(**{name: chosen.result[name] for name in ("crossbar", "adc_bits", "dac_bits")})
         recipe, epochs = self.preset.recipes["quantisation"], self.preset.final_epochs
         facts = self._training_facts | {"recipe": recipe, "epochs": epochs, "calibration": self.preset.calibration}
-        facts |= {"mixed": self.training(w_acc).products[_MIXED], **widths, **circuit}
+        facts |= {"mixed": self.training(w_acc).products[_MIXED], **widths, "circuit": asdict(circuit)}
         weights = self._network_folder(self.subnet(w_acc))
 
         def make(directory: Path) -> dict[str, Any]:

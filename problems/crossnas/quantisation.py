@@ -38,7 +38,7 @@ class QuantisationPimSearch(DesignProblem):
         root: Folder of the set, if it is read from files.
         calibration: Training images from which the statistics of batch norms are measured.
         profile: Chip: cur, or paper for that of CrossNAS's tables.
-        adc_range: How the range of the ADCs is chosen.
+        adc_range: How the range of the ADCs is chosen; output is the rule of MNSIM, which the paper used.
         weight_bits: Choices for the bits of a layer's weights.
         activation_bits: Choices for the bits of a layer's outputs.
         crossbar: Choices for the rows and columns of a crossbar.
@@ -59,7 +59,7 @@ class QuantisationPimSearch(DesignProblem):
         root: str | None = None,
         calibration: int = 512,
         profile: str = "paper",
-        adc_range: Literal["full", "output", "calibrated", "unit"] = "full",
+        adc_range: Literal["full", "output", "calibrated", "unit"] = "output",
         weight_bits: str = "5,7,9",
         activation_bits: str = "5,7,9",
         crossbar: str = "32,64,128,256",

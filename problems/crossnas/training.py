@@ -102,7 +102,7 @@ def tune_network(
     path: Path,
     *,
     widths: Mapping[str, Sequence[int]],
-    circuit: Mapping[str, int],
+    circuit: Circuit,
     epochs: int,
     calibration: int,
     **options: Any,
@@ -118,7 +118,7 @@ def tune_network(
         recipe: Name of a recipe.
         path: File for the weights.
         widths: ``weight_bits`` and ``activation_bits`` of its layers.
-        circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``.
+        circuit: The circuit.
         epochs: Epochs in place of those of the recipe.
         calibration: Training images from which batch norms are measured.
         **options: As for `train_supernet`.
@@ -130,9 +130,7 @@ def tune_network(
     images, device = calibration_images(data, calibration).to(options["device"]), options["device"]
     stored = load_network(mixed)
     bits = (tuple(widths["weight_bits"]), tuple(widths["activation_bits"]))
-    design = CrossbarDesign(
-        *bits, Circuit(rows=circuit["crossbar"], adc_bits=circuit["adc_bits"], dac_bits=circuit["dac_bits"])
-    )
+    design = CrossbarDesign(*bits, circuit)
     before, net = load_network(mixed).net.to(device), stored.net.to(device)
     set_bits(before, *bits)
     set_bits(net, *bits)

@@ -69,7 +69,7 @@ def test_quantities_are_those_of_the_designs_one_by_one(file):
         alone = evaluate_planar(table_with_bits(stored.net, table), chip)
         for name in ("edp", "energy", "latency", "area", "power", "tiles", "violation"):
             assert found[name][i] == pytest.approx(alone[name][0], rel=1e-12), name
-        design = CrossbarDesign(*map(tuple, widths), Circuit(rows=rows, adc_bits=adc, dac_bits=dac))
+        design = CrossbarDesign(*map(tuple, widths), Circuit(rows=rows, adc_bits=adc, dac_bits=dac, adc_range="output"))
         images = calibration_images(data, 64)
         assert found["accuracy"][i] == crossbar_accuracies(stored.net, [design], data.validation, images)[0]
     assert len(set(found["accuracy"])) > 3

@@ -1,0 +1,106 @@
+"""``moopim crossnas``: from images to a tuned network on its PIM circuit, in one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moopim.errors import ConfigError
+
+__all__ = ["crossnas"]
+
+_SEARCH = "Options of the searches"
+_TRAINING = "Options of the training"
+
+
+def crossnas(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything; goes on with what it has.")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Set of images, such as digits or cifar10.", show_default="that of the preset"),
+    ] = None,
+    root: Annotated[str | None, typer.Option(help="Folder of the set, if it is read from files.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Sizes: demo, digits, shapes32 or paper.", show_default="that of the data, or paper"),
+    ] = None,
+    w_acc: Annotated[
+        str,
+        typer.Option(help="Weights of the accuracy in the fitness, such as 0.99,0.8,0.5.", rich_help_panel=_SEARCH),
+    ] = "0.8",
+    algorithm: Annotated[
+        str, typer.Option(help="Optimiser of both searches, such as nsga2 or amosa.", rich_help_panel=_SEARCH)
+    ] = "topk",
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts 1 for the EDP: a network, median (of random ones) or mJ ms.",
+            show_default="that of the preset",
+            rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    upper: Annotated[
+        str, typer.Option("--max", help="Upper bounds, such as area=200,energy=1.", rich_help_panel=_SEARCH)
+    ] = "",
+    lower: Annotated[
+        str, typer.Option("--min", help="Lower bounds, such as accuracy=0.9.", rich_help_panel=_SEARCH)
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="Where to train and to compute accuracies, such as cuda.", rich_help_panel=_TRAINING)
+    ] = "cpu",
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Make this step only: supernet, architecture, training, circuit or final; may be given several times.",
+            show_default="all",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Make the steps anew that have been made.")] = False,
+    jobs: Annotated[
+        int, typer.Option(help="Number of processes of the searches; the result does not depend on it.")
+    ] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Search a CNN, its bit widths and its PIM circuit together (CrossNAS).
+
+    Five steps: a supernet, the search for a network, its training, the search for bits and a circuit, and the last
+    tuning. Each is made once: the same command goes on where it was interrupted.
+    """
+    from moopim.problems.crossnas.pipeline import STEPS, Pipeline, Settings
+    from moopim.problems.crossnas.presets import default_preset
+    from moopim.problems.crossnas.report import write_report
+
+    def say(text: str) -> None:
+        if not quiet:
+            typer.echo(text)
+
+    settings = Settings(
+        output=output,
+        preset=preset or default_preset(data or "digits"),
+        data=data,
+        root=root,
+        w_acc=_numbers(w_acc),
+        algorithm=algorithm,
+        seed=seed,
+        reference=reference,
+        max=upper,
+        min=lower,
+        device=device,
+        jobs=jobs,
+        progress=not quiet,
+    )
+    pipeline = Pipeline(settings, asked=tuple(step or STEPS), force=force, say=say)
+    pipeline.run()
+    if "final" in pipeline.asked:
+        say(write_report(pipeline))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise ConfigError(f"w_acc={text!r} is not allowed; expected numbers from 0 to 1, such as 0.99,0.8") from None
+    if len(set(values)) < len(values):
+        raise ConfigError(f"w_acc={text!r} has a value twice; expected different ones")
+    return values
