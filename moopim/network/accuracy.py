@@ -23,7 +23,7 @@ from moopim.network.datasets import ImageData, Split
 from moopim.network.subnets import Subnet
 from moopim.network.supernet import ConvNorm, Statistics, Supernet
 
-__all__ = ["accuracy", "subnet_accuracies"]
+__all__ = ["accuracy", "chunks", "count_correct", "subnet_accuracies"]
 
 CHUNK = 256
 """Images that are run at once. It is fixed, since the last bits of a convolution may depend on it."""
@@ -46,7 +46,7 @@ def accuracy(model: nn.Module, split: Split) -> float:
     """
     device = next((weights.device for weights in model.parameters()), split.images.device)
     with evaluating(model):
-        correct = sum(_correct(model(images), labels, "the network") for images, labels in _chunks(split, device))
+        correct = sum(count_correct(model(images), labels, "the network") for images, labels in chunks(split, device))
     return correct / len(split.labels)
 
 
@@ -87,10 +87,49 @@ def subnet_accuracies(
             return _run_last(supernet, prefix, x, lambda name, layer, x: layer.folded(x, statistics[prefix][name]))
 
         correct = dict.fromkeys(distinct, 0)
-        for images, labels in _chunks(part, device):
+        for images, labels in chunks(part, device):
             for subnet, x in _depth_first(distinct, images, run):
-                correct[subnet] += _correct(supernet.run_head(x), labels, f"subnet {_name(subnet)}")
+                correct[subnet] += count_correct(supernet.run_head(x), labels, f"subnet {_name(subnet)}")
     return np.array([correct[subnet] / len(part.labels) for subnet in wanted], dtype=np.float64)
+
+
+def chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Takes images in parts of `CHUNK`.
+
+    Args:
+        split: Images and labels.
+        device: Where they are put.
+
+    Yields:
+        Images and labels.
+
+    Raises:
+        ConfigError: If there are no images.
+    """
+    if not len(split.labels):
+        raise ConfigError("a split without images has no accuracy; expected at least one image")
+    for start in range(0, len(split.labels), CHUNK):
+        end = start + CHUNK
+        yield channels_last(split.images[start:end].to(device)), split.labels[start:end].to(device)
+
+
+def count_correct(logits: Tensor, labels: Tensor, what: str) -> int:
+    """Counts images that are told right.
+
+    Args:
+        logits: Outputs of a network, shape ``(images, classes)``.
+        labels: Labels, shape ``(images,)``.
+        what: What the network is, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: If an output is not finite.
+    """
+    if not logits.isfinite().all():
+        raise ConfigError(f"outputs of {what} are not finite; expected weights and images without NaN or infinity")
+    return int((logits.argmax(1) == labels).sum())
 
 
 def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) -> dict[Subnet, dict[str, Statistics]]:
@@ -144,20 +183,6 @@ def _depth_first(
                 maps.append(x)
         yield subnet, x
         del maps[shared + 1 :]
-
-
-def _chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    if not len(split.labels):
-        raise ConfigError("a split without images has no accuracy; expected at least one image")
-    for start in range(0, len(split.labels), CHUNK):
-        end = start + CHUNK
-        yield channels_last(split.images[start:end].to(device)), split.labels[start:end].to(device)
-
-
-def _correct(logits: Tensor, labels: Tensor, what: str) -> int:
-    if not logits.isfinite().all():
-        raise ConfigError(f"outputs of {what} are not finite; expected weights and images without NaN or infinity")
-    return int((logits.argmax(1) == labels).sum())
 
 
 def _check_data(supernet: Supernet, data: ImageData, split: str) -> None:

@@ -62,13 +62,13 @@ def test_a_subnet_alone_in_a_batch_of_50_and_in_another_order_is_the_same(supern
 
 def test_logits_of_a_subnet_are_the_same_to_the_last_bit_in_company(supernet, subnets, data, monkeypatch):
     seen = {}
-    count = module._correct
+    count = module.count_correct
 
     def correct(logits, labels, what):
         seen.setdefault(what, []).append(logits.clone())
         return count(logits, labels, what)
 
-    monkeypatch.setattr(module, "_correct", correct)
+    monkeypatch.setattr(module, "count_correct", correct)
     subnet_accuracies(supernet, subnets, data, calibration=64)
     together = dict(seen)
     seen.clear()

@@ -9,10 +9,11 @@ computed digitally and stays as it is.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
@@ -33,26 +34,76 @@ from moopim.network.crossbar.window import Window
 from moopim.network.quantisation import input_grid, output_grid, quantised_layers, weight_codes, weight_grid
 from moopim.network.quantiser import Grid
 
-__all__ = ["Program", "count_layer_conversions", "crossbar_layers", "on_crossbars"]
+__all__ = [
+    "Memory",
+    "Program",
+    "count_layer_conversions",
+    "crossbar_layers",
+    "make_layer",
+    "on_crossbars",
+    "put_on_crossbars",
+    "with_calibrated_ranges",
+]
 
 Module = TypeVar("Module", bound=nn.Module)
+T = TypeVar("T")
 Program = Callable[[str, Cells], Cells]
 """Gives the cells of a layer, by its path, as they turn out to be programmed."""
 
 _STATE = "_moopim_crossbars"  # attribute of a layer
 
 
+class Memory:
+    """What each layer did last, so that it is not done again for the same inputs, widths and circuit.
+
+    It is for one set of weights and cells, whose designs are computed one after the other on the same images.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], tuple[Hashable, Tensor, Any]] = {}
+
+    def recall(self, what: str, path: str, layer: CrossbarLayer, codes: Tensor, compute: Callable[[], T]) -> T:
+        """Gives what was found for the same layer and inputs, or finds it.
+
+        Args:
+            what: Name of what is found.
+            path: Path of the layer.
+            layer: The layer.
+            codes: Its inputs.
+            compute: Finds it.
+
+        Returns:
+            What `compute` gives.
+        """
+        key = (layer.circuit, layer.converter, layer.weight_bits, layer.input_bits)
+        short = codes.to(torch.int16)  # the widest inputs have 16 bits
+        last = self._last.get((what, path))
+        if last is not None and last[0] == key and torch.equal(last[1], short):
+            return cast("T", last[2])
+        found = compute()
+        self._last[what, path] = key, short, found
+        return found
+
+
 @dataclass
 class _State:
     """What a layer computes with; its ADCs may be given another range."""
 
+    path: str
     layer: CrossbarLayer
     grid: Grid
     step: float
     engine: Engine
     fuse: bool
+    memory: Memory | None = None
     calibrating: bool = False
     counts: Conversions | None = None
+
+    def recall(self, what: str, codes: Tensor, compute: Callable[[], T]) -> T:
+        """Finds something of the inputs, unless it is remembered."""
+        if self.memory is None:
+            return compute()
+        return self.memory.recall(what, self.path, self.layer, codes, compute)
 
 
 def on_crossbars(
@@ -91,11 +142,93 @@ def on_crossbars(
     if needy and images is None:
         raise ConfigError(f"adc_range='calibrated' of layer {needy[0]!r} needs images; expected at least one")
     copied = copy.deepcopy(net).eval()
-    for path in paths:
-        _put(copied, path, circuits[path], program, engine, fuse)
+    layers = {path: make_layer(copied, path, circuits[path], program) for path in paths}
+    put_on_crossbars(copied, layers, fuse=fuse, engine=engine)
     if needy and images is not None:
-        _calibrate(copied, needy, images)
+        with_calibrated_ranges(copied, images)
     return copied
+
+
+def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | None = None) -> CrossbarLayer:
+    """Makes a layer of a quantised network as crossbars compute it.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`.
+        path: Path of the layer.
+        circuit: The circuit.
+        program: What its cells turn out to hold; their ideal digits if not given.
+
+    Returns:
+        The layer, for the weights, widths and scales that the network has now.
+
+    Raises:
+        ConfigError: As for `on_crossbars`.
+    """
+    module = net.get_submodule(path)
+    weight_bits = weight_grid(net, path).bits
+    codes, _ = weight_codes(net, path)
+    step = _product_step(net, path)
+    try:
+        window = _window(module)
+        if isinstance(module, nn.Conv1d):
+            codes = codes[:, :, None]
+        ideal = ideal_cells(codes.flatten(1), weight_bits, circuit.cell_bits)
+        return crossbar_layer(
+            codes,
+            circuit,
+            weight_bits=weight_bits,
+            input_bits=input_grid(net, path).bits,
+            window=window,
+            cells=program(path, ideal) if program else ideal,
+            # Weights that are all 0 have no step, and no sums to convert either.
+            output_scale=float(output_grid(net, path).alpha) / step if step else 1.0,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"layer {path!r}: {error}") from None
+
+
+def put_on_crossbars(
+    net: nn.Module,
+    layers: Mapping[str, CrossbarLayer],
+    *,
+    fuse: bool = True,
+    engine: Engine = "auto",
+    memory: Memory | None = None,
+) -> None:
+    """Lets crossbars compute layers of a quantised network from now on, in place of others that did.
+
+    Args:
+        net: The network; changed.
+        layers: Results of `make_layer` for the widths that the network has now, by path.
+        fuse: As for `on_crossbars`.
+        engine: As for `on_crossbars`.
+        memory: Where layers look first for what they did.
+    """
+    for path, layer in layers.items():
+        _put(net, path, _State(path, layer, input_grid(net, path), _product_step(net, path), engine, fuse, memory))
+
+
+def with_calibrated_ranges(net: nn.Module, images: Tensor) -> None:
+    """Gives layers with ``adc_range='calibrated'`` the ranges that lose least.
+
+    Each is given what those in front of it make of the images with the ranges that they have just got.
+
+    Args:
+        net: Network on crossbars; changed.
+        images: Images, shape ``(images, ...)``, on the device of the network; they go through it at once.
+
+    Raises:
+        ConfigError: If the network is not on crossbars.
+    """
+    states = [state for state in _states(net).values() if state.layer.circuit.adc_range == "calibrated"]
+    for state in states:
+        state.calibrating = True
+    try:
+        with evaluating(net):
+            net(images)
+    finally:
+        for state in states:
+            state.calibrating = False
 
 
 def crossbar_layers(net: nn.Module) -> dict[str, CrossbarLayer]:
@@ -138,37 +271,21 @@ def count_layer_conversions(net: nn.Module, images: Tensor) -> dict[str, Convers
             state.counts = None
 
 
-def _put(net: nn.Module, path: str, circuit: Circuit, program: Program | None, engine: Engine, fuse: bool) -> None:
+def _put(net: nn.Module, path: str, state: _State) -> None:
     """Lets crossbars compute a layer."""
     module = net.get_submodule(path)
-    grid, weight_bits = input_grid(net, path), weight_grid(net, path).bits
-    codes, weight_step = weight_codes(net, path)
-    step = float(weight_step) * float(grid.step)
-    try:
-        window = _window(module)
-        if isinstance(module, nn.Conv1d):
-            codes = codes[:, :, None]
-        ideal = ideal_cells(codes.flatten(1), weight_bits, circuit.cell_bits)
-        layer = crossbar_layer(
-            codes,
-            circuit,
-            weight_bits=weight_bits,
-            input_bits=grid.bits,
-            window=window,
-            cells=program(path, ideal) if program else ideal,
-            # Weights that are all 0 have no step, and no sums to convert either.
-            output_scale=float(output_grid(net, path).alpha) / step if step else 1.0,
-        )
-    except ConfigError as error:
-        raise ConfigError(f"layer {path!r}: {error}") from None
-    state = _State(layer, grid, step, engine, fuse)
-    setattr(module, _STATE, state)
     bias = cast("Tensor | None", module.bias)
 
     def forward(x: Tensor) -> Tensor:
         return _run(state, bias, x)
 
+    setattr(module, _STATE, state)
     module.forward = forward
+
+
+def _product_step(net: nn.Module, path: str) -> float:
+    """The value of one step of a weight times one of an input."""
+    return float(weight_grid(net, path).step) * float(input_grid(net, path).step)
 
 
 def _window(module: nn.Module) -> Window | None:
@@ -196,32 +313,26 @@ def _window(module: nn.Module) -> Window | None:
 
 def _run(state: _State, bias: Tensor | None, x: Tensor) -> Tensor:
     """What takes the place of a layer's product; the values of x are on the grid of its input."""
-    layer, codes = state.layer, state.grid.codes(x)
-    line = layer.window is not None and codes.ndim == 3  # noqa: PLR2004 (images, channels, width)
+    codes, window = state.grid.codes(x), state.layer.window
+    line = window is not None and codes.ndim == 3  # noqa: PLR2004 (images, channels, width)
     if line:
         codes = codes[:, :, None]
     if state.calibrating:
-        state.layer = layer = calibrated(layer, codes)
+        state.layer = state.recall("range", codes, lambda: calibrated(state.layer, codes))
     if state.counts is not None:
-        state.counts = state.counts.plus(conversions(layer, codes))
-    sums = layer_sums(layer, codes, fuse=state.fuse, engine=state.engine)
-    product = (sums * (state.step / layer.converter.kappa)).to(x.dtype)
+        state.counts = state.counts.plus(conversions(state.layer, codes))
+    product = state.recall("product", codes, lambda: _product(state, codes)).to(x.dtype)
     if line:
         product = product[:, :, 0]
     if bias is None:
         return product
-    return product + (bias if layer.window is None else bias.reshape(-1, *[1] * (product.ndim - 2)))
+    return product + (bias if window is None else bias.reshape(-1, *[1] * (product.ndim - 2)))
 
 
-def _calibrate(net: nn.Module, paths: list[str], images: Tensor) -> None:
-    """Gives layers the ADC ranges that lose least; each gets what those in front of it give with theirs."""
-    states = _states(net)
-    for path in paths:
-        states[path].calibrating = True
-    with evaluating(net):
-        net(images)
-    for path in paths:
-        states[path].calibrating = False
+def _product(state: _State, codes: Tensor) -> Tensor:
+    """The product of a layer, in the precision of its network."""
+    sums = layer_sums(state.layer, codes, fuse=state.fuse, engine=state.engine)
+    return (sums * (state.step / state.layer.converter.kappa)).to(state.grid.alpha.dtype)
 
 
 def _states(net: nn.Module) -> dict[str, _State]:

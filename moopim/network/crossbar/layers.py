@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -14,9 +13,9 @@ from torch.nn import functional
 from moopim.errors import ConfigError, unknown_name
 from moopim.network.crossbar.adc import Converter, Shape, make_converter
 from moopim.network.crossbar.circuit import Circuit
+from moopim.network.crossbar.engines import UNFOLDED_BYTES, Engine, convolve, plan_sums, unfolded
 from moopim.network.crossbar.plan import Plan, make_plan
-from moopim.network.crossbar.planes import Program, add_planes, compile_plan, compiled_planes, worth_compiling
-from moopim.network.crossbar.product import Conversions, convert_columns, count_conversions, exact_dtype
+from moopim.network.crossbar.product import Conversions, count_conversions
 from moopim.network.crossbar.slices import Cells, RowBlock, check_codes, program, row_blocks, used_rows
 from moopim.network.crossbar.window import POINT, Window, check_window
 from moopim.network.quantiser import check_bits, largest_code
@@ -34,12 +33,7 @@ __all__ = [
     "requantise",
 ]
 
-Engine: TypeAlias = Literal["auto", "torch", "planes"]
-
-_CACHE = 2**20  # inputs and outputs of a plain convolution at a time
 _MEMORY = 2**26  # bytes of unfolded inputs at a time
-_PLANES_BYTES = 8  # of an input, as int32, two bytes and planes of bits
-_UNFOLDED_BYTES = 24  # of one input: as float32, int32, its digits and their copies
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,6 @@ class CrossbarLayer:
     input_bits: int
     window: Window | None = None
     _plans: dict[tuple[bool, bool], Plan] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _programs: dict[int, Program | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def groups(self) -> int:
@@ -76,19 +69,6 @@ class CrossbarLayer:
         """Input channels or features."""
         kernel = math.prod(self.window.kernel) if self.window else 1
         return self.cells.positive.shape[2] // kernel * self.groups
-
-    def program(self, plan: Plan) -> Program | None:
-        """What the engine for processors does for a plan, made at first use.
-
-        Args:
-            plan: One of the layer's.
-
-        Returns:
-            The program; None if that engine cannot do it.
-        """
-        if id(plan) not in self._programs:
-            self._programs[id(plan)] = compile_plan(plan)
-        return self._programs[id(plan)]
 
     def to(self, device: torch.device | str) -> CrossbarLayer:
         """Moves the cells to a device.
@@ -198,8 +178,8 @@ def layer_sums(layer: CrossbarLayer, codes: Tensor, *, fuse: bool = True, engine
     least, _ = check_inputs(layer, codes)
     plan = layer.plan(least < 0, fuse)
     if layer.window is not None:
-        return _sums(layer, plan, codes, engine)
-    parts = [_sums(layer, plan, image, engine)[0, :, 0].T for image in _images(codes)]
+        return plan_sums(plan, layer.window, codes, engine)
+    parts = [plan_sums(plan, POINT, image, engine)[0, :, 0].T for image in _images(codes)]
     return torch.cat(parts).reshape(*codes.shape[:-1], plan.outputs)
 
 
@@ -245,7 +225,7 @@ def exact_sums(layer: CrossbarLayer, codes: Tensor) -> Tensor:
     weights = torch.tensordot(factors.double(), levels, 1).round()
     if layer.window is None:
         return functional.linear(codes.double(), weights)
-    return _convolve(layer.window, weights, codes, largest_code(layer.input_bits))
+    return convolve(layer.window, weights, codes, largest_code(layer.input_bits))
 
 
 def requantise(sums: Tensor, factor: float, bits: int) -> Tensor:
@@ -280,7 +260,7 @@ def conversions(layer: CrossbarLayer, codes: Tensor) -> Conversions:
     plan = layer.plan(least < 0, fuse=False)
     counts = Conversions()
     for images in [codes] if layer.window else _images(codes):
-        for part in _unfolded(layer, images):
+        for part in unfolded(layer.window or POINT, images):
             counts = counts.plus(count_conversions(plan, part))
     return counts
 
@@ -319,82 +299,8 @@ def calibrated(layer: CrossbarLayer, codes: Tensor) -> CrossbarLayer:
 def _images(codes: Tensor) -> tuple[Tensor, ...]:
     """Inputs of a linear layer as images of its features, shape ``(1, features, 1, positions)``."""
     flat = codes.reshape(-1, codes.shape[-1])
-    step = max(1, _MEMORY // (_UNFOLDED_BYTES * flat.shape[1]))
+    step = max(1, _MEMORY // (UNFOLDED_BYTES * flat.shape[1]))
     return tuple(part.T[None, :, None] for part in torch.split(flat, step))
-
-
-def _sums(layer: CrossbarLayer, plan: Plan, codes: Tensor, engine: Engine) -> Tensor:
-    """Sums of images, shape ``(images, outputs, height, width)``."""
-    window = layer.window or POINT
-    size = window.output_size(*codes.shape[2:])
-    if plan.merged is not None:
-        sums = _convolve(window, plan.merged, codes, largest_code(layer.input_bits))
-        if not plan.columns:
-            return sums
-        sums = sums.contiguous()
-    else:
-        sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
-    program = layer.program(plan) if _takes_planes(engine, plan, codes, math.prod(size)) else None
-    if program is not None:
-        for part, total in zip(*(torch.split(tensor, _images_at_once(codes)) for tensor in (codes, sums)), strict=True):
-            add_planes(program, plan, part, window, total)
-        return sums
-    start = 0
-    for part in _unfolded(layer, codes) if plan.columns else ():
-        images = part.shape[2] // math.prod(size)
-        found = torch.zeros((plan.outputs, part.shape[2]), dtype=torch.float64, device=codes.device)
-        convert_columns(plan, part, found)
-        sums[start : start + images] += found.reshape(plan.outputs, images, *size).transpose(0, 1)
-        start += images
-    return sums
-
-
-def _takes_planes(engine: Engine, plan: Plan, codes: Tensor, positions: int) -> bool:
-    """Whether the columns go to the engine for processors, if it can take them."""
-    if engine == "torch" or codes.device.type != "cpu" or not plan.columns:
-        return False
-    return (engine == "planes" or worth_compiling(plan, len(codes) * positions)) and compiled_planes() is not None
-
-
-def _images_at_once(codes: Tensor) -> int:
-    return max(1, _MEMORY // (_PLANES_BYTES * math.prod(codes.shape[1:])))
-
-
-def _unfolded(layer: CrossbarLayer, codes: Tensor) -> Iterator[Tensor]:
-    """Parts of a batch as matrices (int32), shape ``(groups, rows, positions)``; an image's positions side by side."""
-    window = layer.window or POINT
-    each = _UNFOLDED_BYTES * math.prod(window.output_size(*codes.shape[2:])) * codes.shape[1] * math.prod(window.kernel)
-    for part in torch.split(codes, max(1, _MEMORY // each)):
-        rows = functional.unfold(part.float(), window.kernel, window.dilation, window.padding, window.stride)
-        yield rows.to(torch.int32).transpose(0, 1).reshape(window.groups, layer.cells.positive.shape[2], -1)
-
-
-def _convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Tensor:
-    """An ordinary convolution of whole numbers, exact (float64); weights have the shape ``(outputs, rows)``."""
-    kernels = weights.reshape(len(weights), -1, *window.kernel)
-    count, dtype = _exact_parts(kernels, largest, window.groups)
-    parts = [w.to(dtype).contiguous(memory_format=torch.channels_last) for w in kernels.chunk(count, 1)]
-    size = (len(codes), len(weights), *window.output_size(*codes.shape[2:]))
-    form = torch.channels_last if codes.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    sums = torch.empty(size, dtype=torch.float64, device=codes.device, memory_format=form)
-    step = max(1, _CACHE // (codes[:1].numel() + sums[:1].numel()))
-    # Other algorithms than sums of products would round.
-    with torch.backends.cudnn.flags(enabled=False):
-        for images, total in zip(torch.split(codes, step), torch.split(sums, step), strict=True):
-            for number, (channels, w) in enumerate(zip(images.chunk(count, 1), parts, strict=True)):
-                x = channels.to(dtype).contiguous(memory_format=torch.channels_last)
-                found = functional.conv2d(x, w, None, window.stride, window.padding, window.dilation, window.groups)
-                total.copy_(found) if not number else total.add_(found)
-    return sums
-
-
-def _exact_parts(kernels: Tensor, largest: int, groups: int) -> tuple[int, torch.dtype]:
-    """How many parts of its channels a convolution takes to be exact, and of which type; two or three of float32."""
-    needs = largest * kernels.abs().sum((2, 3))
-    for count in range(1, 4 if groups == 1 else 2):
-        if exact_dtype(max(float(part.sum(1).max()) for part in needs.chunk(count, 1))) == torch.float32:
-            return len(needs.chunk(count, 1)), torch.float32
-    return 1, torch.float64
 
 
 def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:

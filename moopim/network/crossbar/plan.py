@@ -8,8 +8,8 @@ numbers. Columns whose sums all become code 0 drop out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,6 +58,7 @@ class Plan:
         merged: Weights whose product needs no converter, times ``kappa``, shape ``(outputs, rows)``; float64. None if
             there are none.
         columns: What is to be converted.
+        programs: What engines have made of the plan, by name.
     """
 
     converter: Converter
@@ -69,6 +70,7 @@ class Plan:
     whole: bool
     merged: Tensor | None
     columns: tuple[Columns, ...]
+    programs: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 def make_plan(

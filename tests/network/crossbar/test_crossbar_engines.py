@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from moopim.network.crossbar import layers, planes
+from moopim.network.crossbar import engines, planes
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import crossbar_layer, layer_sums
 from moopim.network.crossbar.slices import Cells
@@ -35,7 +35,7 @@ def used(monkeypatch):
         calls.append(1)
         return planes.add_planes(*arguments)
 
-    monkeypatch.setattr(layers, "add_planes", spy)
+    monkeypatch.setattr(engines, "add_planes", spy)
     return calls
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar import layers
+from moopim.network.crossbar import engines, layers
 from moopim.network.crossbar.adc import Converter
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import (
@@ -153,6 +153,7 @@ def test_batches_and_chunks_do_not_change_a_bit(engine, rng, monkeypatch):
     apart = torch.cat([layer_sums(layer, part, engine=engine) for part in codes.split([1, 3, 2])])
     assert torch.equal(together, apart)
     monkeypatch.setattr(layers, "_MEMORY", 1)
+    monkeypatch.setattr(engines, "_MEMORY", {"cpu": 1, "cuda": 1})
     assert torch.equal(together, layer_sums(layer, codes, engine=engine))
     flat = crossbar_layer(weights.flatten(1), circuit, weight_bits=7, input_bits=7)
     inputs = random_codes(rng, 7, (5, 7, 108))
