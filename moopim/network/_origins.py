@@ -18,13 +18,17 @@ __all__ = ["IMAGE", "Origin", "find_origins"]
 IMAGE = "<image>"
 """Stands for the image where the path of a module is expected."""
 
+_INPUT = "<input>"
+"""Stands in front of the path of a layer for the grid of its inputs while it is being called."""
+
 _NORMS = nn.modules.batchnorm._BatchNorm
 
 _MOVES = (
     "_reshape_alias _unsafe_view abs adaptive_max_pool2d alias as_strided cat channel_shuffle clone constant_pad_nd "
     "contiguous detach expand flatten flip max_pool1d max_pool2d max_pool2d_with_indices max_pool3d_with_indices neg "
-    "permute pixel_shuffle pixel_unshuffle relu repeat reshape roll select slice split split_with_sizes squeeze stack "
-    "t transpose unbind unfold unsqueeze upsample_nearest2d view"
+    "permute pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d relu repeat replication_pad1d "
+    "replication_pad2d reshape roll select slice split split_with_sizes squeeze stack t transpose unbind unfold "
+    "unsqueeze upsample_nearest2d view"
 )
 """Operations that only pick, repeat or move values, make them 0, or change their sign."""
 
@@ -109,7 +113,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.norms: dict[str, list[Origin]] = {}
         self.constant: set[str] = set()
         self._model = model
-        self._inside: list[str] = []
+        self._inside: list[str] = []  # paths of the layers that are being called
         # The tensors are kept, or another one could get the number or the memory of one that is gone.
         self._known: dict[int, tuple[Tensor, Origin]] = {}
         self._changed: dict[int, Origin] = {}  # address of memory that values were written into
@@ -128,11 +132,13 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.constant.add(path)
                 else:
                     self.layers.setdefault(path, []).append(origin)
+                    self._mark(inputs[0], Origin(origin.layer, _INPUT + path))
 
             def leave(module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
                 del module
                 self._inside.pop()
                 if self._origin_of_input(path, inputs) is not None:
+                    self._mark(inputs[0], self.layers[path][-1])
                     self._mark(output, Origin(path, path))
 
             handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
@@ -158,7 +164,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not origins or name in _SHAPES.split():
             return result
         if name in _PRODUCTS.split():
-            self._check_weights(name, tensors)
+            self._check_product(name, tensors, origins)
         first = origins[0]
         moved = name in _MOVES.split() and all(origin.grid == first.grid for origin in origins)
         filled = name == "constant_pad_nd" and any(args[2:])
@@ -172,19 +178,26 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._mark(value._base, Origin(first.layer, None))
         return result
 
-    def _check_weights(self, name: str, tensors: Sequence[Tensor]) -> None:
-        """Refuses a product by weights that are not those of the layer that is being called."""
+    def _check_product(self, name: str, tensors: Sequence[Tensor], origins: Sequence[Origin]) -> None:
+        """Refuses a product that is not of the inputs and the weights of the layer that is being called."""
         weights = [owner for owner in map(_weight, tensors) if owner is not None]
         if not self._inside:
             if weights:
                 raise ConfigError(_misused(self._model, weights[0], name))
             return
-        layer = self._model.get_submodule(self._inside[-1])
+        path = self._inside[-1]
+        layer = self._model.get_submodule(path)
         if not any(owner is layer.weight for owner in weights):
-            raise ConfigError(
-                f"layer {self._inside[-1]!r} ({type(layer).__name__}) multiplies by other weights than its own, such "
-                "as standardised ones; expected a layer that holds the weights that it multiplies by"
-            )
+            reason = "multiplies by other weights than its own, such as standardised ones"
+        # Torch writes a circular padding piece by piece.
+        elif any(origin.grid != _INPUT + path for origin in origins) and vars(layer).get("padding_mode") != "circular":
+            reason = "changes its inputs before it multiplies them"
+        else:
+            return
+        raise ConfigError(
+            f"layer {path!r} ({type(layer).__name__}) {reason}; expected one that multiplies its inputs by the weights "
+            "that it holds"
+        )
 
     def _mark(self, tensor: Tensor, origin: Origin) -> None:
         self._known[id(tensor)] = (tensor, origin)

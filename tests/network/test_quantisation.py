@@ -325,6 +325,11 @@ class Standardised(nn.Conv2d):
         return functional.conv2d(x, self.weight - self.weight.mean((1, 2, 3), keepdim=True), self.bias)
 
 
+class Averaged(nn.Linear):
+    def forward(self, x):
+        return super().forward((x + x.flip(-1)) / 2)
+
+
 class Outside(nn.Module):
     """Uses the weights of a layer that it does not call."""
 
@@ -440,6 +445,12 @@ def with_nan():
             (1, 8, 8),
             {},
             r"layer 'body.1' \(Standardised\) multiplies by other weig",
+        ),
+        (
+            lambda: Body(Averaged(6, 2)),
+            (1, 8, 8),
+            {},
+            r"layer 'body.1' \(Averaged\) changes its inputs before it multip",
         ),
         (
             Outside,

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.inference import Program, on_crossbars
+from moopim.network.crossbar.inference import Program, check_circuits, on_crossbars
 from moopim.network.mixed_precision import Given, set_bits
 from moopim.network.quantisation import calibrate, quantise_module
 
@@ -51,5 +51,6 @@ def convert(
     """
     quantised = quantise_module(model, images.shape[1:], input_bits=input_bits)
     set_bits(quantised, weight_bits, activation_bits)
+    check_circuits(quantised, circuit)
     calibrate(quantised, images)
     return on_crossbars(quantised, circuit, images, program=program)
