@@ -82,8 +82,18 @@ def find_origins(
     handles = follower.watch(layers, norms)
     try:
         model.eval()
-        with torch.no_grad(), follower:
-            model(image)
+        with torch.no_grad():
+            with follower:
+                model(image)
+            _remove(handles)
+            both = [path for path in follower.constant if path in follower.layers]
+            if both:
+                raise ConfigError(
+                    f"layer {both[0]!r} runs on inputs that depend on the image and on others that do not; expected "
+                    "one or the other"
+                )
+            if follower.constant:
+                _check_constant(model, follower.constant, image)
     except ConfigError:
         raise
     except Exception as error:
@@ -91,17 +101,36 @@ def find_origins(
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{type(model).__name__} cannot be run on an image of {size}: {reason}") from error
     finally:
-        for handle in handles:
-            handle.remove()
+        _remove(handles)
         for module, flag in training.items():
             module.training = flag
-    for path in layers:
-        if path in follower.layers and path in follower.constant:
-            raise ConfigError(
-                f"layer {path!r} runs on inputs that depend on the image and on others that do not; expected one or "
-                "the other"
-            )
     return follower.layers, follower.norms
+
+
+def _check_constant(model: nn.Module, constant: Mapping[str, list[Tensor]], image: Tensor) -> None:
+    """Refuses layers that another image does reach, by a way on which it could not be followed."""
+    expected = {path: iter(inputs) for path, inputs in constant.items()}
+    handles: list[Any] = []
+    for path in constant:
+
+        def compare(module: nn.Module, inputs: Any, path: str = path) -> None:
+            del module
+            if not torch.equal(inputs[0], next(expected[path])):
+                raise ConfigError(
+                    f"input of layer {path!r} depends on the image in a way that cannot be followed; expected "
+                    "operations of torch only"
+                )
+
+        handles.append(model.get_submodule(path).register_forward_pre_hook(compare))
+    try:
+        model(torch.rand(image.shape, generator=torch.Generator().manual_seed(1)).to(image))
+    finally:
+        _remove(handles)
+
+
+def _remove(handles: Sequence[Any]) -> None:
+    for handle in handles:
+        handle.remove()
 
 
 class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -111,7 +140,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers: dict[str, list[Origin]] = {}
         self.norms: dict[str, list[Origin]] = {}
-        self.constant: set[str] = set()
+        self.constant: dict[str, list[Tensor]] = {}
         self._model = model
         self._inside: list[str] = []  # paths of the layers that are being called
         # The tensors are kept, or another one could get the number or the memory of one that is gone.
@@ -129,7 +158,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._inside.append(path)
                 origin = self._origin_of_input(path, inputs)
                 if origin is None:
-                    self.constant.add(path)
+                    self.constant.setdefault(path, []).append(inputs[0].clone())
                 else:
                     self.layers.setdefault(path, []).append(origin)
                     self._mark(inputs[0], Origin(origin.layer, _INPUT + path))

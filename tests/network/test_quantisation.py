@@ -230,6 +230,8 @@ def test_calibration_that_fails_leaves_the_scales():
         calibrate(net, torch.full_like(images, torch.nan))
     with pytest.raises(ConfigError, match="no images to calibrate with"):
         calibrate(net, images[:0])
+    with pytest.raises(ConfigError, match=r"images have type torch.float64; expected torch.float32, as the weights"):
+        calibrate(net, images.double())
     assert alphas(net) == before
     net.train()(images)
     assert alphas(net) != before
@@ -381,6 +383,32 @@ class Both(nn.Module):
         return (self.shared(x) + self.shared(torch.ones_like(self.shared.weight[:1, :, :3]))).mean((2, 3))
 
 
+class Abroad(nn.Module):
+    """Leaves torch between its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(torch.tensor(self.stem(x).mean((2, 3)).tolist()))
+
+
+class Keeping(nn.Linear):
+    """Keeps what it made."""
+
+    def forward(self, x):
+        self.kept = super().forward(x)
+        return self.kept
+
+
+def after_a_run():
+    net = Body(Keeping(6, 2))
+    net(torch.ones(1, 1, 8, 8))
+    return net
+
+
 class Single(nn.Linear):
     """A network that is one layer."""
 
@@ -457,6 +485,14 @@ def with_nan():
             (1, 8, 8),
             {},
             r"uses 'weight' of module 'gate.0' \(Linear\) outside of it; expected a layer that is",
+        ),
+        (Abroad, (1, 8, 8), {}, "input of layer 'head' depends on the image in a way that cannot be followed"),
+        (after_a_run, (1, 8, 8), {}, "Body cannot be copied: RuntimeError: .* has not been run with gradients"),
+        (
+            lambda: Chain().half(),
+            (1, 8, 8),
+            {},
+            r"weights of layer 'a' have type torch.float16; expected torch.float32",
         ),
         (Both, (1, 3, 3), {}, "layer 'shared' runs on inputs that depend on the image and on others that do not"),
     ],
