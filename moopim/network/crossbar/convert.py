@@ -32,9 +32,15 @@ def convert(
     `moopim.network.quantisation.quantise_module`, `moopim.network.mixed_precision.set_bits`,
     `moopim.network.quantisation.calibrate` and `moopim.network.crossbar.inference.on_crossbars`.
 
+    Subclasses of the layers may pad, pick or turn round their inputs, and do anything to the product. Layers whose
+    inputs do not depend on the image stay as they are. Refused are other modules that multiply by weights (transposed
+    and three-dimensional convolutions, recurrent layers, `torch.nn.MultiheadAttention`), layers whose weights are used
+    by a function outside of them, and layers that change them first, as weight standardisation does.
+
     Args:
-        model: Any module of convolutions, linear layers and whatever is computed digitally between them: batch norms,
-            functions, pooling, sums, concatenations. Not changed.
+        model: Any module that calls layers of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Linear`, and whatever
+            is computed digitally between them: batch norms, functions, pooling, sums, concatenations, products of
+            activations. Not changed.
         circuit: The circuit of all layers.
         images: Images to calibrate with, shape ``(images, ...)``, on the device of the model; they go through it at
             once.
