@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.loading import reason
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network._origins import IMAGE, Origin, find_origins
 from moopim.network.calibration import evaluating
@@ -139,10 +140,12 @@ def quantise_module(
         raise ConfigError(f"momentum {momentum!r} of activation scales is not allowed; expected 0 <= momentum < 1")
     image = Widths(0, check_bits("the image", input_bits))
     widths = Widths(check_bits("the weights", weight_bits), check_bits("the activations", activation_bits))
-    check_finite(
-        (f"weights of layer {path!r}", current_weight(layer)) for path, layer in weighted_layers(model).items()
-    )
-    net = copy.deepcopy(model)
+    weights = {f"weights of layer {path!r}": current_weight(layer) for path, layer in weighted_layers(model).items()}
+    for what, weight in weights.items():
+        if weight.dtype not in (torch.float32, torch.float64):
+            raise ConfigError(f"{what} have type {weight.dtype}; expected torch.float32 or torch.float64")
+    check_finite(weights.items())
+    net = _copied(model)
     layers, norms = find_origins(net, image_shape)
     settings = _Settings(image, {path: copy.copy(widths) for path in layers}, momentum)
     setattr(net, _SETTINGS, settings)
@@ -202,12 +205,15 @@ def calibrate(net: nn.Module, images: Tensor) -> None:
         images: Images, shape ``(images, ...)``, on the device of the network.
 
     Raises:
-        ConfigError: If the network is not quantised, there are no images, or a scale is not finite; the scales are then
-            as they were.
+        ConfigError: If the network is not quantised, there are no images or they are more precise than its weights, or
+            a scale is not finite; the scales are then as they were.
     """
     settings = _settings(net)
     if not len(images):
         raise ConfigError("no images to calibrate with; expected at least one")
+    precision: torch.dtype = getattr(net, _IMAGE_ALPHA).dtype
+    if torch.promote_types(images.dtype, precision) != precision:
+        raise ConfigError(f"images have type {images.dtype}; expected {precision}, as the weights of the network")
     before = [(alpha, alpha.clone()) for _, alpha in _alphas(net)]
     settings.measuring = True
     try:
@@ -310,6 +316,16 @@ def output_grid(net: nn.Module, path: str) -> Grid:
     """
     layer, place = _layer(net, path)
     return Grid(_measured(layer, _OUTPUT_ALPHA), place.widths.activations)
+
+
+def _copied(model: Module) -> Module:
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:  # of a tensor that depends on parameters, which some modules keep between calls
+        raise ConfigError(
+            f"{type(model).__name__} cannot be copied: {reason(error)}; expected one that has not been "
+            "run with gradients"
+        ) from error
 
 
 def _add_quantisers(

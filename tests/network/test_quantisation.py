@@ -230,6 +230,8 @@ def test_calibration_that_fails_leaves_the_scales():
         calibrate(net, torch.full_like(images, torch.nan))
     with pytest.raises(ConfigError, match="no images to calibrate with"):
         calibrate(net, images[:0])
+    with pytest.raises(ConfigError, match=r"images have type torch.float64; expected torch.float32, as the weights"):
+        calibrate(net, images.double())
     assert alphas(net) == before
     net.train()(images)
     assert alphas(net) != before
@@ -296,8 +298,134 @@ class Attention(nn.Module):
         return self.attention(x, x, x)[0]
 
 
+class Body(nn.Module):
+    """A convolution, another part, and the mean of what comes out."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3), part)
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3))
+
+
+class Tokens(nn.Module):
+    """Another part behind the rows of a convolution's outputs."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.part = part
+
+    def forward(self, x):
+        found = self.part(self.stem(x).mean(1))
+        return found[0] if isinstance(found, tuple) else found
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        return functional.conv2d(x, self.weight - self.weight.mean((1, 2, 3), keepdim=True), self.bias)
+
+
+class Averaged(nn.Linear):
+    def forward(self, x):
+        return super().forward((x + x.flip(-1)) / 2)
+
+
+class Outside(nn.Module):
+    """Uses the weights of a layer that it does not call."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.gate = nn.Sequential(nn.Linear(4, 2))
+
+    def forward(self, x):
+        return functional.linear(self.stem(x).mean((2, 3)), self.gate[0].weight)
+
+
+class Positions(nn.Module):
+    """Adds what a small network makes of positions, which do not depend on the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.positions = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 1))
+        self.head = nn.Linear(4, 2)
+        self.register_buffer("grid", torch.rand(1, 2, 6, 6))
+
+    def forward(self, x):
+        return self.head((self.stem(x) + self.positions(self.grid)).mean((2, 3)))
+
+
+class Written(nn.Module):
+    """Writes what a layer makes into a part of a tensor of zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        padded = x.new_zeros(len(x), 6)
+        padded[:, 1:5] = self.stem(x).mean((2, 3))
+        return self.head(padded)
+
+
+class Both(nn.Module):
+    """Runs a layer on the image and on nothing of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x):
+        return (self.shared(x) + self.shared(torch.ones_like(self.shared.weight[:1, :, :3]))).mean((2, 3))
+
+
+class Abroad(nn.Module):
+    """Leaves torch between its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(torch.tensor(self.stem(x).mean((2, 3)).tolist()))
+
+
+class Keeping(nn.Linear):
+    """Keeps what it made."""
+
+    def forward(self, x):
+        self.kept = super().forward(x)
+        return self.kept
+
+
+def after_a_run():
+    net = Body(Keeping(6, 2))
+    net(torch.ones(1, 1, 8, 8))
+    return net
+
+
 class Single(nn.Linear):
     """A network that is one layer."""
+
+
+def test_layers_that_the_image_does_not_reach_are_left_as_they_are():
+    net, _ = quantised(Positions, 1, 8, 8)
+    assert list(bits(net)) == ["stem", "head"]
+    set_bits(net, 2, 2)
+    assert torch.equal(net.positions(net.grid), seeded(Positions(), 1, 8, 8)[0].positions(net.grid))
+    assert set(alphas(net)) == {"image_alpha", "stem.output_alpha", "head.input_alpha", "head.output_alpha"}
+
+
+def test_values_that_are_written_into_others_are_followed():
+    net, _ = quantised(Written, 1, 8, 8)
+    assert list(bits(net)) == ["stem", "head"]
+    set_bits(net, activations={"stem": 5})
+    assert input_grid(net, "head") == (net.head.input_alpha, 5)
 
 
 def test_a_single_layer_is_a_network():
@@ -330,8 +458,43 @@ def with_nan():
         (with_nan, (1, 8, 8), {}, "weights of layer 'b' hold NaN or infinity"),
         (parametrised, (1, 8, 8), {}, "layer 'b' has a parametrised weight"),
         (nn.ReLU, (1, 8, 8), {}, "ReLU has no convolution or linear layer"),
-        (Functional, (1, 8, 8), {}, "operation convolution uses weights that are not those of"),
-        (Attention, (5, 8), {}, "uses weights that are not those of"),
+        (Functional, (1, 8, 8), {}, "operation convolution multiplies by 'kernel' of Functional, which is no layer"),
+        (Attention, (5, 8), {}, r"multiplies by 'in_proj_weight' of module 'attention' \(MultiheadAttention\)"),
+        (
+            lambda: Body(nn.ConvTranspose2d(4, 2, 2)),
+            (1, 8, 8),
+            {},
+            r"multiplies by 'weight' of module 'body.1' \(ConvTranspose2d\), which is no layer that .* expected Conv1d",
+        ),
+        (lambda: Tokens(nn.LSTM(6, 3)), (1, 8, 8), {}, r"by 'weight_ih_l0' of module 'part' \(LSTM\)"),
+        (lambda: Tokens(nn.TransformerEncoderLayer(6, 2)), (1, 8, 8), {}, "of module 'part.self_attn'"),
+        (
+            lambda: Body(Standardised(4, 2, 3)),
+            (1, 8, 8),
+            {},
+            r"layer 'body.1' \(Standardised\) multiplies by other weig",
+        ),
+        (
+            lambda: Body(Averaged(6, 2)),
+            (1, 8, 8),
+            {},
+            r"layer 'body.1' \(Averaged\) changes its inputs before it multip",
+        ),
+        (
+            Outside,
+            (1, 8, 8),
+            {},
+            r"uses 'weight' of module 'gate.0' \(Linear\) outside of it; expected a layer that is",
+        ),
+        (Abroad, (1, 8, 8), {}, "input of layer 'head' depends on the image in a way that cannot be followed"),
+        (after_a_run, (1, 8, 8), {}, "Body cannot be copied: RuntimeError: .* has not been run with gradients"),
+        (
+            lambda: Chain().half(),
+            (1, 8, 8),
+            {},
+            r"weights of layer 'a' have type torch.float16; expected torch.float32",
+        ),
+        (Both, (1, 3, 3), {}, "layer 'shared' runs on inputs that depend on the image and on others that do not"),
     ],
 )
 def test_bad_input_is_one_clear_line(maker, shape, options, message):

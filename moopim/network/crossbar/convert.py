@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.inference import Program, on_crossbars
+from moopim.network.crossbar.inference import Program, check_circuits, on_crossbars
 from moopim.network.mixed_precision import Given, set_bits
 from moopim.network.quantisation import calibrate, quantise_module
 
@@ -32,9 +32,15 @@ def convert(
     `moopim.network.quantisation.quantise_module`, `moopim.network.mixed_precision.set_bits`,
     `moopim.network.quantisation.calibrate` and `moopim.network.crossbar.inference.on_crossbars`.
 
+    Subclasses of the layers may pad, pick or turn round their inputs, and do anything to the product. Layers whose
+    inputs do not depend on the image stay as they are. Refused are other modules that multiply by weights (transposed
+    and three-dimensional convolutions, recurrent layers, `torch.nn.MultiheadAttention`), layers whose weights are used
+    by a function outside of them, and layers that change them first, as weight standardisation does.
+
     Args:
-        model: Any module of convolutions, linear layers and whatever is computed digitally between them: batch norms,
-            functions, pooling, sums, concatenations. Not changed.
+        model: Any module that calls layers of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Linear`, and whatever
+            is computed digitally between them: batch norms, functions, pooling, sums, concatenations, products of
+            activations. Not changed.
         circuit: The circuit of all layers.
         images: Images to calibrate with, shape ``(images, ...)``, on the device of the model; they go through it at
             once.
@@ -51,5 +57,6 @@ def convert(
     """
     quantised = quantise_module(model, images.shape[1:], input_bits=input_bits)
     set_bits(quantised, weight_bits, activation_bits)
+    check_circuits(quantised, circuit)
     calibrate(quantised, images)
     return on_crossbars(quantised, circuit, images, program=program)

@@ -9,8 +9,10 @@ computed digitally and stays as it is.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError
 from moopim.network.calibration import evaluating
+from moopim.network.crossbar._forward import layer_forward, layer_window
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import (
     CrossbarLayer,
@@ -28,15 +31,15 @@ from moopim.network.crossbar.layers import (
     layer_sums,
 )
 from moopim.network.crossbar.product import Conversions
-from moopim.network.crossbar.slices import Cells
+from moopim.network.crossbar.slices import Cells, row_blocks
 from moopim.network.crossbar.slices import program as ideal_cells
-from moopim.network.crossbar.window import Window
 from moopim.network.quantisation import input_grid, output_grid, quantised_layers, weight_codes, weight_grid
 from moopim.network.quantiser import Grid
 
 __all__ = [
     "Memory",
     "Program",
+    "check_circuits",
     "count_layer_conversions",
     "crossbar_layers",
     "make_layer",
@@ -133,20 +136,45 @@ def on_crossbars(
         ConfigError: If a layer is of a kind that has no crossbars, does not fit on one, or has no circuit or no
             measured scale, or images are missing; names its path.
     """
+    circuits = check_circuits(net, circuit)
+    needy = [path for path, own in circuits.items() if own.adc_range == "calibrated"]
+    if needy and images is None:
+        raise ConfigError(f"adc_range='calibrated' of layer {needy[0]!r} needs images; expected at least one")
+    copied = copy.deepcopy(net).eval()
+    layers = {path: make_layer(copied, path, own, program) for path, own in circuits.items()}
+    put_on_crossbars(copied, layers, fuse=fuse, engine=engine)
+    if needy and images is not None:
+        with_calibrated_ranges(copied, images)
+    return copied
+
+
+def check_circuits(net: nn.Module, circuit: Circuit | Mapping[str, Circuit]) -> dict[str, Circuit]:
+    """Checks that the layers of a quantised network can be put on crossbars, before any of the work.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`; it need not be calibrated.
+        circuit: The circuit of all layers, or of each by its path.
+
+    Returns:
+        Path -> circuit, in the order in which the layers run.
+
+    Raises:
+        ConfigError: If a layer is of a kind that has no crossbars, does not fit on one, or has no circuit; names its
+            path.
+    """
     paths = quantised_layers(net)
     circuits = dict.fromkeys(paths, circuit) if isinstance(circuit, Circuit) else dict(circuit)
     for path in paths:
         if path not in circuits:
             raise ConfigError(f"layer {path!r} has no circuit; expected one for each of {', '.join(paths)}")
-    needy = [path for path in paths if circuits[path].adc_range == "calibrated"]
-    if needy and images is None:
-        raise ConfigError(f"adc_range='calibrated' of layer {needy[0]!r} needs images; expected at least one")
-    copied = copy.deepcopy(net).eval()
-    layers = {path: make_layer(copied, path, circuits[path], program) for path in paths}
-    put_on_crossbars(copied, layers, fuse=fuse, engine=engine)
-    if needy and images is not None:
-        with_calibrated_ranges(copied, images)
-    return copied
+        module = net.get_submodule(path)
+        try:
+            window = layer_window(module)
+            channels = cast("Tensor", module.weight).shape[1]
+            row_blocks(circuits[path], channels, math.prod(window.kernel) if window else None)
+        except ConfigError as error:
+            raise ConfigError(f"layer {path!r}: {error}") from None
+    return {path: circuits[path] for path in paths}
 
 
 def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | None = None) -> CrossbarLayer:
@@ -169,7 +197,6 @@ def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | N
     codes, _ = weight_codes(net, path)
     step = _product_step(net, path)
     try:
-        window = _window(module)
         if isinstance(module, nn.Conv1d):
             codes = codes[:, :, None]
         ideal = ideal_cells(codes.flatten(1), weight_bits, circuit.cell_bits)
@@ -178,7 +205,7 @@ def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | N
             circuit,
             weight_bits=weight_bits,
             input_bits=input_grid(net, path).bits,
-            window=window,
+            window=layer_window(module),
             cells=program(path, ideal) if program else ideal,
             # Weights that are all 0 have no step, and no sums to convert either.
             output_scale=float(output_grid(net, path).alpha) / step if step else 1.0,
@@ -274,13 +301,8 @@ def count_layer_conversions(net: nn.Module, images: Tensor) -> dict[str, Convers
 def _put(net: nn.Module, path: str, state: _State) -> None:
     """Lets crossbars compute a layer."""
     module = net.get_submodule(path)
-    bias = cast("Tensor | None", module.bias)
-
-    def forward(x: Tensor) -> Tensor:
-        return _run(state, bias, x)
-
     setattr(module, _STATE, state)
-    module.forward = forward
+    module.forward = layer_forward(module, partial(_run, state))
 
 
 def _product_step(net: nn.Module, path: str) -> float:
@@ -288,30 +310,7 @@ def _product_step(net: nn.Module, path: str) -> float:
     return float(weight_grid(net, path).step) * float(input_grid(net, path).step)
 
 
-def _window(module: nn.Module) -> Window | None:
-    """What a convolution does beside multiplying; None for a linear layer."""
-    if isinstance(module, nn.Linear):
-        return None
-    if not isinstance(module, nn.Conv1d | nn.Conv2d):
-        raise ConfigError(f"a {type(module).__name__} has no crossbars; expected Conv1d, Conv2d or Linear")
-    if module.padding_mode != "zeros":
-        raise ConfigError(f"padding_mode={module.padding_mode!r} is not allowed; expected 'zeros'")
-    if isinstance(module.padding, str):
-        spans = [dilation * (kernel - 1) for dilation, kernel in zip(module.dilation, module.kernel_size, strict=True)]
-        if module.padding == "same" and any(span % 2 for span in spans):
-            raise ConfigError("padding='same' of an even kernel is not allowed; expected as much on each side")
-        padding = tuple(span // 2 if module.padding == "same" else 0 for span in spans)
-    else:
-        padding = module.padding
-    pairs = [
-        (fill, *sizes) if len(sizes) == 1 else sizes
-        for fill, sizes in ((1, module.kernel_size), (1, module.stride), (0, padding), (1, module.dilation))
-    ]
-    kernel, stride, padding, dilation = (cast("tuple[int, int]", tuple(pair)) for pair in pairs)
-    return Window(kernel, stride, padding, dilation, module.groups)
-
-
-def _run(state: _State, bias: Tensor | None, x: Tensor) -> Tensor:
+def _run(state: _State, x: Tensor, bias: Tensor | None) -> Tensor:
     """What takes the place of a layer's product; the values of x are on the grid of its input."""
     codes, window = state.grid.codes(x), state.layer.window
     line = window is not None and codes.ndim == 3  # noqa: PLR2004 (images, channels, width)
