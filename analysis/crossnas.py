@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -111,10 +112,10 @@ def _draw_group(ax: Axes, rows: pd.DataFrame, name: str, i: int, *, joined: bool
 
 def _draw_without_edp(ax: Axes, rows: pd.DataFrame) -> None:
     """Marks accuracies without an EDP at the right edge."""
-    for row in rows.itertuples():
-        place = (1, 100 * row.accuracy)
+    for method, accuracy in zip(rows["method"], rows["accuracy"].to_numpy(dtype=np.float64), strict=True):
+        place = (1.0, 100 * float(accuracy))
         ax.annotate(
-            f"{row.method}: no EDP given",
+            f"{method}: no EDP given",
             place,
             (-7, 0),
             textcoords="offset points",

@@ -112,8 +112,10 @@ def trends(
         >>> from moopim.analysis.trends import trends
         >>> sample = pd.DataFrame({"crossbar": [32, 64, 128, 256] * 10, "dac_bits": [1, 2] * 20, "id": range(40)})
         >>> found = trends(sample, sample[sample["crossbar"] == 256])
-        >>> found[["gene", "value", "front", "sample", "difference"]].iloc[3].tolist()
-        ['crossbar', '256', 10, 10, 0.75]
+        >>> found.loc[found["gene"] == "crossbar", "value"].tolist()
+        ['32', '64', '128', '256']
+        >>> found.loc[found["gene"] == "crossbar", "difference"].tolist()
+        [-0.25, -0.25, -0.25, 0.75]
     """
     if front.empty:
         raise ConfigError("the front has no designs; expected at least one")
