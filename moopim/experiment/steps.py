@@ -78,16 +78,16 @@ def run_step(
     Raises:
         ConfigError: If the folder has a step of other facts, damaged products, or files of something else.
     """
-    facts = json.loads(json.dumps(dict(facts), sort_keys=True))
+    plain: dict[str, Any] = json.loads(json.dumps(dict(facts)))  # as they are read back
     if force:
         shutil.rmtree(directory, ignore_errors=True)
-    step = _known(directory, name, facts)
+    step = _known(directory, name, plain)
     if step is not None and step.state == "finished":
         return step
     if step is None:
         directory.mkdir(parents=True, exist_ok=True)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        step = Step(name=name, facts=facts, command=sys.argv, created=created)
+        step = Step(name=name, facts=plain, command=sys.argv, created=created)
         _write(directory, step)
     begun = time.perf_counter()
     result = dict(make(directory))

@@ -336,20 +336,21 @@ class Pipeline:
     ) -> Step:
         """A search, and the design of the largest fitness among all that it evaluated."""
         settings, goals = self.settings, self.goals(w_acc)
-        facts = {"w_acc": w_acc, "reference": self.reference, "max": settings.max, "min": settings.min, **inputs}
-        facts |= {"algorithm": settings.algorithm, "evaluations": POPULATION * cycles, "seed": settings.seed}
+        evaluations = POPULATION * cycles
+        facts: dict[str, Any] = {"w_acc": w_acc, "reference": self.reference, "max": settings.max, "min": settings.min, **inputs}
+        facts |= {"algorithm": settings.algorithm, "evaluations": evaluations, "seed": settings.seed}
         facts |= {"calibration": self.preset.calibration, **self._versions}
 
         def make(directory: Path) -> dict[str, Any]:
             options: dict[str, Any] = {"max": settings.max, "min": settings.min, "reference": repr(self.reference)}
             if settings.algorithm == _SINGLE_OBJECTIVE:
                 options["w_acc"] = w_acc
-            result = self._run(problem(**options), directory / _RUN, facts["evaluations"])
+            result = self._run(problem(**options), directory / _RUN, evaluations)
             frame = result.evaluations[result.evaluations["feasible"]]
             if frame.empty:
                 raise EvaluationError(f"nothing feasible was found for w_acc={w_acc:g}: {result.summary()}")
             fitness = goals.fitness(frame["accuracy"].to_numpy(), frame["edp_mJ_ms"].to_numpy())
-            row = frame.iloc[int(np.argmax(fitness))].to_dict()
+            row: dict[str, Any] = frame.iloc[int(np.argmax(fitness))].to_dict()  # type: ignore[assignment]
             numbers = {name: float(row[name]) for name in _NUMBERS}
             return {**found(row), **numbers, "fitness": float(fitness.max()), "message": result.message}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from moopim.errors import unknown_name
 from moopim.figures import read_table, values
@@ -10,6 +11,8 @@ __all__ = ["POPULATION", "Preset", "default_preset", "load_preset", "preset_name
 
 POPULATION = 50
 """Designs of a cycle of the search (CrossNAS, section 4.2)."""
+
+_OPTIONAL = ("supernet_epochs", "float_epochs", "quantisation_epochs")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def load_preset(name: str) -> Preset:
     if name not in tables:
         raise unknown_name("preset", name, tables)
     table = dict(tables[name])
-    known = {name: None for name in ("supernet_epochs", "float_epochs", "quantisation_epochs") if name not in table}
-    recipes, channels = table.pop("recipes"), tuple(table.pop("channels"))
-    plain = values(f"preset {name}", table, Preset, recipes=recipes, channels=channels, **known)
-    return Preset(recipes=recipes, channels=channels, **plain, **known)
+    known: dict[str, Any] = {
+        "recipes": table.pop("recipes"),
+        "channels": tuple(table.pop("channels")),
+        **{field: None for field in _OPTIONAL if field not in table},
+    }
+    return Preset(**values(f"preset {name}", table, Preset, **known), **known)
 
 
 def default_preset(data: str) -> str:
@@ -86,5 +91,5 @@ def default_preset(data: str) -> str:
     return data if data in _tables() else "paper"
 
 
-def _tables() -> dict[str, dict[str, object]]:
+def _tables() -> dict[str, dict[str, Any]]:
     return read_table("moopim.problems.crossnas", "presets.toml")

@@ -12,7 +12,6 @@ from moopim.figures import figure, file_hashes, read_table
 from moopim.genome import Choice, Designs, Genome
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
-from moopim.network.crossbar.circuit import Circuit
 from moopim.network.subnets import network_layers
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.goals import make_goals, reference_edp
@@ -23,7 +22,7 @@ __all__ = ["QuantisationPimSearch"]
 
 _CIRCUIT = ("crossbar", "adc_bits", "dac_bits")
 _WIDTHS = ("weight_bits", "activation_bits")
-_FIELDS = {"crossbar": "rows"}  # of `Circuit`, by gene, where they differ
+_SOME_CIRCUIT = dict(zip(_CIRCUIT, (1024, 8, 1), strict=True))
 
 
 class QuantisationPimSearch(DesignProblem):
@@ -74,7 +73,7 @@ class QuantisationPimSearch(DesignProblem):
     ) -> None:
         # torch is an extra, and slow to load: only a problem that is made needs it.
         from moopim.network.quantiser import check_bits
-        from moopim.problems.crossnas.crossbar_accuracy import CrossbarAccuracy
+        from moopim.problems.crossnas.crossbar_accuracy import CrossbarAccuracy, pim_circuit
 
         self.network = network
         self.data = data
@@ -106,8 +105,8 @@ class QuantisationPimSearch(DesignProblem):
             for value in choices[name]:
                 check_bits(name, value)
         for name in _CIRCUIT:
-            for value in choices[name]:  # whether there is such a chip, and the network fits on its crossbars
-                Circuit(**{"rows": 1024, "adc_bits": 8, _FIELDS.get(name, name): value})
+            for value in choices[name]:  # whether there is such a circuit and chip, and the network fits on its crossbars
+                pim_circuit(**{**_SOME_CIRCUIT, name: value})
                 evaluate_planar(self._table, make_chip(profile, None, **{name: value}))
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
         quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
@@ -161,7 +160,7 @@ class QuantisationPimSearch(DesignProblem):
 
         def accuracy(within: NDArray[np.bool_]) -> NDArray[np.float64]:
             chosen = {name: values[within] for name, values in circuit.items()}
-            return self._accuracy(*(designs[name][within] for name in _WIDTHS), chosen)
+            return self._accuracy(designs.weight_bits[within], designs.activation_bits[within], chosen)
 
         return self._goals.complete(figures, accuracy)
 
