@@ -41,10 +41,8 @@ class Colour(nn.Sequential):
 class Line(nn.Sequential):
     def __init__(self): super().__init__(nn.Flatten(), nn.Linear(64, 10))
 
-def ring():
-    net = Net()
-    net[0].padding_mode = "circular"
-    return net
+def transposed():
+    return nn.Sequential(nn.ConvTranspose2d(1, 2, 3), nn.Flatten(), nn.Linear(200, 10))
 
 class One(nn.Sequential):
     def __init__(self): super().__init__(nn.Flatten(0), nn.Linear(64, 10))
@@ -273,7 +271,7 @@ BAD = {
     "shape": (["--network", "nets.py:One"], "cannot be run on images of 1x8x8 of data 'digits'"),
     "classes": (["--network", "nets.py:seven"], "makes (2, 7) of two images; expected (2, 10)"),
     "outputs": (["--network", "nets.py:Pair"], "makes tuple of two images; expected (2, 10)"),
-    "layer": (["--network", "nets.py:ring"], "layer '0': padding_mode='circular' is not allowed"),
+    "layer": (["--network", "nets.py:transposed"], "module '0' (ConvTranspose2d)"),
     "no network": (["--network", "nets.py:Not"], "unknown name in nets.py 'Not'"),
     "data": (["--data", "digts"], "unknown data set 'digts' (did you mean 'digits'?)"),
     "root": (["--root", "."], "data set 'digits' comes with moopim; expected no root"),

@@ -39,13 +39,15 @@ from moopim.problems.crossnas.quantisation import QuantisationPimSearch
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.problems.crossnas.training import train_network, train_supernet, tune_network
 
-__all__ = ["STEPS", "Pipeline", "Settings"]
+__all__ = ["RUN", "STEPS", "Pipeline", "Settings"]
 
 STEPS = ("supernet", "architecture", "training", "circuit", "final")
 """Names of the steps, in their order."""
 
 _SUPERNET, _FLOAT, _MIXED, _FINAL = (f"{name}.safetensors" for name in ("supernet", "float", "mixed", "final"))
-_RUN = "run"
+RUN = "run"
+"""Folder of the run of a search, in that of its step."""
+
 _SINGLE_OBJECTIVE = "topk"  # the paper's search; the others search the front
 
 
@@ -239,7 +241,7 @@ class Pipeline:
                 **self._training,
             )
 
-        return self._step("final", self._folder(w_acc) / "final", facts, make, (_FINAL, "training.csv"))
+        return self._step("final", self.folder(w_acc) / "final", facts, make, (_FINAL, "training.csv"))
 
     # -- what they share ---------------------------------------------------------------------------------------------
 
@@ -316,7 +318,8 @@ class Pipeline:
     def _where(self) -> dict[str, Any]:
         return {"data": self.data.name, "root": self.settings.root}
 
-    def _folder(self, w_acc: float) -> Path:
+    def folder(self, w_acc: float) -> Path:
+        """Folder of what is made for a weight of the accuracy."""
         return self.settings.output / f"w{w_acc:g}"
 
     def _network_folder(self, subnet: Subnet) -> Path:
@@ -337,7 +340,13 @@ class Pipeline:
         """A search, and the design of the largest fitness among all that it evaluated."""
         settings, goals = self.settings, self.goals(w_acc)
         evaluations = POPULATION * cycles
-        facts: dict[str, Any] = {"w_acc": w_acc, "reference": self.reference, "max": settings.max, "min": settings.min, **inputs}
+        facts: dict[str, Any] = {
+            "w_acc": w_acc,
+            "reference": self.reference,
+            "max": settings.max,
+            "min": settings.min,
+            **inputs,
+        }
         facts |= {"algorithm": settings.algorithm, "evaluations": evaluations, "seed": settings.seed}
         facts |= {"calibration": self.preset.calibration, **self._versions}
 
@@ -345,7 +354,7 @@ class Pipeline:
             options: dict[str, Any] = {"max": settings.max, "min": settings.min, "reference": repr(self.reference)}
             if settings.algorithm == _SINGLE_OBJECTIVE:
                 options["w_acc"] = w_acc
-            result = self._run(problem(**options), directory / _RUN, evaluations)
+            result = self._run(problem(**options), directory / RUN, evaluations)
             frame = result.evaluations[result.evaluations["feasible"]]
             if frame.empty:
                 raise EvaluationError(f"nothing feasible was found for w_acc={w_acc:g}: {result.summary()}")
@@ -354,8 +363,8 @@ class Pipeline:
             numbers = {name: float(row[name]) for name in _NUMBERS}
             return {**found(row), **numbers, "fitness": float(fitness.max()), "message": result.message}
 
-        products = tuple(f"{_RUN}/{file}" for file in (MANIFEST, EVALUATIONS, FRONT))
-        return self._step(name, self._folder(w_acc) / name, facts, make, products)
+        products = tuple(f"{RUN}/{file}" for file in (MANIFEST, EVALUATIONS, FRONT))
+        return self._step(name, self.folder(w_acc) / name, facts, make, products)
 
     def _run(self, problem: DesignProblem, directory: Path, evaluations: int) -> RunResult:
         settings = self.settings

@@ -105,8 +105,11 @@ class QuantisationPimSearch(DesignProblem):
             for value in choices[name]:
                 check_bits(name, value)
         for name in _CIRCUIT:
-            for value in choices[name]:  # whether there is such a circuit and chip, and the network fits on its crossbars
-                pim_circuit(**{**_SOME_CIRCUIT, name: value})
+            for value in choices[
+                name
+            ]:  # whether there is such a circuit and chip, and the network fits on its crossbars
+                some = {**_SOME_CIRCUIT, name: value}
+                pim_circuit(some["crossbar"], some["adc_bits"], some["dac_bits"])
                 evaluate_planar(self._table, make_chip(profile, None, **{name: value}))
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
         quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))

@@ -1,0 +1,170 @@
+"""What a pipeline found, as tables and pictures in its folder; every number says which step made it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moopim.analysis.crossnas import plot_accuracy_edp
+from moopim.analysis.strips import network_strip, plot_networks
+from moopim.analysis.style import save_figure
+from moopim.analysis.trend_bars import plot_trends
+from moopim.analysis.trends import trends
+from moopim.experiment.frames import front_frame
+from moopim.experiment.result import EVALUATIONS
+from moopim.experiment.steps import Step
+from moopim.files import write_atomically
+from moopim.network.subnets import subnet_name
+from moopim.problems.crossnas.baselines import comparison
+from moopim.problems.crossnas.pipeline import RUN, Pipeline
+from moopim.quantities import Objective
+
+__all__ = ["chosen_frame", "provenance_frame", "write_report"]
+
+_TABLES = {"cifar10": (2, 3), "cifar100": (4,)}  # of the paper, by set of images
+_GOALS = (Objective("accuracy", "1", "max"), Objective("edp", "mJ ms"))
+# Column of the table, step and number of that step.
+_FROM_STEPS = {
+    "supernet_accuracy": ("architecture", "accuracy"),
+    "float_accuracy": ("final", "test_float"),
+    "quantised_accuracy": ("final", "test_quantised"),
+    "accuracy": ("final", "test_pim"),
+    "accuracy_before_tuning": ("final", "test_pim_before"),
+    "energy_mJ": ("circuit", "energy_mJ"),
+    "latency_ms": ("circuit", "latency_ms"),
+    "edp_mJ_ms": ("circuit", "edp_mJ_ms"),
+    "area_mm2": ("circuit", "area_mm2"),
+    "power_W": ("circuit", "power_W"),
+    "fitness": ("circuit", "fitness"),
+    "crossbar": ("circuit", "crossbar"),
+    "adc_bits": ("circuit", "adc_bits"),
+    "dac_bits": ("circuit", "dac_bits"),
+    "weight_bits": ("circuit", "weight_bits"),
+    "activation_bits": ("circuit", "activation_bits"),
+}
+_SECONDS_PER_HOUR = 3600
+_SHOWN = ("w_acc", "network", "crossbar", "adc_bits", "dac_bits", "accuracy", "energy_mJ", "latency_ms", "edp_mJ_ms")
+
+
+def chosen_frame(pipeline: Pipeline) -> pd.DataFrame:
+    """What was chosen for each weight of the accuracy.
+
+    Args:
+        pipeline: The pipeline, all of whose steps have been made.
+
+    Returns:
+        A row per weight: ``method``, ``w_acc``, ``network``, the columns of the step that made each number, and
+        ``search_h``, the time of all steps that it took (h). ``accuracy`` is that of the tuned network on crossbars, on
+        the test images, as ``float_accuracy`` and ``quantised_accuracy``; ``supernet_accuracy`` is that of the search
+        for the network, on the validation images.
+    """
+    rows = []
+    for w_acc in pipeline.settings.w_acc:
+        steps = _steps(pipeline, w_acc)
+        row: dict[str, Any] = {"method": f"moopim, w_acc {w_acc:g}", "w_acc": w_acc}
+        row["network"] = subnet_name(pipeline.subnet(w_acc))
+        row |= {column: _plain(steps[step].result[name]) for column, (step, name) in _FROM_STEPS.items()}
+        row["search_h"] = sum(step.seconds for step in steps.values()) / _SECONDS_PER_HOUR
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def provenance_frame(pipeline: Pipeline) -> pd.DataFrame:
+    """Which step made each number of `chosen_frame`.
+
+    Args:
+        pipeline: The pipeline, all of whose steps have been made.
+
+    Returns:
+        A row per weight and column: ``w_acc``, ``column``, ``value``, ``step``, ``seed``, ``created``, ``command``.
+    """
+    rows = []
+    for w_acc in pipeline.settings.w_acc:
+        steps = _steps(pipeline, w_acc)
+        for column, (name, number) in _FROM_STEPS.items():
+            step = steps[name]
+            facts = {"step": name, "seed": step.facts["seed"], "created": step.created}
+            command = " ".join([Path(step.command[0]).name, *step.command[1:]])
+            value = _plain(step.result[number])
+            rows.append({"w_acc": w_acc, "column": column, "value": value, **facts, "command": command})
+    return pd.DataFrame(rows)
+
+
+def write_report(pipeline: Pipeline) -> str:
+    """Writes tables and pictures into ``tables/`` and ``figures/`` of the pipeline's folder.
+
+    ``tables/table2.csv`` and so on have the paper's form, with its rows and the baselines, where the images are those
+    of the paper. ``trends_*.csv`` compare the front of each search with all that it evaluated (section 4.5).
+
+    Args:
+        pipeline: The pipeline, all of whose steps have been made.
+
+    Returns:
+        The table, and where the files are, as text.
+    """
+    folder, chosen = pipeline.settings.output, chosen_frame(pipeline)
+    evaluated = {name: _evaluations(pipeline, name) for name in ("architecture", "circuit")}
+    tables = {"chosen": chosen, "provenance": provenance_frame(pipeline)}
+    for number in _TABLES.get(pipeline.data.name, ()):
+        tables[f"table{number}"] = comparison(number, chosen)
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    for name, frames in evaluated.items():
+        for label, frame in frames.items():
+            found = trends(frame, front_frame(frame, _GOALS))
+            tables[f"trends_{name}{label}"] = found
+            title = f"{pipeline.data.name}: {name}{label.replace('_', ', ')}, the front beside all that was evaluated"
+            save_figure(plot_trends(found, title), figures / f"trends_{name}{label}.png")
+    _draw_front(pipeline, chosen, pd.concat(evaluated["circuit"].values()), figures / "accuracy_edp.png")
+    _draw_networks(pipeline, figures / "networks.png")
+    (folder / "tables").mkdir(exist_ok=True)
+    for name, frame in tables.items():
+        write_atomically(folder / "tables" / f"{name}.csv", frame.to_csv(index=False))
+    text = chosen[list(_SHOWN)].to_string(index=False, float_format=lambda value: f"{value:.4g}")
+    synthetic = " (synthetic)" if pipeline.data.synthetic else ""
+    where = f"written to {folder}: {', '.join(f'tables/{name}.csv' for name in tables)}, and figures/"
+    return f"{pipeline.data.name}{synthetic}, accuracy on crossbars on the test images:\n{text}\n{where}"
+
+
+def _steps(pipeline: Pipeline, w_acc: float) -> dict[str, Step]:
+    names = ("supernet", "architecture", "training", "circuit", "final")
+    return {name: getattr(pipeline, name)(w_acc) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """A list as words."""
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _evaluations(pipeline: Pipeline, name: str) -> dict[str, pd.DataFrame]:
+    """Feasible designs of a search, by what tells its genes from those of others: nothing, or the network."""
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for w_acc in pipeline.settings.w_acc:
+        label = "" if name == "architecture" else f"_{subnet_name(pipeline.subnet(w_acc))}"
+        frame = pd.read_csv(pipeline.folder(w_acc) / name / RUN / EVALUATIONS)
+        frames.setdefault(label, []).append(frame[frame["feasible"]])
+    return {label: pd.concat(parts, ignore_index=True) for label, parts in frames.items()}
+
+
+def _draw_front(pipeline: Pipeline, chosen: pd.DataFrame, cloud: pd.DataFrame, path: Path) -> None:
+    """Figure 5: accuracy against EDP, with quoted methods where they are of the same images."""
+    frame = chosen.assign(quoted=False)
+    if pipeline.data.name in _TABLES:
+        other = comparison(_TABLES[pipeline.data.name][0], chosen).merge(
+            chosen[["method", "w_acc"]], on="method", how="left"
+        )
+        frame = other
+    axes = plot_accuracy_edp(frame, cloud=cloud)
+    axes.set_title(f"{pipeline.data.name}: points, test images; cloud, validation images", fontsize="small", loc="left")
+    save_figure(axes.figure, path)
+
+
+def _draw_networks(pipeline: Pipeline, path: Path) -> None:
+    """Figure 6: the chosen networks as strips of blocks."""
+    strips: dict[str, pd.DataFrame] = {}
+    for w_acc in pipeline.settings.w_acc:
+        result: Mapping[str, Any] = pipeline.circuit(w_acc).result
+        widths = (result["weight_bits"], result["activation_bits"])
+        strips[f"w_acc {w_acc:g}"] = network_strip(pipeline.subnet(w_acc), *widths, result)
+    save_figure(plot_networks(strips, f"{pipeline.data.name}: chosen networks and circuits"), path)
