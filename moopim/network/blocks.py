@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
 
-__all__ = ["ConvBlock", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
+__all__ = ["ConvBlock", "Shortcut", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
 
 
 def run_layers(kind: str, x: Tensor, layer: Callable[[str, Tensor], Tensor]) -> Tensor:
@@ -175,15 +175,23 @@ def linear(c_in: int, c_out: int) -> nn.Linear:
 
 
 def _conv(c_out: int, c_in: int, kernel: int, stride: int) -> nn.Conv2d:
-    kind = _Shortcut if kernel == 1 else nn.Conv2d
+    kind = Shortcut if kernel == 1 else nn.Conv2d
     convolution = kind(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta")
     return convolution.to_empty(device="cpu")
 
 
-class _Shortcut(nn.Conv2d):
-    """A 1x1 convolution that is run by `convolve`."""
+class Shortcut(nn.Conv2d):
+    """A 1x1 convolution that computes what its base does, by `convolve`."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Runs the convolution.
+
+        Args:
+            x: Feature maps, shape ``(images, c_in, height, width)``.
+
+        Returns:
+            Feature maps, shape ``(images, c_out, height, width)``.
+        """
         if torch.compiler.is_exporting():  # as one layer with a stride, which is what hardware models see
             return super().forward(x)
         return convolve(x, self.weight, stride=self.stride[0])

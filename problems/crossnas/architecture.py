@@ -8,14 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
-from moopim.figures import file_hashes
 from moopim.genes import IntArray
 from moopim.genome import Designs
-from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.model import evaluate_planar
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.goals import make_goals, reference_edp
 from moopim.problems.crossnas.paid import reused_text
+from moopim.problems.crossnas.simulators import hardware_figures, load_simulator, simulator_identity
 from moopim.problems.crossnas.space import CrossNasSpace
 
 __all__ = ["ArchitectureSearch"]
@@ -33,6 +31,7 @@ class ArchitectureSearch(DesignProblem):
         root: Folder of the set, if it is read from files.
         calibration: Training images from which the statistics of batch norms are measured.
         profile: Chip: cur, or paper for that of CrossNAS's tables.
+        simulator: FILE.py:Class of another PIM simulator, see `moopim.problems.crossnas.simulators`.
         crossbar: Rows and columns of a crossbar.
         adc_bits: Resolution of an ADC (bit).
         dac_bits: Resolution of a DAC (bit).
@@ -52,6 +51,7 @@ class ArchitectureSearch(DesignProblem):
         root: str | None = None,
         calibration: int = 512,
         profile: str = "paper",
+        simulator: str | None = None,
         crossbar: int = 128,
         adc_bits: int = 8,
         dac_bits: int = 1,
@@ -71,6 +71,7 @@ class ArchitectureSearch(DesignProblem):
         self.root = root
         self.calibration = calibration
         self.profile = profile
+        self.simulator = simulator
         self.crossbar = crossbar
         self.adc_bits = adc_bits
         self.dac_bits = dac_bits
@@ -99,16 +100,17 @@ class ArchitectureSearch(DesignProblem):
             **circuit,
         )
         self.genome = self.space.genome
-        make_chip(profile, None, **{name: given[0] for name, given in circuit.items()})  # whether there is such a chip
-        edp = reference_edp(reference, net.classes, profile, self.space)
+        self._simulator = load_simulator(simulator, profile)
+        self._figures(self.genome.decode(self.genome.sample(1, np.random.default_rng(0))))  # whether the circuit is one
+        edp = reference_edp(reference, net.classes, self._simulator, self.space)
         self._goals = make_goals(goals, w_acc, edp, max, min)
         self.objectives, self.constraints, self.metrics = self._goals.quantities
         self._known = self._accuracy.store.count()
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
-        """Checksums of the weights, of the images and of the figures of the chip."""
-        return {**self._accuracy.identity(), **file_hashes("moopim.hardware", "planar")}
+        """Checksums of the weights, of the images and of the simulator."""
+        return {**self._accuracy.identity(), **simulator_identity(self._simulator)}
 
     def remark(self, evaluations: pd.DataFrame) -> str:
         """Says how many accuracies were known from earlier runs.
@@ -141,6 +143,11 @@ class ArchitectureSearch(DesignProblem):
         Returns:
             Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks whose hardware is out of bounds.
         """
-        chip = make_chip(self.profile, None, **self.space.chip_parameters(designs))
-        figures = evaluate_planar(self.space.layer_table(designs), chip)
-        return self._goals.complete(figures, lambda within: self._accuracy(Designs(self.genome, designs.genes[within])))
+        return self._goals.complete(
+            self._figures(designs), lambda within: self._accuracy(Designs(self.genome, designs.genes[within]))
+        )
+
+    def _figures(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+        """What the hardware of designs costs."""
+        circuit = self.space.chip_parameters(designs)
+        return hardware_figures(self._simulator, self.space.layer_table(designs), circuit)

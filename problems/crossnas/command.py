@@ -22,7 +22,9 @@ def crossnas(
     root: Annotated[str | None, typer.Option(help="Folder of the set, if it is read from files.")] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Sizes: demo, digits, shapes32 or paper.", show_default="that of the data, or paper"),
+        typer.Option(
+            help="Sizes: demo, digits, shapes32, paper or FILE.toml.", show_default="that of the data, or paper"
+        ),
     ] = None,
     w_acc: Annotated[
         str,
@@ -37,6 +39,12 @@ def crossnas(
             help="What counts 1 for the EDP: a network, median (of random ones) or mJ ms.",
             show_default="that of the preset",
             rich_help_panel=_SEARCH,
+        ),
+    ] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:Class of another PIM simulator.", show_default="the planar chip", rich_help_panel=_SEARCH
         ),
     ] = None,
     upper: Annotated[
@@ -84,6 +92,7 @@ def crossnas(
         algorithm=algorithm,
         seed=seed,
         reference=reference,
+        simulator=simulator,
         max=upper,
         min=lower,
         device=device,

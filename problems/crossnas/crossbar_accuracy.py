@@ -1,6 +1,6 @@
 """Accuracy of one network's quantisations on crossbars, batch norms recalibrated for each; needs torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from moopim.network.device import check_device
 from moopim.network.network_file import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
 from moopim.problems.crossnas.paid import paid_accuracies
+from moopim.problems.crossnas.simulators import AccuracySimulator, PimSimulator, simulator_identity
 
 __all__ = ["CrossbarAccuracy", "pim_circuit"]
 
@@ -32,6 +33,7 @@ class CrossbarAccuracy:
         calibration: Training images from which batch norms, and ADC ranges, are measured.
         adc_range: How the range of the ADCs is chosen, see `moopim.network.crossbar.circuit.Circuit`.
         device: Where to compute, such as ``cpu`` or ``cuda``.
+        simulator: Finds accuracies in place of moopim's crossbars, if it can.
 
     Attributes:
         stored: The network.
@@ -51,6 +53,7 @@ class CrossbarAccuracy:
         calibration: int = CALIBRATION,
         adc_range: Range = "output",
         device: str = "cpu",
+        simulator: object = None,
     ) -> None:
         check_device(device)
         self.stored: StoredNetwork = load_network(network)
@@ -67,7 +70,11 @@ class CrossbarAccuracy:
         self._images = calibration_images(self._data, calibration)
         self._adc_range: Range = adc_range
         self.layers = tuple(quantised_layers(self._net))
+        self._find: Callable[..., NDArray[np.float64]] = crossbar_accuracies
         facts = {**self.identity(), "calibration": calibration, "adc_range": adc_range}
+        if isinstance(simulator, AccuracySimulator) and isinstance(simulator, PimSimulator):
+            self._find = simulator.accuracies
+            facts |= simulator_identity(simulator)
         self.store = paid_accuracies(Path(network), facts, device)
 
     def __call__(
@@ -95,7 +102,7 @@ class CrossbarAccuracy:
 
         def compute(places: list[int]) -> NDArray[np.float64]:
             chosen = [designs[place] for place in places]
-            return crossbar_accuracies(self._net, chosen, self._data.validation, self._images)
+            return self._find(self._net, chosen, self._data.validation, self._images)
 
         return self.store.answer([_name(design) for design in designs], compute)
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, read_table
-from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.model import evaluate_planar
+from moopim.problems.crossnas.simulators import PimSimulator, hardware_figures
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.quantities import Constraint, Metric, Objective
-from moopim.workload import load_network
+from moopim.workload import LayerTable, load_network
 
 __all__ = ["MEDIAN", "Goals", "make_goals", "reference_edp"]
 
@@ -39,6 +38,7 @@ _UNITS = {
 }
 _FITNESS = Objective("fitness", "1", sense="max")
 _RANDOM_NETWORKS = 1000
+_BITS = 9
 _SEED = 0
 
 
@@ -71,7 +71,7 @@ class Goals:
         """Adds accuracies, which cost most: only of designs whose hardware is within its bounds.
 
         Args:
-            figures: Those of `moopim.hardware.planar.model.evaluate_planar`, shape ``(designs,)``.
+            figures: Those of `moopim.problems.crossnas.simulators.hardware_figures`, shape ``(designs,)``.
             accuracy: Finds the accuracies of some designs.
 
         Returns:
@@ -149,14 +149,14 @@ def make_goals(objectives: str, w_acc: float | None, reference: float, largest: 
     )
 
 
-def reference_edp(reference: str, classes: int, profile: str, space: CrossNasSpace | None = None) -> float:
-    """Finds the EDP that counts 1 in the fitness: with 9 bits on the chip of ``data/search.toml``.
+def reference_edp(reference: str, classes: int, simulator: PimSimulator, space: CrossNasSpace | None = None) -> float:
+    """Finds the EDP that counts 1 in the fitness: with 9 bits on the circuit of ``data/search.toml``.
 
     Args:
         reference: A built-in network for images of 32x32, ``median`` for the median of 1,000 random networks of the
             space, or a number of mJ ms.
         classes: Classes that networks tell apart.
-        profile: Chip, see `moopim.hardware.planar.chip.make_chip`.
+        simulator: Tells what networks cost.
         space: The space of networks.
 
     Returns:
@@ -173,16 +173,21 @@ def reference_edp(reference: str, classes: int, profile: str, space: CrossNasSpa
         if not (math.isfinite(number) and number > 0):
             raise ConfigError(f"reference={reference} is not allowed; expected an EDP above 0 (mJ ms)")
         return number
-    circuit = read_table("moopim.problems.crossnas", "search.toml")["reference"]
-    chip = make_chip(profile, None, **{name: int(figure(f"reference {name}", circuit[name])) for name in circuit})
     if reference != MEDIAN:
-        return float(evaluate_planar(load_network(reference, classes), chip)["edp"][0])
+        return float(_edp(simulator, load_network(reference, classes), 1)[0])
     if space is None:
         raise ConfigError(f"reference={MEDIAN!r} needs a space of networks; expected a network or a number of mJ ms")
     X = space.canonical(space.genome.sample(_RANDOM_NETWORKS, np.random.default_rng(_SEED)))
     table = space.layer_table(space.genome.decode(X))
-    edp = evaluate_planar(table.with_bits(*(np.full(table.kind.shape, 9),) * 2), chip)["edp"]
-    return float(np.nanmedian(edp))
+    bits = np.full(table.kind.shape, _BITS)
+    return float(np.nanmedian(_edp(simulator, table.with_bits(bits, bits), len(X))))
+
+
+def _edp(simulator: PimSimulator, table: LayerTable, designs: int) -> FloatArray:
+    """EDP of networks on the circuit of the reference (mJ ms)."""
+    circuit = read_table("moopim.problems.crossnas", "search.toml")["reference"]
+    numbers = {name: np.full(designs, int(figure(f"reference {name}", circuit[name]))) for name in circuit}
+    return hardware_figures(simulator, table, numbers)["edp"]
 
 
 def _bounds(what: str, text: str) -> dict[str, float]:

@@ -36,6 +36,7 @@ from moopim.problems.crossnas.crossbar_accuracy import pim_circuit
 from moopim.problems.crossnas.goals import MEDIAN, Goals, make_goals, reference_edp
 from moopim.problems.crossnas.presets import POPULATION, Preset, load_preset
 from moopim.problems.crossnas.quantisation import QuantisationPimSearch
+from moopim.problems.crossnas.simulators import PimSimulator, load_simulator, simulator_identity
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.problems.crossnas.training import train_network, train_supernet, tune_network
 
@@ -64,6 +65,7 @@ class Settings:
         algorithm: Optimiser of both searches.
         seed: Seed of everything.
         reference: What counts 1 for the EDP; that of the preset if not given.
+        simulator: ``FILE.py:Class`` of another PIM simulator; the planar chip if not given.
         max: Upper bounds of both searches, such as ``area=200``.
         min: Lower bounds.
         device: Where to train and to compute accuracies.
@@ -79,6 +81,7 @@ class Settings:
     algorithm: str = _SINGLE_OBJECTIVE
     seed: int = 1
     reference: str | None = None
+    simulator: str | None = None
     max: str = ""
     min: str = ""
     device: str = "cpu"
@@ -250,7 +253,7 @@ class Pipeline:
         """EDP that counts 1 in the fitness (mJ ms)."""
         name = self.settings.reference or self.preset.reference
         space = self._space if name == MEDIAN else None
-        return reference_edp(name, self.data.classes, _PROFILE, space)
+        return reference_edp(name, self.data.classes, self._simulator, space)
 
     def goals(self, w_acc: float) -> Goals:
         """What both searches optimise for a weight of the accuracy."""
@@ -291,6 +294,14 @@ class Pipeline:
             size=height,
             image_channels=channels,
         )
+
+    @cached_property
+    def _simulator(self) -> PimSimulator:
+        return load_simulator(self.settings.simulator, _PROFILE)
+
+    @cached_property
+    def _simulator_facts(self) -> dict[str, Any]:
+        return simulator_identity(self._simulator)
 
     @property
     def _training(self) -> dict[str, Any]:
@@ -348,10 +359,11 @@ class Pipeline:
             **inputs,
         }
         facts |= {"algorithm": settings.algorithm, "evaluations": evaluations, "seed": settings.seed}
-        facts |= {"calibration": self.preset.calibration, **self._versions}
+        facts |= {"calibration": self.preset.calibration, **self._versions, "simulator": self._simulator_facts}
 
         def make(directory: Path) -> dict[str, Any]:
             options: dict[str, Any] = {"max": settings.max, "min": settings.min, "reference": repr(self.reference)}
+            options["simulator"] = settings.simulator
             if settings.algorithm == _SINGLE_OBJECTIVE:
                 options["w_acc"] = w_acc
             result = self._run(problem(**options), directory / RUN, evaluations)

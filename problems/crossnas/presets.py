@@ -1,17 +1,22 @@
-"""Sizes of CrossNAS's pipeline, by name."""
+"""Sizes of CrossNAS's pipeline, by name or from a file of one's own."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from moopim.errors import unknown_name
-from moopim.figures import read_table, values
+from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole, read_table, values
+from moopim.network.recipes import load_recipe
 
 __all__ = ["POPULATION", "Preset", "default_preset", "load_preset", "preset_names"]
 
 POPULATION = 50
 """Designs of a cycle of the search (CrossNAS, section 4.2)."""
 
+_RECIPES = ("supernet", "float", "quantisation")
+_COUNTS = ("max_blocks", "cycles", "circuit_cycles", "final_epochs", "calibration")
 _OPTIONAL = ("supernet_epochs", "float_epochs", "quantisation_epochs")
 
 
@@ -49,6 +54,20 @@ class Preset:
     float_epochs: int | None = None
     quantisation_epochs: int | None = None
 
+    def __post_init__(self) -> None:
+        if set(self.recipes) != set(_RECIPES):
+            raise ConfigError(
+                f"recipes {sorted(self.recipes)} of a preset are not allowed; expected {', '.join(_RECIPES)}"
+            )
+        for recipe in self.recipes.values():
+            load_recipe(recipe)
+        for name in (*_COUNTS, *_OPTIONAL):
+            count = getattr(self, name)
+            if not is_whole(count, 1) and not (count is None and name in _OPTIONAL):
+                raise ConfigError(f"{name}={count!r} of a preset is not allowed; expected a whole number from 1")
+        if not isinstance(self.augmentation, bool):
+            raise ConfigError(f"augmentation={self.augmentation!r} of a preset is not allowed; expected true or false")
+
 
 def preset_names() -> tuple[str, ...]:
     """Names of the presets; ``data/presets.toml`` says where their numbers are from."""
@@ -59,23 +78,24 @@ def load_preset(name: str) -> Preset:
     """Loads a preset.
 
     Args:
-        name: One of `preset_names`.
+        name: One of `preset_names`, or a TOML file with the fields of `Preset`.
 
     Returns:
         The preset.
 
     Raises:
-        ConfigError: If there is none of this name.
+        ConfigError: If there is none of this name, the file cannot be read, or a field is not allowed.
     """
     tables = _tables()
-    if name not in tables:
-        raise unknown_name("preset", name, tables)
-    table = dict(tables[name])
-    known: dict[str, Any] = {
-        "recipes": table.pop("recipes"),
-        "channels": tuple(table.pop("channels")),
-        **{field: None for field in _OPTIONAL if field not in table},
-    }
+    if name.endswith(".toml"):
+        table = _read(Path(name))
+    elif name in tables:
+        table = dict(tables[name])
+    else:
+        raise unknown_name("preset", name, [*tables, "FILE.toml"])
+    known: dict[str, Any] = {field: None for field in _OPTIONAL if field not in table}
+    if isinstance(table.get("recipes"), dict) and isinstance(table.get("channels"), list):
+        known |= {"recipes": table.pop("recipes"), "channels": tuple(table.pop("channels"))}
     return Preset(**values(f"preset {name}", table, Preset, **known), **known)
 
 
@@ -89,6 +109,13 @@ def default_preset(data: str) -> str:
         That of the set's own name, or ``paper``.
     """
     return data if data in _tables() else "paper"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"preset {str(path)!r} cannot be read: {error}") from None
 
 
 def _tables() -> dict[str, dict[str, Any]]:

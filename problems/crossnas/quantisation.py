@@ -8,14 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
-from moopim.figures import figure, file_hashes, read_table
+from moopim.figures import figure, read_table
 from moopim.genome import Choice, Designs, Genome
-from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.model import evaluate_planar
 from moopim.network.subnets import network_layers
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.goals import make_goals, reference_edp
 from moopim.problems.crossnas.paid import reused_text
+from moopim.problems.crossnas.simulators import hardware_figures, load_simulator, simulator_identity
 from moopim.workload import LayerTable
 
 __all__ = ["QuantisationPimSearch"]
@@ -37,6 +36,7 @@ class QuantisationPimSearch(DesignProblem):
         root: Folder of the set, if it is read from files.
         calibration: Training images from which the statistics of batch norms are measured.
         profile: Chip: cur, or paper for that of CrossNAS's tables.
+        simulator: FILE.py:Class of another PIM simulator, see `moopim.problems.crossnas.simulators`.
         adc_range: How the range of the ADCs is chosen; output is the rule of MNSIM, which the paper used.
         weight_bits: Choices for the bits of a layer's weights.
         activation_bits: Choices for the bits of a layer's outputs.
@@ -58,6 +58,7 @@ class QuantisationPimSearch(DesignProblem):
         root: str | None = None,
         calibration: int = 512,
         profile: str = "paper",
+        simulator: str | None = None,
         adc_range: Literal["full", "output", "calibrated", "unit"] = "output",
         weight_bits: str = "5,7,9",
         activation_bits: str = "5,7,9",
@@ -80,6 +81,7 @@ class QuantisationPimSearch(DesignProblem):
         self.root = root
         self.calibration = calibration
         self.profile = profile
+        self.simulator = simulator
         self.adc_range = adc_range
         self.weight_bits = weight_bits
         self.activation_bits = activation_bits
@@ -93,7 +95,8 @@ class QuantisationPimSearch(DesignProblem):
         self.min = min
         self.device = device
         choices = {name: _choices(name, getattr(self, name)) for name in (*_WIDTHS, *_CIRCUIT)}
-        self._accuracy = CrossbarAccuracy(network, data, root, calibration, adc_range, device)
+        self._simulator = load_simulator(simulator, profile)
+        self._accuracy = CrossbarAccuracy(network, data, root, calibration, adc_range, device, self._simulator)
         stored = self._accuracy.stored
         self._table = network_layers(stored.subnet, stored.image_shape, stored.classes)
         self._places = [self._table.names.index(path) for path in self._accuracy.layers]
@@ -110,19 +113,19 @@ class QuantisationPimSearch(DesignProblem):
             ]:  # whether there is such a circuit and chip, and the network fits on its crossbars
                 some = {**_SOME_CIRCUIT, name: value}
                 pim_circuit(some["crossbar"], some["adc_bits"], some["dac_bits"])
-                evaluate_planar(self._table, make_chip(profile, None, **{name: value}))
+                hardware_figures(self._simulator, self._table, {key: np.array([some[key]]) for key in _CIRCUIT})
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
         quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
         self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)
-        edp = reference_edp(reference, stored.classes, profile)
+        edp = reference_edp(reference, stored.classes, self._simulator)
         self._goals = make_goals(goals, w_acc, edp, max, min)
         self.objectives, self.constraints, self.metrics = self._goals.quantities
         self._known = self._accuracy.store.count()
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
-        """Checksums of the weights, of the images and of the figures of the chip."""
-        return {**self._accuracy.identity(), **file_hashes("moopim.hardware", "planar")}
+        """Checksums of the weights, of the images and of the simulator."""
+        return {**self._accuracy.identity(), **simulator_identity(self._simulator)}
 
     def remark(self, evaluations: pd.DataFrame) -> str:
         """Says how many accuracies were known from earlier runs.
@@ -159,7 +162,7 @@ class QuantisationPimSearch(DesignProblem):
             Every quantity, shape ``(designs,)``; no accuracy (NaN) for designs whose hardware is out of bounds.
         """
         circuit = {name: designs[name] for name in _CIRCUIT}
-        figures = evaluate_planar(self.layer_table(designs), make_chip(self.profile, None, **circuit))
+        figures = hardware_figures(self._simulator, self.layer_table(designs), circuit)
 
         def accuracy(within: NDArray[np.bool_]) -> NDArray[np.float64]:
             chosen = {name: values[within] for name, values in circuit.items()}

@@ -156,7 +156,9 @@ def _draw_front(pipeline: Pipeline, chosen: pd.DataFrame, cloud: pd.DataFrame, p
         )
         frame = other
     axes = plot_accuracy_edp(frame, cloud=cloud)
-    axes.set_title(f"{pipeline.data.name}: points, test images; cloud, validation images", fontsize="small", loc="left")
+    axes.set_title(
+        f"{pipeline.data.name}: points, test images; cloud, validation images", fontsize="small", loc="left", pad=24
+    )
     save_figure(axes.figure, path)
 
 

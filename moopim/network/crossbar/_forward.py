@@ -11,6 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from moopim.errors import ConfigError
+from moopim.network.blocks import Shortcut
 from moopim.network.crossbar.window import Window
 
 __all__ = ["layer_forward", "layer_window"]
@@ -107,6 +108,8 @@ class _InPlaceOfProduct(TorchFunctionMode):
 
 
 def _has_own_forward(module: nn.Module) -> bool:
+    if isinstance(module, Shortcut):  # computes what its base does
+        return False
     kind = next(kind for kind in _KINDS if isinstance(module, kind))
     names = ("forward",) if kind is nn.Linear else ("forward", "_conv_forward")
     return any(getattr(type(module), name) is not getattr(kind, name) for name in names)

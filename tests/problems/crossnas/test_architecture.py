@@ -66,7 +66,7 @@ def test_a_pooling_without_room_is_left_out_where_it_has_not_been_repaired(tmp_p
 
 def test_a_network_that_does_not_fit_has_no_accuracy(problem, monkeypatch):
     designs = problem.genome.decode(problem.genome.sample(3, np.random.default_rng(1)))
-    name = "moopim.problems.crossnas.architecture.evaluate_planar"
+    name = "moopim.problems.crossnas.simulators.evaluate_planar"
 
     def too_large(table, chip):
         return evaluate_planar(table, chip) | {"violation": np.array([0.5, -0.5, 0.0])}

@@ -1,0 +1,191 @@
+"""What the searches ask of a PIM simulator, so that any can take the place of the built-in one (section 4.1).
+
+A simulator is a class without constructor arguments, in a file or a package: the option ``simulator`` of both searches
+names it. It has a method ``hardware``, and ``accuracies`` if it has an opinion on them, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError, EvaluationError, unknown_name
+from moopim.figures import file_hashes
+from moopim.hardware.planar.chip import make_chip
+from moopim.hardware.planar.model import evaluate_planar
+from moopim.loading import import_source
+from moopim.workload import LayerTable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from moopim.network.crossbar.designs import CrossbarDesign
+    from moopim.network.datasets import Split
+
+__all__ = [
+    "AccuracySimulator",
+    "PimSimulator",
+    "PlanarSimulator",
+    "hardware_figures",
+    "load_simulator",
+    "simulator_identity",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_NEEDED = ("energy", "latency")
+_ALLOWED = (*_NEEDED, "area", "power", "tiles", "violation")
+
+
+@runtime_checkable
+class PimSimulator(Protocol):
+    """Tells what networks cost on PIM chips."""
+
+    def hardware(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Mapping[str, FloatArray]:
+        """Evaluates designs.
+
+        Args:
+            table: One network, or one per design, with the bits of each layer.
+            circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
+
+        Returns:
+            By name, shape ``(designs,)``: ``energy`` (mJ) and ``latency`` (ms) of an image, and, if known, ``area``
+            (mm2), ``power`` (W), ``tiles``, and ``violation``, above 0 where a design does not fit.
+        """
+
+
+@runtime_checkable
+class AccuracySimulator(Protocol):
+    """Tells how well a quantised network does on crossbars."""
+
+    def accuracies(
+        self, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, calibration: Tensor
+    ) -> FloatArray:
+        """Finds accuracies, as `moopim.network.crossbar.designs.crossbar_accuracies` does.
+
+        Args:
+            net: The quantised network, whose weights all designs share.
+            designs: Widths and circuits.
+            split: Images and labels.
+            calibration: Images from which each design gets statistics of its batch norms.
+
+        Returns:
+            Fractions of images told right, shape ``(designs,)``.
+        """
+
+
+class PlanarSimulator:
+    """The built-in one: the planar chip of moopim, with the numbers of MNSIM 2.0.
+
+    Args:
+        profile: Chip, see `moopim.hardware.planar.chip.make_chip`.
+    """
+
+    def __init__(self, profile: str) -> None:
+        make_chip(profile, None)  # whether there is such a chip
+        self.profile = profile
+
+    def hardware(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Mapping[str, FloatArray]:
+        """Evaluates designs, see `moopim.hardware.planar.model.evaluate_planar`.
+
+        Args:
+            table: One network, or one per design.
+            circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
+
+        Returns:
+            Figures by name, shape ``(designs,)``.
+        """
+        figures = evaluate_planar(table, make_chip(self.profile, None, **circuit))
+        return {name: figures[name] for name in _ALLOWED}
+
+    def identity(self) -> dict[str, str]:
+        """Checksums of the figures of the chip."""
+        return file_hashes("moopim.hardware", "planar")
+
+
+def load_simulator(spec: str | None, profile: str) -> PimSimulator:
+    """Makes a simulator.
+
+    Args:
+        spec: ``FILE.py:Class`` or ``package.module:Class``; None for the built-in one.
+        profile: Chip of the built-in one.
+
+    Returns:
+        The simulator.
+
+    Raises:
+        ConfigError: If there is no such class, or it is no simulator.
+    """
+    if spec is None:
+        return PlanarSimulator(profile)
+    source, colon, name = spec.rpartition(":")
+    if not colon:
+        raise ConfigError(f"simulator {spec!r} names no class; expected FILE.py:Class or package.module:Class")
+    module = import_source(source)
+    cls = getattr(module, name, None)
+    if not inspect.isclass(cls):
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
+        raise unknown_name(f"simulator in {source}", name, classes)
+    try:
+        simulator = cls()
+    except TypeError as error:
+        raise ConfigError(f"simulator {spec!r} cannot be made without arguments: {error}") from None
+    if not isinstance(simulator, PimSimulator):
+        raise ConfigError(f"simulator {spec!r} has no method 'hardware'; expected hardware(table, circuit)")
+    return simulator
+
+
+def simulator_identity(simulator: PimSimulator) -> dict[str, Any]:
+    """What tells the results of a simulator from those of others.
+
+    Args:
+        simulator: The simulator.
+
+    Returns:
+        A checksum of its file; of its figures, for the built-in one.
+    """
+    if isinstance(simulator, PlanarSimulator):
+        return dict(simulator.identity())
+    source = Path(inspect.getfile(type(simulator)))
+    return {type(simulator).__qualname__: hashlib.sha256(source.read_bytes()).hexdigest()}
+
+
+def hardware_figures(
+    simulator: PimSimulator, table: LayerTable, circuit: Mapping[str, IntArray]
+) -> dict[str, FloatArray]:
+    """Asks a simulator and works out what follows.
+
+    Args:
+        simulator: The simulator.
+        table: One network, or one per design.
+        circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
+
+    Returns:
+        ``energy`` (mJ), ``latency`` (ms), ``edp`` (mJ ms), ``power`` (W; energy over latency if not given), ``area``
+        (mm2), ``edap`` (mJ ms mm2) and ``tiles`` (NaN if not given), and ``violation`` (0 if not given).
+
+    Raises:
+        EvaluationError: If a figure is missing, unknown or of another shape.
+    """
+    found, designs = dict(simulator.hardware(table, circuit)), len(circuit["crossbar"])
+    where = f"{type(simulator).__name__}.hardware"
+    for name in _NEEDED:
+        if name not in found:
+            raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(_NEEDED)}")
+    for name, values in found.items():
+        if name not in _ALLOWED:
+            raise EvaluationError(f"{where} returned unknown name {name!r}; expected {', '.join(_ALLOWED)}")
+        if np.shape(values) != (designs,):
+            raise EvaluationError(f"{where} returned {name!r} with shape {np.shape(values)}; expected ({designs},)")
+    unknown = np.full(designs, np.nan)
+    energy, latency, area = found["energy"], found["latency"], found.get("area", unknown)
+    edp = energy * latency
+    derived = {"power": energy / latency, "area": area, "edp": edp, "edap": edp * area, "tiles": unknown}
+    return {**derived, "violation": np.zeros(designs), **found}
