@@ -105,23 +105,27 @@ class ArchitectureSearch(DesignProblem):
         edp = reference_edp(reference, net.classes, self._simulator, self.space)
         self._goals = make_goals(goals, w_acc, edp, max, min)
         self.objectives, self.constraints, self.metrics = self._goals.quantities
-        self._known = self._accuracy.store.count()
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
         """Checksums of the weights, of the images and of the simulator."""
         return {**self._accuracy.identity(), **simulator_identity(self._simulator)}
 
-    def remark(self, evaluations: pd.DataFrame) -> str:
+    def tally(self) -> int:
+        """How many accuracies are known."""
+        return self._accuracy.store.count()
+
+    def remark(self, evaluations: pd.DataFrame, tally: int) -> str:
         """Says how many accuracies were known from earlier runs.
 
         Args:
             evaluations: Every evaluated design.
+            tally: How many accuracies were known when the run began.
 
         Returns:
             A few words.
         """
-        return reused_text(evaluations, self._accuracy.store.count() - self._known)
+        return reused_text(evaluations, self._accuracy.store.count() - tally)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Gives genes without effect one value, see `moopim.problems.crossnas.CrossNasSpace.canonical`.
