@@ -6,6 +6,7 @@ as long as its facts are the same; with other facts it is refused, so that nothi
 
 import hashlib
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -51,6 +52,12 @@ class Step(BaseModel):
     result: dict[str, Any] = {}
     products: dict[str, str] = {}
 
+    @property
+    def command_line(self) -> str:
+        """The command, as it can be typed again."""
+        program = "python -m moopim" if Path(self.command[0]).name == "__main__.py" else Path(self.command[0]).name
+        return " ".join([program, *map(shlex.quote, self.command[1:])])
+
 
 def run_step(
     directory: Path,
@@ -76,17 +83,18 @@ def run_step(
         The record.
 
     Raises:
-        ConfigError: If the folder has a step of other facts, damaged products, or files of something else.
+        ConfigError: If the folder has a step of other facts, damaged products, or files of something else; the last
+            even by `force`.
     """
     plain: dict[str, Any] = json.loads(json.dumps(dict(facts)))  # as they are read back
     if force:
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
     step = _known(directory, name, plain)
     if step is not None and step.state == "finished":
         return step
     if step is None:
         directory.mkdir(parents=True, exist_ok=True)
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
         step = Step(name=name, facts=plain, command=sys.argv, created=created)
         _write(directory, step)
     begun = time.perf_counter()
@@ -155,7 +163,7 @@ def steps_frame(directory: Path) -> pd.DataFrame:
             "seed": step.facts.get("seed"),
             "created": step.created,
             "products": ", ".join(step.products),
-            "command": " ".join([Path(step.command[0]).name, *step.command[1:]]),
+            "command": step.command_line,
         }
         for folder, step in find_steps(directory).items()
     ]
@@ -165,7 +173,7 @@ def steps_frame(directory: Path) -> pd.DataFrame:
 
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     """The step that the folder has, if it is this one and whole."""
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    if _is_empty(directory):
         return None
     step = read_step(directory)
     if step.name != name:
@@ -187,6 +195,25 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
                 "--force to make the step anew"
             )
     return step
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether there is nothing but what was left where a file was being written at the end."""
+    return not directory.exists() or (
+        directory.is_dir() and all(path.name.endswith(".partial") for path in directory.iterdir())
+    )
+
+
+def _remove(directory: Path) -> None:
+    """Removes a step, its record last; a folder without one is not touched."""
+    if _is_empty(directory):
+        return
+    if not (directory / STEP).exists():
+        read_step(directory)  # says so
+    for path in directory.iterdir():
+        if path.name != STEP:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (directory / STEP).unlink()
 
 
 def _hash(path: Path) -> str:
