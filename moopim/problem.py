@@ -67,6 +67,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         self._column = {quantity.name: i for i, quantity in enumerate(self.quantities)}
         _check_columns(self.genome, self.quantities)
         self._backend: Callable[[IntArray], FloatArray] | None = None
+        options = {name: vars(self)[name] for name in inspect.signature(type(self)).parameters if name in vars(self)}
         super().__init__(
             n_var=self.genome.n_genes,
             n_obj=len(self.objectives),
@@ -75,6 +76,17 @@ class DesignProblem(Problem):  # type: ignore[misc]
             xu=self.genome.upper,
             vtype=int,
         )
+        self._keep(options)
+
+    def _keep(self, options: Mapping[str, Any]) -> None:
+        """Puts options back that pymoo has overwritten, where it does not need what it has put there."""
+        for name, value in options.items():
+            if vars(self)[name] is not value and name != "data":
+                raise ConfigError(
+                    f"parameter {name!r} of {type(self).__name__} has the name of an attribute of pymoo's Problem; "
+                    "expected another name"
+                )
+            setattr(self, name, value)
 
     @abstractmethod
     def evaluate_designs(self, designs: Designs) -> Mapping[str, ArrayLike]:

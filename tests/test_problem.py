@@ -193,3 +193,29 @@ def test_fingerprint_follows_bases_and_neighbour_files(tmp_path, monkeypatch):
     assert problem.fingerprint() == before
     (tmp_path / "neighbour_a.py").write_text("COST = 2\n")
     assert problem.fingerprint() != before
+
+
+def test_parameters_may_be_called_as_what_pymoo_keeps_but_not_as_what_it_needs():
+    class Named(DesignProblem):
+        genome = Genome(Choice("a", (1, 2)))
+        objectives = (Objective("f"),)
+
+        def __init__(self, data="digits", n_var=3):
+            self.data = data
+            self.n_var = n_var
+            super().__init__()
+
+        def evaluate_designs(self, designs):
+            return {"f": designs.a}
+
+    with pytest.raises(
+        ConfigError, match=r"parameter 'n_var' of Named has the name of an attribute of pymoo's Problem"
+    ):
+        Named()
+
+    class Data(Named):
+        def __init__(self, data="digits"):
+            self.data = data
+            DesignProblem.__init__(self)
+
+    assert Data("cifar10").parameters() == {"data": "cifar10"}

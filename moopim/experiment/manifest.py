@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+import moopim
 from moopim.errors import ConfigError
 from moopim.files import write_atomically
 from moopim.problem import DesignProblem
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("moopim", "numpy", "scipy", "pandas", "pymoo", "moocore")
+_PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore")
 
 
 class _Record(BaseModel):
@@ -97,7 +98,9 @@ def new_manifest(
         evaluations=evaluations,
         seed=seed,
         jobs=jobs,
-        versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        # Run from a checkout, moopim is not installed and has no metadata.
+        versions={"python": platform.python_version(), "moopim": moopim.__version__}
+        | {name: version(name) for name in _PACKAGES},
         platform=platform.platform(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

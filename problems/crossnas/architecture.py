@@ -1,25 +1,24 @@
 """The search for an architecture: the second step of CrossNAS (arXiv 2505.22868, section 3.2)."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.genes import IntArray
 from moopim.genome import Designs
-from moopim.problem import DesignProblem
-from moopim.problems.crossnas.goals import make_goals, reference_edp
-from moopim.problems.crossnas.paid import reused_text
-from moopim.problems.crossnas.simulators import hardware_figures, load_simulator, simulator_identity
+from moopim.problems.crossnas.search import CrossNasSearch
+from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
 from moopim.problems.crossnas.space import CrossNasSpace
+
+if TYPE_CHECKING:
+    from moopim.problems.crossnas.inherited import InheritedAccuracy
 
 __all__ = ["ArchitectureSearch"]
 
 
-class ArchitectureSearch(DesignProblem):
+class ArchitectureSearch(CrossNasSearch):
     """Choose depth, blocks and channels of a CNN by its accuracy and the cost of its hardware (CrossNAS).
 
     The accuracy is that of the weights which a network inherits from a trained supernet; energy and latency are those
@@ -43,6 +42,8 @@ class ArchitectureSearch(DesignProblem):
         min: Lower bounds, such as accuracy=0.9.
         device: Where accuracies are computed, such as cpu or cuda.
     """
+
+    _accuracies: "InheritedAccuracy"
 
     def __init__(
         self,
@@ -82,8 +83,8 @@ class ArchitectureSearch(DesignProblem):
         self.max = max
         self.min = min
         self.device = device
-        self._accuracy = InheritedAccuracy(supernet, data, root, calibration, device)
-        net = self._accuracy.supernet
+        self._accuracies = InheritedAccuracy(supernet, data, root, calibration, device)
+        net = self._accuracies.supernet
         channels, height, width = net.image_shape
         if height != width:
             raise ConfigError(f"images of data {data!r} are {height}x{width}; expected square ones")
@@ -102,26 +103,7 @@ class ArchitectureSearch(DesignProblem):
         self.genome = self.space.genome
         self._simulator = load_simulator(simulator, profile)
         self._figures(self.genome.decode(self.genome.sample(1, np.random.default_rng(0))))  # whether the circuit is one
-        edp = reference_edp(reference, net.classes, self._simulator, self.space)
-        self._goals = make_goals(goals, w_acc, edp, max, min)
-        self.objectives, self.constraints, self.metrics = self._goals.quantities
-        self._known = self._accuracy.store.count()
-        super().__init__()
-
-    def identity(self) -> Mapping[str, Any]:
-        """Checksums of the weights, of the images and of the simulator."""
-        return {**self._accuracy.identity(), **simulator_identity(self._simulator)}
-
-    def remark(self, evaluations: pd.DataFrame) -> str:
-        """Says how many accuracies were known from earlier runs.
-
-        Args:
-            evaluations: Every evaluated design.
-
-        Returns:
-            A few words.
-        """
-        return reused_text(evaluations, self._accuracy.store.count() - self._known)
+        self._begin(net.classes, self.space)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Gives genes without effect one value, see `moopim.problems.crossnas.CrossNasSpace.canonical`.
@@ -144,7 +126,7 @@ class ArchitectureSearch(DesignProblem):
             Every quantity, shape ``(designs,)``; no accuracy (NaN) for networks whose hardware is out of bounds.
         """
         return self._goals.complete(
-            self._figures(designs), lambda within: self._accuracy(Designs(self.genome, designs.genes[within]))
+            self._figures(designs), lambda within: self._accuracies(Designs(self.genome, designs.genes[within]))
         )
 
     def _figures(self, designs: Designs) -> dict[str, NDArray[np.float64]]:

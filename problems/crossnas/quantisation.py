@@ -1,21 +1,20 @@
 """The search for bit widths and a circuit: the fourth step of CrossNAS (arXiv 2505.22868, section 3.3)."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
 from moopim.genome import Choice, Designs, Genome
 from moopim.network.subnets import network_layers
-from moopim.problem import DesignProblem
-from moopim.problems.crossnas.goals import make_goals, reference_edp
-from moopim.problems.crossnas.paid import reused_text
-from moopim.problems.crossnas.simulators import hardware_figures, load_simulator, simulator_identity
+from moopim.problems.crossnas.search import CrossNasSearch
+from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
 from moopim.workload import LayerTable
+
+if TYPE_CHECKING:
+    from moopim.problems.crossnas.crossbar_accuracy import CrossbarAccuracy
 
 __all__ = ["QuantisationPimSearch"]
 
@@ -24,7 +23,7 @@ _WIDTHS = ("weight_bits", "activation_bits")
 _SOME_CIRCUIT = dict(zip(_CIRCUIT, (1024, 8, 1), strict=True))
 
 
-class QuantisationPimSearch(DesignProblem):
+class QuantisationPimSearch(CrossNasSearch):
     """Choose the bits of every layer and the PIM circuit of one network by its accuracy on crossbars (CrossNAS).
 
     The accuracy is that of the network's mixed-precision weights as crossbars with their ADCs and DACs compute it;
@@ -50,6 +49,8 @@ class QuantisationPimSearch(DesignProblem):
         min: Lower bounds, such as accuracy=0.9.
         device: Where accuracies are computed, such as cpu or cuda.
     """
+
+    _accuracies: "CrossbarAccuracy"
 
     def __init__(
         self,
@@ -96,10 +97,10 @@ class QuantisationPimSearch(DesignProblem):
         self.device = device
         choices = {name: _choices(name, getattr(self, name)) for name in (*_WIDTHS, *_CIRCUIT)}
         self._simulator = load_simulator(simulator, profile)
-        self._accuracy = CrossbarAccuracy(network, data, root, calibration, adc_range, device, self._simulator)
-        stored = self._accuracy.stored
+        self._accuracies = CrossbarAccuracy(network, data, root, calibration, adc_range, device, self._simulator)
+        stored = self._accuracies.stored
         self._table = network_layers(stored.subnet, stored.image_shape, stored.classes)
-        self._places = [self._table.names.index(path) for path in self._accuracy.layers]
+        self._places = [self._table.names.index(path) for path in self._accuracies.layers]
         self.genome = Genome(
             *(Choice(name, choices[name], len(self._places)) for name in _WIDTHS),
             *(Choice(name, choices[name]) for name in _CIRCUIT),
@@ -117,26 +118,7 @@ class QuantisationPimSearch(DesignProblem):
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
         quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
         self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)
-        edp = reference_edp(reference, stored.classes, self._simulator)
-        self._goals = make_goals(goals, w_acc, edp, max, min)
-        self.objectives, self.constraints, self.metrics = self._goals.quantities
-        self._known = self._accuracy.store.count()
-        super().__init__()
-
-    def identity(self) -> Mapping[str, Any]:
-        """Checksums of the weights, of the images and of the simulator."""
-        return {**self._accuracy.identity(), **simulator_identity(self._simulator)}
-
-    def remark(self, evaluations: pd.DataFrame) -> str:
-        """Says how many accuracies were known from earlier runs.
-
-        Args:
-            evaluations: Every evaluated design.
-
-        Returns:
-            A few words.
-        """
-        return reused_text(evaluations, self._accuracy.store.count() - self._known)
+        self._begin(stored.classes)
 
     def layer_table(self, designs: Designs) -> LayerTable:
         """Gives the network the widths of designs.
@@ -166,7 +148,7 @@ class QuantisationPimSearch(DesignProblem):
 
         def accuracy(within: NDArray[np.bool_]) -> NDArray[np.float64]:
             chosen = {name: values[within] for name, values in circuit.items()}
-            return self._accuracy(designs.weight_bits[within], designs.activation_bits[within], chosen)
+            return self._accuracies(designs.weight_bits[within], designs.activation_bits[within], chosen)
 
         return self._goals.complete(figures, accuracy)
 

@@ -51,7 +51,7 @@ def test_genes_are_widths_of_each_layer_and_the_circuit(file):
     assert [(group.name, group.repeat) for group in problem.genome.groups] == [
         ("weight_bits", 6), ("activation_bits", 6), ("crossbar", None), ("adc_bits", None), ("dac_bits", None)
     ]  # fmt: skip
-    assert problem._accuracy.layers == ("block1.a", "block1.b", "block1.shortcut", "block2.a", "block2.b", "head")
+    assert problem._accuracies.layers == ("block1.a", "block1.b", "block1.shortcut", "block2.a", "block2.b", "head")
     assert problem.mutation["weight_bits"] < problem.mutation["adc_bits"]
 
 
