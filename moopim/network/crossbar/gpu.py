@@ -7,6 +7,7 @@ it works.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -51,7 +52,8 @@ class _Part(NamedTuple):
     outputs: Tensor
 
 
-class GpuProgram(NamedTuple):
+@dataclass(frozen=True)
+class GpuProgram:
     """A plan for the kernel.
 
     Attributes:
