@@ -6,6 +6,7 @@ as long as its facts are the same; with other facts it is refused, so that nothi
 
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from moopim.errors import ConfigError
 from moopim.files import write_atomically
 
-__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame"]
+__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
 STEP = "step.json"
 
@@ -169,6 +170,34 @@ def steps_frame(directory: Path) -> pd.DataFrame:
     ]
     columns = ["folder", "step", "state", "seconds", "seed", "created", "products", "command"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def steps_text(directory: Path) -> str:
+    """Lists the steps of a pipeline for a terminal, and the commands that made them.
+
+    Args:
+        directory: Folder of the pipeline.
+
+    Returns:
+        The list; nothing if there are no steps.
+    """
+    frame = steps_frame(directory)
+    if frame.empty:
+        return ""
+    numbers = {command: str(number) for number, command in enumerate(frame["command"].unique(), start=1)}
+    rows = [["folder", "step", "state", "time", "seed", "command", "products"]]
+    for row in frame.itertuples(index=False):
+        # Of what lies in a folder within, only the folder.
+        files = dict.fromkeys(re.sub("/.*", "/", file) for file in str(row.products).split(", "))
+        seconds = f"{row.seconds:,.1f} s" if row.seconds else ""
+        words = (row.folder, row.step, row.state, seconds, row.seed, numbers[str(row.command)], ", ".join(files))
+        rows.append([str(word) for word in words])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    began = frame.groupby("command")["created"].min()
+    return "\n".join(
+        [*lines, *(f"command {number}, {began[command]}: {command}" for command, number in numbers.items())]
+    )
 
 
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
