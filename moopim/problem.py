@@ -113,16 +113,21 @@ class DesignProblem(Problem):  # type: ignore[misc]
         """
         return X
 
-    def remark(self, evaluations: "pd.DataFrame") -> str:
+    def tally(self) -> int:
+        """Counts what is known from earlier runs; noted when a run begins, for `remark`."""
+        return 0
+
+    def remark(self, evaluations: "pd.DataFrame", tally: int) -> str:
         """What the problem has to say about a run at its end, such as what it did not need to compute.
 
         Args:
             evaluations: Every evaluated design, see `moopim.experiment.frames.evaluations_frame`.
+            tally: What `tally` gave when the run began, however often it has been interrupted since.
 
         Returns:
             A few words; none by default.
         """
-        del evaluations
+        del evaluations, tally
         return ""
 
     def identity(self) -> Mapping[str, Any]:

@@ -160,14 +160,10 @@ def show(
     if rows < 1:
         raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")
     if Path(target).is_dir():
-        from moopim.experiment.steps import find_steps, steps_frame
+        from moopim.experiment.steps import steps_text
 
         directory = Path(target)
-        typer.echo(
-            steps_frame(directory).to_string(index=False)
-            if find_steps(directory)
-            else load_run(directory).summary(rows)
-        )
+        typer.echo(steps_text(directory) or load_run(directory).summary(rows))
         return
     problem = build_problem(target, {})
     typer.echo(f"{problem!r}: {_first_line(type(problem))}\n{problem.genome!r}")

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(f"this command needs {error.name}; install moopim[network]", 2)
     if code == _INTERRUPTED:
-        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, a comparison when it is called again", code)
+        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, the same command with others", code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -51,6 +51,7 @@ class Manifest(_Record):
 
     Attributes:
         algorithm: Name in the registry; None where the caller passed an algorithm of their own.
+        tally: What `moopim.problem.DesignProblem.tally` gave when the run began.
         status: ``running`` until the results are written; a killed run stays so and can be resumed.
         message: What the run has to say about its end.
         seconds: Wall-clock time of the search (s), that of the last session only if it was resumed.
@@ -66,6 +67,7 @@ class Manifest(_Record):
     versions: dict[str, str]
     platform: str
     created: str
+    tally: int = 0
     status: Literal["running", "finished"] = "running"
     message: str = ""
     n_evaluations: int = 0
@@ -103,6 +105,7 @@ def new_manifest(
         | {name: version(name) for name in _PACKAGES},
         platform=platform.platform(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tally=problem.tally(),
     )
 
 

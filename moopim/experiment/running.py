@@ -159,7 +159,7 @@ def _search(
     frame = evaluations_frame(problem, evaluator.batches, np.atleast_2d(algorithm.opt.get("F")))
     front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
-    message = "; ".join(filter(None, (message, problem.remark(frame))))
+    message = "; ".join(filter(None, (message, problem.remark(frame, manifest.tally))))
     result = RunResult(
         title=manifest.problem.title,
         algorithm=algorithm_label(manifest),

@@ -6,6 +6,8 @@ as long as its facts are the same; with other facts it is refused, so that nothi
 
 import hashlib
 import json
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -20,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from moopim.errors import ConfigError
 from moopim.files import write_atomically
 
-__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame"]
+__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
 STEP = "step.json"
 
@@ -51,6 +53,12 @@ class Step(BaseModel):
     result: dict[str, Any] = {}
     products: dict[str, str] = {}
 
+    @property
+    def command_line(self) -> str:
+        """The command, as it can be typed again."""
+        program = "python -m moopim" if Path(self.command[0]).name == "__main__.py" else Path(self.command[0]).name
+        return " ".join([program, *map(shlex.quote, self.command[1:])])
+
 
 def run_step(
     directory: Path,
@@ -76,17 +84,18 @@ def run_step(
         The record.
 
     Raises:
-        ConfigError: If the folder has a step of other facts, damaged products, or files of something else.
+        ConfigError: If the folder has a step of other facts, damaged products, or files of something else; the last
+            even by `force`.
     """
     plain: dict[str, Any] = json.loads(json.dumps(dict(facts)))  # as they are read back
     if force:
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
     step = _known(directory, name, plain)
     if step is not None and step.state == "finished":
         return step
     if step is None:
         directory.mkdir(parents=True, exist_ok=True)
-        created = datetime.now(UTC).isoformat(timespec="seconds")
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
         step = Step(name=name, facts=plain, command=sys.argv, created=created)
         _write(directory, step)
     begun = time.perf_counter()
@@ -155,7 +164,7 @@ def steps_frame(directory: Path) -> pd.DataFrame:
             "seed": step.facts.get("seed"),
             "created": step.created,
             "products": ", ".join(step.products),
-            "command": " ".join([Path(step.command[0]).name, *step.command[1:]]),
+            "command": step.command_line,
         }
         for folder, step in find_steps(directory).items()
     ]
@@ -163,9 +172,37 @@ def steps_frame(directory: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def steps_text(directory: Path) -> str:
+    """Lists the steps of a pipeline for a terminal, and the commands that made them.
+
+    Args:
+        directory: Folder of the pipeline.
+
+    Returns:
+        The list; nothing if there are no steps.
+    """
+    frame = steps_frame(directory)
+    if frame.empty:
+        return ""
+    numbers = {command: str(number) for number, command in enumerate(frame["command"].unique(), start=1)}
+    rows = [["folder", "step", "state", "time", "seed", "command", "products"]]
+    for row in frame.itertuples(index=False):
+        # Of what lies in a folder within, only the folder.
+        files = dict.fromkeys(re.sub("/.*", "/", file) for file in str(row.products).split(", "))
+        seconds = f"{row.seconds:,.1f} s" if row.seconds else ""
+        words = (row.folder, row.step, row.state, seconds, row.seed, numbers[str(row.command)], ", ".join(files))
+        rows.append([str(word) for word in words])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    began = frame.groupby("command")["created"].min()
+    return "\n".join(
+        [*lines, *(f"command {number}, {began[command]}: {command}" for command, number in numbers.items())]
+    )
+
+
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     """The step that the folder has, if it is this one and whole."""
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    if _is_empty(directory):
         return None
     step = read_step(directory)
     if step.name != name:
@@ -187,6 +224,25 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
                 "--force to make the step anew"
             )
     return step
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether there is nothing but what was left where a file was being written at the end."""
+    return not directory.exists() or (
+        directory.is_dir() and all(path.name.endswith(".partial") for path in directory.iterdir())
+    )
+
+
+def _remove(directory: Path) -> None:
+    """Removes a step, its record last; a folder without one is not touched."""
+    if _is_empty(directory):
+        return
+    if not (directory / STEP).exists():
+        read_step(directory)  # says so
+    for path in directory.iterdir():
+        if path.name != STEP:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (directory / STEP).unlink()
 
 
 def _hash(path: Path) -> str:

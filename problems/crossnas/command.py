@@ -107,9 +107,6 @@ def crossnas(
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        values = tuple(float(word) for word in text.split(","))
+        return tuple(float(word) for word in text.split(","))
     except ValueError:
         raise ConfigError(f"w_acc={text!r} is not allowed; expected numbers from 0 to 1, such as 0.99,0.8") from None
-    if len(set(values)) < len(values):
-        raise ConfigError(f"w_acc={text!r} has a value twice; expected different ones")
-    return values

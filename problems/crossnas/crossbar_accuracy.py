@@ -1,6 +1,7 @@
 """Accuracy of one network's quantisations on crossbars, batch norms recalibrated for each; needs torch."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,12 @@ from moopim.network.device import check_device
 from moopim.network.network_file import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
 from moopim.problems.crossnas.paid import paid_accuracies
-from moopim.problems.crossnas.simulators import AccuracySimulator, PimSimulator, simulator_identity
+from moopim.problems.crossnas.simulators import (
+    AccuracySimulator,
+    PimSimulator,
+    simulated_accuracies,
+    simulator_identity,
+)
 
 __all__ = ["CrossbarAccuracy", "pim_circuit"]
 
@@ -73,7 +79,7 @@ class CrossbarAccuracy:
         self._find: Callable[..., NDArray[np.float64]] = crossbar_accuracies
         facts = {**self.identity(), "calibration": calibration, "adc_range": adc_range}
         if isinstance(simulator, AccuracySimulator) and isinstance(simulator, PimSimulator):
-            self._find = simulator.accuracies
+            self._find = partial(simulated_accuracies, simulator)
             facts |= simulator_identity(simulator)
         self.store = paid_accuracies(Path(network), facts, device)
 

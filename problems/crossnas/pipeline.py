@@ -9,6 +9,7 @@ Five steps, each in a folder with a record of what made it (`moopim.experiment.s
 * ``w0.8/final``: the chosen widths tuned once more, and what they reach on the test images.
 """
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from moopim.experiment import resume, run
 from moopim.experiment.manifest import MANIFEST
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
 from moopim.experiment.steps import STEP, Step, read_step, run_step
+from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import checksum
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.device import check_device
@@ -36,7 +38,13 @@ from moopim.problems.crossnas.crossbar_accuracy import pim_circuit
 from moopim.problems.crossnas.goals import MEDIAN, Goals, make_goals, reference_edp
 from moopim.problems.crossnas.presets import POPULATION, Preset, load_preset
 from moopim.problems.crossnas.quantisation import QuantisationPimSearch
-from moopim.problems.crossnas.simulators import PimSimulator, load_simulator, simulator_identity
+from moopim.problems.crossnas.simulators import (
+    AccuracySimulator,
+    PimSimulator,
+    hardware_figures,
+    load_simulator,
+    simulator_identity,
+)
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.problems.crossnas.training import train_network, train_supernet, tune_network
 
@@ -116,21 +124,12 @@ class Pipeline:
         for name in self.asked:
             if name not in STEPS:
                 raise unknown_name("step", name, STEPS)
-        if not self.settings.w_acc:
-            raise ConfigError("w_acc is empty; expected at least one number from 0 to 1")
-        if self.settings.algorithm not in algorithm_names():
-            raise unknown_name("algorithm", self.settings.algorithm, algorithm_names())
-        if self.settings.seed < 0:
-            raise ConfigError(f"seed={self.settings.seed} is not allowed; expected 0, 1, ...")
+        _check(self.settings)
         self.preset = load_preset(self.settings.preset)
-        for w_acc in self.settings.w_acc:
-            make_goals("accuracy", w_acc, 1.0, self.settings.max, self.settings.min)
-        check_device(self.settings.device)
-        output = self.settings.output
-        if output.exists() and not output.is_dir():
-            raise ConfigError(f"output {str(output)!r} is not a folder")
-        self.data = load_data(self.settings.data or self.preset.data, self.settings.root)
+        self.data = load_data(**self._where)
+        calibration_images(self.data, self.preset.calibration)
         self.new_supernet()
+        self._try_simulator()
         self.reference  # noqa: B018 (so that it is checked)
 
     def run(self) -> None:
@@ -140,9 +139,9 @@ class Pipeline:
             ConfigError: If a step was made with other settings, or one that is needed has not been made.
             EvaluationError: If nothing feasible was found.
         """
+        self._check_found()
         for w_acc in self.settings.w_acc:
-            last = max(STEPS.index(name) for name in self.asked)
-            for name in STEPS[: last + 1]:
+            for name in self._needed:
                 getattr(self, name)(w_acc)
 
     # -- the steps ---------------------------------------------------------------------------------------------------
@@ -159,16 +158,14 @@ class Pipeline:
                 self.new_supernet(), self.data, recipe, directory / _SUPERNET, epochs=epochs, **self._training
             )
 
-        return self._step("supernet", self.settings.output / "supernet", facts, make, (_SUPERNET, "training.csv"))
+        return self._step("supernet", self._place("supernet", 0.0), facts, make, (_SUPERNET, "training.csv"))
 
     def architecture(self, w_acc: float) -> Step:
         """Searches for a network with the weights that it inherits."""
         weights = self.settings.output / "supernet" / _SUPERNET
 
         def problem(**goals: Any) -> DesignProblem:
-            return ArchitectureSearch(
-                str(weights), **self._where, calibration=self.preset.calibration, **goals, device=self.settings.device
-            )
+            return ArchitectureSearch(str(weights), **self._search_options, **goals)
 
         def found(row: Mapping[str, Any]) -> dict[str, Any]:
             places = range(int(row["depth"]))
@@ -206,9 +203,7 @@ class Pipeline:
         weights = self._network_folder(self.subnet(w_acc)) / _MIXED
 
         def problem(**goals: Any) -> DesignProblem:
-            return QuantisationPimSearch(
-                str(weights), **self._where, calibration=self.preset.calibration, **goals, device=self.settings.device
-            )
+            return QuantisationPimSearch(str(weights), **self._search_options, **goals)
 
         def found(row: Mapping[str, Any]) -> dict[str, Any]:
             count = sum(name.startswith("weight_bits_") for name in row)
@@ -228,6 +223,8 @@ class Pipeline:
         recipe, epochs = self.preset.recipes["quantisation"], self.preset.final_epochs
         facts = self._training_facts | {"recipe": recipe, "epochs": epochs, "calibration": self.preset.calibration}
         facts |= {"mixed": self.training(w_acc).products[_MIXED], **widths, "circuit": asdict(circuit)}
+        if isinstance(self._simulator, AccuracySimulator):
+            facts |= {"simulator": self._simulator_facts}
         weights = self._network_folder(self.subnet(w_acc))
 
         def make(directory: Path) -> dict[str, Any]:
@@ -239,6 +236,7 @@ class Pipeline:
                 directory / _FINAL,
                 widths=widths,
                 circuit=circuit,
+                simulator=self._simulator,
                 epochs=epochs,
                 calibration=self.preset.calibration,
                 **self._training,
@@ -246,12 +244,43 @@ class Pipeline:
 
         return self._step("final", self.folder(w_acc) / "final", facts, make, (_FINAL, "training.csv"))
 
+    # -- what is checked first ---------------------------------------------------------------------------------------
+
+    def _try_simulator(self) -> None:
+        """Whether the simulator gives figures of networks of the space."""
+        space = self._space
+        designs = space.genome.decode(space.genome.sample(_TRIED_DESIGNS, np.random.default_rng(0)))
+        hardware_figures(self._simulator, space.layer_table(designs), space.chip_parameters(designs))
+
+    def _check_found(self) -> None:
+        """Refuses steps that are missing or were made with other settings, as far as their inputs are there."""
+        for w_acc in self.settings.w_acc:
+            whole = True  # whether all steps so far have been made
+            for name in self._needed:
+                if name == "training" and not whole:
+                    continue  # of which network is not known yet
+                anew = name in self.asked and (self.force or not self._is_made(self._place(name, w_acc)))
+                whole &= not anew
+                if whole:
+                    getattr(self, name)(w_acc)
+                elif name not in self.asked:
+                    self._check_made(name, self._place(name, w_acc))
+
+    def _check_made(self, name: str, directory: Path) -> None:
+        if not self._is_made(directory):
+            raise ConfigError(
+                f"step {name!r} has not been made in {str(directory)!r}; expected it before {', '.join(self.asked)}"
+            )
+
+    def _is_made(self, directory: Path) -> bool:
+        return (directory / STEP).exists() and read_step(directory).state == "finished"
+
     # -- what they share ---------------------------------------------------------------------------------------------
 
     @cached_property
     def reference(self) -> float:
         """EDP that counts 1 in the fitness (mJ ms)."""
-        name = self.settings.reference or self.preset.reference
+        name = str(self.settings.reference or self.preset.reference)
         space = self._space if name == MEDIAN else None
         return reference_edp(name, self.data.classes, self._simulator, space)
 
@@ -327,11 +356,35 @@ class Pipeline:
 
     @property
     def _where(self) -> dict[str, Any]:
-        return {"data": self.data.name, "root": self.settings.root}
+        return {"name": self.settings.data or self.preset.data, "root": self.settings.root}
+
+    @property
+    def _search_options(self) -> dict[str, Any]:
+        where, settings = self._where, self.settings
+        return {
+            "data": where["name"],
+            "root": where["root"],
+            "calibration": self.preset.calibration,
+            "simulator": settings.simulator,
+            "max": settings.max,
+            "min": settings.min,
+            "device": settings.device,
+        }
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        """The steps up to the last that was asked for."""
+        return STEPS[: 1 + max(map(STEPS.index, self.asked), default=-1)]
 
     def folder(self, w_acc: float) -> Path:
         """Folder of what is made for a weight of the accuracy."""
-        return self.settings.output / f"w{w_acc:g}"
+        return self.settings.output / f"w{repr(float(w_acc)).removesuffix('.0')}"
+
+    def _place(self, name: str, w_acc: float) -> Path:
+        """Folder of a step."""
+        if name == "supernet":
+            return self.settings.output / name
+        return self._network_folder(self.subnet(w_acc)) if name == "training" else self.folder(w_acc) / name
 
     def _network_folder(self, subnet: Subnet) -> Path:
         return self.settings.output / "networks" / subnet_name(subnet)
@@ -362,14 +415,14 @@ class Pipeline:
         facts |= {"calibration": self.preset.calibration, **self._versions, "simulator": self._simulator_facts}
 
         def make(directory: Path) -> dict[str, Any]:
-            options: dict[str, Any] = {"max": settings.max, "min": settings.min, "reference": repr(self.reference)}
-            options["simulator"] = settings.simulator
+            options: dict[str, Any] = {"reference": repr(self.reference)}
             if settings.algorithm == _SINGLE_OBJECTIVE:
                 options["w_acc"] = w_acc
             result = self._run(problem(**options), directory / RUN, evaluations)
             frame = result.evaluations[result.evaluations["feasible"]]
             if frame.empty:
-                raise EvaluationError(f"nothing feasible was found for w_acc={w_acc:g}: {result.summary()}")
+                bounds = f"max {settings.max!r} and min {settings.min!r}"
+                raise EvaluationError(f"no {name} within {bounds} for w_acc={w_acc:g}: {result.message}")
             fitness = goals.fitness(frame["accuracy"].to_numpy(), frame["edp_mJ_ms"].to_numpy())
             row: dict[str, Any] = frame.iloc[int(np.argmax(fitness))].to_dict()  # type: ignore[assignment]
             numbers = {name: float(row[name]) for name in _NUMBERS}
@@ -382,6 +435,7 @@ class Pipeline:
         settings = self.settings
         if (directory / MANIFEST).exists():
             return resume(directory, jobs=settings.jobs, progress=settings.progress, problem=problem)
+        shutil.rmtree(directory, ignore_errors=True)  # what was left where it was interrupted before its manifest
         options: dict[str, Any] = {"evaluations": evaluations, "seed": settings.seed, "jobs": settings.jobs}
         return run(problem, settings.algorithm, **options, output=directory, progress=settings.progress)
 
@@ -396,21 +450,38 @@ class Pipeline:
         """Makes a step that was asked for, once, or finds it."""
         if directory in self._done:
             return self._done[directory]
-        made = (directory / STEP).exists() and read_step(directory).state == "finished"
-        if name not in self.asked and not made:
-            raise ConfigError(
-                f"step {name!r} has not been made in {str(directory)!r}; expected it before {', '.join(self.asked)}"
-            )
+        if name not in self.asked:
+            self._check_made(name, directory)
         force = self.force and name in self.asked
-        if force or not made:
+        anew = force or not self._is_made(directory)
+        if anew:
             self.say(f"{directory}: {name}")
         step = run_step(directory, name, facts, make, products=products, force=force)
-        self.say(f"{directory}: {'made' if force or not made else 'found'}, {step.seconds:.1f} s")
+        self.say(f"{directory}: {'made' if anew else 'found'}, {step.seconds:.1f} s")
         self._done[directory] = step
         return step
 
     _done: dict[Path, Step] = field(default_factory=dict, init=False, repr=False)
 
 
+def _check(settings: Settings) -> None:
+    """Checks what can be checked without images."""
+    if not settings.w_acc:
+        raise ConfigError("w_acc is empty; expected at least one number from 0 to 1")
+    for place, w_acc in enumerate(settings.w_acc):
+        make_goals("accuracy", w_acc, 1.0, settings.max, settings.min)
+        if w_acc in settings.w_acc[:place]:
+            raise ConfigError(f"w_acc={w_acc:g} is given twice; expected different ones")
+    if settings.algorithm not in algorithm_names():
+        raise unknown_name("algorithm", settings.algorithm, algorithm_names())
+    for name, value, least in (("seed", settings.seed, 0), ("jobs", settings.jobs, 1)):
+        if value < least:
+            raise ConfigError(f"{name}={value} is not allowed; expected {least}, {least + 1}, ...")
+    check_device(settings.device)
+    if settings.output.exists() and not settings.output.is_dir():
+        raise ConfigError(f"output {str(settings.output)!r} is not a folder")
+
+
 _PROFILE = "paper"
+_TRIED_DESIGNS = 8
 _NUMBERS = ("accuracy", "energy_mJ", "latency_ms", "edp_mJ_ms", "area_mm2", "power_W")

@@ -45,7 +45,7 @@ class Preset:
     max_blocks: int
     channels: tuple[int, ...]
     augmentation: bool
-    reference: str
+    reference: str | float
     cycles: int
     circuit_cycles: int
     final_epochs: int
@@ -65,6 +65,10 @@ class Preset:
             count = getattr(self, name)
             if not is_whole(count, 1) and not (count is None and name in _OPTIONAL):
                 raise ConfigError(f"{name}={count!r} of a preset is not allowed; expected a whole number from 1")
+        for name, kind in (("data", str), ("reference", str | int | float)):
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ConfigError(f"{name}={value!r} of a preset is not allowed; expected a name")
         if not isinstance(self.augmentation, bool):
             raise ConfigError(f"augmentation={self.augmentation!r} of a preset is not allowed; expected true or false")
 
@@ -94,7 +98,10 @@ def load_preset(name: str) -> Preset:
     else:
         raise unknown_name("preset", name, [*tables, "FILE.toml"])
     known: dict[str, Any] = {field: None for field in _OPTIONAL if field not in table}
-    if isinstance(table.get("recipes"), dict) and isinstance(table.get("channels"), list):
+    for field, kind, what in (("recipes", dict, "a table of names"), ("channels", list, "a list of whole numbers")):
+        if not isinstance(table.get(field, kind()), kind):
+            raise ConfigError(f"{field}={table[field]!r} of preset {name} is not allowed; expected {what}")
+    if "recipes" in table and "channels" in table:
         known |= {"recipes": table.pop("recipes"), "channels": tuple(table.pop("channels"))}
     return Preset(**values(f"preset {name}", table, Preset, **known), **known)
 

@@ -85,9 +85,8 @@ def provenance_frame(pipeline: Pipeline) -> pd.DataFrame:
         for column, (name, number) in _FROM_STEPS.items():
             step = steps[name]
             facts = {"step": name, "seed": step.facts["seed"], "created": step.created}
-            command = " ".join([Path(step.command[0]).name, *step.command[1:]])
             value = _plain(step.result[number])
-            rows.append({"w_acc": w_acc, "column": column, "value": value, **facts, "command": command})
+            rows.append({"w_acc": w_acc, "column": column, "value": value, **facts, "command": step.command_line})
     return pd.DataFrame(rows)
 
 

@@ -50,20 +50,24 @@ class CrossNasSearch(DesignProblem):
         edp = reference_edp(self.reference, classes, self._simulator, space)
         self._goals = make_goals(self.goals, self.w_acc, edp, self.max, self.min)
         self.objectives, self.constraints, self.metrics = self._goals.quantities
-        self._known = self._accuracies.store.count()
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
         """Checksums of the weights, of the images and of the simulator."""
         return {**self._accuracies.identity(), **simulator_identity(self._simulator)}
 
-    def remark(self, evaluations: pd.DataFrame) -> str:
+    def tally(self) -> int:
+        """How many accuracies are known."""
+        return self._accuracies.store.count()
+
+    def remark(self, evaluations: pd.DataFrame, tally: int) -> str:
         """Says how many accuracies were known from earlier runs.
 
         Args:
             evaluations: Every evaluated design.
+            tally: How many accuracies were known when the run began.
 
         Returns:
             A few words.
         """
-        return reused_text(evaluations, self._accuracies.store.count() - self._known)
+        return reused_text(evaluations, self._accuracies.store.count() - tally)

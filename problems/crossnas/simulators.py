@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.errors import ConfigError, EvaluationError, unknown_name
+from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
 from moopim.figures import file_hashes
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
-from moopim.loading import import_source
+from moopim.loading import import_source, reason
 from moopim.workload import LayerTable
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "PlanarSimulator",
     "hardware_figures",
     "load_simulator",
+    "simulated_accuracies",
     "simulator_identity",
 ]
 
@@ -172,20 +174,77 @@ def hardware_figures(
         (mm2), ``edap`` (mJ ms mm2) and ``tiles`` (NaN if not given), and ``violation`` (0 if not given).
 
     Raises:
-        EvaluationError: If a figure is missing, unknown or of another shape.
+        EvaluationError: If the simulator fails, or a figure is missing, unknown, of another shape or no number, or an
+            energy or a latency of a design that fits is not above 0.
     """
-    found, designs = dict(simulator.hardware(table, circuit)), len(circuit["crossbar"])
-    where = f"{type(simulator).__name__}.hardware"
+    designs, where = len(circuit["crossbar"]), f"{type(simulator).__name__}.hardware"
+    returned = _call(where, simulator.hardware, table, circuit)
+    if not isinstance(returned, Mapping):
+        raise EvaluationError(f"{where} returned {type(returned).__name__}; expected a dict of arrays by name")
     for name in _NEEDED:
-        if name not in found:
+        if name not in returned:
             raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(_NEEDED)}")
-    for name, values in found.items():
+    for name in returned:
         if name not in _ALLOWED:
             raise EvaluationError(f"{where} returned unknown name {name!r}; expected {', '.join(_ALLOWED)}")
-        if np.shape(values) != (designs,):
-            raise EvaluationError(f"{where} returned {name!r} with shape {np.shape(values)}; expected ({designs},)")
-    unknown = np.full(designs, np.nan)
+    found = {name: _numbers(f"{where} returned {name!r}", values, designs) for name, values in returned.items()}
+    unknown, violation = np.full(designs, np.nan), found.get("violation", np.zeros(designs))
+    for name in _NEEDED:
+        wrong = ~(np.isfinite(found[name]) & (found[name] > 0)) & (violation <= 0)
+        if wrong.any():
+            value = found[name][wrong][0]
+            raise EvaluationError(f"{where} returned {name!r} {value:g} for a design that fits; expected it above 0")
     energy, latency, area = found["energy"], found["latency"], found.get("area", unknown)
     edp = energy * latency
-    derived = {"power": energy / latency, "area": area, "edp": edp, "edap": edp * area, "tiles": unknown}
-    return {**derived, "violation": np.zeros(designs), **found}
+    power = np.divide(energy, latency, out=unknown.copy(), where=latency > 0)
+    return {"power": power, "area": area, "edp": edp, "edap": edp * area, "tiles": unknown} | {
+        "violation": violation,
+        **found,
+    }
+
+
+def simulated_accuracies(
+    simulator: AccuracySimulator, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, calibration: Tensor
+) -> FloatArray:
+    """Asks a simulator for accuracies and checks them.
+
+    Args:
+        simulator: The simulator.
+        net: The quantised network.
+        designs: Widths and circuits.
+        split: Images and labels.
+        calibration: Images from which each design gets statistics of its batch norms.
+
+    Returns:
+        Fractions of images told right, shape ``(designs,)``.
+
+    Raises:
+        EvaluationError: If there is not one number from 0 to 1 for each design.
+    """
+    where = f"{type(simulator).__name__}.accuracies"
+    returned = _call(where, simulator.accuracies, net, designs, split, calibration)
+    found = _numbers(f"{where} returned accuracies", returned, len(designs))
+    for value in found[~((found >= 0) & (found <= 1))]:
+        raise EvaluationError(f"{where} returned {value:g}; expected fractions from 0 to 1")
+    return found
+
+
+def _call(where: str, method: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls what a user wrote."""
+    try:
+        return method(*arguments)
+    except MoopimError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        raise EvaluationError(f"{where} raised {reason(error)} ({place})") from error
+
+
+def _numbers(what: str, values: Any, designs: int) -> FloatArray:
+    array = np.asarray(values)
+    if array.shape != (designs,):
+        raise EvaluationError(f"{what} with shape {array.shape}; expected ({designs},)")
+    if array.dtype.kind not in "biuf":
+        raise EvaluationError(f"{what} as {array.dtype}; expected real numbers")
+    return array.astype(np.float64)

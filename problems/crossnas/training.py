@@ -13,7 +13,7 @@ from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
-from moopim.network.datasets import ImageData, standard_augmentation
+from moopim.network.datasets import ImageData, Split, standard_augmentation
 from moopim.network.mixed_precision import sampling_forward, set_bits
 from moopim.network.network_file import load_network, save_network
 from moopim.network.quantisation import calibrate, quantise_module
@@ -21,6 +21,7 @@ from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet, single_path_forward
 from moopim.network.supernet_file import save_supernet
 from moopim.network.training import Forward, fit
+from moopim.problems.crossnas.simulators import AccuracySimulator, simulated_accuracies
 
 __all__ = ["train_network", "train_supernet", "tune_network"]
 
@@ -80,7 +81,7 @@ def train_network(
         new = make_network(*made, seed=options["seed"])
         _fit(new, data, recipes["float"], plain, "float.csv", epochs["float"], None, **options)
         save_network(new, plain, *made, {"recipe": recipes["float"], "data": data.name})
-        _checkpoint(plain).unlink()
+    _checkpoint(plain).unlink(missing_ok=True)
     net = load_network(plain).net.to(device)
     found = {"float_accuracy": accuracy(net, data.validation)}
     quantised = quantise_module(net, data.image_shape)
@@ -103,6 +104,7 @@ def tune_network(
     *,
     widths: Mapping[str, Sequence[int]],
     circuit: Circuit,
+    simulator: object,
     epochs: int,
     calibration: int,
     **options: Any,
@@ -119,6 +121,7 @@ def tune_network(
         path: File for the weights.
         widths: ``weight_bits`` and ``activation_bits`` of its layers.
         circuit: The circuit.
+        simulator: Finds the accuracies of the circuit in place of moopim's crossbars, if it can.
         epochs: Epochs in place of those of the recipe.
         calibration: Training images from which batch norms are measured.
         **options: As for `train_supernet`.
@@ -135,10 +138,16 @@ def tune_network(
     set_bits(before, *bits)
     set_bits(net, *bits)
     _fit(net, data, recipe, path, "training.csv", epochs, None, **options)
-    scores = []
     for some in (before, net):
         recalibrate(some, images)
-        scores.append(float(crossbar_accuracies(some, [design], data.validation)[0]))
+
+    def on_circuit(some: nn.Module, split: Split) -> float:
+        split = split.to(device)
+        if isinstance(simulator, AccuracySimulator):
+            return float(simulated_accuracies(simulator, some, [design], split, images)[0])
+        return float(crossbar_accuracies(some, [design], split)[0])
+
+    scores = [on_circuit(some, data.validation) for some in (before, net)]
     best = net if scores[1] >= scores[0] else before
     save_network(best, path, stored.subnet, stored.image_shape, stored.classes, {"recipe": recipe, "data": data.name})
     _checkpoint(path).unlink()
@@ -147,8 +156,8 @@ def tune_network(
         "validation_after": scores[1],
         "test_float": accuracy(load_network(plain).net.to(device), data.test),
         "test_quantised": accuracy(best, data.test),
-        "test_pim": float(crossbar_accuracies(best, [design], data.test)[0]),
-        "test_pim_before": float(crossbar_accuracies(before, [design], data.test)[0]),
+        "test_pim": on_circuit(best, data.test),
+        "test_pim_before": on_circuit(before, data.test),
         "test_images": len(data.test.labels),
     }
 

@@ -36,6 +36,8 @@ def test_every_public_module_is_in_the_reference_once():
 
 @pytest.mark.parametrize("name", [name for name in modules() if not name.endswith("__main__")])
 def test_examples_in_docstrings(name):
+    if name == "moopim.network.crossbar._gpu":
+        pytest.importorskip("triton", reason="comes with torch for CUDA only")
     assert doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
