@@ -21,11 +21,13 @@ SOURCES := $(shell find moopim problems analysis -name __pycache__ -prune -o -pr
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(INSTALLED) ## Search HuNT's mapping of ResNet34 with AMOSA, NSGA-II and at random; results in demo/
+# With torch, one thread: small networks gain nothing from more, and the numbers then depend on no number of cores.
+demo: $(INSTALLED) ## Map ResNet34 with HuNT; search networks and circuits with CrossNAS; results in demo/
 	rm -rf demo
 	$(BIN)/moopim run hunt --workload resnet34 --algorithm amosa --evaluations 20000 --seed 1 --output demo/run
 	$(BIN)/moopim plot demo/run
 	$(BIN)/moopim compare hunt --workload resnet34 --algorithms amosa,nsga2,random --seeds 5 --evaluations 10000 --output demo/compare
+	OMP_NUM_THREADS=1 $(BIN)/moopim crossnas --preset demo --w-acc 0.99,0.8,0.5 --output demo/crossnas
 
 test: $(INSTALLED) ## Run the tests
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from moopim.problems.crossnas.simulators import hardware_figures
+from moopim.workload.layers import IMAGE, Layer, make_table
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -59,6 +63,21 @@ def test_every_block_of_code_is_of_a_kind_that_is_run_or_only_shown():
     assert set(re.findall(r"^```(\S+)$", text, re.MULTILINE)) <= {"python", "console", "{toctree}", *shown}
 
 
+def test_the_simulator_of_the_documentation_by_hand(monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from my_simulator import OneAdcPerCrossbar
+
+    # 100 rows, 10 outputs, 5-bit weights and inputs: 80 columns; 4 reads with a DAC of 1 bit, 2 with one of 2 bits.
+    layer = Layer("fc", "fc", (IMAGE,), 100, 10, input_bits=5, weight_bits=5)
+    circuit = {"crossbar": np.array([64, 128]), "adc_bits": np.array([6, 8]), "dac_bits": np.array([1, 2])}
+    found = hardware_figures(OneAdcPerCrossbar(), make_table([layer]), circuit)
+    small = 4 * 2 * 80 * 50 * 64 + 4 * 80 * 100  # fJ: two crossbars of 64 rows, one of 128
+    large = 2 * 80 * 50 * 256 + 2 * 80 * 100
+    assert found["energy"] == pytest.approx([1e-12 * small, 1e-12 * large])
+    assert found["latency"] == pytest.approx([1e-6 * 4 * 64, 1e-6 * 2 * 80])
+
+
 def test_commands_are_parsed_with_continuations_and_output():
     block = "$ moopim run hunt \\\n    --quiet\n$ ls one\na\nb\n"
     assert list(commands(block)) == [("moopim run hunt --quiet", ""), ("ls one", "a\nb")]
@@ -72,7 +91,7 @@ def test_the_readme_shows_the_example_as_it_is():
 
 def test_the_readme_shows_the_commands_of_the_demo():
     target = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    words = [line.split("/moopim ")[1] for line in target[1].splitlines() if "/moopim " in line]
-    block = "".join(f"moopim {line}\n" for line in words)
-    assert len(words) == 3
+    shown = [line.strip().replace("$(BIN)/", "") for line in target[1].splitlines() if "/moopim " in line]
+    block = "".join(f"{line}\n" for line in shown)
+    assert len(shown) == 4
     assert f"```sh\n{block}```" in PAGES[0].read_text(encoding="utf-8")
