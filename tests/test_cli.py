@@ -210,7 +210,9 @@ def test_an_own_problem_that_needs_options(capsys, tmp_path):
         "        if banks < 1: raise ValueError('too few banks')\n"
         "        self.banks = banks\n"
     )
-    assert "needs a value for its option 'banks'" in invoke(capsys, "show", f"{path}:Needy")[2]
+    code, out, _ = invoke(capsys, "show", f"{path}:Needy")
+    assert code == 0
+    assert "It is made with a value for --banks" in out
     code, _, err = invoke(capsys, "run", f"{path}:Needy", "--banks", -1, "--output", tmp_path / "run")
     assert code == 2
     assert "too few banks" in err

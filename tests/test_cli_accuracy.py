@@ -170,7 +170,7 @@ def test_chips_are_drawn_and_their_interval_is_shown(folder, invoke):
     expected = np.array(
         [
             accuracy(
-                on_crossbars(quantised, Circuit(32, 8, 2), program=chip_programmer(devices, 1, seed=7, chip=k)), split
+                on_crossbars(quantised, Circuit(32, 8, 2), program=chip_programmer(devices, seed=7, chip=k)), split
             )
             for k in range(3)
         ]
@@ -190,7 +190,7 @@ def test_devices_by_name_are_changed_by_options(folder, invoke):
     assert code == 0
     assert "chips" not in out
     devices = Devices(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=5)
-    net = on_crossbars(quantised_net(folder, 512), Circuit(32, 8, 2), program=chip_programmer(devices, 1))
+    net = on_crossbars(quantised_net(folder, 512), Circuit(32, 8, 2), program=chip_programmer(devices))
     assert pd.read_csv("out.csv")["accuracy"][2] == accuracy(net, load_data("digits").test)
 
 

@@ -1,7 +1,7 @@
 """``moopim evaluate accuracy``: a trained network in floating point, quantised, and on crossbars."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -151,7 +151,7 @@ def evaluate_accuracy(
         inputs.trained, inputs.split, circuit, cells, images=inputs.calibration, layers=layers is not None, **drawn
     )
     widths = f"weights {weight_bits} bit, activations {activation_bits} bit, image {input_bits} bit"
-    typer.echo(accuracy_text(inputs, circuit, widths, found))
+    typer.echo(accuracy_text(inputs, circuit, widths, found, _chips_text(cells, **drawn)))
     if layers is not None:
         typer.echo(f"\n{layers_text(found.layers)}")
         write_layers(layers, found.layers)
@@ -162,7 +162,7 @@ def evaluate_accuracy(
 
 
 def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) -> "Devices | None":
-    """What cells are like; None if no option says anything of them."""
+    """What cells are like; None if they are ideal."""
     if name is None and not options and stuck_at is None:
         return None
     from moopim.network.crossbar.devices import load_devices  # torch is slow to load, and optional
@@ -176,7 +176,16 @@ def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) ->
         raise ConfigError(f"--time {devices.time_s} has no effect without --drift-exponent or devices that drift")
     if "drift_exponent" in options and "time_s" not in options and devices.time_s == devices.drift_start_s:
         raise ConfigError(f"--drift-exponent {devices.drift_exponent} has no effect without --time")
-    return devices
+    return devices if devices != load_devices("ideal") else None
+
+
+def _chips_text(cells: "Devices | None", chips: int = 1, seed: int = 1) -> str:
+    """What the cells are like, and which chips were drawn."""
+    if cells is None:
+        return "ideal cells"
+    told = [field for field in fields(cells) if getattr(cells, field.name) != field.default]
+    words = ", ".join(f"{field.name} {getattr(cells, field.name)}" for field in told)
+    return f"cells with {words}; {chips} random chip{'s' if chips > 1 else ''} of seed {seed}"
 
 
 def _rates(text: str) -> Sequence[float]:

@@ -19,7 +19,7 @@ _LAYER_COLUMNS = (
 )  # fmt: skip
 
 
-def accuracy_text(inputs: Inputs, circuit: Circuit, widths: str, found: Accuracies) -> str:
+def accuracy_text(inputs: Inputs, circuit: Circuit, widths: str, found: Accuracies, cells: str) -> str:
     """The accuracies as a table, below what they are of.
 
     Args:
@@ -27,6 +27,7 @@ def accuracy_text(inputs: Inputs, circuit: Circuit, widths: str, found: Accuraci
         circuit: The circuit.
         widths: Widths in words.
         found: The accuracies.
+        cells: What the cells are like, in words.
 
     Returns:
         The text.
@@ -37,6 +38,7 @@ def accuracy_text(inputs: Inputs, circuit: Circuit, widths: str, found: Accuraci
     lines = [
         inputs.what,
         f"crossbar {circuit.rows}, cells {circuit.cell_bits} bit, {converters}",
+        cells,
         f"{widths}; scales {inputs.scales}",
     ]
     rows = {"float": {"accuracy": found.plain}, "quantised": {"accuracy": found.quantised}}

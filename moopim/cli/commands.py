@@ -155,7 +155,7 @@ def show(
 ) -> None:
     """Show the result of a run, or the genome and the quantities of a problem."""
     from moopim.experiment import load_run
-    from moopim.experiment.plugins import build_problem
+    from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
 
     if rows < 1:
         raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")
@@ -164,6 +164,13 @@ def show(
 
         directory = Path(target)
         typer.echo(steps_text(directory) or load_run(directory).summary(rows))
+        return
+    cls = load_problem(target)
+    needed = [item.name for item in constructor_parameters(cls) if item.default is inspect.Parameter.empty]
+    if needed:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in needed)
+        typer.echo(f"{target}: {_first_line(cls)}")
+        typer.echo(f"It is made with a value for {options}; 'moopim run {target} --help' has all options.")
         return
     problem = build_problem(target, {})
     typer.echo(f"{problem!r}: {_first_line(type(problem))}\n{problem.genome!r}")

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, MoopimError
 from moopim.files import write_atomically
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
@@ -99,7 +99,12 @@ def run_step(
         step = Step(name=name, facts=plain, command=sys.argv, created=created)
         _write(directory, step)
     begun = time.perf_counter()
-    result = dict(make(directory))
+    try:
+        result = dict(make(directory))
+    except MoopimError:
+        if [path.name for path in directory.iterdir()] == [STEP]:  # nothing was begun
+            shutil.rmtree(directory)
+        raise
     outcome = {
         "state": "finished",
         "seconds": time.perf_counter() - begun,
@@ -129,8 +134,7 @@ def read_step(directory: Path) -> Step:
     except FileNotFoundError:
         raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step") from None
     except (OSError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-        raise ConfigError(f"{str(path)!r} cannot be read: {reason}") from None
+        raise ConfigError(f"{str(path)!r} cannot be read: {_reason(error)}") from None
 
 
 def find_steps(directory: Path) -> dict[str, Step]:
@@ -142,7 +146,9 @@ def find_steps(directory: Path) -> dict[str, Step]:
     Returns:
         Records by the folders of the steps within it, in the order in which they were begun.
     """
-    steps = {path.parent.relative_to(directory).as_posix(): read_step(path.parent) for path in directory.rglob(STEP)}
+    # No deeper than the folders of a pipeline: a folder of anything may hold much, and steps of others.
+    paths = [path for depth in ("", "*/", "*/*/") for path in directory.glob(f"{depth}{STEP}")]
+    steps = {path.parent.relative_to(directory).as_posix(): read_step(path.parent) for path in paths}
     return dict(sorted(steps.items(), key=lambda item: (item[1].created, item[0])))
 
 
@@ -243,6 +249,13 @@ def _remove(directory: Path) -> None:
         if path.name != STEP:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     (directory / STEP).unlink()
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    first = error.errors()[0]
+    return f"field {first['loc'][0]!r}: {first['msg']}" if first["loc"] else first["msg"]
 
 
 def _hash(path: Path) -> str:

@@ -257,7 +257,16 @@ def _opened(path: Path, expected: str) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except (OSError, SafetensorError) as error:
-        raise ConfigError(f"file {str(path)!r} is damaged, cut short or not in safetensors format: {error}") from None
+        raise ConfigError(
+            f"file {str(path)!r} is damaged, cut short or not in safetensors format{_guess(path)}: {error}"
+        ) from None
+
+
+def _guess(path: Path) -> str:
+    """What a file may be that is not in safetensors format."""
+    with path.open("rb") as file:
+        pickled = file.read(2) in {b"PK", b"\x80\x02"}  # a ZIP archive, or a pickle of old
+    return ", but of torch.save as it seems (write it with safetensors.torch.save_file)" if pickled else ""
 
 
 def _about(path: Path, kind: str, header: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Any]:

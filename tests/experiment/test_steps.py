@@ -71,7 +71,7 @@ def test_folders_of_something_else_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="holds step 'training'; expected 'search'"):
         run_step(tmp_path / "a", "search", FACTS, maker([]), products=())
     (tmp_path / "a" / STEP).write_text(json.dumps({"name": "training"}))
-    with pytest.raises(ConfigError, match=r"step\.json' cannot be read: Field required"):
+    with pytest.raises(ConfigError, match=r"step\.json' cannot be read: field 'facts': Field required"):
         read_step(tmp_path / "a")
 
 
@@ -83,3 +83,19 @@ def test_steps_of_a_pipeline_are_listed_with_what_made_them(tmp_path):
     assert frame.seed.tolist() == [1, 7]
     assert frame.products.tolist() == ["product.txt"] * 2
     assert steps_frame(tmp_path / "b" / "c" / "none").empty
+
+
+def test_a_step_that_could_not_begin_leaves_nothing(tmp_path):
+    def refuse(directory):
+        raise ConfigError("not allowed")
+
+    with pytest.raises(ConfigError, match="not allowed"):
+        run_step(tmp_path / "a", "training", FACTS, refuse, products=())
+    assert not (tmp_path / "a").exists()
+
+
+def test_steps_deep_below_are_not_those_of_a_pipeline(tmp_path):
+    deep = tmp_path / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (deep / STEP).write_text("{}")
+    assert find_steps(tmp_path) == {}

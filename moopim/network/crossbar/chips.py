@@ -142,7 +142,7 @@ def chip_networks(
     if chips < 1:
         raise ConfigError(f"{chips} chips are not allowed; expected 1, 2, ...")
     for chip in range(chips):
-        program = chip_programmer(devices, circuit.cell_bits, seed=seed, chip=chip) if devices is not None else None
+        program = chip_programmer(devices, seed=seed, chip=chip) if devices is not None else None
         yield on_crossbars(net, circuit, images, program=program)
 
 

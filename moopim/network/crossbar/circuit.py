@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -27,6 +26,7 @@ _NAMES = {
     "subtraction": Subtraction,
 }
 # Least and largest value. Cells of 4 bits and DACs of 8 are beyond what has been built; an ADC needs a sign and a bit.
+_MOST_SHIFT = 64  # of an exponent of 2
 _RANGES = {"rows": (1, 2**16), "adc_bits": (2, 16), "dac_bits": (1, 8), "cell_bits": (1, 4), "dacs": (1, 2**16)}
 
 
@@ -81,5 +81,7 @@ class Circuit:
             if getattr(self, field) not in get_args(names):
                 raise unknown_name(f"{field} of a circuit", getattr(self, field), get_args(names))
         shift = self.point_shift
-        if isinstance(shift, bool) or not isinstance(shift, int | float) or not math.isfinite(shift):
-            raise ConfigError(f"point_shift={shift!r} of a circuit is not allowed; expected a finite number")
+        if isinstance(shift, bool) or not isinstance(shift, int | float) or not abs(shift) <= _MOST_SHIFT:
+            raise ConfigError(
+                f"point_shift={shift!r} of a circuit is not allowed; expected a number -{_MOST_SHIFT}..{_MOST_SHIFT}"
+            )

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.inference import Program, check_circuits, on_crossbars
 from moopim.network.mixed_precision import Given, set_bits
@@ -55,6 +56,10 @@ def convert(
     Raises:
         ConfigError: If a width or a weight is not allowed, or a layer cannot be on crossbars; names its path.
     """
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model is a {type(model).__name__}; expected a torch module")
+    if not isinstance(images, Tensor):
+        raise ConfigError(f"images are a {type(images).__name__}; expected a tensor")
     quantised = quantise_module(model, images.shape[1:], input_bits=input_bits)
     set_bits(quantised, weight_bits, activation_bits)
     check_circuits(quantised, circuit)

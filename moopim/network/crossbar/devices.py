@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
+from moopim.figures import figure, is_whole, read_table
+from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.slices import Cells
 
 __all__ = ["Devices", "Distribution", "chip_programmer", "device_names", "load_devices", "programmed"]
@@ -108,9 +109,7 @@ def programmed(
     Raises:
         ConfigError: If the seed or the chip is negative.
     """
-    for what, number in (("seed", seed), ("chip", chip)):
-        if number < 0:
-            raise ConfigError(f"{what}={number} of devices is not allowed; expected 0, 1, ...")
+    _check_numbers(seed, chip)
     sides = [
         _side(levels, devices, 2**cell_bits - 1, _Draws(seed, (chip, side, *name.encode())))
         for side, levels in enumerate(cells)
@@ -119,19 +118,22 @@ def programmed(
     return Cells(*(side.to(torch.uint8) if whole else side for side in sides))
 
 
-def chip_programmer(devices: Devices, cell_bits: int, *, seed: int = 1, chip: int = 0) -> Callable[[str, Cells], Cells]:
+def chip_programmer(devices: Devices, *, seed: int = 1, chip: int = 0) -> Callable[[str, Cells, Circuit], Cells]:
     """Programs the layers of a network on one chip, as `moopim.network.crossbar.inference.on_crossbars` asks for.
 
     Args:
         devices: What cells are like.
-        cell_bits: Bits of a cell.
         seed: Seed, not negative.
         chip: Number of the chip, not negative.
 
     Returns:
-        Gives what the cells of a layer hold, from its path and what they should hold.
+        Gives what the cells of a layer hold, from its path, what they should hold and its circuit.
+
+    Raises:
+        ConfigError: If the seed or the chip is not a whole number from 0.
     """
-    return lambda path, cells: programmed(cells, devices, cell_bits, seed=seed, chip=chip, name=path)
+    _check_numbers(seed, chip)
+    return lambda path, cells, circuit: programmed(cells, devices, circuit.cell_bits, seed=seed, chip=chip, name=path)
 
 
 def device_names() -> tuple[str, ...]:
@@ -201,6 +203,12 @@ def _side(levels: Tensor, devices: Devices, top: int, draws: _Draws) -> Tensor:
     if devices.read_noise:
         held = np.maximum(held * (1 + devices.read_noise * draws.of("read").standard_normal(shape)), 0)
     return torch.from_numpy(held).to(levels.device)
+
+
+def _check_numbers(seed: int, chip: int) -> None:
+    for what, number in (("seed", seed), ("chip", chip)):
+        if not is_whole(number, 0):
+            raise ConfigError(f"{what}={number!r} of devices is not allowed; expected 0, 1, ...")
 
 
 def _check(name: str, value: object, fine: bool, allowed: str) -> None:

@@ -57,7 +57,7 @@ def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tens
         sums = sums.contiguous()
     else:
         sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
-    if not plan.columns:
+    if not plan.columns or not sums.numel():
         return sums
     if _takes_planes(engine, plan, codes, math.prod(size)):
         program = _compiled(plan, "planes", compile_plan)
@@ -144,7 +144,7 @@ def convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Te
         return sums
     count, dtype = _exact_parts(kernels, largest, window.groups)
     parts = [w.to(dtype).contiguous(memory_format=torch.channels_last) for w in kernels.chunk(count, 1)]
-    step = max(1, _CACHE // (codes[:1].numel() + sums[:1].numel()))
+    step = max(1, _CACHE // max(1, codes[:1].numel() + sums[:1].numel()))
     for images, total in zip(torch.split(codes, step), torch.split(sums, step), strict=True):
         for number, (channels, w) in enumerate(zip(images.chunk(count, 1), parts, strict=True)):
             x = channels.to(dtype).contiguous(memory_format=torch.channels_last)

@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, unknown_name
 from moopim.network.calibration import evaluating
 from moopim.network.crossbar._forward import layer_forward, layer_window
 from moopim.network.crossbar.circuit import Circuit
@@ -50,8 +50,8 @@ __all__ = [
 
 Module = TypeVar("Module", bound=nn.Module)
 T = TypeVar("T")
-Program = Callable[[str, Cells], Cells]
-"""Gives the cells of a layer, by its path, as they turn out to be programmed."""
+Program = Callable[[str, Cells, Circuit], Cells]
+"""Gives the cells of a layer, from its path, what they should hold and its circuit, as they turn out."""
 
 _STATE = "_moopim_crossbars"  # attribute of a layer
 
@@ -137,6 +137,8 @@ def on_crossbars(
             measured scale, or images are missing; names its path.
     """
     circuits = check_circuits(net, circuit)
+    if engine not in get_args(Engine):
+        raise unknown_name("engine", engine, get_args(Engine))
     needy = [path for path, own in circuits.items() if own.adc_range == "calibrated"]
     if needy and images is None:
         raise ConfigError(f"adc_range='calibrated' of layer {needy[0]!r} needs images; expected at least one")
@@ -163,8 +165,15 @@ def check_circuits(net: nn.Module, circuit: Circuit | Mapping[str, Circuit]) -> 
             path.
     """
     paths = quantised_layers(net)
+    if not isinstance(circuit, Circuit | Mapping):
+        raise ConfigError(f"circuit is {circuit!r}; expected a Circuit, or one for each layer by its path")
     circuits = dict.fromkeys(paths, circuit) if isinstance(circuit, Circuit) else dict(circuit)
+    for path in circuits:
+        if path not in paths:
+            raise unknown_name("layer with a circuit", path, paths)
     for path in paths:
+        if hasattr(net.get_submodule(path), _STATE):
+            raise ConfigError(f"{type(net).__name__} is on crossbars; expected a quantised network")
         if path not in circuits:
             raise ConfigError(f"layer {path!r} has no circuit; expected one for each of {', '.join(paths)}")
         module = net.get_submodule(path)
@@ -206,12 +215,20 @@ def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | N
             weight_bits=weight_bits,
             input_bits=input_grid(net, path).bits,
             window=layer_window(module),
-            cells=program(path, ideal) if program else ideal,
+            cells=_programmed(program, path, ideal, circuit),
             # Weights that are all 0 have no step, and no sums to convert either.
             output_scale=float(output_grid(net, path).alpha) / step if step else 1.0,
         )
     except ConfigError as error:
         raise ConfigError(f"layer {path!r}: {error}") from None
+
+
+def _programmed(program: Program | None, path: str, ideal: Cells, circuit: Circuit) -> Cells:
+    """What the cells of a layer turn out to hold."""
+    cells = ideal if program is None else program(path, ideal, circuit)
+    if not isinstance(cells, Cells):
+        raise ConfigError(f"program gave {cells!r}; expected Cells")
+    return cells
 
 
 def put_on_crossbars(
@@ -316,11 +333,16 @@ def _run(state: _State, x: Tensor, bias: Tensor | None) -> Tensor:
     line = window is not None and codes.ndim == 3  # noqa: PLR2004 (images, channels, width)
     if line:
         codes = codes[:, :, None]
-    if state.calibrating:
-        state.layer = state.recall("range", codes, lambda: calibrated(state.layer, codes))
-    if state.counts is not None:
-        state.counts = state.counts.plus(conversions(state.layer, codes))
-    product = state.recall("product", codes, lambda: _product(state, codes)).to(x.dtype)
+    try:
+        if state.calibrating:
+            state.layer = state.recall("range", codes, lambda: calibrated(state.layer, codes))
+        if state.counts is not None:
+            state.counts = state.counts.plus(conversions(state.layer, codes))
+        product = state.recall("product", codes, lambda: _product(state, codes)).to(x.dtype)
+    except ConfigError as error:
+        known = bool(torch.isfinite(x).all())
+        words = str(error) if known else "inputs hold NaN or infinity; expected finite numbers"
+        raise ConfigError(f"layer {state.path!r}: {words}") from None
     if line:
         product = product[:, :, 0]
     if bias is None:

@@ -202,7 +202,12 @@ def crossbar_product(
     Raises:
         ConfigError: If a width, a code or a shape is not allowed.
     """
+    for what, tensor in (("inputs", codes), ("weights", weights)):
+        if not isinstance(tensor, Tensor):
+            raise ConfigError(f"{what} are a {type(tensor).__name__}; expected a tensor")
     layer = crossbar_layer(weights, circuit, weight_bits=weight_bits, input_bits=input_bits, kappa=kappa)
+    if kappa is None and circuit.adc_range == "calibrated":
+        layer = calibrated(layer, codes)
     return layer_sums(layer, codes) / layer.converter.kappa
 
 

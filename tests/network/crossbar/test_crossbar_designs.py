@@ -81,7 +81,7 @@ def test_layers_with_the_same_inputs_widths_and_circuit_are_computed_once(case, 
 def test_cells_of_all_designs_are_those_of_one_chip(case):
     net, split, _ = case
 
-    def half(path, cells):
+    def half(path, cells, circuit):
         return cells._replace(positive=cells.positive // 2)
 
     design = designs(1)[0]

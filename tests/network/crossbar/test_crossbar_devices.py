@@ -123,7 +123,7 @@ def test_chips_and_layers_differ_and_repeat():
         again = held(devices, **{"seed": 3, "chip": 1, "name": "layer", **other})[0]
         assert abs(np.corrcoef(first.ravel(), again.ravel())[0, 1]) < 0.01
     cells = Cells(torch.ones(1, 400, 1000, dtype=torch.uint8), torch.zeros(1, 400, 1000, dtype=torch.uint8))
-    by_path = chip_programmer(devices, 1, seed=3, chip=1)("layer", cells)
+    by_path = chip_programmer(devices, seed=3, chip=1)("layer", cells, Circuit(rows=64, adc_bits=8))
     assert np.array_equal(by_path.positive.numpy(), first)
 
 

@@ -107,7 +107,8 @@ def test_counts_say_where_conversions_are_lost(net, images):
 def test_cells_may_turn_out_otherwise(net, images):
     paths = []
 
-    def stuck(path, cells):
+    def stuck(path, cells, circuit):
+        assert circuit == IDEAL
         paths.append(path)
         return cells._replace(positive=cells.positive * 0) if path == "head" else cells
 
@@ -121,6 +122,13 @@ def test_cells_may_turn_out_otherwise(net, images):
     ("change", "message"),
     [
         (lambda net: {"circuit": Circuit(rows=8, adc_bits=4)}, r"layer 'stem': .*8"),
+        (
+            lambda net: {"circuit": dict.fromkeys([*quantised_layers(net), "tail"], IDEAL)},
+            "layer with a circuit 'tail'",
+        ),
+        (lambda net: {"circuit": "ideal"}, "circuit is 'ideal'; expected a Circuit"),
+        (lambda net: {"circuit": IDEAL, "engine": "fast"}, "engine 'fast'"),
+        (lambda net: {"circuit": IDEAL, "program": lambda *_: None}, "layer 'stem': program gave None; expected Cells"),
         (lambda net: {"circuit": {"stem": IDEAL}}, r"layer 'depthwise' has no circuit; expected one for each of stem"),
         (lambda net: {"circuit": Circuit(rows=64, adc_bits=4, adc_range="calibrated")}, "of layer 'stem' needs images"),
     ],
@@ -144,3 +152,12 @@ def test_layers_without_crossbars_are_named():
     calibrate(volume, torch.rand((4, 1, 4, 4)))
     with pytest.raises(ConfigError, match=r"layer 'deep.0': a Conv3d has no crossbars; expected Conv1d"):
         on_crossbars(volume, IDEAL)
+
+
+def test_a_network_is_put_on_crossbars_once_and_takes_finite_images(net, images):
+    copied = on_crossbars(net, IDEAL)
+    with pytest.raises(ConfigError, match="Branches is on crossbars; expected a quantised network"):
+        on_crossbars(copied, IDEAL)
+    images[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ConfigError, match="layer 'stem': inputs hold NaN or infinity"):
+        copied(images)

@@ -246,3 +246,27 @@ def test_inputs_that_do_not_fit_are_refused(codes, words):
     assert words in str(error.value)
     with pytest.raises(ConfigError, match="unknown engine 'best'"):
         layer_sums(layer, torch.zeros(2, 3, dtype=torch.int32), engine="best")
+
+
+def test_a_product_with_calibrated_converters_is_calibrated_on_its_inputs(rng):
+    codes, weights = random_codes(rng, 7, (200, 60), signed=False), random_codes(rng, 7, (6, 60))
+    exact = codes.double() @ weights.double().T
+    errors = {}
+    for name in ("calibrated", "unit"):
+        circuit = Circuit(rows=30, adc_bits=2, adc_range=name)
+        found = crossbar_product(codes, weights, circuit, weight_bits=7, input_bits=7)
+        errors[name] = float((found - exact).square().mean())
+    assert errors["calibrated"] < errors["unit"] / 2
+
+
+def test_no_inputs_give_no_products(rng):
+    weights = random_codes(rng, 7, (6, 60))
+    for circuit in (Circuit(rows=30, adc_bits=2), Circuit(rows=30, adc_bits=16)):
+        none = crossbar_product(random_codes(rng, 7, (0, 60)), weights, circuit, weight_bits=7, input_bits=7)
+        assert none.shape == (0, 6)
+
+
+def test_arrays_are_no_tensors(rng):
+    weights = random_codes(rng, 7, (6, 60))
+    with pytest.raises(ConfigError, match="inputs are a ndarray; expected a tensor"):
+        crossbar_product(weights.numpy(), weights, Circuit(rows=30, adc_bits=2), weight_bits=7, input_bits=7)
