@@ -187,23 +187,22 @@ def steps_text(directory: Path) -> str:
     Returns:
         The list; nothing if there are no steps.
     """
-    frame = steps_frame(directory)
-    if frame.empty:
+    steps = find_steps(directory)
+    if not steps:
         return ""
-    numbers = {command: str(number) for number, command in enumerate(frame["command"].unique(), start=1)}
-    rows = [["folder", "step", "state", "time", "seed", "command", "products"]]
-    for row in frame.itertuples(index=False):
-        # Of what lies in a folder within, only the folder.
-        files = dict.fromkeys(re.sub("/.*", "/", file) for file in str(row.products).split(", "))
-        seconds = f"{row.seconds:,.1f} s" if row.seconds else ""
-        words = (row.folder, row.step, row.state, seconds, row.seed, numbers[str(row.command)], ", ".join(files))
-        rows.append([str(word) for word in words])
+    commands: dict[str, Step] = {}  # by the step that was begun first
+    for step in steps.values():
+        commands.setdefault(step.command_line, step)
+    numbers = {command: str(number) for number, command in enumerate(commands, start=1)}
+    rows = [("folder", "step", "state", "time", "seed", "command", "products")]
+    for folder, step in steps.items():
+        seconds, seed = f"{step.seconds:,.1f} s" if step.seconds else "", str(step.facts.get("seed", ""))
+        files = dict.fromkeys(re.sub("/.*", "/", file) for file in step.products)  # of folders only their names
+        rows.append((folder, step.name, step.state, seconds, seed, numbers[step.command_line], ", ".join(files)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    began = frame.groupby("command")["created"].min()
-    return "\n".join(
-        [*lines, *(f"command {number}, {began[command]}: {command}" for command, number in numbers.items())]
-    )
+    lines += [f"command {numbers[command]}, {step.created}: {command}" for command, step in commands.items()]
+    return "\n".join(lines)
 
 
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -141,6 +142,7 @@ def load_simulator(spec: str | None, profile: str) -> PimSimulator:
         raise ConfigError(f"simulator {spec!r} cannot be made without arguments: {error}") from None
     if not isinstance(simulator, PimSimulator):
         raise ConfigError(f"simulator {spec!r} has no method 'hardware'; expected hardware(table, circuit)")
+    simulator_identity(simulator)  # of the file as it was imported
     return simulator
 
 
@@ -155,8 +157,13 @@ def simulator_identity(simulator: PimSimulator) -> dict[str, Any]:
     """
     if isinstance(simulator, PlanarSimulator):
         return dict(simulator.identity())
-    source = Path(inspect.getfile(type(simulator)))
-    return {type(simulator).__qualname__: hashlib.sha256(source.read_bytes()).hexdigest()}
+    return {type(simulator).__qualname__: _file_hash(type(simulator))}
+
+
+@cache
+def _file_hash(cls: type) -> str:
+    """Hash of the file of a class, once: if the file changes later, the class does not."""
+    return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
 
 
 def hardware_figures(

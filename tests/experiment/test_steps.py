@@ -1,11 +1,12 @@
 """Steps are made once, go on after an interruption, and are never overwritten by mistake."""
 
 import json
+import sys
 
 import pytest
 
 from moopim.errors import ConfigError
-from moopim.experiment.steps import STEP, find_steps, read_step, run_step, steps_frame
+from moopim.experiment.steps import STEP, find_steps, read_step, run_step, steps_frame, steps_text
 
 FACTS = {"seed": 1, "weights": "abc", "sizes": (1, 2)}
 
@@ -99,3 +100,37 @@ def test_steps_deep_below_are_not_those_of_a_pipeline(tmp_path):
     deep.mkdir(parents=True)
     (deep / STEP).write_text("{}")
     assert find_steps(tmp_path) == {}
+
+
+def test_steps_are_shown_with_the_commands_that_made_them(tmp_path, monkeypatch):
+    assert steps_text(tmp_path) == ""
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/moopim", "crossnas", "--output", "my nas"])
+    make_step(tmp_path / "a", [])
+    monkeypatch.setattr(sys, "argv", ["/lib/moopim/__main__.py", "crossnas", "--seed", "7"])
+    make_step(tmp_path / "b" / "c", [], FACTS | {"seed": 7})
+    lines = steps_text(tmp_path).splitlines()
+    assert [line.split()[0] for line in lines] == ["folder", "a", "b/c", "command", "command"]
+    assert [line.split()[-2] for line in lines[1:3]] == ["1", "2"]
+    assert lines[3].endswith(": moopim crossnas --output 'my nas'")
+    assert lines[4].endswith(": python -m moopim crossnas --seed 7")
+
+
+def test_force_removes_a_step_and_nothing_else(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("precious")
+    with pytest.raises(ConfigError, match=rf"has no {STEP}"):
+        make_step(tmp_path / "a", [], force=True)
+    assert (tmp_path / "a" / "mine.txt").read_text() == "precious"
+    make_step(tmp_path / "b", [])
+    (tmp_path / "b" / "folder").mkdir()
+    (tmp_path / "b" / STEP).write_text("damaged")
+    calls = []
+    assert make_step(tmp_path / "b", calls, force=True).state == "finished"
+    assert calls == ["made"]
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["product.txt", STEP]
+
+
+def test_a_folder_with_nothing_but_a_half_written_file_is_empty(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".0123.partial").touch()
+    assert make_step(tmp_path / "a", []).state == "finished"

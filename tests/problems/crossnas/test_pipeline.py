@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,6 +363,7 @@ def test_another_simulator_takes_the_place_of_the_planar_chip(tmp_path, name):
     for step in (pipeline.architecture(W_ACC), chosen):
         assert len(step.facts["simulator"][name]) == 64
     source.write_text(SIMULATOR + "\n# changed\n")
+    del sys.modules[source.stem]  # as in another process
     with pytest.raises(ConfigError, match="simulator is"):
         run(settings)
     assert not list(Path(tmp_path / "out").rglob("*checkpoint*"))
