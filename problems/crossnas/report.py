@@ -17,7 +17,7 @@ from moopim.experiment.steps import Step
 from moopim.files import write_atomically
 from moopim.network.subnets import subnet_name
 from moopim.problems.crossnas.baselines import comparison
-from moopim.problems.crossnas.pipeline import RUN, Pipeline
+from moopim.problems.crossnas.pipeline import RUN, STEPS, Pipeline
 from moopim.quantities import Objective
 
 __all__ = ["chosen_frame", "provenance_frame", "write_report"]
@@ -43,6 +43,7 @@ _FROM_STEPS = {
     "weight_bits": ("circuit", "weight_bits"),
     "activation_bits": ("circuit", "activation_bits"),
 }
+_SEARCHES = ("architecture", "circuit")
 _SECONDS_PER_HOUR = 3600
 _SHOWN = ("w_acc", "network", "crossbar", "adc_bits", "dac_bits", "accuracy", "energy_mJ", "latency_ms", "edp_mJ_ms")
 
@@ -62,7 +63,10 @@ def chosen_frame(pipeline: Pipeline) -> pd.DataFrame:
     rows = []
     for w_acc in pipeline.settings.w_acc:
         steps = _steps(pipeline, w_acc)
-        row: dict[str, Any] = {"method": f"moopim, w_acc {w_acc:g}", "w_acc": w_acc}
+        row: dict[str, Any] = {
+            "method": f"moopim, w_acc {pipeline.folder(w_acc).name.removeprefix('w')}",
+            "w_acc": w_acc,
+        }
         row["network"] = subnet_name(pipeline.subnet(w_acc))
         row |= {column: _plain(steps[step].result[name]) for column, (step, name) in _FROM_STEPS.items()}
         row["search_h"] = sum(step.seconds for step in steps.values()) / _SECONDS_PER_HOUR
@@ -71,22 +75,32 @@ def chosen_frame(pipeline: Pipeline) -> pd.DataFrame:
 
 
 def provenance_frame(pipeline: Pipeline) -> pd.DataFrame:
-    """Which step made each number of `chosen_frame`.
+    """Which step made each number of the tables.
 
     Args:
         pipeline: The pipeline, all of whose steps have been made.
 
     Returns:
-        A row per weight and column: ``w_acc``, ``column``, ``value``, ``step``, ``seed``, ``created``, ``command``.
+        A row per weight and column of `chosen_frame`, and a row per weight and table of trends: ``table``, ``w_acc``,
+        ``column``, ``value``, ``step``, ``seed``, ``created``, ``command``. Tables in the form of the paper's have the
+        numbers of ``chosen``, and in their own column ``source`` where the others are from.
     """
     rows = []
-    for w_acc in pipeline.settings.w_acc:
+
+    def add(table: str, w_acc: float, column: str, value: Any, step: Step, name: str = "") -> None:
+        about = {"step": name or step.name, "seed": step.facts["seed"], "created": step.created}
+        row = {"table": table, "w_acc": w_acc, "column": column, "value": value, **about, "command": step.command_line}
+        rows.append(row)
+
+    for own in chosen_frame(pipeline).to_dict("records"):
+        w_acc = own["w_acc"]
         steps = _steps(pipeline, w_acc)
-        for column, (name, number) in _FROM_STEPS.items():
-            step = steps[name]
-            facts = {"step": name, "seed": step.facts["seed"], "created": step.created}
-            value = _plain(step.result[number])
-            rows.append({"w_acc": w_acc, "column": column, "value": value, **facts, "command": step.command_line})
+        add("chosen", w_acc, "network", own["network"], steps["architecture"])
+        for column, (name, _) in _FROM_STEPS.items():
+            add("chosen", w_acc, column, own[column], steps[name])
+        add("chosen", w_acc, "search_h", own["search_h"], steps["final"], ", ".join(steps))
+        for name in _SEARCHES:
+            add(_trends_name(pipeline, name, w_acc), w_acc, "all", "", steps[name])
     return pd.DataFrame(rows)
 
 
@@ -103,18 +117,19 @@ def write_report(pipeline: Pipeline) -> str:
         The table, and where the files are, as text.
     """
     folder, chosen = pipeline.settings.output, chosen_frame(pipeline)
-    evaluated = {name: _evaluations(pipeline, name) for name in ("architecture", "circuit")}
+    evaluated = {name: _evaluations(pipeline, name) for name in _SEARCHES}
     tables = {"chosen": chosen, "provenance": provenance_frame(pipeline)}
     for number in _TABLES.get(pipeline.data.name, ()):
         tables[f"table{number}"] = comparison(number, chosen)
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for name, frames in evaluated.items():
-        for label, frame in frames.items():
+        for table, frame in frames.items():
             found = trends(frame, front_frame(frame, _GOALS))
-            tables[f"trends_{name}{label}"] = found
-            title = f"{pipeline.data.name}: {name}{label.replace('_', ', ')}, the front beside all that was evaluated"
-            save_figure(plot_trends(found, title), figures / f"trends_{name}{label}.png")
+            tables[table] = found
+            what = ", ".join([name, *table.split("_")[2:]])  # the network, of circuits
+            title = f"{pipeline.data.name}: {what}, the front beside all that was evaluated"
+            save_figure(plot_trends(found, title), figures / f"{table}.png")
     _draw_front(pipeline, chosen, pd.concat(evaluated["circuit"].values()), figures / "accuracy_edp.png")
     _draw_networks(pipeline, figures / "networks.png")
     (folder / "tables").mkdir(exist_ok=True)
@@ -127,8 +142,7 @@ def write_report(pipeline: Pipeline) -> str:
 
 
 def _steps(pipeline: Pipeline, w_acc: float) -> dict[str, Step]:
-    names = ("supernet", "architecture", "training", "circuit", "final")
-    return {name: getattr(pipeline, name)(w_acc) for name in names}
+    return {name: getattr(pipeline, name)(w_acc) for name in STEPS}
 
 
 def _plain(value: Any) -> Any:
@@ -137,13 +151,17 @@ def _plain(value: Any) -> Any:
 
 
 def _evaluations(pipeline: Pipeline, name: str) -> dict[str, pd.DataFrame]:
-    """Feasible designs of a search, by what tells its genes from those of others: nothing, or the network."""
+    """Feasible designs of a search by the table of their trends: circuits of one network have the same genes."""
     frames: dict[str, list[pd.DataFrame]] = {}
     for w_acc in pipeline.settings.w_acc:
-        label = "" if name == "architecture" else f"_{subnet_name(pipeline.subnet(w_acc))}"
         frame = pd.read_csv(pipeline.folder(w_acc) / name / RUN / EVALUATIONS)
-        frames.setdefault(label, []).append(frame[frame["feasible"]])
-    return {label: pd.concat(parts, ignore_index=True) for label, parts in frames.items()}
+        frames.setdefault(_trends_name(pipeline, name, w_acc), []).append(frame[frame["feasible"]])
+    return {table: pd.concat(parts, ignore_index=True) for table, parts in frames.items()}
+
+
+def _trends_name(pipeline: Pipeline, name: str, w_acc: float) -> str:
+    """Name of the table of trends that a search belongs to."""
+    return f"trends_{name}" if name == "architecture" else f"trends_{name}_{subnet_name(pipeline.subnet(w_acc))}"
 
 
 def _draw_front(pipeline: Pipeline, chosen: pd.DataFrame, cloud: pd.DataFrame, path: Path) -> None:
