@@ -50,6 +50,8 @@ def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tens
         Sums (float64), shape ``(images, outputs, height, width)``.
     """
     size = window.output_size(*codes.shape[2:])
+    if not codes.numel():
+        return torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
     if plan.merged is not None:
         sums = convolve(window, plan.merged, codes, largest_code(plan.input_bits))
         if not plan.columns:
@@ -57,7 +59,7 @@ def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tens
         sums = sums.contiguous()
     else:
         sums = torch.zeros((len(codes), plan.outputs, *size), dtype=torch.float64, device=codes.device)
-    if not plan.columns or not sums.numel():
+    if not plan.columns:
         return sums
     if _takes_planes(engine, plan, codes, math.prod(size)):
         program = _compiled(plan, "planes", compile_plan)
