@@ -4,6 +4,7 @@ import inspect
 import re
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -125,7 +126,9 @@ class EvaluateGroup(LazyGroup):
         return entries[name].load()  # type: ignore[no-any-return]
 
 
+@cache
 def _entries(group: str) -> "EntryPoints":
+    """Entry points; looked for once, since help asks for each command."""
     from importlib.metadata import entry_points  # a tenth of the start
 
     return entry_points(group=group)
