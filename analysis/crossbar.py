@@ -12,7 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from moopim.analysis.style import FONT, SMALL_FONT, new_axes, series_color, series_marker, style_axes
+from moopim.analysis.style import (
+    FONT,
+    SMALL_FONT,
+    figure_legend,
+    new_axes,
+    series_color,
+    series_marker,
+    style_axes,
+)
 from moopim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -115,7 +123,8 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
         ax.set_xlabel("ADC (bit)", fontsize=FONT)
         ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes[0, 0].set_ylim(0, 1.03)
-    _legend(figure, axes[0, 0], title)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure_legend(figure, handles, labels, title)
     return figure
 
 
@@ -180,20 +189,3 @@ def _draw_panel(ax: Axes, frame: pd.DataFrame, sizes: list[int]) -> None:
 
 def _bits(count: int) -> str:
     return f"{count} bit" if count == 1 else f"{count} bits"
-
-
-def _legend(figure: Figure, ax: Axes, title: str) -> None:
-    """One legend for all panels, above them."""
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper left",
-        ncols=len(labels),
-        frameon=False,
-        fontsize=SMALL_FONT,
-        title=title,
-        title_fontsize=FONT,
-        alignment="left",
-        columnspacing=1.2,
-    )

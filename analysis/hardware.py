@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from moopim.analysis.style import FONT, SMALL_FONT, series_color, style_axes
+from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, style_axes
 from moopim.hardware.planar.model import Breakdown
 from moopim.workload.layers import LayerKind, LayerTable
 
@@ -151,19 +151,7 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     axes[-1, 0].set_xticks(np.arange(len(layers))[::step], layers["name"][::step], rotation=90)
     axes[-1, 0].set_xlim(-0.7, len(layers) - 0.3)
     axes[-1, 1].set_xticks([0], ["chip"])
-    figure.legend(
-        axes[0, 0].containers,
-        components,
-        loc="outside upper left",
-        ncols=len(components),
-        frameon=False,
-        fontsize=SMALL_FONT,
-        title=title,
-        title_fontsize=FONT,
-        alignment="left",
-        handlelength=1.2,
-        columnspacing=1.2,
-    )
+    figure_legend(figure, axes[0, 0].containers, components, title, handlelength=1.2)
     return figure
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "SMALL_FONT",
     "axis_label",
     "extremes",
+    "figure_legend",
     "legend_above",
     "new_axes",
     "pretty_label",
@@ -235,6 +236,31 @@ def legend_above(ax: Axes, columns: int = 4) -> None:
             handletextpad=0.4,
             columnspacing=1.2,
         )
+
+
+def figure_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str, **options: Any) -> None:
+    """Puts one legend for all panels above them, in a row, with a title.
+
+    Args:
+        figure: The figure.
+        handles: What is explained.
+        labels: What each is.
+        title: What to write above the legend.
+        **options: Further options of `matplotlib.figure.Figure.legend`.
+    """
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=len(labels),
+        frameon=False,
+        fontsize=SMALL_FONT,
+        title=title,
+        title_fontsize=FONT,
+        alignment="left",
+        columnspacing=1.2,
+        **options,
+    )
 
 
 def _padded(limits: FloatArray) -> FloatArray:

@@ -5,10 +5,10 @@ caller would expect, so that both ``except MoopimError`` and ``except ValueError
 them into one line on standard error and exit code 2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-__all__ = ["ConfigError", "EvaluationError", "LogError", "MoopimError", "unknown_name"]
+__all__ = ["ConfigError", "EvaluationError", "LogError", "MoopimError", "differences", "unknown_name"]
 
 
 class MoopimError(Exception):
@@ -25,6 +25,23 @@ class EvaluationError(MoopimError, ValueError):
 
 class LogError(MoopimError, RuntimeError):
     """An evaluation log or a run directory does not belong to the problem or the run at hand."""
+
+
+def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
+    """Says in which facts something that was made before differs from what is asked for now.
+
+    Args:
+        there: Its facts, by name.
+        here: Those asked for.
+
+    Returns:
+        Such as ``seed is 1 there and 2 here; ...``; nothing if they are the same.
+    """
+    return "; ".join(
+        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    )
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> ConfigError:

@@ -127,11 +127,7 @@ def evaluate_accuracy(
     )  # fmt: skip
     cells = _devices(devices, options, stuck_at)
     drawn = given(chips=chips, seed=seed)
-    if cells is None and drawn:
-        name = next(iter(drawn))
-        raise ConfigError(
-            f"--{name} {drawn[name]} has no effect: ideal chips are equal; expected --devices, --variation, ..."
-        )
+    _check_drawn(cells, drawn)
     from moopim.cli.accuracy_inputs import Selection, load_inputs
     from moopim.cli.accuracy_outputs import accuracy_text, layers_text, write_accuracies, write_layers
     from moopim.network.crossbar.chips import chip_accuracies
@@ -177,6 +173,15 @@ def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) ->
     if "drift_exponent" in options and "time_s" not in options and devices.time_s == devices.drift_start_s:
         raise ConfigError(f"--drift-exponent {devices.drift_exponent} has no effect without --time")
     return devices if devices != load_devices("ideal") else None
+
+
+def _check_drawn(cells: "Devices | None", drawn: dict[str, Any]) -> None:
+    """Refuses to draw chips that are all alike."""
+    if cells is None and drawn:
+        name, value = next(iter(drawn.items()))
+        raise ConfigError(
+            f"--{name} {value} has no effect: ideal chips are equal; expected --devices, --variation, ..."
+        )
 
 
 def _chips_text(cells: "Devices | None", chips: int = 1, seed: int = 1) -> str:

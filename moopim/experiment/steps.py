@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moopim.errors import ConfigError, MoopimError
+from moopim.errors import ConfigError, MoopimError, differences
 from moopim.files import write_atomically
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
@@ -212,15 +212,10 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     step = read_step(directory)
     if step.name != name:
         raise ConfigError(f"{str(directory)!r} holds step {step.name!r}; expected {name!r}")
-    differences = [
-        f"{key} is {step.facts.get(key)!r} there and {facts.get(key)!r} here"
-        for key in sorted({*step.facts, *facts})
-        if step.facts.get(key) != facts.get(key)
-    ]
-    if differences:
+    if told := differences(step.facts, facts):
         raise ConfigError(
-            f"step {name!r} in {str(directory)!r} was made with other settings: {'; '.join(differences)}; expected "
-            "another output folder, or --force to make it anew"
+            f"step {name!r} in {str(directory)!r} was made with other settings: {told}; expected another output "
+            "folder, or --force to make it anew"
         )
     for file, expected in step.products.items():
         if not (directory / file).is_file() or _hash(directory / file) != expected:

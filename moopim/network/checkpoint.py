@@ -17,7 +17,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, differences
+from moopim.network.datasets import Split
 from moopim.rows import check_output, open_output
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "read_about",
     "save_training",
     "save_weights",
+    "split_checksum",
     "weight_names",
 ]
 
@@ -49,6 +51,18 @@ def checksum(*tensors: Tensor) -> str:
     for tensor in tensors:
         total = zlib.crc32(tensor.cpu().contiguous().numpy().data, total)
     return f"{total:08x}"
+
+
+def split_checksum(*splits: Split) -> str:
+    """Tells images and labels of other content apart.
+
+    Args:
+        splits: Parts of a set of images, on any device.
+
+    Returns:
+        Their checksum.
+    """
+    return checksum(*(tensor for split in splits for tensor in (split.images, split.labels)))
 
 
 def save_weights(module: nn.Module, path: Path | str, about: Mapping[str, Any] | None = None) -> None:
@@ -159,14 +173,8 @@ def load_training(
         ConfigError: If the file is missing, damaged or of another training; says what differs.
     """
     tensors, about = _read(path, "training")
-    known = about["settings"]
-    differences = [
-        f"{name} is {known.get(name)!r} there and {settings.get(name)!r} here"
-        for name in sorted({*known, *settings})
-        if known.get(name) != settings.get(name)
-    ]
-    if differences:
-        raise ConfigError(f"checkpoint {str(path)!r} is of another training: {'; '.join(differences)}")
+    if told := differences(about["settings"], settings):
+        raise ConfigError(f"checkpoint {str(path)!r} is of another training: {told}")
     weights = _without_prefix(tensors, _MODEL)
     _check_fit(path, weights, model)
     _check_finite(path, tensors)

@@ -24,7 +24,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from moopim.errors import ConfigError, EvaluationError
 from moopim.network.accuracy import accuracy
-from moopim.network.checkpoint import checksum, load_training, save_training
+from moopim.network.checkpoint import load_training, save_training, split_checksum
 from moopim.network.datasets import ImageData
 from moopim.network.device import check_device
 from moopim.network.progress import Progress, progress_bar
@@ -254,7 +254,7 @@ def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | 
 
 def _settings(data: ImageData, recipe: Recipe, seed: int, options: Mapping[str, Any]) -> _Row:
     """What the weights depend on, by name; the network is compared tensor by tensor."""
-    content = checksum(data.train.images, data.train.labels)
+    content = split_checksum(data.train)
     images = f"{data.name}, {len(data.train.labels)} training images, checksum {content}"
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
     return {"data": images, "seed": seed, **options} | {f"recipe.{name}": value for name, value in values.items()}

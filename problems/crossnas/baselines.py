@@ -8,6 +8,7 @@ import pandas as pd
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
+from moopim.problems.crossnas.goals import reference_circuit
 from moopim.problems.crossnas.published import COLUMNS, published
 from moopim.workload import load_network
 
@@ -22,9 +23,9 @@ _CLASSES = {3: 10, 4: 100}
 def baselines(
     classes: int = 10,
     profile: str = "paper",
-    crossbar: int = 128,
-    adc_bits: int = 6,
-    dac_bits: int = 2,
+    crossbar: int | None = None,
+    adc_bits: int | None = None,
+    dac_bits: int | None = None,
     mode: str = "compat",
     accuracies: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
@@ -53,8 +54,11 @@ def baselines(
             raise unknown_name("baseline", name, NETWORKS)
         if not 0 <= accuracy <= 1:
             raise ConfigError(f"accuracy {accuracy!r} of {name} is not allowed; expected a share, 0 .. 1")
-    chip = make_chip(profile, crossbar=crossbar, adc_bits=adc_bits, dac_bits=dac_bits)
-    source = f"moopim, profile {profile}, crossbar {crossbar}, ADC {adc_bits} bit, DAC {dac_bits} bit, mode {mode}"
+    asked = {"crossbar": crossbar, "adc_bits": adc_bits, "dac_bits": dac_bits}
+    circuit = reference_circuit() | {name: value for name, value in asked.items() if value is not None}
+    chip = make_chip(profile, None, **circuit)
+    converters = f"ADC {circuit['adc_bits']} bit, DAC {circuit['dac_bits']} bit"
+    source = f"moopim, profile {profile}, crossbar {circuit['crossbar']}, {converters}, mode {mode}"
     rows = []
     for name, network in NETWORKS.items():
         totals = evaluate_planar(load_network(network, classes), chip, mode)

@@ -1,18 +1,18 @@
 """Accuracy of one network's quantisations on crossbars, batch norms recalibrated for each; needs torch."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from moopim.errors import ConfigError
 from moopim.network.calibration import CALIBRATION, calibration_images
-from moopim.network.checkpoint import checksum
+from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
-from moopim.network.datasets import ImageData, load_data
+from moopim.network.datasets import ImageData, Split, load_data
 from moopim.network.device import check_device
 from moopim.network.network_file import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
@@ -24,7 +24,7 @@ from moopim.problems.crossnas.simulators import (
     simulator_identity,
 )
 
-__all__ = ["CrossbarAccuracy", "pim_circuit"]
+__all__ = ["CrossbarAccuracy", "pim_accuracies", "pim_circuit"]
 
 
 class CrossbarAccuracy:
@@ -59,7 +59,7 @@ class CrossbarAccuracy:
         calibration: int = CALIBRATION,
         adc_range: Range = "output",
         device: str = "cpu",
-        simulator: object = None,
+        simulator: PimSimulator | None = None,
     ) -> None:
         check_device(device)
         self.stored: StoredNetwork = load_network(network)
@@ -76,10 +76,9 @@ class CrossbarAccuracy:
         self._images = calibration_images(self._data, calibration)
         self._adc_range: Range = adc_range
         self.layers = tuple(quantised_layers(self._net))
-        self._find: Callable[..., NDArray[np.float64]] = crossbar_accuracies
+        self._simulator = simulator
         facts = {**self.identity(), "calibration": calibration, "adc_range": adc_range}
-        if isinstance(simulator, AccuracySimulator) and isinstance(simulator, PimSimulator):
-            self._find = partial(simulated_accuracies, simulator)
+        if simulator is not None and isinstance(simulator, AccuracySimulator):
             facts |= simulator_identity(simulator)
         self.store = paid_accuracies(Path(network), facts, device)
 
@@ -108,17 +107,36 @@ class CrossbarAccuracy:
 
         def compute(places: list[int]) -> NDArray[np.float64]:
             chosen = [designs[place] for place in places]
-            return self._find(self._net, chosen, self._data.validation, self._images)
+            return pim_accuracies(self._simulator, self._net, chosen, self._data.validation, self._images)
 
         return self.store.answer([_name(design) for design in designs], compute)
 
     def identity(self) -> Mapping[str, str]:
         """Checksums of the weights and of the images, which the accuracies depend on."""
-        splits = (self._data.train, self._data.validation)
         return {
             "network": checksum(*self._net.state_dict().values()),
-            "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
+            "images": split_checksum(self._data.train, self._data.validation),
         }
+
+
+def pim_accuracies(
+    simulator: PimSimulator | None, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, images: Tensor
+) -> NDArray[np.float64]:
+    """Finds accuracies on PIM circuits: those of a simulator that has them, else those of moopim's crossbars.
+
+    Args:
+        simulator: The simulator, if there is one.
+        net: The quantised network, whose weights all designs share.
+        designs: Widths and circuits.
+        split: Images and labels.
+        images: Images for calibration, shape ``(images, channels, height, width)``.
+
+    Returns:
+        Fractions of images told right, shape ``(designs,)``.
+    """
+    if isinstance(simulator, AccuracySimulator):
+        return simulated_accuracies(simulator, net, designs, split, images)
+    return crossbar_accuracies(net, designs, split, images)
 
 
 def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: Range = "output") -> Circuit:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, read_table
+from moopim.problem import FloatArray
 from moopim.problems.crossnas.simulators import PimSimulator, hardware_figures
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.workload import LayerTable, load_network
 
-__all__ = ["MEDIAN", "Goals", "make_goals", "reference_edp"]
-
-FloatArray = NDArray[np.float64]
+__all__ = ["MEDIAN", "Goals", "make_goals", "reference_circuit", "reference_edp"]
 
 MEDIAN = "median"
 """Name of the reference that is the median of random networks of a space."""
@@ -37,9 +36,7 @@ _UNITS = {
     "edap": "mJ ms mm2",
 }
 _FITNESS = Objective("fitness", "1", sense="max")
-_RANDOM_NETWORKS = 1000
-_BITS = 9
-_SEED = 0
+_SEED = 0  # of the random networks behind the median
 
 
 @dataclass(frozen=True)
@@ -149,12 +146,21 @@ def make_goals(objectives: str, w_acc: float | None, reference: float, largest: 
     )
 
 
+def reference_circuit() -> dict[str, int]:
+    """The circuit on which a network's EDP counts 1 in the fitness: that with which the chip gives the paper's Table 3.
+
+    Returns:
+        ``crossbar`` (rows), ``adc_bits`` and ``dac_bits``.
+    """
+    return {name: _choice("reference", name) for name in ("crossbar", "adc_bits", "dac_bits")}
+
+
 def reference_edp(reference: str, classes: int, simulator: PimSimulator, space: CrossNasSpace | None = None) -> float:
-    """Finds the EDP that counts 1 in the fitness: with 9 bits on the circuit of ``data/search.toml``.
+    """Finds the EDP that counts 1 in the fitness, with the bits and on the circuit of ``data/search.toml``.
 
     Args:
-        reference: A built-in network for images of 32x32, ``median`` for the median of 1,000 random networks of the
-            space, or a number of mJ ms.
+        reference: A built-in network for images of 32x32, ``median`` for the median of random networks of the space,
+            or a number of mJ ms.
         classes: Classes that networks tell apart.
         simulator: Tells what networks cost.
         space: The space of networks.
@@ -174,20 +180,23 @@ def reference_edp(reference: str, classes: int, simulator: PimSimulator, space: 
             raise ConfigError(f"reference={reference} is not allowed; expected an EDP above 0 (mJ ms)")
         return number
     if reference != MEDIAN:
-        return float(_edp(simulator, load_network(reference, classes), 1)[0])
+        return float(_edp(simulator, load_network(reference, classes))[0])
     if space is None:
         raise ConfigError(f"reference={MEDIAN!r} needs a space of networks; expected a network or a number of mJ ms")
-    X = space.canonical(space.genome.sample(_RANDOM_NETWORKS, np.random.default_rng(_SEED)))
-    table = space.layer_table(space.genome.decode(X))
-    bits = np.full(table.kind.shape, _BITS)
-    return float(np.nanmedian(_edp(simulator, table.with_bits(bits, bits), len(X))))
+    X = space.canonical(space.genome.sample(_choice("median", "networks"), np.random.default_rng(_SEED)))
+    return float(np.nanmedian(_edp(simulator, space.layer_table(space.genome.decode(X)))))
 
 
-def _edp(simulator: PimSimulator, table: LayerTable, designs: int) -> FloatArray:
-    """EDP of networks on the circuit of the reference (mJ ms)."""
-    circuit = read_table("moopim.problems.crossnas", "search.toml")["reference"]
-    numbers = {name: np.full(designs, int(figure(f"reference {name}", circuit[name]))) for name in circuit}
-    return hardware_figures(simulator, table, numbers)["edp"]
+def _edp(simulator: PimSimulator, table: LayerTable) -> FloatArray:
+    """EDP of networks with the bits and on the circuit of the reference (mJ ms), shape ``(networks,)``."""
+    bits = np.full(table.kind.shape, _choice("reference", "bits"))
+    circuit = {name: np.full(len(bits), value) for name, value in reference_circuit().items()}
+    return hardware_figures(simulator, table.with_bits(bits, bits), circuit)["edp"]
+
+
+def _choice(table: str, name: str) -> int:
+    """A whole number of ``data/search.toml``."""
+    return int(figure(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
 
 
 def _bounds(what: str, text: str) -> dict[str, float]:

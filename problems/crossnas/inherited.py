@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from moopim.genome import Designs
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import CALIBRATION
-from moopim.network.checkpoint import checksum
+from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet, subnet_name
@@ -23,14 +23,14 @@ __all__ = ["InheritedAccuracy", "subnets"]
 class InheritedAccuracy:
     """Accuracy on the validation images, batch norms recalibrated (section 3.2); for the use of a problem.
 
+    Accuracies are kept beside the weights for later runs.
+
     Args:
         supernet: A file of `moopim.network.supernet_file.save_supernet`.
         data: Name of the set of images that it was trained on.
         root: Folder of the set, if it is read from files.
         calibration: Training images from which the statistics of batch norms are measured.
         device: Where to compute, such as ``cpu`` or ``cuda``.
-
-    Accuracies are kept beside the weights for later runs.
 
     Attributes:
         supernet: The supernet.
@@ -76,10 +76,9 @@ class InheritedAccuracy:
     def identity(self) -> Mapping[str, str]:
         """Checksums of the weights and of the images, which the accuracies depend on."""
         weights = self.supernet.state_dict().values()
-        splits = (self._data.train, self._data.validation)
         return {
             "supernet": checksum(*weights),
-            "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
+            "images": split_checksum(self._data.train, self._data.validation),
         }
 
 

@@ -27,7 +27,7 @@ from moopim.experiment.manifest import MANIFEST
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
 from moopim.experiment.steps import STEP, Step, read_step, run_step
 from moopim.network.calibration import calibration_images
-from moopim.network.checkpoint import checksum
+from moopim.network.checkpoint import split_checksum
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet, subnet_name
@@ -48,7 +48,7 @@ from moopim.problems.crossnas.simulators import (
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.problems.crossnas.training import train_network, train_supernet, tune_network
 
-__all__ = ["RUN", "STEPS", "Pipeline", "Settings"]
+__all__ = ["RUN", "STEPS", "Pipeline", "Settings", "weight_text"]
 
 STEPS = ("supernet", "architecture", "training", "circuit", "final")
 """Names of the steps, in their order."""
@@ -58,6 +58,9 @@ RUN = "run"
 """Folder of the run of a search, in that of its step."""
 
 _SINGLE_OBJECTIVE = "topk"  # the paper's search; the others search the front
+_PROFILE = "paper"  # chip of the built-in simulator
+_TRIED_DESIGNS = 8
+_NUMBERS = ("accuracy", "energy_mJ", "latency_ms", "edp_mJ_ms", "area_mm2", "power_W")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Pipeline:
     say: Callable[[str], None] = print
     preset: Preset = field(init=False)
     data: ImageData = field(init=False)
+    _done: dict[Path, Step] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in self.asked:
@@ -142,7 +146,23 @@ class Pipeline:
         self._check_found()
         for w_acc in self.settings.w_acc:
             for name in self._needed:
-                getattr(self, name)(w_acc)
+                self.step(name, w_acc)
+
+    def step(self, name: str, w_acc: float) -> Step:
+        """Makes a step, or finds it.
+
+        Args:
+            name: One of `STEPS`.
+            w_acc: Weight of the accuracy that it is for; the supernet is for all.
+
+        Returns:
+            Its record.
+
+        Raises:
+            ConfigError: If it was made with other settings, or has not been made and was not asked for.
+        """
+        made: Step = getattr(self, name)(w_acc)
+        return made
 
     # -- the steps ---------------------------------------------------------------------------------------------------
 
@@ -150,7 +170,7 @@ class Pipeline:
         """Trains the supernet, once for all weights."""
         del w_acc
         recipe, epochs = self.preset.recipes["supernet"], self.preset.supernet_epochs
-        space = {"max_blocks": self.preset.max_blocks, "channels": self.preset.channels, "strides": self._strides}
+        space = {"max_blocks": self.preset.max_blocks, "channels": self.preset.channels, "strides": self._space.strides}
         facts = self._training_facts | space | {"recipe": recipe, "epochs": epochs}
 
         def make(directory: Path) -> dict[str, Any]:
@@ -262,7 +282,7 @@ class Pipeline:
                 anew = name in self.asked and (self.force or not self._is_made(self._place(name, w_acc)))
                 whole &= not anew
                 if whole:
-                    getattr(self, name)(w_acc)
+                    self.step(name, w_acc)
                 elif name not in self.asked:
                     self._check_made(name, self._place(name, w_acc))
 
@@ -299,19 +319,13 @@ class Pipeline:
             self.data.classes,
             max_blocks=self.preset.max_blocks,
             channels=self.preset.channels,
-            strides=self._strides,
+            strides=self._space.strides,
             seed=self.settings.seed,
         )
 
-    @property
-    def _strides(self) -> tuple[int, ...]:
-        return self._space_for(None).strides
-
-    @property
+    @cached_property
     def _space(self) -> CrossNasSpace:
-        return self._space_for(self._strides)
-
-    def _space_for(self, strides: tuple[int, ...] | None) -> CrossNasSpace:
+        """The space of networks; of its strides it has those of the paper for this number of classes."""
         channels, height, width = self.data.image_shape
         if height != width:
             raise ConfigError(f"images of data {self.data.name!r} are {height}x{width}; expected square ones")
@@ -319,7 +333,6 @@ class Pipeline:
             classes=self.data.classes,
             max_blocks=self.preset.max_blocks,
             channels=self.preset.channels,
-            strides=strides,
             size=height,
             image_channels=channels,
         )
@@ -340,10 +353,9 @@ class Pipeline:
 
     @cached_property
     def _training_facts(self) -> dict[str, Any]:
-        splits = (self.data.train, self.data.validation, self.data.test)
         return {
             "data": self.data.name,
-            "images": checksum(*(part for split in splits for part in (split.images, split.labels))),
+            "images": split_checksum(self.data.train, self.data.validation, self.data.test),
             "augmentation": self.preset.augmentation,
             "seed": self.settings.seed,
             **self._versions,
@@ -378,7 +390,7 @@ class Pipeline:
 
     def folder(self, w_acc: float) -> Path:
         """Folder of what is made for a weight of the accuracy."""
-        return self.settings.output / f"w{repr(float(w_acc)).removesuffix('.0')}"
+        return self.settings.output / f"w{weight_text(w_acc)}"
 
     def _place(self, name: str, w_acc: float) -> Path:
         """Folder of a step."""
@@ -461,7 +473,17 @@ class Pipeline:
         self._done[directory] = step
         return step
 
-    _done: dict[Path, Step] = field(default_factory=dict, init=False, repr=False)
+
+def weight_text(w_acc: float) -> str:
+    """A weight of the accuracy in words, other ones for other weights.
+
+    Args:
+        w_acc: The weight.
+
+    Returns:
+        Such as ``0.8`` or ``1``.
+    """
+    return repr(float(w_acc)).removesuffix(".0")
 
 
 def _check(settings: Settings) -> None:
@@ -480,8 +502,3 @@ def _check(settings: Settings) -> None:
     check_device(settings.device)
     if settings.output.exists() and not settings.output.is_dir():
         raise ConfigError(f"output {str(settings.output)!r} is not a folder")
-
-
-_PROFILE = "paper"
-_TRIED_DESIGNS = 8
-_NUMBERS = ("accuracy", "energy_mJ", "latency_ms", "edp_mJ_ms", "area_mm2", "power_W")

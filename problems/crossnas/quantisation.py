@@ -108,13 +108,12 @@ class QuantisationPimSearch(CrossNasSearch):
         for name in _WIDTHS:
             for value in choices[name]:
                 check_bits(name, value)
-        for name in _CIRCUIT:
-            for value in choices[
-                name
-            ]:  # whether there is such a circuit and chip, and the network fits on its crossbars
-                some = {**_SOME_CIRCUIT, name: value}
-                pim_circuit(some["crossbar"], some["adc_bits"], some["dac_bits"])
-                hardware_figures(self._simulator, self._table, {key: np.array([some[key]]) for key in _CIRCUIT})
+        # Whether there are such circuits and chips, and the network fits on their crossbars.
+        tried = [{**_SOME_CIRCUIT, name: value} for name in _CIRCUIT for value in choices[name]]
+        for some in tried:
+            pim_circuit(some["crossbar"], some["adc_bits"], some["dac_bits"])
+        circuits = {name: np.array([some[name] for some in tried]) for name in _CIRCUIT}
+        hardware_figures(self._simulator, self._table, circuits)
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
         quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
         self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)

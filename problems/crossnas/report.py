@@ -17,7 +17,7 @@ from moopim.experiment.steps import Step
 from moopim.files import write_atomically
 from moopim.network.subnets import subnet_name
 from moopim.problems.crossnas.baselines import comparison
-from moopim.problems.crossnas.pipeline import RUN, STEPS, Pipeline
+from moopim.problems.crossnas.pipeline import RUN, STEPS, Pipeline, weight_text
 from moopim.quantities import Objective
 
 __all__ = ["chosen_frame", "provenance_frame", "write_report"]
@@ -64,10 +64,10 @@ def chosen_frame(pipeline: Pipeline) -> pd.DataFrame:
     for w_acc in pipeline.settings.w_acc:
         steps = _steps(pipeline, w_acc)
         row: dict[str, Any] = {
-            "method": f"moopim, w_acc {pipeline.folder(w_acc).name.removeprefix('w')}",
+            "method": f"moopim, w_acc {weight_text(w_acc)}",
             "w_acc": w_acc,
+            "network": subnet_name(pipeline.subnet(w_acc)),
         }
-        row["network"] = subnet_name(pipeline.subnet(w_acc))
         row |= {column: _plain(steps[step].result[name]) for column, (step, name) in _FROM_STEPS.items()}
         row["search_h"] = sum(step.seconds for step in steps.values()) / _SECONDS_PER_HOUR
         rows.append(row)
@@ -142,7 +142,7 @@ def write_report(pipeline: Pipeline) -> str:
 
 
 def _steps(pipeline: Pipeline, w_acc: float) -> dict[str, Step]:
-    return {name: getattr(pipeline, name)(w_acc) for name in STEPS}
+    return {name: pipeline.step(name, w_acc) for name in STEPS}
 
 
 def _plain(value: Any) -> Any:
@@ -168,10 +168,8 @@ def _draw_front(pipeline: Pipeline, chosen: pd.DataFrame, cloud: pd.DataFrame, p
     """Figure 5: accuracy against EDP, with quoted methods where they are of the same images."""
     frame = chosen.assign(quoted=False)
     if pipeline.data.name in _TABLES:
-        other = comparison(_TABLES[pipeline.data.name][0], chosen).merge(
-            chosen[["method", "w_acc"]], on="method", how="left"
-        )
-        frame = other
+        frame = comparison(_TABLES[pipeline.data.name][0], chosen)
+        frame = frame.merge(chosen[["method", "w_acc"]], on="method", how="left")
     axes = plot_accuracy_edp(frame, cloud=cloud)
     axes.set_title(
         f"{pipeline.data.name}: points, test images; cloud, validation images", fontsize="small", loc="left", pad=24
@@ -185,5 +183,5 @@ def _draw_networks(pipeline: Pipeline, path: Path) -> None:
     for w_acc in pipeline.settings.w_acc:
         result: Mapping[str, Any] = pipeline.circuit(w_acc).result
         widths = (result["weight_bits"], result["activation_bits"])
-        strips[f"w_acc {w_acc:g}"] = network_strip(pipeline.subnet(w_acc), *widths, result)
+        strips[f"w_acc {weight_text(w_acc)}"] = network_strip(pipeline.subnet(w_acc), *widths, result)
     save_figure(plot_networks(strips, f"{pipeline.data.name}: chosen networks and circuits"), path)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
 from moopim.figures import file_hashes
+from moopim.genes import IntArray
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.loading import import_source, reason
+from moopim.problem import FloatArray
 from moopim.workload import LayerTable
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ __all__ = [
     "simulated_accuracies",
     "simulator_identity",
 ]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 _NEEDED = ("energy", "latency")
 _ALLOWED = (*_NEEDED, "area", "power", "tiles", "violation")

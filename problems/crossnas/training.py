@@ -12,7 +12,7 @@ from moopim.network.accuracy import accuracy
 from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar.designs import CrossbarDesign
 from moopim.network.datasets import ImageData, Split, standard_augmentation
 from moopim.network.mixed_precision import sampling_forward, set_bits
 from moopim.network.network_file import load_network, save_network
@@ -21,7 +21,8 @@ from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet, single_path_forward
 from moopim.network.supernet_file import save_supernet
 from moopim.network.training import Forward, fit
-from moopim.problems.crossnas.simulators import AccuracySimulator, simulated_accuracies
+from moopim.problems.crossnas.crossbar_accuracy import pim_accuracies
+from moopim.problems.crossnas.simulators import PimSimulator
 
 __all__ = ["train_network", "train_supernet", "tune_network"]
 
@@ -76,7 +77,8 @@ def train_network(
         Accuracies on the validation images: in floating point, and at 9 bits.
     """
     made = (subnet, data.image_shape, data.classes)
-    images, device = calibration_images(data, calibration).to(options["device"]), options["device"]
+    device = options["device"]
+    images = calibration_images(data, calibration).to(device)
     if not plain.exists():
         new = make_network(*made, seed=options["seed"])
         _fit(new, data, recipes["float"], plain, "float.csv", epochs["float"], None, **options)
@@ -104,7 +106,7 @@ def tune_network(
     *,
     widths: Mapping[str, Sequence[int]],
     circuit: Circuit,
-    simulator: object,
+    simulator: PimSimulator,
     epochs: int,
     calibration: int,
     **options: Any,
@@ -130,7 +132,8 @@ def tune_network(
         Accuracies: on the validation images before and after the tuning, and on the test images in floating point,
         quantised and on crossbars.
     """
-    images, device = calibration_images(data, calibration).to(options["device"]), options["device"]
+    device = options["device"]
+    images = calibration_images(data, calibration).to(device)
     stored = load_network(mixed)
     bits = (tuple(widths["weight_bits"]), tuple(widths["activation_bits"]))
     design = CrossbarDesign(*bits, circuit)
@@ -141,14 +144,13 @@ def tune_network(
     for some in (before, net):
         recalibrate(some, images)
 
-    def on_circuit(some: nn.Module, split: Split) -> float:
-        split = split.to(device)
-        if isinstance(simulator, AccuracySimulator):
-            return float(simulated_accuracies(simulator, some, [design], split, images)[0])
-        return float(crossbar_accuracies(some, [design], split)[0])
+    def on_circuit(split: Split) -> list[float]:
+        there = split.to(device)
+        return [float(pim_accuracies(simulator, some, [design], there, images)[0]) for some in (before, net)]
 
-    scores = [on_circuit(some, data.validation) for some in (before, net)]
-    best = net if scores[1] >= scores[0] else before
+    scores, tests = on_circuit(data.validation), on_circuit(data.test)
+    tuned = scores[1] >= scores[0]
+    best = net if tuned else before
     save_network(best, path, stored.subnet, stored.image_shape, stored.classes, {"recipe": recipe, "data": data.name})
     _checkpoint(path).unlink()
     return {
@@ -156,8 +158,8 @@ def tune_network(
         "validation_after": scores[1],
         "test_float": accuracy(load_network(plain).net.to(device), data.test),
         "test_quantised": accuracy(best, data.test),
-        "test_pim": on_circuit(best, data.test),
-        "test_pim_before": on_circuit(before, data.test),
+        "test_pim": tests[tuned],
+        "test_pim_before": tests[0],
         "test_images": len(data.test.labels),
     }
 

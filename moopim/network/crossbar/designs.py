@@ -119,6 +119,7 @@ class _Bench:
         self._program, self._engine = program, engine
         self._memory = Memory()
         self._layers: OrderedDict[Hashable, CrossbarLayer] = OrderedDict()
+        self._bytes = 0  # of these layers
         self._statistics: dict[tuple[tuple[int, ...], tuple[int, ...]], dict[str, Tensor]] = {}
         self._kappas: dict[CrossbarDesign, dict[str, float]] = {}
 
@@ -153,9 +154,10 @@ class _Bench:
             layer = make_layer(net, path, circuit, self._program)
             if kappa is not None:
                 layer = replace(layer, converter=layer.converter._replace(kappa=kappa))
+            self._bytes += _size(layer)
         kept[key] = layer
-        while sum(map(_size, kept.values())) > _LAYERS_BYTES and len(kept) > 1:
-            kept.popitem(last=False)
+        while self._bytes > _LAYERS_BYTES and len(kept) > 1:
+            self._bytes -= _size(kept.popitem(last=False)[1])
         return layer
 
 

@@ -21,8 +21,8 @@ def held(devices, level=1, cell_bits=1, **options):
 
 
 def close(found, expected, spread):
-    """Within five standard errors of a mean."""
-    assert abs(found - expected) < 5 * spread / math.sqrt(CELLS)
+    """Whether it is within five standard errors of a mean."""
+    return abs(found - expected) < 5 * spread / math.sqrt(CELLS)
 
 
 def random_layer(rng, cells=None):
@@ -53,11 +53,11 @@ def test_effects_of_size_zero_keep_levels_whole(cell_bits, rng):
 
 def test_shares_of_stuck_cells_are_their_rates():
     positive, negative = held(Devices(stuck_at_hrs=0.1, stuck_at_lrs=0.03))
-    close((positive == 0).mean(), 0.1, math.sqrt(0.1 * 0.9))
-    close((negative == 1).mean(), 0.03, math.sqrt(0.03 * 0.97))
+    assert close((positive == 0).mean(), 0.1, math.sqrt(0.1 * 0.9))
+    assert close((negative == 1).mean(), 0.03, math.sqrt(0.03 * 0.97))
     assert set(np.unique(positive)) == {0.0, 1.0}
     # Both sides, and neighbours, are stuck independently of each other.
-    close(((positive == 0) & (negative == 1)).mean(), 0.003, math.sqrt(0.003))
+    assert close(((positive == 0) & (negative == 1)).mean(), 0.003, math.sqrt(0.003))
 
 
 def test_cells_of_two_bits_stick_at_their_highest_level():
@@ -68,17 +68,17 @@ def test_cells_of_two_bits_stick_at_their_highest_level():
 
 def test_gaussian_variation_has_its_mean_and_deviation():
     positive, negative = held(Devices(variation=0.1), level=3, cell_bits=2)
-    close(positive.mean(), 3, 0.3)
-    close(positive.std(), 0.3, 0.3 / math.sqrt(2))
+    assert close(positive.mean(), 3, 0.3)
+    assert close(positive.std(), 0.3, 0.3 / math.sqrt(2))
     assert not negative.any()
 
 
 def test_lognormal_variation_has_its_median_and_moments():
     s = 0.2
     positive, _ = held(Devices(variation=s, distribution="lognormal"))
-    close(np.log(positive).mean(), 0, s)
+    assert close(np.log(positive).mean(), 0, s)
     mean, deviation = math.exp(s**2 / 2), math.exp(s**2 / 2) * math.sqrt(math.exp(s**2) - 1)
-    close(positive.mean(), mean, deviation)
+    assert close(positive.mean(), mean, deviation)
     assert positive.std() == pytest.approx(deviation, rel=0.01)
 
 
@@ -87,8 +87,8 @@ def test_deviations_depend_on_the_conductance(level):
     g = level / 3
     positive, _ = held(Devices(sigma_0=0.02, sigma_1=0.05, sigma_2=-0.03), level=level, cell_bits=2)
     sigma = 3 * (0.02 + 0.05 * g - 0.03 * g**2)
-    close(positive.mean(), level, sigma)
-    close(positive.std(), sigma, sigma / math.sqrt(2))
+    assert close(positive.mean(), level, sigma)
+    assert close(positive.std(), sigma, sigma / math.sqrt(2))
 
 
 def test_cells_that_are_off_leak():
@@ -103,15 +103,15 @@ def test_drift_follows_its_power_law_and_spares_stuck_cells():
     assert sorted(np.unique(positive)) == pytest.approx([100**-0.05, 1])
     spread, _ = held(Devices(drift_exponent=0.05, drift_spread=0.005, time_s=2000, drift_start_s=20))
     exponents = -np.log(spread) / math.log(100)
-    close(exponents.mean(), 0.05, 0.005)
+    assert close(exponents.mean(), 0.05, 0.005)
     assert exponents.std() == pytest.approx(0.005, rel=0.01)
 
 
 def test_read_noise_is_relative():
     positive, negative = held(Devices(read_noise=0.05, on_off=10))
-    close(positive.mean(), 1, 0.05)
-    close(positive.std(), 0.05, 0.05 / math.sqrt(2))
-    close(negative.mean(), 0.1, 0.005)
+    assert close(positive.mean(), 1, 0.05)
+    assert close(positive.std(), 0.05, 0.05 / math.sqrt(2))
+    assert close(negative.mean(), 0.1, 0.005)
 
 
 def test_chips_and_layers_differ_and_repeat():
