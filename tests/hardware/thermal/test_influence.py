@@ -34,7 +34,7 @@ def maps(quantity):
 
 def test_mode_hotspot_is_the_reference_matrix():
     expected = np.load(REFERENCE / "influence_64x64.npy")
-    assert np.abs(matrix("hotspot") / expected - 1).max() < 1e-11
+    assert np.abs(matrix("hotspot") / expected - 1).max() < 1e-12
 
 
 @pytest.mark.parametrize("mode", THERMAL_MODES)
