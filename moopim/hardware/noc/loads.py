@@ -5,7 +5,7 @@ line, where on it it begins and where it ends. The legs of all flows are counted
 a link is the sum of the legs that begin on one side of it and end on the other.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,72 +18,68 @@ __all__ = ["link_loads", "tree_steps"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.signedinteger]
 BoolArray = NDArray[np.bool_]
 
-# Numbers that are worked on at a time: they stay in the processor's cache, and their memory is reused without going back
-# to the operating system. Designs at a time are at least so many, which spares calls where the mesh is large.
+# Numbers that are worked on at a time: they stay in the processor's cache, and their memory is not handed back to the
+# operating system between two arrays. Designs at a time are at least so many: a large mesh would take many calls else.
 _NUMBERS = 15_000
 _LEAST_DESIGNS = 16
 
 
-def link_loads(
-    tiers: int, mesh: int, flows: Sequence[tuple[IntArray, IntArray, FloatArray]], designs: int
-) -> FloatArray:
+def link_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: FloatArray) -> FloatArray:
     """Adds up what flows put on the links.
 
     Args:
         tiers: Tiers.
         mesh: Nodes along each side of a tier.
-        flows: Groups of flows: where they begin, where they end, shape ``(flows, parts, designs)`` each, and what each
-            carries in each part, shape ``(flows,)``.
-        designs: Number of designs.
+        begin: Node where each flow begins, shape ``(flows, parts, designs)``.
+        end: Node where it ends, same shape.
+        volume: What it carries in each part, shape ``(flows,)``.
 
     Returns:
         Load of each link, numbered as in `moopim.hardware.noc.routing`, shape ``(designs, links)``.
     """
+    designs = begin.shape[2]
     loads = np.empty((designs, link_count(tiers, mesh)))
     step = max(_LEAST_DESIGNS, _NUMBERS // max(table.size for table in _tables(tiers, mesh)))
-    for start in range(0, designs, step):
-        here = slice(start, start + step)
-        block = [(begin[:, :, here], end[:, :, here], volume) for begin, end, volume in flows]
-        loads[here] = _block_loads(tiers, mesh, block, min(step, designs - start)).T
+    for first in range(0, designs, step):
+        some = slice(first, first + step)
+        loads[some] = _block_loads(tiers, mesh, begin[:, :, some], end[:, :, some], volume).T
     return loads
 
 
-def _block_loads(
-    tiers: int, mesh: int, flows: Iterable[tuple[IntArray, IntArray, FloatArray]], designs: int
-) -> FloatArray:
+def _block_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: FloatArray) -> FloatArray:
     """The loads of a few designs, shape ``(links, designs)``."""
-    tables = _tables(tiers, mesh)
-    counts = [np.zeros(table.size * designs) for table in tables]
-    keys = [(table.begin * designs, table.end * designs) for table in tables]
+    tables, (flows, parts, designs) = _tables(tiers, mesh), begin.shape
     own = np.arange(designs)
-    for begin, end, weights in _pieces(flows):
-        for count, (begin_key, end_key) in zip(counts, keys, strict=True):
-            leg = begin_key.take(begin)
-            leg += end_key.take(end)
-            leg += own
-            count += np.bincount(leg.ravel(), weights, count.size)
+    # Legs are numbered by begin, end, line and design; the begin brings the design with it.
+    keys = [((table.begin[:, None] * designs + own).ravel(), table.end * designs) for table in tables]
+    counts: list[FloatArray] = []
+    pieces = max(1, round(begin.size / _NUMBERS))
+    for piece in range(pieces):
+        some = slice(flows * piece // pieces, flows * (piece + 1) // pieces)
+        # NumPy looks up by 64-bit numbers only.
+        begins, ends = begin[some].astype(np.int64), end[some].astype(np.int64)
+        begins *= designs
+        begins += own
+        weights = np.repeat(volume[some], parts * designs)
+        for i, (begin_key, end_key) in enumerate(keys):
+            legs = begin_key.take(begins)
+            legs += end_key.take(ends)
+            count = np.asarray(np.bincount(legs.ravel(), weights, tables[i].size * designs), dtype=np.float64)
+            if piece:
+                counts[i] += count
+            else:
+                counts.append(count)
     loads = np.empty((link_count(tiers, mesh), designs))
     groups = iter(link_groups(tiers, mesh))
-    for table, count in zip(tables, counts, strict=True):
-        legs = count.reshape(table.length, table.length, table.outer, table.inner, designs)
+    for table, total in zip(tables, counts, strict=True):
+        by_ends = total.reshape(table.length, table.length, table.outer, table.inner, designs)
         for onwards in (True, False):
             links = loads[next(groups)].reshape(table.outer, table.length - 1, table.inner, designs)
-            _cross(legs, onwards, links)
+            _cross(by_ends, onwards, links)
     return loads
-
-
-def _pieces(
-    flows: Iterable[tuple[IntArray, IntArray, FloatArray]],
-) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """Cuts groups of flows into pieces: where they begin, where they end, and what each leg of them carries."""
-    for begin, end, volume in flows:
-        step = max(1, _NUMBERS // max(1, begin[:1].size))
-        for first in range(0, len(begin), step):
-            some = slice(first, first + step)
-            # NumPy looks up by 64-bit numbers only.
-            yield begin[some].astype(np.int64), end[some].astype(np.int64), np.repeat(volume[some], begin[:1].size)
 
 
 def _cross(legs: FloatArray, onwards: bool, links: FloatArray) -> None:
@@ -136,7 +132,7 @@ def _tables(tiers: int, mesh: int) -> tuple[_Table, _Table, _Table]:
     )
 
 
-def tree_steps(tiers: int, mesh: int, source: IntArray, targets: IntArray) -> tuple[IntArray, IntArray, BoolArray]:
+def tree_steps(tiers: int, mesh: int, source: NodeArray, targets: NodeArray) -> tuple[NodeArray, NodeArray, BoolArray]:
     """Splits multicast trees into flows, one for each target, that share no link.
 
     The paths from one source form a tree. Taken in the order of x, y and tier, the path to a target leaves the tree of
@@ -173,7 +169,7 @@ def tree_steps(tiers: int, mesh: int, source: IntArray, targets: IntArray) -> tu
     return begin, _node(here, mesh), arrives
 
 
-def _sorted(values: IntArray) -> IntArray:
+def _sorted(values: NodeArray) -> NodeArray:
     """Sorts a few long rows against each other, in place: by neighbours, odd and even pairs in turn."""
     for turn in range(len(values) if len(values) > 2 else 1):  # noqa: PLR2004 (a pair is sorted at once)
         first, second = values[turn % 2 : -1 : 2], values[turn % 2 + 1 :: 2]
@@ -183,13 +179,13 @@ def _sorted(values: IntArray) -> IntArray:
     return values
 
 
-def _places(code: IntArray, tiers: int, mesh: int) -> tuple[IntArray, IntArray, IntArray]:
+def _places(code: NodeArray, tiers: int, mesh: int) -> tuple[NodeArray, NodeArray, NodeArray]:
     """x, y and tier of nodes numbered in this order."""
     row = code // tiers
     x = row // mesh
     return x, row - x * mesh, code - row * tiers
 
 
-def _node(place: "tuple[IntArray, ...] | list[IntArray]", mesh: int) -> IntArray:
+def _node(place: Sequence[NodeArray], mesh: int) -> NodeArray:
     x, y, tier = place
     return x + mesh * (y + mesh * tier)

@@ -83,50 +83,51 @@ def network_period(
     """
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
-    links = max(traffic.flits.shape[1], 1)
-    time = cycle * traffic.flits
-    busiest = time.max(axis=1, initial=0.0)
-    start = np.maximum(busy, busiest) + rest
+    flits = traffic.flits
+    links = max(flits.shape[1], 1)
+    # From here on in cycles.
+    busiest, total = flits.max(axis=1, initial=0.0), flits.sum(axis=1)
+    start = np.maximum(busy / cycle, busiest) + rest / cycle
     if mode == "paper":
-        communication = time.sum(axis=1) / links
+        communication = total / links
     else:
-        moving = noc.hop_cycles / noc.packet_flits * time.sum(axis=1)
-        communication = (noc.fixed_cycles * cycle * traffic.packets + moving) / links
-        communication += _waiting(time, start + communication, links)
+        moving = noc.hop_cycles / noc.packet_flits * total
+        communication = (noc.fixed_cycles * traffic.packets + moving) / links
+        communication += _waiting(flits, busiest, start + communication)
     period = start + communication
     share = np.divide(busiest, period, out=np.zeros_like(period), where=busiest > 0)
-    return NetworkPeriod(period, communication, share)
+    return NetworkPeriod(cycle * period, cycle * communication, share)
 
 
-def _waiting(time: FloatArray, floor: FloatArray, links: int) -> FloatArray:
-    """Solves ``T = floor + W(T)``, where W is the waiting of packets at links, and returns W.
+def _waiting(flits: FloatArray, busiest: FloatArray, floor: FloatArray) -> FloatArray:
+    """Solves ``T = floor + W(T)``, where ``W = sum of f^2 / (2 (T - f)) / links`` is the waiting, and returns W.
 
-    ``T - floor - W(T)`` rises and is concave for T above the time of the busiest link. From the floor, where it is not
+    ``T - floor - W(T)`` rises and is concave for T above the flits of the busiest link. From the floor, where it is not
     above 0, Newton's steps therefore go up to the root and never past it.
 
     Args:
-        time: Time that an image's flits take each link (ns), shape ``(designs, links)``.
-        floor: Period without waiting (ns), above the time of the busiest link where there is any traffic, shape
+        flits: Flits over each link, shape ``(designs, links)``.
+        busiest: Flits over the busiest link, shape ``(designs,)``.
+        floor: Period without waiting (cycle), above the flits of the busiest link where there are any, shape
             ``(designs,)``.
-        links: Number of links.
 
     Returns:
-        Waiting (ns), shape ``(designs,)``.
+        Waiting (cycle), shape ``(designs,)``.
     """
     waiting = np.zeros_like(floor)
+    links = max(flits.shape[1], 1)
     block = max(1, _NUMBERS // links)
     for first in range(0, len(floor), block):
-        rows = np.arange(first, min(first + block, len(floor)))
-        rows = rows[time[rows].any(axis=1)]
+        rows = first + np.flatnonzero(busiest[first : first + block])
         period = floor[rows]
         while len(rows):
-            busy = time[rows]
-            share = busy / (period[:, None] - busy)
-            busy *= share
-            held = busy.sum(axis=1) / (2 * links)
-            # W falls by sum of (f / (T - f))^2 / (2 links) per ns.
-            share *= share
-            step = (floor[rows] + held - period) / (1.0 + share.sum(axis=1) / (2 * links))
+            load = flits[rows]
+            share = period[:, None] - load
+            np.divide(load, share, out=share)
+            # W = sum of f share / (2 links), and it falls by sum of share^2 / (2 links) per cycle.
+            held = np.einsum("dl,dl->d", load, share) / (2 * links)
+            slope = np.einsum("dl,dl->d", share, share) / (2 * links)
+            step = (floor[rows] + held - period) / (1.0 + slope)
             period += step
             waiting[rows] = period - floor[rows]
             far = step > _STEP * period

@@ -8,6 +8,7 @@ follow the tier, y and x of their lower end, the end with the smaller number.
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ def link_groups(tiers: int, mesh: int) -> tuple[slice, ...]:
     """
     plane, vertical = tiers * mesh * (mesh - 1), (tiers - 1) * mesh**2
     ends = np.cumsum([0, plane, plane, plane, plane, vertical, vertical]).tolist()
-    return tuple(slice(first, last) for first, last in zip(ends, ends[1:], strict=False))
+    return tuple(slice(first, last) for first, last in pairwise(ends))
 
 
 @cache
@@ -121,23 +122,20 @@ def routing_matrix(tiers: int, mesh: int) -> csr_array:
     x, y, tier = coordinates(tiers, mesh)
     source, target = (side.ravel() for side in np.indices((x.size, x.size)))
     row = np.arange(source.size)
-    # A path turns at (x of target, y of source, tier of source) and at (x of target, y of target, tier of source).
-    legs = (
-        (x, (tiers, mesh, mesh - 1), lambda at: (tier[source], y[source], at)),
-        (y, (tiers, mesh - 1, mesh), lambda at: (tier[source], at, x[target])),
-        (tier, (tiers - 1, mesh, mesh), lambda at: (at, y[target], x[target])),
-    )
-    rows, links = [], []
+    corner = np.stack([tier[source], y[source], x[source]])  # where the paths have got to
+    rows, links = [row[:0]], [row[:0]]
     groups = iter(link_groups(tiers, mesh))
-    for along, shape, lower_end in legs:
+    for axis, along in ((2, x), (1, y), (0, tier)):
+        shape = [tiers, mesh, mesh]
+        shape[axis] -= 1
         for begin, end in ((along[source], along[target]), (along[target], along[source])):
             first = next(groups).start
-            for at in range(int(along.max())):
+            for at in range(shape[axis]):
                 taken = (begin <= at) & (at < end)
-                number = np.ravel_multi_index(
-                    [np.broadcast_to(part, row.shape)[taken] for part in lower_end(at)], shape
-                )
+                lower = corner[:, taken]
+                lower[axis] = at
                 rows.append(row[taken])
-                links.append(first + number)
-    place = (np.concatenate([row[:0], *rows]), np.concatenate([row[:0], *links]))
-    return csr_array((np.ones(place[0].size), place), shape=(row.size, link_count(tiers, mesh)))
+                links.append(first + np.ravel_multi_index(tuple(lower), shape))
+        corner[axis] = along[target]
+    entries = np.concatenate(rows), np.concatenate(links)
+    return csr_array((np.ones(entries[0].size), entries), shape=(row.size, link_count(tiers, mesh)))

@@ -21,6 +21,7 @@ __all__ = ["PARTS", "graph_traffic"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.signedinteger]
 
 PARTS = 4
 """Equal parts of the PEs of a layer, and of the positions of the image that its copies work on. A part stands where its
@@ -56,7 +57,7 @@ def graph_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occu
     return LinkTraffic(flits, packets)
 
 
-def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> IntArray:
+def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> NodeArray:
     """The node where each part of each layer stands, shape ``(layers, parts, designs)``."""
     pes = stack.pes_per_tier
     middle = (np.arange(PARTS)[:, None, None] + 0.5) / PARTS
@@ -106,22 +107,23 @@ def _flows(workload: Workload) -> _Flows:
     )
 
 
-def _between_layers(workload: Workload, stack: Stack, nodes: IntArray) -> tuple[FloatArray, FloatArray]:
+def _between_layers(workload: Workload, stack: Stack, nodes: NodeArray) -> tuple[FloatArray, FloatArray]:
     """Values over each link, shape ``(designs, links)``, and values that arrive, shape ``(designs,)``.
 
     All are whole numbers, so that no order of adding them up changes a bit.
     """
     flows = _flows(workload)
-    begin, end = nodes.take(flows.begin, axis=0), nodes.take(flows.end, axis=0)
-    groups = [(begin, end, flows.volume)]
-    arrived = _arrived(begin != end, flows.volume)
-    for producers, consumers, volumes in flows.trees:
+    begins, ends = [nodes.take(flows.begin, axis=0)], [nodes.take(flows.end, axis=0)]
+    volumes, arrived = [flows.volume], _arrived(begins[0] != ends[0], flows.volume)
+    for producers, consumers, volume in flows.trees:
         steps = tree_steps(stack.tiers, stack.mesh, nodes.take(producers, axis=0), nodes.take(consumers, axis=0))
-        begin, end, arrives = (step.reshape(-1, *nodes.shape[1:]) for step in steps)
-        volume = np.tile(volumes, len(consumers))
-        groups.append((begin, end, volume))
-        arrived += _arrived(arrives, volume)
-    return link_loads(stack.tiers, stack.mesh, groups, nodes.shape[2]), arrived
+        for begin, end, arrives in zip(*steps, strict=True):
+            begins.append(begin)
+            ends.append(end)
+            volumes.append(volume)
+            arrived += _arrived(arrives, volume)
+    paths = np.concatenate(begins), np.concatenate(ends)
+    return link_loads(stack.tiers, stack.mesh, *paths, np.concatenate(volumes)), arrived
 
 
 def _arrived(arrives: NDArray[np.bool_], volume: FloatArray) -> FloatArray:

@@ -17,20 +17,18 @@ def links_between(tiers, mesh, source, target):
 
 
 @pytest.mark.parametrize(("tiers", "mesh"), MESHES)
-def test_loads_are_those_of_the_routing_matrix(rng, tiers, mesh):
+@pytest.mark.parametrize("flows", [0, 40, 111])
+def test_loads_are_those_of_the_routing_matrix(rng, tiers, mesh, flows):
     nodes, designs, parts = tiers * mesh**2, 150, 3
-    flows, volume = [], []
-    for n in (5, 0, 40):
-        begin, end = rng.integers(0, nodes, (2, n, parts, designs)).astype(np.int16)
-        flows.append((begin, end, rng.integers(0, 100, n).astype(float)))
-    found = link_loads(tiers, mesh, flows, designs)
+    begin, end = rng.integers(0, nodes, (2, flows, parts, designs)).astype(np.int16)
+    volume = rng.integers(0, 100, flows).astype(float)
+    found = link_loads(tiers, mesh, begin, end, volume)
     assert found.shape == (designs, link_count(tiers, mesh))
     expected = np.zeros_like(found)
-    for begin, end, volume in flows:
-        for flow in range(len(begin)):
-            pairs = nodes * begin[flow].astype(int) + end[flow]
-            for part in range(parts):
-                expected += volume[flow] * routing_matrix(tiers, mesh)[pairs[part]].toarray()
+    for flow in range(flows):
+        for part in range(parts):
+            pairs = nodes * begin[flow, part].astype(int) + end[flow, part]
+            expected += volume[flow] * routing_matrix(tiers, mesh)[pairs].toarray()
     assert (found == expected).all()
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from literal_traffic import walk_design
 
 from moopim.hardware.noc import link_ends
 from moopim.hardware.stack.graph_traffic import graph_traffic
@@ -12,7 +13,7 @@ from moopim.hardware.stack.placement import Line, Occupancy, lay_out, tier_occup
 from moopim.hardware.stack.system import system_model
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
-BITS, FLIT, PACKET = 16, 128, 4
+BITS = 16
 
 
 def random_lines(rng, workload, stack, designs):
@@ -30,73 +31,13 @@ def random_lines(rng, workload, stack, designs):
     return occupancy, lay_out(genes, occupancy, extent)
 
 
-def walk(mesh, source, target):
-    """Links on the way from a node to another, as pairs of nodes."""
-    here, there = ([n % mesh, n // mesh % mesh, n // mesh**2] for n in (source, target))
-    links = []
-    for axis, step in enumerate((1, mesh, mesh**2)):
-        while here[axis] != there[axis]:
-            sign = 1 if there[axis] > here[axis] else -1
-            node = here[0] + mesh * here[1] + mesh**2 * here[2]
-            links.append((node, node + sign * step))
-            here[axis] += sign
-    return links
-
-
-def literal(workload, stack, occupancy, line, design):
-    """Flits over each link and packets of one design."""
-    mesh, pes = stack.mesh, stack.pes_per_tier
-    flits = dict.fromkeys(map(tuple, link_ends(stack.tiers, mesh).tolist()), 0.0)
-    packets = 0.0
-
-    def node(tier, place):
-        y, along = divmod(place, mesh)
-        return int(tier) * pes + mesh * y + (along if y % 2 == 0 else mesh - 1 - along)
-
-    at, columns = {}, {}
-    for place in range(len(workload)):
-        layer = line.layer[design, place]
-        tier = occupancy.forward[design, line.tier[design, place]]
-        start, extent = line.start[design, place], line.extent[design, place]
-        for q in range(4):
-            at[layer, q] = node(tier, min(int(start + (q + 0.5) / 4 * extent), pes - 1))
-        # Share of the layer on each PE that it covers.
-        for pe in range(pes):
-            share = max(0.0, min(start + extent, pe + 1) - max(start, pe)) / extent
-            columns[layer, pe] = (node(tier, pe), share)
-
-    def send(links, amount, arrivals):
-        nonlocal packets
-        for link in links:
-            flits[link] += amount / FLIT
-        packets += amount / FLIT / PACKET * arrivals
-
-    for producer, volume, consumers in workload.transfers:
-        for q in range(4):
-            source, part = at[producer, q], volume * BITS / 4
-            targets = {at[consumer, q] for consumer in consumers} - {source}
-            send({link for target in targets for link in walk(mesh, source, target)}, part, len(targets))
-            for consumer in consumers:
-                back = walk(mesh, at[consumer, q], source)
-                send(back, part, bool(back))
-    for layer in range(len(workload)):
-        activations = BITS * workload.activations_out[layer]
-        weights = 32 * workload.weights[layer] / workload.batch
-        for pe in range(pes):
-            here, share = columns[layer, pe]
-            there = here % pes + pes * int(occupancy.bp[design])
-            send(walk(mesh, here, there), share * activations, 1)
-            send(walk(mesh, there, here), share * (activations + weights), 1)
-    return flits, packets
-
-
 @pytest.mark.parametrize("network", WORKLOADS)
 def test_every_link_and_every_packet_as_walked_literally(rng, network):
     workload, stack = load_workload(network), load_stack()
     occupancy, line = random_lines(rng, workload, stack, 5)
     found = graph_traffic(workload, BITS, stack, occupancy, line)
     for design in range(5):
-        flits, packets = literal(workload, stack, occupancy, line, design)
+        flits, packets = walk_design(workload, BITS, stack, occupancy, line, design)
         assert found.flits[design] == pytest.approx(list(flits.values()), rel=1e-11, abs=1e-9)
         assert found.packets[design] == pytest.approx(packets, rel=1e-12)
 
@@ -107,7 +48,7 @@ def test_other_stacks_are_walked_alike(rng, tiers, mesh):
     occupancy, line = random_lines(rng, workload, stack, 3)
     found = graph_traffic(workload, BITS, stack, occupancy, line)
     for design in range(3):
-        flits, packets = literal(workload, stack, occupancy, line, design)
+        flits, packets = walk_design(workload, BITS, stack, occupancy, line, design)
         assert found.flits[design] == pytest.approx(list(flits.values()), rel=1e-11, abs=1e-9)
         assert found.packets[design] == pytest.approx(packets, rel=1e-12)
 
