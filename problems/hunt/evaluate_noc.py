@@ -2,17 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from moopim.errors import ConfigError
-from moopim.hardware.noc import load_noc
-from moopim.hardware.noc.queueing import CaseLatency, evaluate_traffic
+from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
-from moopim.rows import check_output, read_rows, row_name, write_rows
+from moopim.rows import check_files, read_rows, row_name, write_rows
 
 __all__ = ["evaluate_noc"]
 
@@ -32,38 +31,42 @@ class _Traffic(NamedTuple):
 
 def evaluate_noc(
     traffic: Annotated[Path, typer.Argument(help="CSV file with columns case, src, dst, packets_per_cycle.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="CSV file to write.")],
-    mode: Annotated[
-        Literal["queue", "paper"], typer.Option(help="Latency with waiting at the links, or by distance alone.")
-    ] = "queue",
-    stack: Annotated[
-        Path | None, typer.Option(help="TOML file of a stack; its tiers and mesh count.", show_default=False)
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Picture of the links in the case with the busiest one.", show_default=False)
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV file for the latencies.")],
+    mode: Annotated[str, typer.Option(help=f"Latency model: {', '.join(MODES)}.")] = "queue",
+    stack: Annotated[Path | None, typer.Option(help="TOML file with a stack of one's own.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the links in one case.")] = None,
+    case: Annotated[
+        str | None, typer.Option(help="Case that --plot draws.", show_default="the one with the busiest link")
     ] = None,
 ) -> None:
-    """Evaluate traffic on the network of a stack: mean latency and hops of packets, load of the busiest link."""
-    for path in filter(None, (output, plot)):
-        check_output(path)
-    stack_ = load_stack(stack)
-    flows = _read(traffic, stack_)
-    found = evaluate_traffic(stack_.tiers, stack_.mesh, *flows[1:], load_noc(), mode)
+    """Evaluate traffic on the network of a 3-D stack: latency and hops of packets, load of the busiest link."""
+    check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path])
+    if mode not in MODES:
+        raise unknown_name("mode", mode, MODES)
+    if case is not None and plot is None:
+        raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
+    chip = load_stack(stack)
+    names, *flows = _read(traffic, chip)
+    if case is not None and case not in names:
+        raise unknown_name("case", case, names)
+    found = evaluate_traffic(chip.tiers, chip.mesh, *flows, load_noc(), mode)
+    busiest = int(found.highest.argmax())
     if plot is not None:
-        _draw(found, flows.names, stack_, plot)
+        drawn = busiest if case is None else names.index(case)
+        _draw(plot, names[drawn], found.utilisation[drawn], chip)
     columns = (found.latency, found.hops, found.highest)
-    words = [["" if np.isnan(value) else repr(float(value)) for value in column] for column in columns]
+    words = [["" if np.isnan(value) else repr(value) for value in column.tolist()] for column in columns]
     saturated = ["true" if full else "false" for full in found.saturated]
-    write_rows(output, _OUTPUT, zip(flows.names, *words, saturated, strict=True))
+    write_rows(output, _OUTPUT, zip(names, *words, saturated, strict=True))
+    load = f"{found.highest[busiest]:.3g} flits per cycle in {names[busiest]}"
+    typer.echo(f"{len(names)} cases, {found.saturated.sum()} beyond saturation; busiest link: {load}")
 
 
-def _draw(found: CaseLatency, names: list[str], stack: Stack, path: Path) -> None:
+def _draw(path: Path, name: str, utilisation: NDArray[np.float64], stack: Stack) -> None:
     from moopim.analysis.links import link_frame, plot_links
     from moopim.analysis.style import save_figure
 
-    busiest = int(found.highest.argmax())
-    frame = link_frame(stack.tiers, stack.mesh, found.utilisation[busiest])
-    save_figure(plot_links(frame, stack.tiers, stack.mesh, names[busiest]), path)
+    save_figure(plot_links(link_frame(stack.tiers, stack.mesh, utilisation), stack.tiers, stack.mesh, name), path)
 
 
 def _read(path: Path, stack: Stack) -> _Traffic:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.errors import unknown_name
+from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.parameters import MODES, NocFigures
 from moopim.hardware.noc.routing import hop_counts, routing_matrix
 
@@ -17,6 +17,9 @@ __all__ = ["CaseLatency", "evaluate_traffic", "waiting_cycles"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# The paths between all of them take some hundred megabytes.
+_MOST_NODES = 1024
 
 
 def waiting_cycles(utilisation: FloatArray, packet_flits: float) -> FloatArray:
@@ -86,12 +89,14 @@ def evaluate_traffic(
         Latency, hops and load of each case, up to the highest number in ``case``.
 
     Raises:
-        ConfigError: If there is no such mode.
+        ConfigError: If there is no such mode, or the mesh is too large for a table of all paths.
     """
     from scipy.sparse import csr_array
 
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
+    if tiers * mesh**2 > _MOST_NODES:
+        raise ConfigError(f"a mesh of {mesh} x {mesh} x {tiers} has too many nodes; expected at most {_MOST_NODES}")
     cases = int(case.max(initial=-1)) + 1
     distance = hop_counts(tiers, mesh)
     pair = len(distance) * source + target
