@@ -46,10 +46,10 @@ def evaluate_noc(
     if case is not None and plot is None:
         raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
     chip = load_stack(stack)
-    names, *flows = _read(traffic, chip)
+    names, number, source, target, rate = _read(traffic, chip)
     if case is not None and case not in names:
         raise unknown_name("case", case, names)
-    found = evaluate_traffic(chip.tiers, chip.mesh, *flows, load_noc(), mode)
+    found = evaluate_traffic(chip.tiers, chip.mesh, number, source, target, rate, load_noc(), mode)
     busiest = int(found.highest.argmax())
     if plot is not None:
         drawn = busiest if case is None else names.index(case)

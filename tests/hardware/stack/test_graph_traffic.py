@@ -8,9 +8,9 @@ from literal_traffic import walk_design
 
 from moopim.hardware.noc import link_ends
 from moopim.hardware.stack.graph_traffic import graph_traffic
+from moopim.hardware.stack.model import system_model
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, tier_occupancy
-from moopim.hardware.stack.model import system_model
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 BITS = 16
