@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from moopim.hardware.stack import SystemModel, evaluate_system, system_model
-from moopim.hardware.stack.traffic import TRAFFIC_MODELS
+from moopim.hardware.stack.model import TRAFFIC
 from moopim.workload import WORKLOADS, load_workload
 
 BATCHES = (1, 16, 100, 1000)
@@ -55,7 +55,7 @@ def main() -> None:
         print(f"{label:36}" + "".join(cells))
 
     print(f"{'designs/s (us a call)':36}" + "".join(f"{f'batch {batch}':>20}" for batch in BATCHES))
-    for traffic in TRAFFIC_MODELS:
+    for traffic in TRAFFIC:
         for network in WORKLOADS:
             model = system_model(load_workload(network), traffic=traffic)
             row(f"{network}, {len(model.workload)} layers, {traffic}", f"{network.lower()}_{traffic}", model)

@@ -35,7 +35,7 @@ def test_numbers_are_written_in_full_and_infeasible_ones_left_empty(capsys, tmp_
     path.write_text(f"{HEADER}\nx,physical,vgg11,RFRF,{GENES}\ny,physical,VGG11,RFRS,{GENES}\n")
     assert invoke(capsys, path, "-o", tmp_path / "out.csv")[0] == 0
     first, second = (tmp_path / "out.csv").read_text().splitlines()[1:]
-    assert first == "x,1.0,29.6,,,,,,,"
+    assert first == "x,1.0,29.6,,,,,,,,"
     assert all(float(word) >= 0 for word in second.split(",")[1:])
 
 
