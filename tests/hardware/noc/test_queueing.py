@@ -1,5 +1,6 @@
 """Latency of packets: queues by hand, literal walks, and BookSim2."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from moopim.hardware.noc import evaluate_traffic, link_ends, load_noc, routing_m
 from moopim.hardware.noc.queueing import waiting_cycles
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt"
+PAGE = (Path(__file__).parents[3] / "docs" / "noc.md").read_text(encoding="utf-8")
 NOC = load_noc()
 # Near saturation, where runs of BookSim2 scatter.
 SCATTERED = "P02"
@@ -33,7 +35,7 @@ def booksim():
     columns = (flows[name].to_numpy() for name in ("src", "dst", "packets_per_cycle"))
     found = evaluate_traffic(4, 4, number, *columns, NOC)
     packets = flows.groupby("case")["packets_per_cycle"].sum()
-    return cases.assign(ours=found.latency, our_hops=found.hops, flit_hops=4 * found.hops * packets)
+    return cases.assign(ours=found.latency, our_hops=found.hops, load=found.highest, flit_hops=4 * found.hops * packets)
 
 
 def test_latency_is_within_8_per_cent_of_booksim_and_ranks_cases_alike(booksim):
@@ -41,6 +43,16 @@ def test_latency_is_within_8_per_cent_of_booksim_and_ranks_cases_alike(booksim):
     error = (cases["ours"] / cases["packet_latency_cycles"] - 1).abs()
     assert error.mean() <= 0.08
     assert spearmanr(cases["ours"], cases["packet_latency_cycles"]).statistic >= 0.9
+
+
+def test_the_documentation_states_the_figures_of_every_case(booksim):
+    stated = re.findall(r"^\| (P[0-9]+) \| \S+ \| (\S+) \| (\S+) \| (\S+) \| (\S+) \|$", PAGE, re.MULTILINE)
+    assert [row[0] for row in stated] == booksim.index.tolist()
+    for (_, load, simulated, ours, difference), (_, case) in zip(stated, booksim.iterrows(), strict=True):
+        assert float(load) == pytest.approx(case["load"], abs=0.0051)
+        assert float(simulated) == pytest.approx(case["packet_latency_cycles"], abs=0.0051)
+        assert float(ours) == pytest.approx(case["ours"], abs=0.0051)
+        assert float(difference) == pytest.approx(100 * (case["ours"] / case["packet_latency_cycles"] - 1), abs=0.051)
 
 
 def test_hops_are_those_of_booksim(booksim):
