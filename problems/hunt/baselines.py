@@ -1,4 +1,4 @@
-"""Baselines of HuNT (Ogbogu et al., IEEE TCAD 2024, section IV-C) on pools of arrays, see `moopim.problems.hunt.pools`."""
+"""Baselines of HuNT (Ogbogu et al., IEEE TCAD 2024, section IV-C) on the pools of `moopim.problems.hunt.pools`."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.stack.system import SystemModel
+from moopim.hardware.stack.system import SystemModel, system_model
 from moopim.problems.hunt.pools import (
     Pool,
     TierLoad,
@@ -16,8 +16,9 @@ from moopim.problems.hunt.pools import (
     run_pools,
     tier_devices,
 )
+from moopim.workload import Workload, load_workload
 
-__all__ = ["ARCHITECTURES", "Baseline", "best_map", "evaluate_baseline", "evaluate_maps"]
+__all__ = ["ARCHITECTURES", "Baseline", "baseline_model", "best_map", "evaluate_baseline", "evaluate_maps"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -44,6 +45,24 @@ class Baseline(NamedTuple):
 
     metrics: dict[str, float]
     pools: str
+
+
+def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: str = "physical") -> SystemModel:
+    """Prepares the model that baselines are evaluated with.
+
+    Args:
+        workload: The network, or its name.
+        dataset: Data set that sets input size and classes, where a name is given.
+        factors: Factor set.
+
+    Returns:
+        The model, with the devices of all baselines.
+
+    Raises:
+        ConfigError: If a name is unknown.
+    """
+    network = load_workload(workload, dataset) if isinstance(workload, str) else workload
+    return system_model(network, factors=factors)
 
 
 def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
@@ -138,7 +157,7 @@ def _least(model: SystemModel, order: str, maps: IntArray) -> tuple[IntArray, fl
 
 
 def _threshold_maps(model: SystemModel, first: int, second: int) -> IntArray:
-    """Maps that give one pool the first layers along an order, the other pool the rest, shape ``(orders, maps, layers)``."""
+    """Maps that give one pool the first layers along an order and the other the rest, ``(orders, maps, layers)``."""
     workload, costs = model.workload, model.costs
     keys = (
         np.arange(len(workload)),

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
-from moopim.hardware.stack.system import system_model
-from moopim.problems.hunt.baselines import ARCHITECTURES, evaluate_baseline
+from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, evaluate_baseline
 from moopim.problems.hunt.loss import with_loss_scales
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published
@@ -156,11 +155,10 @@ def _statistic(frame: pd.DataFrame, claim: tuple[object, ...]) -> float:
 
 
 def _baseline_rows(workload: str, dataset: str, factors: str) -> Iterator[dict[str, object]]:
-    network = load_workload(workload, dataset)
-    model = with_loss_scales(system_model(network, factors=factors), factors)
+    model = with_loss_scales(baseline_model(workload, dataset, factors), factors)
     for architecture, order in ARCHITECTURES.items():
         metrics, pools = evaluate_baseline(model, architecture)
-        about = {"set": factors, "workload": network.network, "architecture": architecture, "tiers": order}
+        about = {"set": factors, "workload": model.workload.network, "architecture": architecture, "tiers": order}
         values = {_UNITS.get(name, name): value for name, value in metrics.items()}
         yield {**about, "model": "pools", "pools": pools if len(set(pools)) > 1 else "", **values}
 

@@ -5,6 +5,7 @@ the worst loses 2.5 % on RRRS and 4 % on FFFS. Losses of these two are therefore
 others are in proportion to them.
 """
 
+import copy
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -13,11 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moopim.hardware.stack.system import SystemModel, evaluate_system, system_model
-from moopim.problems.hunt.baselines import evaluate_baseline
+from moopim.hardware.stack.system import SystemModel
+from moopim.problems.hunt.baselines import baseline_model, evaluate_baseline
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published
-from moopim.workload import WORKLOADS, load_workload
+from moopim.workload import WORKLOADS
 
 __all__ = ["LossScales", "loss_scales", "losses", "with_loss_scales"]
 
@@ -48,7 +49,7 @@ def loss_scales(factors: str) -> LossScales:
         ConfigError: If there is no such set.
     """
     claims = published().set_index("name")["value"]
-    models = [system_model(load_workload(network), factors=factors) for network in WORKLOADS]
+    models = [baseline_model(network, factors=factors) for network in WORKLOADS]
     worst = {name: max(evaluate_baseline(model, name).metrics["err"] for model in models) for name in ("RRRS", "FFFS")}
     return LossScales(*(claims[f"loss_{name}"] / 100 / worst[name] for name in ("RRRS", "FFFS")))
 
@@ -83,6 +84,7 @@ def losses(problem: HuntMapping, frame: pd.DataFrame) -> NDArray[np.float64]:
         The loss (a share), shape ``(rows,)``; NaN where a mapping does not fit.
     """
     columns = {group.name: frame[list(group.columns)].to_numpy() for group in problem.genome.groups}
+    scaled = copy.copy(problem)
+    scaled.model = with_loss_scales(problem.model, problem.factors)
     designs = problem.genome.decode(problem.genome.encode(columns))
-    model = with_loss_scales(problem.model, problem.factors)
-    return evaluate_system(model, designs.indices("tier"), designs.indices("pe"))["err"]
+    return HuntMapping.evaluate_designs(scaled, designs)["err"]

@@ -1,6 +1,5 @@
 """Searches for mappings as the studies need them: a front with tier orders and losses, or one tier order alone."""
 
-import numpy as np
 import pandas as pd
 
 from moopim.experiment.running import run

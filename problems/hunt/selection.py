@@ -50,4 +50,5 @@ def select(front: pd.DataFrame, goal: str = "tops_per_W", limit: float = 0.01, l
             f"no design loses at most {100 * limit:g} % of accuracy; the lowest loss of the {len(known)} designs is "
             f"{100 * known[loss].min():.3g} %"
         )
-    return feasible.loc[feasible[goal].idxmax()]
+    best: pd.Series = feasible.loc[feasible[goal].idxmax()]
+    return best
