@@ -5,20 +5,24 @@ import pandas as pd
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["GOALS", "select"]
+__all__ = ["GOALS", "LIMIT", "select", "selected_text"]
 
 GOALS = ("tops_per_W", "tops_per_mm2")
 """What the best design may be the best in."""
 
 
-def select(front: pd.DataFrame, goal: str = "tops_per_W", limit: float = 0.01, loss: str = "loss") -> pd.Series:
+LIMIT = 0.01
+"""The most accuracy that a design may lose (a share), as in the paper."""
+
+
+def select(front: pd.DataFrame, goal: str = "tops_per_W", limit: float = LIMIT, loss: str = "loss") -> pd.Series:
     """Selects a design: of the Pareto set, those that lose little accuracy; of these, the most efficient.
 
     Args:
         front: The Pareto set, one design per row, such as a ``front.csv`` with a column for the loss of accuracy
             (`moopim.problems.hunt.loss.losses`).
         goal: What the design shall be best in, a name of `GOALS`.
-        limit: The most accuracy that it may lose (a share); the paper's is 1 %.
+        limit: The most accuracy that it may lose (a share).
         loss: Column of the loss (a share).
 
     Returns:
@@ -52,3 +56,19 @@ def select(front: pd.DataFrame, goal: str = "tops_per_W", limit: float = 0.01, l
         )
     best: pd.Series = feasible.loc[feasible[goal].idxmax()]
     return best
+
+
+def selected_text(front: pd.DataFrame, goal: str) -> str:
+    """Says which design is selected, for notes and tables.
+
+    Args:
+        front: Mappings with columns ``tiers`` and ``loss``, and one for the goal.
+        goal: A name of `GOALS`.
+
+    Returns:
+        Such as ``RRFS 15.1``, or ``none`` where no design is below `LIMIT`.
+    """
+    if not (front["loss"] <= LIMIT).any():
+        return "none"
+    best = select(front, goal)
+    return f"{best['tiers']} {best[goal]:.3g}"

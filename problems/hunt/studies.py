@@ -10,7 +10,7 @@ from moopim.problems.hunt.comparison import FACTOR_SETS, compare, ratios
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
 from moopim.problems.hunt.search import TierOrderMapping, search, with_farthest_bp
-from moopim.problems.hunt.selection import select
+from moopim.problems.hunt.selection import select, selected_text
 from moopim.problems.hunt.tier_orders import (
     REFERENCE_ORDER,
     efficiency_by_order,
@@ -95,8 +95,7 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
         parts.append(efficiency_by_order(front).assign(set=factors))
         for what, part in (("free search", front), ("S farthest", with_farthest_bp(front))):
             for goal, unit in (("tops_per_W", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
-                best = select(part, goal)
-                found = f"best {unit} with at most 1 % loss {best['tiers']} {best[goal]:.3g}"
+                found = f"best {unit} with at most 1 % loss {selected_text(part, goal)}"
                 notes.append(f"{factors}, {what}: {found} (paper: RRFS)")
     frame = pd.concat(parts, ignore_index=True)
 

@@ -73,7 +73,8 @@ def efficiency_by_order(front: pd.DataFrame, limit: float = 0.01) -> pd.DataFram
     """
     goals = ["tops_per_W", "tops_per_mm2"]
     best = front.groupby("tiers")[goals].max().assign(designs=front.groupby("tiers").size())
-    best = best.join(front[front["loss"] <= limit].groupby("tiers")[goals].max(), rsuffix="_feasible")
+    feasible = front[front["loss"] <= limit].groupby("tiers")[goals].max()
+    best = best.join(feasible.add_suffix("_feasible"))
     return best.sort_values("tops_per_W", ascending=False).reset_index()
 
 
