@@ -3,18 +3,19 @@
 import hashlib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.resources import files
 from numbers import Integral
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["KINDS", "figure", "file_hashes", "is_whole", "read_table", "values"]
+__all__ = ["KINDS", "figure", "file_hashes", "is_whole", "plain", "read_table", "read_user_table", "values"]
 
-KINDS = ("paper", "derived", "measured", "literature", "assumption")
-"""Where a figure may come from."""
+KINDS = ("paper", "derived", "measured", "literature", "assumption", "calibrated")
+"""Where a figure may come from; calibrated ones are fitted to claims and support none."""
 
 
 def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
@@ -53,6 +54,47 @@ def read_table(package: str, name: str) -> dict[str, Any]:
         Its tables.
     """
     return tomllib.loads((files(package) / "data" / name).read_text(encoding="utf-8"))
+
+
+def read_user_table(path: Path, tables: Collection[str] | None = None) -> dict[str, Any]:
+    """Reads a TOML file of a user.
+
+    Args:
+        path: The file.
+        tables: Names of the tables that it may have; any if not given.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ConfigError: If it cannot be read, is no TOML or names something else than these tables.
+    """
+    try:
+        file = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from error
+    for name in file:
+        if tables is not None and name not in tables:
+            raise unknown_name(f"table of {path}", name, tables)
+    return file
+
+
+def plain(what: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values of a table whose numbers may stand alone or as figures with unit, kind and source.
+
+    Args:
+        what: What the table describes, for messages.
+        table: Figures and plain values by name.
+
+    Returns:
+        Value by name.
+
+    Raises:
+        ConfigError: If a figure is not usable.
+    """
+    return {
+        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
+    }
 
 
 def file_hashes(package: str, prefix: str) -> dict[str, str]:
@@ -103,6 +145,4 @@ def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict
     expected = {field.name for field in fields(cls)} - set(known)
     for name in sorted(expected ^ set(table)):
         raise ConfigError(f"{what}: field {name!r} is {'missing' if name in expected else 'unknown'}")
-    return {
-        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
-    }
+    return plain(what, table)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from moopim.errors import ConfigError
 from moopim.files import open_atomically
 
-__all__ = ["check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
+__all__ = ["check_files", "check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
 
 
 def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
@@ -123,6 +123,25 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
     """
     with open_output(path) as file:
         put_rows(file, columns, rows)
+
+
+def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
+    """Refuses outputs that have no place or would overwrite an input or each other.
+
+    Args:
+        read: Files that are read.
+        written: Files that are to be written.
+
+    Raises:
+        ConfigError: If there is one; names it.
+    """
+    for path in written:
+        check_output(path)
+    taken = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in taken:
+            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
+        taken.add(path.resolve())
 
 
 def check_output(path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.options import check_files, given, own_files
+from moopim.cli.options import given, own_files
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Range, Split
+from moopim.rows import check_files
 
 if TYPE_CHECKING:
     from moopim.network.crossbar.devices import Devices

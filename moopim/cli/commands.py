@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import moopim
+from moopim.cli.devices import app as devices_app
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
 from moopim.errors import ConfigError
 
@@ -101,6 +102,7 @@ app.add_typer(
 app.add_typer(
     typer.Typer(cls=EvaluateGroup, no_args_is_help=True), name="evaluate", help="Evaluate given designs, no search."
 )
+app.add_typer(devices_app, name="devices")
 
 
 @app.command()

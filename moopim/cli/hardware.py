@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.options import check_files, given, own_files
+from moopim.cli.options import given, own_files
 from moopim.errors import ConfigError
+from moopim.rows import check_files
 
 __all__ = ["evaluate_hardware"]
 

@@ -1,32 +1,10 @@
-"""What commands do with their options: which were given, and files that are read and written."""
+"""What commands do with their options: which were given, and which of them are files."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moopim.errors import ConfigError
-from moopim.rows import check_output
-
-__all__ = ["check_files", "given", "own_files"]
-
-
-def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Refuses outputs that have no place or would overwrite an input or each other.
-
-    Args:
-        read: Files that are read.
-        written: Files that are to be written.
-
-    Raises:
-        ConfigError: If there is one; names it.
-    """
-    for path in written:
-        check_output(path)
-    taken = {path.resolve() for path in read}
-    for path in written:
-        if path.resolve() in taken:
-            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
-        taken.add(path.resolve())
+__all__ = ["given", "own_files"]
 
 
 def given(**options: Any) -> dict[str, Any]:

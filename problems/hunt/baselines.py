@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.stack.system import SystemModel, system_model
+from moopim.hardware.stack.model import SystemModel, system_model
 from moopim.problems.hunt.pools import (
     Pool,
     TierLoad,
@@ -33,6 +33,8 @@ ARCHITECTURES = {
     "AccuReD RRGG": "RRGG",
 }
 """Tier order of each baseline, tier 1 (at the heat sink) first; G is a tier of GPU-like PEs."""
+
+_DEVICES = "S,R,F,G"
 
 
 class Baseline(NamedTuple):
@@ -62,7 +64,7 @@ def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: 
         ConfigError: If a name is unknown.
     """
     network = load_workload(workload, dataset) if isinstance(workload, str) else workload
-    return system_model(network, factors=factors)
+    return system_model(network, factors=factors, devices=_DEVICES)
 
 
 def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
@@ -189,16 +191,15 @@ def _hyperx(model: SystemModel, order: str) -> TierLoad:
 
 def _accured(model: SystemModel) -> TierLoad:
     """AccuReD: forward on two ReRAM tiers, faster by what GPU-like tiers take over; gradients on two of these."""
-    factors, order = model.factors, ARCHITECTURES["AccuReD RRGG"]
-    reram = tier_devices(model, "R" * model.stack.tiers)[0]
+    order, pes = ARCHITECTURES["AccuReD RRGG"], model.stack.pes_per_tier
+    reram, _, gpu, _ = tier_devices(model, order)
     load = run_pools(model, [Pool(reram, 2)], np.zeros((1, len(model.workload)), dtype=np.int64))
     if not np.isfinite(load.period).all():
         raise _no_room(model, order)
-    period = (load.period + load.rewrite) / factors["g_f"]
-    gpu_pj = model.gradient_macs * factors["e_G"] / 2
-    static = model.stack.pes_per_tier * model.static_mW[reram]
-    reram_w = 1e-3 * (load.energy[:, 0] / 2 / period + static)
-    power = np.stack([reram_w, reram_w, *(2 * [1e-3 * gpu_pj / period + factors["P_G"]])], axis=1)
+    period = (load.period + load.rewrite) / model.factors["g_f"]
+    reram_w = 1e-3 * (load.energy[:, 0] / 2 / period + pes * model.static_mW[reram])
+    gpu_w = 1e-3 * (model.gradient_pJ[gpu] / 2 / period + pes * model.static_mW[gpu])
+    power = np.stack([reram_w, reram_w, gpu_w, gpu_w], axis=1)
     bits = np.zeros((1, len(order)))
     bits[:, :2] = load.bits / 2
     return TierLoad(period, power.sum(axis=1) * period * 1e3, power, bits)

@@ -1,6 +1,7 @@
 """Architectures side by side, as in Figures 4 and 6 of HuNT (IEEE TCAD 2024): baselines and what searches find."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, evalua
 from moopim.problems.hunt.loss import with_loss_scales
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published
-from moopim.problems.hunt.search import search, with_farthest_bp
+from moopim.problems.hunt.search import search
 from moopim.problems.hunt.selection import select
 from moopim.problems.hunt.weighted import WeightedMapping
 from moopim.workload import WORKLOADS, load_workload
@@ -41,6 +42,7 @@ COLUMNS = {
 _METRICS = ("period_ns", "energy_pJ", "power_W", "peak_K", "loss", "tops_per_W", "tops_per_mm2")
 _UNITS = {"period": "period_ns", "energy": "energy_pJ", "power": "power_W", "peak": "peak_K", "err": "loss"}
 _HYDE = "HyDe-like"
+_SEARCHES: dict[str, Literal["free", "farthest"]] = {"HuNT": "free", "HuNT, BP farthest": "farthest"}
 
 
 def baseline_frame(
@@ -76,15 +78,17 @@ def searched_frame(
         seed: Seed of the searches.
 
     Returns:
-        Three rows with the columns of `COLUMNS` as far as they apply: ``HyDe-like``, ``HuNT`` (the whole front) and
-        ``HuNT, S farthest`` (of that front, the designs whose farthest tier is SRAM).
+        Three rows with the columns of `COLUMNS` as far as they apply: ``HyDe-like``, ``HuNT`` (any tier that can may
+        serve back-propagation) and ``HuNT, BP farthest`` (only the tier farthest from the heat sink, as in the paper).
 
     Raises:
         ConfigError: If a name is unknown or no design is selected.
     """
     hyde = search(WeightedMapping(workload, dataset, factors), evaluations, seed).iloc[0]
-    front = search(HuntMapping(workload, dataset, factors), evaluations, seed)
-    found = {_HYDE: hyde, "HuNT": select(front), "HuNT, S farthest": select(with_farthest_bp(front))}
+    found = {_HYDE: hyde}
+    for name, bp_tier in _SEARCHES.items():
+        front = search(HuntMapping(workload, dataset, factors, bp_tier=bp_tier), evaluations, seed)
+        found[name] = select(front)
     about = {"set": factors, "workload": load_workload(workload, dataset).network, "model": "system", "pools": ""}
     rows = [
         {**about, "architecture": name, "tiers": row["tiers"], **{metric: float(row[metric]) for metric in _METRICS}}

@@ -1,33 +1,34 @@
 """``moopim evaluate hunt``: given mappings in a CSV file, their metrics in another."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 
 from moopim.errors import ConfigError, MoopimError
-from moopim.hardware.stack.system import SystemModel, evaluate_system, system_model
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.rows import read_rows, row_name, write_rows
-from moopim.workload import load_workload
 
 __all__ = ["evaluate_file"]
 
 _INPUT = ("case", "set", "workload", "tiers", "genes")
-_METRICS = ("violation", "area", "period", "energy", "power", "peak", "err", "tops_per_W", "tops_per_mm2")
-_QUANTITIES = {q.name: q for q in (*HuntMapping.objectives, *HuntMapping.constraints, *HuntMapping.metrics)}
-# Column of the output -> metric of the model.
-_OUTPUT = {_QUANTITIES[name].column: name for name in _METRICS}
+# Metrics in the order of their columns, as far as the model has them.
+_METRICS = (
+    *("violation", "area", "pes", "period", "latency", "energy", "power", "peak", "err"),
+    *("tops_per_W", "tops_per_mm2"),
+)
+_Group = tuple[str, str]
 
 
 class _Row(NamedTuple):
     """A mapping of the input file."""
 
     case: str
-    group: tuple[str, str]
+    group: _Group
     tiers: list[int]
     genes: list[int]
 
@@ -35,32 +36,52 @@ class _Row(NamedTuple):
 def evaluate_file(
     designs: Annotated[Path, typer.Argument(help="CSV file with columns case, set, workload, tiers, genes.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV file to write.")],
-    traffic: Annotated[str, typer.Option(help="Traffic model.")] = "chain",
     dataset: Annotated[str, typer.Option(help="Data set that sets input size and classes.")] = "cifar10",
+    devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
+    stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
+    figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
+    traffic: Annotated[str, typer.Option(help="Traffic model.")] = "chain",
+    thermal: Annotated[str, typer.Option(help="hotspot, full, paper or paper+.")] = "hotspot",
+    equations: Annotated[str, typer.Option(help="system, or paper for the surrogates as printed.")] = "system",
+    bp_tier: Annotated[str, typer.Option(help="Tier for back-propagation: free or farthest.")] = "free",
 ) -> None:
     """Evaluate HuNT mappings: the tiers as letters from the heat sink outwards, one gene per layer."""
-    rows = list(_read(designs, traffic, dataset))
+
+    @cache
+    def problem(group: _Group) -> HuntMapping:
+        options: dict[str, Any] = {
+            "dataset": dataset,
+            "devices": devices,
+            "stack": stack,
+            "figures": figures,
+            "traffic": traffic,
+            "thermal": thermal,
+            "equations": equations,
+            "bp_tier": bp_tier,
+        }
+        return HuntMapping(workload=group[1], factors=group[0], **options)
+
+    rows = list(_read(designs, problem))
+    if not rows:
+        raise ConfigError(f"designs {str(designs)!r} has no rows; expected at least one mapping")
     results: list[list[str]] = [[] for _ in rows]
     for group in dict.fromkeys(row.group for row in rows):
         members = [i for i, row in enumerate(rows) if row.group == group]
-        metrics = evaluate_system(
-            _model(group, traffic, dataset),
-            np.array([rows[i].tiers for i in members]),
-            np.array([rows[i].genes for i in members]),
-        )
+        tiers, genes = (np.array([getattr(rows[i], name) for i in members]) for name in ("tiers", "genes"))
+        metrics = problem(group).evaluate_mappings(tiers, genes)
         for place, i in enumerate(members):
-            values = [float(metrics[name][place]) for name in _OUTPUT.values()]
+            values = [float(metrics[name][place]) for name in _METRICS if name in metrics]
             results[i] = ["" if np.isnan(value) else repr(value) for value in values]
     lines = ([row.case, *values] for row, values in zip(rows, results, strict=True))
-    write_rows(output, ["case", *_OUTPUT], lines)
+    write_rows(output, ["case", *_columns(problem(rows[0].group))], lines)
 
 
-def _model(group: tuple[str, str], traffic: str, dataset: str) -> SystemModel:
-    factors, workload = group
-    return system_model(load_workload(workload, dataset), factors, traffic)
+def _columns(problem: HuntMapping) -> list[str]:
+    quantities = {q.name: q.column for q in (*problem.objectives, *problem.constraints, *problem.metrics)}
+    return [quantities[name] for name in _METRICS if name in quantities]
 
 
-def _read(path: Path, traffic: str, dataset: str) -> Iterator[_Row]:
+def _read(path: Path, problem: Callable[[_Group], HuntMapping]) -> Iterator[_Row]:
     """Reads and checks the input file, row by row.
 
     Raises:
@@ -68,14 +89,14 @@ def _read(path: Path, traffic: str, dataset: str) -> Iterator[_Row]:
     """
     for number, record in enumerate(read_rows(path, _INPUT)[1], start=1):
         try:
-            yield _parse(record, traffic, dataset)
+            yield _parse(record, problem)
         except MoopimError as error:
             raise ConfigError(f"{row_name(path, number, record, 'case')}: {error}") from None
 
 
-def _parse(record: dict[str, str], traffic: str, dataset: str) -> _Row:
+def _parse(record: dict[str, str], problem: Callable[[_Group], HuntMapping]) -> _Row:
     group = (record["set"], record["workload"])
-    model = _model(group, traffic, dataset)
+    model = problem(group).model
     letters = "".join(device.letter for device in model.devices)
     tiers = record["tiers"]
     if len(tiers) != model.stack.tiers or not set(tiers) <= set(letters):

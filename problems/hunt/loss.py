@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moopim.hardware.stack.system import SystemModel
+from moopim.hardware.stack.model import SystemModel
 from moopim.problems.hunt.baselines import baseline_model, evaluate_baseline
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published

@@ -1,54 +1,100 @@
 """The search space and objectives of HuNT's mapping search (Ogbogu et al., IEEE TCAD 2024)."""
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.errors import unknown_name
 from moopim.figures import file_hashes
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
-from moopim.hardware.stack.system import SystemModel, evaluate_system, occupy, system_model
+from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
+from moopim.hardware.stack.model import occupy
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
-from moopim.workload import load_workload
+from moopim.workload import Workload, load_workload
 
-__all__ = ["HuntMapping"]
+__all__ = ["EQUATIONS", "HuntMapping"]
+
+EQUATIONS = {
+    "system": (
+        evaluate_system,
+        (Objective("period", "ns"), Objective("area", "mm2"), Objective("power", "W"), Objective("err", "1")),
+        (Metric("energy", "pJ"), Metric("peak", "K"), Metric("tops_per_W", "1"), Metric("tops_per_mm2", "1")),
+    ),
+    "paper": (
+        evaluate_surrogates,
+        (Objective("latency", "ns"), Objective("pes", "1"), Objective("power", "W"), Objective("err", "1")),
+        (Metric("peak", "K"),),
+    ),
+}
+"""The model, its objectives and its metrics by name: ``system``, and ``paper`` for the equations as printed."""
 
 
 class HuntMapping(DesignProblem):
     """Map the layers of a network to PEs, and PE types to the tiers of a 3-D stack, for training (HuNT).
 
-    A design names the device of each tier, tier 1 at the heat sink first, and for each layer one of 48 places: forward
-    tier x 16 + slot. The tier farthest from the sink whose device stands the writes serves back-propagation.
+    A design names the device of each tier, tier 1 at the heat sink first, and for each layer its place: forward tier x
+    PEs per tier + slot. The tier farthest from the sink whose device stands the writes serves back-propagation.
 
     Args:
         workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
-        factors: Factor set: physical, or calibrated to the claims of the paper.
-        traffic: Traffic model: chain.
+        factors: Factor set: physical, calibrated (to the claims of the paper) or FILE.toml.
+        devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
+        stack: TOML file with another stack and its materials.
+        figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
+        traffic: Who talks to whom: the chain of layers.
+        thermal: How temperatures are found: by HotSpot's equations, a full finite-volume model or the paper's eq. 8.
+        equations: The system model, or the paper's surrogates as printed.
+        bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
         repair: Whether optimisers repair mappings that do not fit; without, these only get their violation.
     """
 
-    objectives = (Objective("period", "ns"), Objective("area", "mm2"), Objective("power", "W"), Objective("err", "1"))
     constraints = (Constraint("violation", "1", upper=0.0),)
-    metrics = (Metric("energy", "pJ"), Metric("peak", "K"), Metric("tops_per_W", "1"), Metric("tops_per_mm2", "1"))
 
     def __init__(
         self,
         workload: str = "resnet34",
         dataset: str = "cifar10",
         factors: str = "physical",
-        traffic: str = "chain",
+        devices: str = "S,R,F",
+        stack: str = "",
+        figures: str = "",
+        traffic: Literal["chain"] = "chain",
+        thermal: Literal["hotspot", "full", "paper", "paper+"] = "hotspot",
+        equations: Literal["system", "paper"] = "system",
+        bp_tier: Literal["free", "farthest"] = "free",
         repair: bool = True,
     ) -> None:
         self.workload = workload
         self.dataset = dataset
         self.factors = factors
+        self.devices = devices
+        self.stack = stack
+        self.figures = figures
         self.traffic = traffic
+        self.thermal = thermal
+        self.equations = equations
+        self.bp_tier = bp_tier
         self.repair = repair
-        self.model: SystemModel = system_model(load_workload(workload, dataset), factors, traffic)
+        if equations not in EQUATIONS:
+            raise unknown_name("equations", equations, EQUATIONS)
+        self._metrics_of, self.objectives, self.metrics = EQUATIONS[equations]
+        self.model: SystemModel = system_model(
+            self.load_network(),
+            factors,
+            traffic,
+            devices=devices,
+            stack=stack,
+            figures=figures,
+            thermal=thermal,
+            bp_tier=bp_tier,
+        )
         letters = tuple(device.letter for device in self.model.devices)
         self.genome = Genome(
             Choice("tier", letters, repeat=self.model.stack.tiers),
@@ -56,12 +102,21 @@ class HuntMapping(DesignProblem):
         )
         super().__init__()
 
+    def load_network(self) -> Workload:
+        """The network to map; a subclass may have another."""
+        return load_workload(self.workload, self.dataset)
+
     def identity(self) -> Mapping[str, Any]:
-        """Hashes of the data files of the hardware model."""
-        return file_hashes("moopim.hardware", "stack")
+        """Hashes of the data files of the hardware model, and of the user's."""
+        named = (self.factors, self.stack, *(name.strip() for name in self.devices.split(",")))
+        own = [name for name in named if name.lower().endswith(".toml")]
+        return {
+            **file_hashes("moopim.hardware", "stack"),
+            **{name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in own},
+        }
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
-        """Evaluates mappings with `moopim.hardware.stack.system.evaluate_system`.
+        """Evaluates mappings.
 
         Args:
             designs: The mappings.
@@ -69,7 +124,19 @@ class HuntMapping(DesignProblem):
         Returns:
             Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
         """
-        return evaluate_system(self.model, designs.indices("tier"), designs.indices("pe"))
+        return self.evaluate_mappings(designs.indices("tier"), designs.indices("pe"))
+
+    def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, NDArray[np.float64]]:
+        """Evaluates mappings given as indices, with `moopim.hardware.stack.system.evaluate_system` or its like.
+
+        Args:
+            tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+            genes: Place of each layer, shape ``(designs, layers)``.
+
+        Returns:
+            Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
+        """
+        return self._metrics_of(self.model, tiers, genes)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Makes mappings fit, as far as that is possible, unless the problem was made with ``repair=False``.
@@ -88,7 +155,7 @@ class HuntMapping(DesignProblem):
         n_tiers = self.model.stack.tiers
         X = X.copy()
         tiers, genes = X[:, :n_tiers], X[:, n_tiers:]
-        without = ~self.model.can_serve_bp[tiers].any(axis=1)
+        without = ~occupy(self.model, tiers, genes).has_bp
         tiers[without, -1] = int(np.flatnonzero(self.model.can_serve_bp)[0])
         for _ in range(len(self.model.workload)):
             rows = self._overfull(tiers, genes)

@@ -5,8 +5,8 @@ import pandas as pd
 
 from moopim.errors import ConfigError
 from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.placement import lay_out
-from moopim.hardware.stack.system import occupy
 from moopim.problems.hunt.mapping import HuntMapping
 
 __all__ = ["placement"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.copies import copies_period
-from moopim.hardware.stack.system import SystemModel
+from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.thermal import noise, temperature_rise
 
 __all__ = ["Pool", "PoolLoad", "TierLoad", "forward_pools", "pool_metrics", "run_order", "run_pools", "tier_devices"]
@@ -155,13 +155,13 @@ def run_order(model: SystemModel, order: str, maps: IntArray) -> TierLoad:
     bp, pools = forward_pools(model, order)
     load = run_pools(model, pools, maps)
     devices = tier_devices(model, order)
-    period = np.maximum(load.period, gradient_ns(model, devices[bp])) + load.rewrite
+    period = np.maximum(load.period, model.gradient_ns[devices[bp]]) + load.rewrite
     energy, bits = np.zeros((2, len(maps), len(devices)))
     for i, pool in enumerate(pools):
         for tier, device in enumerate(devices):
             if device == pool.device and tier != bp:
                 energy[:, tier], bits[:, tier] = load.energy[:, i] / pool.tiers, load.bits[:, i] / pool.tiers
-    energy[:, bp] = model.gradient_macs * gradient_pj(model, devices[bp])
+    energy[:, bp] = model.gradient_pJ[devices[bp]]
     static = model.stack.pes_per_tier * model.static_mW[devices]
     with np.errstate(invalid="ignore"):
         power = np.where(np.isfinite(period)[:, None], energy / period[:, None] + static, np.nan)
@@ -173,7 +173,7 @@ def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, Fl
 
     Args:
         model: The model.
-        order: Tier order; tiers that store nothing may be of a device that the model does not have.
+        order: Tier order.
         load: The load.
 
     Returns:
@@ -192,30 +192,8 @@ def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, Fl
         "period": load.period,
         "energy": load.energy,
         "power": load.power.sum(axis=1),
-        "peak": stack.ambient_K + rise.max(axis=1),
+        "peak": model.ambient_K + rise.max(axis=1),
         "err": err / model.costs.stored_bits.sum(),
         "tops_per_W": operations / load.energy,
         "tops_per_mm2": operations / (load.period * 1e3) / (stack.pe_area_mm2 * stack.pes),
     }
-
-
-def gradient_ns(model: SystemModel, device: int) -> float:
-    """Time of the gradients of an image on a BP tier (ns).
-
-    Args:
-        model: The model.
-        device: Index of its device.
-    """
-    del device  # one device serves
-    return model.gradient_ns
-
-
-def gradient_pj(model: SystemModel, device: int) -> float:
-    """Energy of a gradient MAC on a BP tier (pJ).
-
-    Args:
-        model: The model.
-        device: Index of its device.
-    """
-    del device
-    return model.factors["e_bw"]

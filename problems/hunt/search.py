@@ -9,7 +9,7 @@ from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.pools import forward_pools, tier_devices
 from moopim.problems.hunt.weighted import WeightedMapping
 
-__all__ = ["TierOrderMapping", "search", "tier_orders", "with_farthest_bp"]
+__all__ = ["TierOrderMapping", "search", "tier_orders"]
 
 
 class TierOrderMapping(HuntMapping):
@@ -71,12 +71,3 @@ def tier_orders(frame: pd.DataFrame) -> pd.Series:
         frame: Mappings with one column per gene.
     """
     return frame.filter(regex="^tier_").astype(str).agg("".join, axis=1)
-
-
-def with_farthest_bp(front: pd.DataFrame) -> pd.DataFrame:
-    """Keeps the mappings whose tier farthest from the heat sink is SRAM, as in every heterogeneous design of the paper.
-
-    Args:
-        front: Mappings with a column ``tiers``.
-    """
-    return front[front["tiers"].str.endswith("S")]

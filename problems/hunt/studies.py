@@ -9,7 +9,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.problems.hunt.comparison import FACTOR_SETS, compare, ratios
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
-from moopim.problems.hunt.search import TierOrderMapping, search, with_farthest_bp
+from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import select, selected_text
 from moopim.problems.hunt.tier_orders import (
     REFERENCE_ORDER,
@@ -60,7 +60,7 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
         front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
         reference = reference_design(workloads[0], "cifar10", factors, max(evaluations // 4, 1), seed)
         orders = front_by_order(front, reference)
-        here = pd.DataFrame([reference]).assign(designs=0, **{f"{q.name}_norm": 1.0 for q in HuntMapping.objectives})
+        here = front_by_order(pd.DataFrame([reference]), reference)
         orders = pd.concat([here, orders[orders["tiers"] != REFERENCE_ORDER]], ignore_index=True)
         parts.append(orders.assign(set=factors, kind=orders["tiers"].map(_kind)))
         notes += [
@@ -79,7 +79,7 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
 
 
 def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, seed: int = 1) -> Study:
-    """Figure 4: TOPS/W and TOPS/mm2 of the tier orders on the front.
+    """Figure 4: TOPS/W and TOPS/mm2 of the tier orders on the front of the free search.
 
     Args:
         workloads: The network, one.
@@ -92,8 +92,9 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
     parts, notes = [], []
     for factors in FACTOR_SETS:
         front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
+        farthest = search(HuntMapping(workloads[0], factors=factors, bp_tier="farthest"), evaluations, seed)
         parts.append(efficiency_by_order(front).assign(set=factors))
-        for what, part in (("free search", front), ("S farthest", with_farthest_bp(front))):
+        for what, part in (("free search", front), ("BP farthest", farthest)):
             for goal, unit in (("tops_per_W", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
                 found = f"best {unit} with at most 1 % loss {selected_text(part, goal)}"
                 notes.append(f"{factors}, {what}: {found} (paper: RRFS)")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from moopim.problems.hunt.baselines import baseline_model, best_map, evaluate_maps
 from moopim.problems.hunt.loss import with_loss_scales
-from moopim.problems.hunt.mapping import HuntMapping
+from moopim.problems.hunt.mapping import EQUATIONS
 from moopim.problems.hunt.search import TierOrderMapping, search
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 REFERENCE_ORDER = "SFFR"
 """The tier order that Figure 3 normalises by."""
 
-_GOALS = {goal.name: goal.column for goal in HuntMapping.objectives}
+_GOALS = {goal.name: goal.column for goal in EQUATIONS["system"][1]}
 
 
 def front_by_order(front: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:

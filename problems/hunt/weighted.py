@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.genome import Designs
 from moopim.pareto import ideal_nadir
-from moopim.problems.hunt.mapping import HuntMapping
+from moopim.problem import DesignProblem
+from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
 from moopim.quantities import Metric, Objective
 
 __all__ = ["WeightedMapping"]
@@ -33,9 +34,6 @@ class WeightedMapping(HuntMapping):
         w_err: Weight of the thermal noise.
     """
 
-    objectives = (Objective("cost", "1"),)
-    metrics = (*(Metric(goal.name, goal.unit) for goal in HuntMapping.objectives), *HuntMapping.metrics)
-
     def __init__(
         self,
         workload: str = "resnet34",
@@ -47,7 +45,7 @@ class WeightedMapping(HuntMapping):
         w_err: float = 1.0,
     ) -> None:
         self.w_period, self.w_area, self.w_power, self.w_err = w_period, w_area, w_power, w_err
-        self._goals = tuple(goal.name for goal in HuntMapping.objectives)
+        self._goals = tuple(goal.name for goal in EQUATIONS["system"][1])
         weights = np.array([getattr(self, f"w_{goal}") for goal in self._goals])
         if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
             given = ", ".join(f"w_{goal}={weight:g}" for goal, weight in zip(self._goals, weights, strict=True))
@@ -55,6 +53,10 @@ class WeightedMapping(HuntMapping):
         self._weights = weights / weights.sum()
         super().__init__(workload=workload, dataset=dataset, factors=factors)
         self._ideal, self._nadir = self._scales()
+        _, goals, metrics = EQUATIONS["system"]
+        self.objectives = (Objective("cost", "1"),)
+        self.metrics = (*(Metric(goal.name, goal.unit) for goal in goals), *metrics)
+        DesignProblem.__init__(self)  # again, for these objectives
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
         """Evaluates mappings as `HuntMapping` does, and adds their cost.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moopim.hardware.stack.system import evaluate_system, system_model
+from moopim.hardware.stack import evaluate_system, system_model
 from moopim.problems.hunt.comparison import baseline_frame, ratios
 from moopim.problems.hunt.loss import loss_scales, losses, with_loss_scales
 from moopim.problems.hunt.mapping import HuntMapping
@@ -84,7 +84,7 @@ def random_designs(model, n, rng, letters=(0, 1, 2)):
 
 
 def without_communication(model, **changes):
-    return replace(model, stack=replace(model.stack, hop_energy_pJ=0.0, link_bits_per_ns=np.inf, **changes))
+    return replace(model, stack=replace(model.stack, hop_energy_pJ=0.0, link_bits_per_ns=1e300, **changes))
 
 
 def test_communication_power_is_linear_in_bits_times_hops(rng):

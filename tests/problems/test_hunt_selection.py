@@ -7,7 +7,7 @@ import pytest
 import moopim
 from moopim import ConfigError
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.search import TierOrderMapping, search, with_farthest_bp
+from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import select, selected_text
 from moopim.problems.hunt.weighted import WeightedMapping
 
@@ -27,7 +27,6 @@ def test_the_best_of_the_feasible_designs_is_selected():
     assert select(FRONT, "tops_per_mm2")["tiers"] == "RRFS"  # a loss of just the limit is allowed
     assert select(FRONT, "tops_per_mm2", limit=1.0)["tiers"] == "RRFS"  # the first of equally good ones
     assert select(FRONT, limit=0)["tiers"] == "SSSS"
-    assert select(with_farthest_bp(FRONT))["tiers"] == "RRFS"
 
 
 def test_a_selection_in_words():

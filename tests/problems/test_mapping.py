@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 import moopim
-from moopim import ConfigError, Genome, Index
+from moopim import ConfigError
 from moopim.algorithms.registry import make_algorithm
 from moopim.evaluator import Evaluator
 from moopim.experiment.running import optimise
-from moopim.genome import Choice
-from moopim.hardware.stack.system import evaluate_system, system_model
+from moopim.hardware.stack import evaluate_system
 from moopim.pareto import non_dominated
-from moopim.problem import DesignProblem
 from moopim.problems.hunt import HuntMapping
 from moopim.workload import IMAGE, Layer, make_workload
 
@@ -22,20 +20,14 @@ class SmallHunt(HuntMapping):
     """Two layers on HuNT's stack: 81 x 48 x 48 designs."""
 
     def __init__(self):
+        super().__init__("small", "none", repair=False)
+
+    def load_network(self):
         layers = [
             Layer("a", "conv", (IMAGE,), 16, 32, kernel=(3, 3), size_in=(16, 16), size_out=(16, 16)),
             Layer("b", "fc", (0,), 256, 512),
         ]
-        self.workload, self.dataset, self.factors, self.traffic, self.repair = (
-            "small",
-            "none",
-            "physical",
-            "chain",
-            False,
-        )
-        self.model = system_model(make_workload("small", "none", 16, layers))
-        self.genome = Genome(Choice("tier", ("S", "R", "F"), repeat=4), Index("pe", 48, repeat=2))
-        DesignProblem.__init__(self)
+        return make_workload("small", "none", 16, layers)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +104,69 @@ def test_optimisers_see_repaired_designs_only():
     assert result.evaluations["feasible"].all()
 
 
+OWN_DEVICE = """
+[X]
+like = "R"
+name = "Ours"
+vector_pJ = { value = 1, unit = "pJ", kind = "measured", source = "our chip" }
+static_mW = 0
+"""
+
+
+def test_a_search_uses_a_device_of_ones_own(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN_DEVICE)
+    problem = HuntMapping("vgg11", devices=f"S,R,{path}")
+    assert problem.genome.groups[0].values.tolist() == ["S", "R", "X"]
+    front = moopim.run(problem, "nsga2", evaluations=600, seed=1).front
+    # As ReRAM but for its energy: the best design has no use for ReRAM.
+    best = front.loc[front["energy_pJ"].idxmin(), [f"tier_{z}" for z in range(4)]].tolist()
+    assert "X" in best
+    assert "R" not in best
+
+
+@pytest.mark.parametrize("algorithm", ["amosa", "nsga2", "random"])
+def test_the_papers_surrogates_are_objectives_for_every_optimiser(algorithm):
+    problem = HuntMapping("vgg11", equations="paper")
+    assert [objective.column for objective in problem.objectives] == ["latency_ns", "pes", "power_W", "err"]
+    front = moopim.run(problem, algorithm, evaluations=400, seed=1).front
+    assert len(front) > 3
+    assert np.isfinite(front[["latency_ns", "pes", "power_W", "err", "peak_K"]]).all(axis=None)
+
+
+@pytest.mark.parametrize("equations", ["system", "paper"])
+def test_the_farthest_tier_serves_back_propagation_if_asked(equations, rng):
+    problem = HuntMapping("vgg11", bp_tier="farthest", equations=equations, repair=False)
+    X = problem.genome.sample(300, rng)
+    table = problem.tabulate(X)
+    last_is_sram = X[:, 3] == 0
+    assert not problem.feasible(table)[~last_is_sram].any()
+    assert problem.feasible(table)[last_is_sram].any()
+    # Where the farthest tier is SRAM nothing changes; elsewhere a repair makes it so.
+    free = HuntMapping("vgg11", equations=equations)
+    assert np.array_equal(free.tabulate(X)[last_is_sram], table[last_is_sram], equal_nan=True)
+    repaired = HuntMapping("vgg11", bp_tier="farthest", equations=equations).repair_designs(X)
+    assert (repaired[:, 3] == 0).all()
+
+
+@pytest.mark.parametrize(("tiers", "mesh"), [(3, 6), (8, 8)])
+def test_other_stacks_are_searched_alike(tiers, mesh, rng):
+    problem = HuntMapping("resnet18", figures=f"tiers={tiers},mesh={mesh}")
+    slots = (tiers - 1) * mesh**2
+    assert problem.genome.n_values.tolist() == [3] * tiers + [slots] * 21
+    table = problem.tabulate(problem.repair_designs(problem.genome.sample(64, rng)))
+    assert problem.feasible(table).all()
+    front = moopim.run(problem, "amosa", evaluations=400, seed=1).front
+    assert (front["area_mm2"] <= 1.6 * tiers * mesh**2).all()
+
+
+def test_a_layer_that_fits_nowhere_is_named_before_a_search():
+    with pytest.raises(ConfigError, match=r"layer 'conv6' of VGG11 takes 2.91 tiers of the device that holds it best"):
+        HuntMapping("vgg11", devices="S", figures="mesh=1")
+    with pytest.raises(ConfigError, match="devices R,F: none can serve back-propagation; expected one that can"):
+        HuntMapping("vgg11", devices="R,F")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -119,6 +174,12 @@ def test_optimisers_see_repaired_designs_only():
         ({"dataset": "imagenet"}, "unknown dataset 'imagenet'"),
         ({"factors": "ideal"}, "unknown factor set 'ideal'"),
         ({"traffic": "mesh"}, "unknown traffic 'mesh'"),
+        ({"thermal": "cold"}, "unknown thermal mode 'cold'"),
+        ({"equations": "own"}, "unknown equations 'own'; allowed: system, paper"),
+        ({"bp_tier": "near"}, "unknown bp_tier 'near'; allowed: free, farthest"),
+        ({"devices": "S,Q"}, "unknown device 'Q'"),
+        ({"figures": "kapa=4"}, "unknown figure of figures 'kapa'"),
+        ({"stack": "none.toml"}, "cannot read none.toml"),
     ],
 )
 def test_unknown_options_are_refused(options, message):

@@ -1,7 +1,6 @@
 """The catalogue of a planar chip's parts: ADCs, DACs and memory devices, built in or defined by the user in TOML."""
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -10,7 +9,7 @@ from sys import float_info
 from typing import Any, TypeAlias, TypeVar
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table, values
+from moopim.figures import figure, read_table, read_user_table, values
 
 __all__ = ["Components", "Converter", "Device", "adc_area_um2", "load_components", "walden_power_W"]
 
@@ -102,7 +101,7 @@ def load_components(path: Path | None = None) -> Components:
     built_in = _load_built_in()
     if path is None:
         return built_in
-    file = _read(path)
+    file = read_user_table(path, ("adc", "dac", "device"))
     return Components(
         adcs=_extended(built_in.adcs, path, "adc", file, _user_adc),
         dacs=_extended(built_in.dacs, path, "dac", file, _user_dac),
@@ -185,17 +184,6 @@ def _converter(entry: Table) -> Converter:
 @cache
 def _overhead_cycles() -> float:
     return figure("overhead_cycles", read_table("moopim.hardware", "planar_converters.toml")["overhead_cycles"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        file = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from error
-    for kind in file:
-        if kind not in ("adc", "dac", "device"):
-            raise unknown_name(f"table of {path}", kind, ("adc", "dac", "device"))
-    return file
 
 
 def _extended(

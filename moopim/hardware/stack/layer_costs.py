@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.stack.parameters import Device, Factors
+from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.parameters import Factors
 from moopim.workload import Workload
 
-__all__ = ["LayerCosts", "device_arrays", "layer_costs", "vector_time"]
+__all__ = ["LayerCosts", "layer_costs", "mac_rate"]
 
 FloatArray = NDArray[np.float64]
 
@@ -55,35 +56,31 @@ def layer_costs(workload: Workload, devices: tuple[Device, ...], factors: Factor
         energy=energy,
         activation_arrays=held,
         stored_bits=stored * factors["bits"],
-        arrays_per_pe=np.array([device_arrays(device, factors) for device in devices]),
+        arrays_per_pe=np.array([device.arrays_per_pe for device in devices]),
     )
 
 
-def device_arrays(device: Device, factors: Factors) -> float:
-    """Arrays of a PE: those of Table II times the share ``rho`` of the factor set, where it has one.
+def mac_rate(device: Device, bits: float) -> float:
+    """Multiply-adds that the arrays of a PE do per time when they are fully used (1/ns).
 
     Args:
         device: The device.
-        factors: The factor set.
+        bits: Width of weights and inputs (bit).
     """
-    return device.arrays_per_pe * factors.get(f"rho_{device.letter}", 1.0)
-
-
-def vector_time(device: Device, factors: Factors) -> float:
-    """Time of a 1-bit input vector through a fully used array (ns).
-
-    Args:
-        device: The device; ``t`` is its time per array if it reads columns, per row if it reads rows.
-        factors: The factor set.
-    """
-    time = factors[f"t_{device.letter}"]
-    return time if device.read == "columns" else device.rows * time
+    if device.read == "macs":
+        return device.arrays_per_pe / device.step_ns
+    weights = device.rows * device.columns / np.ceil(bits / device.bits_per_cell)
+    return float(device.arrays_per_pe * weights / (bits * device.vector_ns))
 
 
 def _device_costs(
     workload: Workload, device: Device, factors: Factors
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Arrays, time, energy and activation arrays of one copy on one device, shape ``(layers,)`` each."""
+    if device.read == "macs":  # a core holds nothing: no weights, no activations
+        macs = workload.macs.astype(np.float64)
+        none = np.zeros(len(workload))
+        return none + 1.0, macs * device.step_ns, macs * device.vector_pJ, none
     bits = factors["bits"]
     cells = np.ceil(bits / device.bits_per_cell)
     row_blocks = np.ceil(workload.rows / device.rows)
@@ -91,17 +88,18 @@ def _device_costs(
     arrays = row_blocks * column_blocks
     row_use = workload.rows / (row_blocks * device.rows)
     column_use = workload.c_out * cells / (column_blocks * device.columns)
-    # What an array reads one after the other takes time by its used part; energy goes by what is switched.
-    serial_use, energy_use = (column_use, column_use) if device.read == "columns" else (row_use, row_use * column_use)
+    # What an array reads one after the other takes time by its used part; energy goes by what is switched: one ADC per
+    # used column, or the used cells.
+    serial_use = {"columns": column_use, "rows": row_use, "parallel": 1.0}[device.read]
+    energy_use = column_use if device.read == "columns" else row_use * column_use
     vectors = workload.positions * bits
     activations = workload.activations_out
     write = factors["g_w"] > 0
     activation_rows = activations * bits / (device.columns * device.bits_per_cell)
-    time = vectors * vector_time(device, factors) * serial_use
+    time = vectors * device.vector_ns * serial_use
     time = time + activation_rows * device.write_row_ns * factors["g_w"] / arrays
-    write_cell = device.write_cell_pJ * factors.get(f"w_{device.letter}", 1.0)
-    energy = vectors * arrays * factors[f"e_{device.letter}"] * energy_use
-    energy = energy + workload.weights * cells * write_cell / workload.batch
-    energy = energy + (activations * cells * write_cell if write else 0.0)
+    energy = vectors * arrays * device.vector_pJ * energy_use
+    energy = energy + workload.weights * cells * device.write_cell_pJ / workload.batch
+    energy = energy + (activations * cells * device.write_cell_pJ if write else 0.0)
     held = factors["n_act"] * activations * bits / (device.rows * device.columns * device.bits_per_cell)
     return arrays, time, energy, held

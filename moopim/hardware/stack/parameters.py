@@ -1,71 +1,25 @@
-"""Parameters of the 3-D stack, read from ``hardware/data/``; units and sources stand there."""
+"""Parameters of the 3-D stack and of its model, read from ``hardware/data/``; units and sources stand there."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Literal, TypeAlias, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table, values
+from moopim.figures import figure, is_whole, plain, read_table, read_user_table, values
+from moopim.hardware.stack.devices import Changes, Device, check_range, load_devices
 
-__all__ = [
-    "FACTOR_SETS",
-    "Device",
-    "Factors",
-    "Stack",
-    "load_devices",
-    "load_factors",
-    "load_influence",
-    "load_stack",
-]
+__all__ = ["FACTOR_SETS", "Factors", "Parameters", "Stack", "load_factor_set", "load_parameters", "load_stack"]
 
-_DATA = files("moopim.hardware") / "data"
 FACTOR_SETS = ("physical", "calibrated")
 Factors: TypeAlias = Mapping[str, float]
 """One value per factor of ``data/stack_factors.toml``, by name."""
 
-_Read = Literal["rows", "columns"]
-_Noise = Literal["none", "linear", "exponential"]
-
-
-@dataclass(frozen=True)
-class Device:
-    """A memory device and the arrays of a PE made of it; see ``data/stack_devices.toml``.
-
-    Attributes:
-        letter: One-letter name, such as ``R``.
-        name: Name, such as ``ReRAM``.
-        read: What an array reads one after the other in a step: its ``rows`` or its ``columns``.
-        unlimited_endurance: Whether it stands the writes of back-propagation.
-        noise: How thermal noise grows with temperature: ``none``, ``linear`` or ``exponential``.
-        rows: Rows of an array.
-        columns: Columns of an array.
-        bits_per_cell: Bits of a cell.
-        arrays_per_pe: Arrays of a PE.
-        write_row_ns: Time to write a row (ns).
-        write_cell_pJ: Energy to write a cell (pJ).
-    """
-
-    letter: str
-    name: str
-    read: _Read
-    unlimited_endurance: bool
-    noise: _Noise
-    rows: float
-    columns: float
-    bits_per_cell: float
-    arrays_per_pe: float
-    write_row_ns: float
-    write_cell_pJ: float  # noqa: N815 (the unit is pJ)
-
-    def __post_init__(self) -> None:
-        for field, allowed in (("read", get_args(_Read)), ("noise", get_args(_Noise))):
-            if getattr(self, field) not in allowed:
-                raise unknown_name(f"{field} of device {self.letter!r}", getattr(self, field), allowed)
+_WHOLE = {"tiers": 2, "mesh": 1, "tiles_per_pe": 1, "gradient_bits": 1}
+_MOST = 1024
+_MAY_VANISH = ("hop_energy_pJ", "noise_exponential", "noise_linear_per_K", "noise_exponent_cap")
 
 
 @dataclass(frozen=True)
@@ -77,11 +31,9 @@ class Stack:
         mesh: PEs along each side of a tier.
         pe_area_mm2: Area of a PE (mm2).
         tiles_per_pe: Tiles of a PE.
-        links: Directed links of the network.
         link_bits_per_ns: Rate of a link (bit/ns).
         hop_energy_pJ: Energy of a bit over a link (pJ).
         gradient_bits: Width of gradients (bit).
-        ambient_K: Ambient temperature (K).
         noise_exponential: Noise of an ``exponential`` device at ``exp(rise / noise_scale_K) = 2``.
         noise_linear_per_K: Noise of a ``linear`` device per kelvin of rise (1/K).
         noise_scale_K: Temperature scale of ``exponential`` devices (K).
@@ -92,15 +44,23 @@ class Stack:
     mesh: int
     pe_area_mm2: float
     tiles_per_pe: int
-    links: int
     link_bits_per_ns: float
     hop_energy_pJ: float  # noqa: N815 (the units are pJ and K)
     gradient_bits: int
-    ambient_K: float  # noqa: N815
     noise_exponential: float
     noise_linear_per_K: float  # noqa: N815
     noise_scale_K: float  # noqa: N815
     noise_exponent_cap: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            number = getattr(self, field.name)
+            if field.name not in _WHOLE:
+                check_range(f"{field.name} of the stack", number, positive=field.name not in _MAY_VANISH)
+            elif not is_whole(number, _WHOLE[field.name], _MOST):
+                raise ConfigError(
+                    f"{field.name} of the stack is {number!r}; expected a whole number, {_WHOLE[field.name]} .. {_MOST}"
+                )
 
     @property
     def pes_per_tier(self) -> int:
@@ -112,60 +72,114 @@ class Stack:
         """PEs of the stack."""
         return self.tiers * self.pes_per_tier
 
+    @cached_property
+    def links(self) -> int:
+        """Directed links of the network, a mesh in three dimensions."""
+        within = 2 * self.mesh * (self.mesh - 1) * self.tiers
+        return 2 * (within + self.pes_per_tier * (self.tiers - 1))
 
-@cache
-def load_devices() -> tuple[Device, ...]:
-    """The devices, in the order of the file.
 
-    Raises:
-        ConfigError: If the file does not hold exactly the fields of `Device`, or a figure is not usable.
+class Parameters(NamedTuple):
+    """What the model of the stack is made of.
+
+    Attributes:
+        devices: The devices; a tier is an index into them.
+        factors: Factors that belong to no device.
+        stack: The stack.
     """
-    return tuple(
-        Device(letter=letter, **values(f"device {letter}", table, Device, letter=letter))
-        for letter, table in read_table("moopim.hardware", "stack_devices.toml").items()
-    )
+
+    devices: tuple[Device, ...]
+    factors: Factors
+    stack: Stack
 
 
-@cache
-def load_stack() -> Stack:
+def load_stack(path: Path | None = None, changes: Changes | None = None) -> Stack:
     """The stack.
 
+    Args:
+        path: A TOML file whose table ``[stack]`` has figures in place of the built-in ones; its table ``[thermal]`` is
+            for `moopim.hardware.thermal.description.load_thermal`.
+        changes: Figures that go before those.
+
     Raises:
-        ConfigError: If the file does not hold exactly the fields of `Stack`, or a figure is not usable.
+        ConfigError: If a figure is unknown, missing or not usable.
     """
-    return Stack(**values("stack", read_table("moopim.hardware", "stack.toml"), Stack))
+    known = values("stack", read_table("moopim.hardware", "stack.toml"), Stack)
+    if path is not None:
+        table = read_user_table(path, ("stack", "thermal")).get("stack", {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: stack is {table!r}; expected a table [stack]")
+        for name in table:
+            if name not in known:
+                raise unknown_name(f"figure of [stack] of {path}", name, known)
+        known |= plain(f"{path}: stack", table)
+    return Stack(**(known | {name: value for name, value in (changes or {}).items() if name in known}))
 
 
-@cache
-def load_factors(name: str) -> Factors:
-    """The factors of a set.
+def load_factor_set(name: str) -> Changes:
+    """The figures that a factor set has in place of those of the files.
 
     Args:
-        name: ``physical`` or ``calibrated``.
-
-    Returns:
-        Value by name; units and sources stand in the file.
+        name: ``physical`` (the figures of the files), ``calibrated`` or a ``FILE.toml`` in the form of
+            ``data/stack_calibrated.toml``.
 
     Raises:
         ConfigError: If there is no such set, or a figure is not usable.
     """
-    if name not in FACTOR_SETS:
-        raise unknown_name("factor set", name, FACTOR_SETS)
-    tables = read_table("moopim.hardware", "stack_factors.toml")
-    return {factor: float(figure(f"factor {factor}", table, name)) for factor, table in tables.items()}
+    if name == "physical":
+        return {}
+    if name == "calibrated":
+        tables: Mapping[str, Any] = read_table("moopim.hardware", "stack_calibrated.toml")
+        return {key: figure(f"figure {key}", table) for key, table in tables.items()}
+    if name.lower().endswith(".toml"):
+        return plain(name, read_user_table(Path(name)))
+    raise unknown_name("factor set", name, (*FACTOR_SETS, "FILE.toml"))
 
 
-@cache
-def load_influence() -> NDArray[np.float64]:
-    """Temperature rise of each PE per power of each PE (K/W), shape ``(pes, pes)``; read only.
+def load_parameters(
+    factors: str = "physical", devices: str = "S,R,F", stack: str = "", figures: str = ""
+) -> Parameters:
+    """Reads everything that the model of the stack is made of.
+
+    Args:
+        factors: Factor set, see `load_factor_set`.
+        devices: Devices, see `moopim.hardware.stack.devices.device_tables`.
+        stack: A TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
+        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5``.
+
+    Returns:
+        The parameters.
 
     Raises:
-        ConfigError: If the file does not fit the stack.
+        ConfigError: If a name or a value is not usable; the message names it.
     """
-    with (_DATA / "stack_influence.npy").open("rb") as file:
-        matrix = np.ascontiguousarray(np.load(file, allow_pickle=False), dtype=np.float64)
-    expected = (load_stack().pes,) * 2
-    if matrix.shape != expected or not np.isfinite(matrix).all():
-        raise ConfigError(f"stack_influence.npy has shape {matrix.shape}; expected {expected} finite numbers")
-    matrix.flags.writeable = False
-    return matrix
+    chosen, own = load_factor_set(factors), _parse(figures)
+    used = load_devices(devices, chosen, own)
+    known = {
+        name: float(figure(f"factor {name}", table))
+        for name, table in read_table("moopim.hardware", "stack_factors.toml").items()
+    }
+    of_stack = [field.name for field in fields(Stack)]
+    letters = [device.letter for device in used]
+    for changes, source in ((chosen, f"factor set {factors!r}"), (own, "figures")):
+        for name in changes:
+            letter, dot, _ = name.partition(".")
+            # A set may speak of devices that are not used; what the user names himself has to have an effect.
+            if not (dot and (changes is chosen or letter in letters)) and name not in (*known, *of_stack):
+                raise unknown_name(f"figure of {source}", name, (*known, *of_stack, *(f"{x}.FIGURE" for x in letters)))
+        known |= {name: float(value) for name, value in changes.items() if name in known}
+    for name, value in known.items():
+        check_range(f"factor {name}", value, positive=name in ("bits", "kappa", "g_f"))
+    return Parameters(used, known, load_stack(Path(stack) if stack else None, {**chosen, **own}))
+
+
+def _parse(figures: str) -> Changes:
+    """Reads ``name=number,name=number``; whole numbers stay whole."""
+    changes: dict[str, float] = {}
+    for item in filter(None, (part.strip() for part in figures.split(","))):
+        name, _, number = (part.strip() for part in item.partition("="))
+        try:
+            changes[name] = int(number) if re.fullmatch("[+-]?[0-9]+", number) else float(number)
+        except ValueError:
+            raise ConfigError(f"figures has {item!r}; expected NAME=NUMBER, such as kappa=4") from None
+    return changes

@@ -31,11 +31,14 @@ def snake(stack: Stack) -> IntArray:
     return path
 
 
-def tier_roles(can_serve_bp: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], IntArray, IntArray]:
+def tier_roles(
+    can_serve_bp: NDArray[np.bool_], *, farthest_bp: bool = False
+) -> tuple[NDArray[np.bool_], IntArray, IntArray]:
     """Finds the back-propagation (BP) tier: the farthest from the heat sink whose device stands the writes.
 
     Args:
         can_serve_bp: Shape ``(designs, tiers)``, tier 1 (at the heat sink) first.
+        farthest_bp: Whether only the tier farthest from the heat sink may serve.
 
     Returns:
         Whether there is a BP tier, shape ``(designs,)``; its number, counted from the heat sink from 0 (the farthest
@@ -43,6 +46,8 @@ def tier_roles(can_serve_bp: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], IntA
         shape ``(designs, tiers - 1)``.
     """
     n = can_serve_bp.shape[1]
+    if farthest_bp:
+        can_serve_bp = can_serve_bp & (np.arange(n) == n - 1)
     bp = n - 1 - can_serve_bp[:, ::-1].argmax(axis=1)
     return np.asarray(can_serve_bp.any(axis=1)), bp, _other_tiers(n).take(bp, axis=0)
 
@@ -91,7 +96,13 @@ class Occupancy:
 
 
 def tier_occupancy(
-    costs: LayerCosts, stack: Stack, can_serve_bp: NDArray[np.bool_], tiers: IntArray, genes: IntArray
+    costs: LayerCosts,
+    stack: Stack,
+    can_serve_bp: NDArray[np.bool_],
+    tiers: IntArray,
+    genes: IntArray,
+    *,
+    farthest_bp: bool = False,
 ) -> Occupancy:
     """Adds up what each forward tier has to hold.
 
@@ -101,12 +112,13 @@ def tier_occupancy(
         can_serve_bp: Whether each device can serve back-propagation, shape ``(devices,)``.
         tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+        farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
 
     Returns:
         The occupancy.
     """
     n_forward, n_layers = stack.tiers - 1, genes.shape[1]
-    has_bp, bp, forward = tier_roles(can_serve_bp[tiers])
+    has_bp, bp, forward = tier_roles(can_serve_bp[tiers], farthest_bp=farthest_bp)
     forward_device = tiers.take(forward + rows_of(forward, stack.tiers))
     tier = genes // stack.pes_per_tier
     place = tier + rows_of(tier, n_forward)

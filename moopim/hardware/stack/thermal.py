@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.stack.parameters import Device, Stack
+from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.parameters import Stack
 
 __all__ = ["noise", "temperature_rise"]
 

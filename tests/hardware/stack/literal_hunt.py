@@ -1,32 +1,48 @@
 """HuNT's system model written out for one design at a time, straight from its equations.
 
-An independent second implementation: no arrays, no tables shared with the package except the parameters in its data
-files. Tests compare the two on random designs.
+An independent second implementation: no arrays, nothing of the package but the layers of the network. Tests compare the
+two on random designs.
 """
 
+import csv
 import math
+from pathlib import Path
+
+REFERENCE = Path(__file__).parents[2] / "reference" / "hunt"
+
+# rows, columns, bits per cell, arrays per PE (Table II), ns to write a row, pJ to write a cell (Table I).
+TABLE = {
+    "S": (256, 256, 1, 36, 1, 3 / 64),
+    "R": (128, 128, 2, 384, 100, 2000),
+    "F": (256, 256, 1, 192, 3, 5 / 64),
+}
 
 
-def evaluate(workload, devices, factors, stack, influence, tiers, genes):
+def reference_factors(name):
+    """The factors of a set by name, from the reference file."""
+    with (REFERENCE / "factors.csv").open() as file:
+        return {row["name"]: float(row[name]) for row in csv.DictReader(file)}
+
+
+def evaluate(workload, factors, influence, tiers, genes):
     """Evaluates one design; returns a dict, with only violation and area where it does not fit."""
     K, b = len(workload), factors["bits"]
-    A = {d.letter: d.arrays_per_pe * factors.get(f"rho_{d.letter}", 1.0) for d in devices}
-    by_letter = {d.letter: d for d in devices}
+    A = {t: row[3] * factors.get(f"rho_{t}", 1.0) for t, row in TABLE.items()}
     w = [int(v) for v in workload.weights]
     a = [int(v) for v in workload.activations_out]
 
     def layer(i, t):
-        d = by_letter[t]
-        rows, cells = int(workload.c_in[i]) * int(workload.kernel[i]) ** 2, math.ceil(b / d.bits_per_cell)
-        nr, nc = math.ceil(rows / d.rows), math.ceil(int(workload.c_out[i]) * cells / d.columns)
-        n, Ur, Uc = nr * nc, rows / (nr * d.rows), int(workload.c_out[i]) * cells / (nc * d.columns)
+        r, c, B, _, t_w, eps = TABLE[t]
+        eps *= factors["w_R"] if t == "R" else 1.0
+        rows, cells = int(workload.c_in[i]) * int(workload.kernel[i]) ** 2, math.ceil(b / B)
+        nr, nc = math.ceil(rows / r), math.ceil(int(workload.c_out[i]) * cells / c)
+        n, Ur, Uc = nr * nc, rows / (nr * r), int(workload.c_out[i]) * cells / (nc * c)
         v = int(workload.h_out[i]) ** 2
         vector = factors["t_R"] * Uc if t == "R" else 256 * factors[f"t_{t}"] * Ur
-        tau = v * b * vector + (a[i] * b / (d.columns * d.bits_per_cell)) * d.write_row_ns * factors["g_w"] / n
-        eps = {"S": 3 / 64, "F": 5 / 64, "R": 2000 * factors["w_R"]}[t]
+        tau = v * b * vector + (a[i] * b / (c * B)) * t_w * factors["g_w"] / n
         e = v * b * n * factors[f"e_{t}"] * (Uc if t == "R" else Ur * Uc)
         e += w[i] * cells * eps / workload.batch + a[i] * cells * eps
-        s = factors["n_act"] * a[i] * b / (d.rows * d.columns * d.bits_per_cell)
+        s = factors["n_act"] * a[i] * b / (r * c * B)
         return n, tau, e, s
 
     bp_tiers = [z for z in range(4) if tiers[z] == "S"]
@@ -64,7 +80,7 @@ def evaluate(workload, devices, factors, stack, influence, tiers, genes):
     macs = [int(v) for v in workload.macs]
     G = macs[0] + 2 * sum(macs[1:])
     rate = factors["x_bw"] * 16 * A["S"] * 65536 / (b * b * 256 * factors["t_S"])
-    rewrite = max(by_letter[tiers[z]].rows * by_letter[tiers[z]].write_row_ns for z in set(where))
+    rewrite = max(TABLE[tiers[z]][0] * TABLE[tiers[z]][4] for z in set(where))
     centre = {}
     for i, (z, p, u) in place.items():
         s = min(15, math.floor(p + u / 2))

@@ -1,27 +1,32 @@
-"""Parameter files: every figure has a unit, a kind and a source; the factors are those of the reference."""
+"""Parameter files: every figure has a unit, a kind and a source; the sets are those of the reference."""
 
 import csv
 import tomllib
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.figures import figure
-from moopim.hardware.stack.parameters import Device, load_devices, load_factors, load_influence, load_stack
+from moopim.figures import KINDS, figure
+from moopim.hardware.stack.parameters import load_parameters, load_stack
 
 DATA = files("moopim.hardware") / "data"
-KINDS = {"paper", "derived", "measured", "literature", "assumption"}
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "factors.csv"
 
 
+def tables(name):
+    return tomllib.loads((DATA / name).read_text())
+
+
 def figures():
-    for letter, table in tomllib.loads((DATA / "stack_devices.toml").read_text()).items():
-        yield from ((f"{letter}.{name}", entry) for name, entry in table.items() if isinstance(entry, dict))
-    yield from tomllib.loads((DATA / "stack.toml").read_text()).items()
-    yield from tomllib.loads((DATA / "stack_factors.toml").read_text()).items()
+    for letter, table in tables("stack_devices.toml").items():
+        for name, part in {"": table, **table.get("variants", {})}.items():
+            for key, entry in part.items():
+                if isinstance(entry, dict) and key != "variants":
+                    yield f"{letter}:{name}.{key}", entry
+    for name in ("stack.toml", "stack_factors.toml", "stack_calibrated.toml"):
+        yield from tables(name).items()
 
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))
@@ -34,38 +39,96 @@ def test_every_figure_has_unit_kind_and_source(name, entry):
 @pytest.mark.parametrize("name", ["physical", "calibrated"])
 def test_factors_equal_the_reference(name):
     expected = {row["name"]: float(row[name]) for row in csv.DictReader(REFERENCE.open())}
-    assert load_factors(name) == expected
+    devices, factors, stack = load_parameters(name, "S,R,F,G")
+    table_ii = {"S": 36, "F": 192}
+    found = dict(factors)
+    for device in devices[:3]:
+        x = device.letter
+        found |= {f"t_{x}": device.step_ns, f"e_{x}": device.vector_pJ, f"p_{x}": device.static_mW}
+        if x in table_ii:
+            found[f"rho_{x}"] = device.arrays_per_pe / table_ii[x]
+    sram, reram, _, gpu = devices
+    found |= {"w_R": reram.write_cell_pJ / 2000, "x_bw": sram.gradient_speedup, "e_bw": sram.gradient_pJ}
+    found |= {"e_G": gpu.gradient_pJ, "P_G": 1e-3 * gpu.static_mW * stack.pes_per_tier}
+    assert found == pytest.approx(expected, rel=1e-14)
 
 
-def test_calibrated_factors_lie_in_their_fit_range():
-    for name, entry in tomllib.loads((DATA / "stack_factors.toml").read_text()).items():
+def test_calibrated_figures_lie_in_their_fit_range():
+    for name, entry in tables("stack_calibrated.toml").items():
         slack = 1e-9 * entry["fit_high"]
-        assert entry["fit_low"] - slack <= entry["calibrated"] <= entry["fit_high"] + slack, name
-
-
-def test_storage_of_a_pe_is_that_of_the_paper():
-    bits = {d.letter: d.rows * d.columns * d.bits_per_cell * d.arrays_per_pe for d in load_devices()}
-    assert bits == {"S": 2_359_296, "R": 12_582_912, "F": 12_582_912}
+        assert entry["fit_low"] - slack <= entry["value"] <= entry["fit_high"] + slack, name
 
 
 def test_links_of_the_mesh():
-    stack = load_stack()
-    n = stack.mesh
-    assert stack.links == 2 * (2 * n * (n - 1) * stack.tiers + n * n * (stack.tiers - 1))
+    assert load_stack().links == 288  # 3 directions x 48 pairs of neighbours x 2
+    assert load_stack(changes={"tiers": 2, "mesh": 2}).links == 2 * (4 + 4 + 4)
 
 
-def test_influence_is_symmetric_positive_and_grows_away_from_the_sink():
-    G = load_influence()
-    assert G.shape == (64, 64)
-    assert np.allclose(G, G.T, rtol=1e-6)
-    assert (G > 0).all()
-    own = G.diagonal().reshape(4, 16).mean(axis=1)
-    assert (np.diff(own) > 0).all()
+def test_a_file_changes_what_it_names_and_single_figures_go_before_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[stack]\ntiers = 3\nmesh = 6\npe_area_mm2 = { value = 2, unit = "mm2", kind = "paper", source = "x" }\n'
+    )
+    stack = load_stack(path)
+    assert (stack.tiers, stack.mesh, stack.pe_area_mm2, stack.pes) == (3, 6, 2, 108)
+    assert stack.hop_energy_pJ == load_stack().hop_energy_pJ
+    changed = load_parameters("calibrated", "S,R", str(path), "mesh=5,kappa=4,R.static_mW=7,bits=8")
+    assert (changed.stack.tiers, changed.stack.mesh) == (3, 5)
+    assert (changed.factors["kappa"], changed.factors["bits"]) == (4, 8)
+    assert changed.devices[1].static_mW == 7
+    assert changed.devices[0].static_mW == 600  # of the calibrated set
 
 
-def test_an_unknown_set_is_refused():
-    with pytest.raises(ConfigError, match="unknown factor set 'ideal'; allowed: physical, calibrated"):
-        load_factors("ideal")
+def test_a_factor_set_of_ones_own(tmp_path):
+    path = tmp_path / "set.toml"
+    path.write_text('kappa = 4\n"R.step_ns" = { value = 200, unit = "ns", kind = "measured", source = "chip" }\n')
+    devices, factors, _ = load_parameters(str(path))
+    assert factors["kappa"] == 4
+    assert [device.step_ns for device in devices] == [1.0, 200, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"factors": "ideal"}, "unknown factor set 'ideal'; allowed: physical, calibrated, FILE.toml"),
+        ({"figures": "kapa=4"}, "unknown figure of figures 'kapa' (did you mean 'kappa'?)"),
+        ({"figures": "kappa"}, "figures has 'kappa'; expected NAME=NUMBER"),
+        ({"figures": "kappa=four"}, "figures has 'kappa=four'; expected NAME=NUMBER"),
+        ({"figures": "kappa=0"}, "factor kappa is 0.0; expected a finite number above 0"),
+        ({"figures": "n_act=nan"}, "factor n_act is nan; expected a finite number from 0"),
+        ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number, 1 .. 1024"),
+        ({"figures": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
+        ({"figures": "tiers=1"}, "tiers of the stack is 1; expected a whole number, 2 .. 1024"),
+        ({"figures": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3; expected a finite number above 0"),
+        ({"figures": "G.static_mW=3"}, "unknown figure of figures 'G.static_mW'"),
+        ({"figures": "R.static=3"}, "unknown figure of device 'R' 'static' (did you mean 'static_mW'?)"),
+        ({"figures": "R.static_mW=-3"}, "static_mW of device 'R' is -3; expected a finite number from 0"),
+        ({"stack": "none.toml"}, "cannot read none.toml"),
+    ],
+)
+def test_what_is_no_parameter_is_refused(options, message):
+    with pytest.raises(ConfigError) as error:
+        load_parameters(**options)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[stack]\nlayers = 3", "unknown figure of [stack] of"),
+        ("[stack]\nmesh = 'big'", "mesh of the stack is 'big'"),
+        ("[chip]\nmesh = 3", "unknown table of"),
+        ("stack = 3", "stack is 3; expected a table [stack]"),
+        ("[stack]\nmesh = { value = 3 }", "mesh has no 'unit'"),
+        ("[stack", "cannot read"),
+    ],
+)
+def test_a_bad_stack_file_is_refused(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_stack(path)
+    assert message in str(error.value)
 
 
 GOOD = {"value": 3, "unit": "ns", "kind": "paper", "source": "Table I"}
@@ -92,11 +155,3 @@ def test_a_figure_without_number_or_origin_is_refused(change, message):
     with pytest.raises(ConfigError) as error:
         figure("time", GOOD | change)
     assert message in str(error.value)
-
-
-def test_a_device_of_unknown_behaviour_is_refused():
-    sram = load_devices()[0]
-    with pytest.raises(ConfigError, match="unknown read of device 'S' 'cells'; allowed: rows, columns"):
-        Device(**(vars(sram) | {"read": "cells"}))
-    with pytest.raises(ConfigError, match="unknown noise of device 'S' 'cubic'"):
-        Device(**(vars(sram) | {"noise": "cubic"}))

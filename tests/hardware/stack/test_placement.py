@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, lay_out, snake, spread, tier_roles, to_stack
-from moopim.hardware.stack.system import occupy, system_model
 from moopim.workload import load_workload
 
 

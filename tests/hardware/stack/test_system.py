@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from literal_hunt import evaluate
+from literal_hunt import evaluate, reference_factors
 
 from moopim import ConfigError
+from moopim.hardware.stack.devices import load_devices
 from moopim.hardware.stack.layer_costs import layer_costs
-from moopim.hardware.stack.parameters import load_devices, load_factors, load_influence, load_stack
-from moopim.hardware.stack.system import evaluate_system, system_model
+from moopim.hardware.stack.model import system_model
+from moopim.hardware.stack.parameters import load_parameters
+from moopim.hardware.stack.system import evaluate_system
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
@@ -56,7 +58,7 @@ def test_agrees_with_the_equations_written_out(network, factors, rng):
     model = system_model(load_workload(network), factors)
     tiers, genes = random_designs(model, 60, rng)
     metrics = evaluate_system(model, tiers, genes)
-    parts = (model.workload, load_devices(), load_factors(factors), load_stack(), load_influence())
+    parts = (model.workload, reference_factors(factors), np.load(REFERENCE.parent / "influence_64x64.npy"))
     feasible = 0
     for i in range(len(tiers)):
         expected = evaluate(*parts, "".join(LETTERS[t] for t in tiers[i]), genes[i].tolist())
@@ -90,7 +92,7 @@ def test_layer_costs_by_hand():
     # 160 columns in 2 blocks: 4 arrays; U_c = 160 / 256 = .625; 1024 positions x 16 bits = 16384 vectors.
     layer = Layer("c", "conv", (IMAGE,), 20, 20, kernel=(3, 3), size_in=(32, 32), size_out=(32, 32))
     workload = make_workload("one", "none", 128, [layer])
-    costs = layer_costs(workload, load_devices(), load_factors("physical"))
+    costs = layer_costs(workload, load_devices(), load_parameters().factors)
     R = 1
     assert costs.arrays[R, 0] == 4
     # 16384 x 100 ns x .625 = 1,024,000 ns; activations 20480 x 16 / (128 x 2) = 1280 rows x 100 ns / 4 arrays.

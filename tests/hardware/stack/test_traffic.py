@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.placement import lay_out
-from moopim.hardware.stack.system import occupy, system_model
 from moopim.hardware.stack.traffic import chain_traffic
 from moopim.workload import IMAGE, Layer, make_workload
 

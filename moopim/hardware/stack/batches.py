@@ -1,0 +1,58 @@
+"""Batches of mappings: evaluated in blocks, with what is infeasible left out of the costly part."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.stack.model import SystemModel, occupy, violation
+from moopim.hardware.stack.placement import Occupancy
+
+__all__ = ["Metrics", "evaluate_in_blocks"]
+
+IntArray = NDArray[np.int64]
+Metrics = dict[str, NDArray[np.float64]]
+
+# Designs that are evaluated at a time: the arrays of so many stay in the processor's cache.
+_BLOCK = 256
+
+
+def evaluate_in_blocks(
+    model: SystemModel,
+    tiers: IntArray,
+    genes: IntArray,
+    all_metrics: Callable[[SystemModel, Occupancy], Metrics],
+    feasible_metrics: Callable[[SystemModel, IntArray, IntArray, Occupancy], Metrics],
+) -> Metrics:
+    """Evaluates mappings.
+
+    Args:
+        model: The model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+        all_metrics: Metrics of every mapping.
+        feasible_metrics: Metrics of mappings that fit, given tiers, genes and occupancy.
+
+    Returns:
+        Arrays of shape ``(designs,)``: ``violation``, and both kinds of metrics, the latter NaN where a mapping does
+        not fit. A design's values do not depend on the others, not even in their last bit.
+    """
+    # NumPy adds in the order of memory: only rows in one piece are added up alike in every batch.
+    tiers, genes = np.ascontiguousarray(tiers), np.ascontiguousarray(genes)
+
+    def block(start: int) -> Metrics:
+        some_tiers, some_genes = tiers[start : start + _BLOCK], genes[start : start + _BLOCK]
+        occupancy = occupy(model, some_tiers, some_genes)
+        excess = violation(occupancy)
+        result = {"violation": excess, **all_metrics(model, occupancy)}
+        fit = np.flatnonzero(excess == 0)
+        if len(fit) == len(some_tiers):
+            return result | feasible_metrics(model, some_tiers, some_genes, occupancy)
+        found = feasible_metrics(model, some_tiers[fit], some_genes[fit], occupancy.select(fit))
+        for name, values in found.items():
+            result[name] = np.full(len(some_tiers), np.nan)
+            result[name][fit] = values
+        return result
+
+    blocks = [block(start) for start in range(0, max(len(tiers), 1), _BLOCK)]
+    return {name: np.concatenate([part[name] for part in blocks]) for name in blocks[0]} if blocks[1:] else blocks[0]

@@ -1,0 +1,191 @@
+"""What HuNT's models of the 3-D stack share: everything that does not depend on the design, and what does not fit.
+
+Source: Ogbogu et al., "HuNT: Exploiting Heterogeneous PIM Devices to Design a 3-D Manycore Architecture for DNN
+Training", IEEE TCAD 2024. The paper leaves much open; the docs say how each gap is read. Units are ns, pJ and, inside,
+mW per PE (pJ/ns).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.layer_costs import LayerCosts, layer_costs, mac_rate
+from moopim.hardware.stack.parameters import Factors, Parameters, Stack, load_parameters
+from moopim.hardware.stack.placement import Occupancy, tier_occupancy
+from moopim.hardware.stack.traffic import TRAFFIC_MODELS
+from moopim.hardware.thermal import influence_matrix, load_thermal
+from moopim.workload import Workload
+
+__all__ = ["BP_TIERS", "SystemModel", "occupy", "system_model", "violation"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+BP_TIERS = ("free", "farthest")
+"""Which tier serves back-propagation: the farthest from the heat sink that can, or the farthest whatever it is."""
+
+# A mapping that does not fit violates its constraint by at least this much.
+_LEAST_VIOLATION = 1e-3
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value: a model equals itself only
+class SystemModel:
+    """Everything about a network, a factor set and the stack that does not depend on the design.
+
+    Attributes:
+        workload: The network.
+        devices: The devices; a tier is an index into them.
+        factors: Factors that belong to no device.
+        stack: The stack.
+        traffic: Name of the traffic model.
+        farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
+        costs: Costs of one copy of each layer.
+        ambient_K: Ambient temperature (K).
+        influence: Temperature rise per power (K/W), shape ``(pes, pes)``.
+        can_serve_bp: Whether each device can serve back-propagation, shape ``(devices,)``.
+        static_mW: Static power of a PE (mW), shape ``(devices,)``.
+        rewrite_ns: Time to rewrite an array (ns), shape ``(devices,)``.
+        gradient_ns: Time of the gradients of an image on a tier of the device (ns), shape ``(devices,)``; 0 where it
+            cannot serve back-propagation.
+        gradient_pJ: Their energy (pJ), shape ``(devices,)``.
+        gradient_macs: Gradient MACs of an image.
+        operations: Counted operations of an image, forward and gradients.
+    """
+
+    workload: Workload
+    devices: tuple[Device, ...]
+    factors: Factors
+    stack: Stack
+    traffic: str
+    farthest_bp: bool
+    costs: LayerCosts
+    ambient_K: float  # noqa: N815 (the units are K, mW and pJ)
+    influence: FloatArray
+    can_serve_bp: NDArray[np.bool_]
+    static_mW: FloatArray  # noqa: N815
+    rewrite_ns: FloatArray
+    gradient_ns: FloatArray
+    gradient_pJ: FloatArray  # noqa: N815
+    gradient_macs: float
+    operations: float
+
+    @property
+    def slots(self) -> int:
+        """Values of a layer's gene: forward tier x PEs per tier + slot."""
+        return (self.stack.tiers - 1) * self.stack.pes_per_tier
+
+
+def system_model(
+    workload: Workload,
+    factors: str = "physical",
+    traffic: str = "chain",
+    *,
+    devices: str = "S,R,F",
+    stack: str = "",
+    figures: str = "",
+    thermal: str = "hotspot",
+    bp_tier: str = "free",
+) -> SystemModel:
+    """Prepares the model of a network.
+
+    Args:
+        workload: The network.
+        factors: Factor set: ``physical``, ``calibrated`` or a TOML file.
+        traffic: Name of the traffic model, a key of `TRAFFIC_MODELS`.
+        devices: Devices of the tiers, such as ``S,R,F:parallel`` or ``S,R,my_device.toml``.
+        stack: A TOML file in place of the built-in stack; the built-in one if empty.
+        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5``; see
+            `moopim.hardware.stack.parameters.load_parameters`.
+        thermal: How temperatures are found, one of `moopim.hardware.thermal.THERMAL_MODES`.
+        bp_tier: One of `BP_TIERS`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: If a name or a figure is not usable, no device can serve back-propagation, or a layer fits on no
+            tier.
+    """
+    if traffic not in TRAFFIC_MODELS:
+        raise unknown_name("traffic", traffic, TRAFFIC_MODELS)
+    if bp_tier not in BP_TIERS:
+        raise unknown_name("bp_tier", bp_tier, BP_TIERS)
+    parameters = load_parameters(factors, devices, stack, figures)
+    materials = load_thermal(Path(stack) if stack else None)
+    used, values, shape = parameters
+    costs = layer_costs(workload, used, values)
+    can_serve_bp = np.array([device.serves_back_propagation for device in used])
+    _check_fit(workload, parameters, costs, can_serve_bp)
+    macs = workload.macs
+    # The weight gradient takes the MACs of the layer, the activation gradient as many again but for the first layer.
+    gradient_macs = float(2 * macs.sum() - macs[0])
+    return SystemModel(
+        workload=workload,
+        devices=used,
+        factors=values,
+        stack=shape,
+        traffic=traffic,
+        farthest_bp=bp_tier == "farthest",
+        costs=costs,
+        ambient_K=materials.ambient_K,
+        influence=influence_matrix(shape.tiers, shape.mesh, shape.pe_area_mm2, materials, thermal),
+        can_serve_bp=can_serve_bp,
+        static_mW=np.array([device.static_mW for device in used]),
+        rewrite_ns=np.array([device.rows * device.write_row_ns for device in used]),
+        gradient_ns=np.array([gradient_macs / rate if (rate := _gradient_rate(d, parameters)) else 0.0 for d in used]),
+        gradient_pJ=np.array([gradient_macs * device.gradient_pJ for device in used]),
+        gradient_macs=gradient_macs,
+        operations=2.0 * (float(macs.sum()) + gradient_macs),
+    )
+
+
+def _gradient_rate(device: Device, parameters: Parameters) -> float:
+    """Gradient MACs of a tier per time (1/ns)."""
+    return device.gradient_speedup * parameters.stack.pes_per_tier * mac_rate(device, parameters.factors["bits"])
+
+
+def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: NDArray[np.bool_]) -> None:
+    """Refuses what no mapping can mend, before a search begins."""
+    letters = ",".join(device.letter for device in parameters.devices)
+    if not can_serve_bp.any():
+        raise ConfigError(f"devices {letters}: none can serve back-propagation; expected one that can, such as S")
+    room = parameters.stack.pes_per_tier * costs.arrays_per_pe[:, None]
+    share = ((costs.arrays + costs.activation_arrays) / room).min(axis=0)
+    layer = int(share.argmax())
+    if share[layer] > 1:
+        raise ConfigError(
+            f"layer {workload.names[layer]!r} of {workload.network} takes {share[layer]:.3g} tiers of the device that "
+            f"holds it best ({letters}); expected at most 1: a larger mesh, other devices or fewer bits"
+        )
+
+
+def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
+    """Adds up what each forward tier has to hold; see `moopim.hardware.stack.placement.tier_occupancy`.
+
+    Args:
+        model: The model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+
+    Returns:
+        The occupancy.
+    """
+    return tier_occupancy(model.costs, model.stack, model.can_serve_bp, tiers, genes, farthest_bp=model.farthest_bp)
+
+
+def violation(occupancy: Occupancy) -> FloatArray:
+    """By how much mappings do not fit: overfull tiers by their share, and 1 without a back-propagation tier.
+
+    Args:
+        occupancy: The occupancy.
+
+    Returns:
+        0 where everything fits, shape ``(designs,)``.
+    """
+    excess = np.maximum(0.0, occupancy.used - occupancy.free) / occupancy.capacity
+    total = excess.sum(axis=1) + ~occupancy.has_bp
+    return np.where(total > 0, np.maximum(total, _LEAST_VIOLATION), 0.0)

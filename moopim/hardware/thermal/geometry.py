@@ -1,0 +1,100 @@
+"""Layers and sides of the die of a 3-D stack."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.figures import is_whole
+from moopim.hardware.thermal.description import ThermalStack
+
+__all__ = ["DieLayers", "check_stack", "die_layers", "die_side_m"]
+
+_MOST_PES = 4096  # a matrix of 128 MiB
+
+
+class DieLayers(NamedTuple):
+    """Layers of the die, from the sink outwards.
+
+    Attributes:
+        thickness_m: Thickness (m), shape ``(layers,)``.
+        conductivity: Conductivity (W/(m K)), shape ``(layers,)``.
+        silicon: Layer that is the silicon of each tier, shape ``(tiers,)``.
+    """
+
+    thickness_m: NDArray[np.float64]
+    conductivity: NDArray[np.float64]
+    silicon: NDArray[np.int64]
+
+
+def check_stack(tiers: int, mesh: int, pe_area_mm2: float) -> None:
+    """Refuses what is no stack.
+
+    Args:
+        tiers: Tiers.
+        mesh: PEs along each side of a tier.
+        pe_area_mm2: Area of a PE (mm2).
+
+    Raises:
+        ConfigError: If it is none, or has too many PEs for an influence matrix.
+    """
+    for name, count in (("tiers", tiers), ("mesh", mesh)):
+        if not is_whole(count, 1):
+            raise ConfigError(f"{name} is {count!r}; expected 1, 2, ...")
+    if tiers * mesh**2 > _MOST_PES:
+        raise ConfigError(f"{tiers} tiers of {mesh} x {mesh} PEs are {tiers * mesh**2}; expected at most {_MOST_PES}")
+    if not 0 < pe_area_mm2 < math.inf:
+        raise ConfigError(f"pe_area_mm2 is {pe_area_mm2!r}; expected a number > 0")
+
+
+def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
+    """Layers of a die of so many tiers: under each its interface or bond, then its silicon.
+
+    Args:
+        tiers: Tiers.
+        thermal: The stack.
+
+    Returns:
+        The layers.
+
+    Raises:
+        ConfigError: If ``thermal`` has figures of a tier that is not there.
+    """
+    own = {layers.tier: layers.own for layers in thermal.tiers}
+    if own and max(own) > tiers:
+        raise ConfigError(f"thermal.tier.{max(own)} is given; expected one of the tiers, 1 .. {tiers}")
+    layers = []
+    for tier in range(1, tiers + 1):
+        here = vars(thermal) | own.get(tier, {})
+        layers += [
+            (here[f"{name}_um"], here[f"{name}_W_per_mK"]) for name in ("interface" if tier == 1 else "bond", "silicon")
+        ]
+    thickness_um, conductivity = np.array(layers, dtype=np.float64).T
+    return DieLayers(thickness_um * 1e-6, conductivity, 2 * np.arange(tiers) + 1)
+
+
+def die_side_m(mesh: int, pe_area_mm2: float, thermal: ThermalStack) -> float:
+    """Side of the square die.
+
+    Args:
+        mesh: PEs along each side.
+        pe_area_mm2: Area of a PE (mm2).
+        thermal: The stack.
+
+    Returns:
+        The side (m).
+
+    Raises:
+        ConfigError: If the die is larger than the spreader.
+    """
+    side_mm = mesh * math.sqrt(pe_area_mm2)
+    if math.isclose(side_mm, thermal.spreader_side_mm):
+        return thermal.spreader_side_mm * 1e-3  # without a rim, not with one of the width of a rounding error
+    if side_mm > thermal.spreader_side_mm:
+        raise ConfigError(
+            f"thermal spreader_side_mm is {thermal.spreader_side_mm}; "
+            f"expected at least the side of the die, {side_mm:.4g}"
+        )
+    return side_mm * 1e-3

@@ -1,0 +1,76 @@
+"""How much each PE heats each other: the influence matrix of a stack, in four modes.
+
+Steady state is linear in power, so that a product with this matrix gives the temperatures of any number of designs.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from moopim.errors import unknown_name
+from moopim.hardware.thermal.assembly import FloatArray, pe_of_cell
+from moopim.hardware.thermal.columns import column_matrix
+from moopim.hardware.thermal.description import ThermalStack
+from moopim.hardware.thermal.solving import GRID_MODES, Factorised, factorised, solve
+
+__all__ = ["THERMAL_MODES", "influence_matrix"]
+
+THERMAL_MODES = ("hotspot", "full", "paper", "paper+")
+_KEPT = 32
+_BITS = 37
+
+
+@lru_cache(maxsize=_KEPT)
+def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str) -> FloatArray:
+    """Temperature rise of each PE per power of each PE; kept for the next call.
+
+    Args:
+        tiers: Tiers.
+        mesh: PEs along each side of a tier.
+        pe_area_mm2: Area of a PE (mm2).
+        thermal: The stack.
+        mode: ``hotspot``, the equations of HotSpot; ``full``, finite volumes with a real spreader and sink; ``paper``,
+            eq. 8 of HuNT (Ogbogu et al., IEEE TCAD 2024) as printed; ``paper+``, the same with the heat of all tiers.
+
+    Returns:
+        Rise per power (K/W), shape ``(pes, pes)``, read only; PE index ``(tier * mesh + y) * mesh + x``, tier 0 next to
+        the sink. Entries are rounded to 37 bits, on which machines agree whatever their number of threads.
+
+    Raises:
+        ConfigError: If the mode is unknown, or the stack does not fit the die.
+    """
+    if mode not in THERMAL_MODES:
+        raise unknown_name("thermal mode", mode, THERMAL_MODES)
+    if mode in GRID_MODES:
+        matrix = _responses(factorised(tiers, mesh, pe_area_mm2, thermal, mode))
+    else:
+        measured = influence_matrix(tiers, mesh, pe_area_mm2, thermal, "hotspot")
+        matrix = column_matrix(tiers, mesh, pe_area_mm2, thermal, mode, measured)
+    mantissa, exponent = np.frexp(matrix)
+    rounded = np.asarray(np.ldexp(np.round(np.ldexp(mantissa, _BITS)), exponent - _BITS))
+    rounded.flags.writeable = False
+    return rounded
+
+
+def _responses(body: Factorised) -> FloatArray:
+    """Rises of the PEs for one watt in each.
+
+    The body is its own mirror image along x and along y, so that only PEs of a quarter of each tier need a solution.
+    """
+    tiers, cells, _ = body.system.cells.shape
+    mesh = cells // body.system.cells_per_pe_side
+    quarter = -(-mesh // 2)
+    pe = pe_of_cell(body.system)
+    share = body.system.cells_per_pe_side**2
+    # Axes: tier, y and x of the PE that is heated, then those of the PE that heats.
+    G = np.empty((tiers, mesh, mesh, tiers, mesh, mesh))
+    for tier in range(tiers):
+        sources = (np.arange(quarter)[:, None] * mesh + np.arange(quarter)).ravel() + tier * mesh**2
+        heat = np.zeros((len(body.system.to_ambient), len(sources)))
+        heat[body.system.cells] = (pe[..., None] == sources) / share
+        rise = solve(body, heat)[body.system.cells.ravel()]
+        rise = rise.reshape(tiers, mesh, body.system.cells_per_pe_side, mesh, body.system.cells_per_pe_side, -1)
+        G[:, :, :, tier, :quarter, :quarter] = rise.mean(axis=(2, 4)).reshape(tiers, mesh, mesh, quarter, quarter)
+    G[..., -quarter:] = G[:, :, ::-1, :, :, :quarter][..., ::-1]
+    G[..., -quarter:, :] = G[:, ::-1, :, :, :quarter][..., ::-1, :]
+    return G.reshape(tiers * mesh**2, -1)
