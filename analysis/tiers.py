@@ -155,12 +155,13 @@ def _draw_orders(
     for i, kind in enumerate(kinds):
         rows = (part["kind"] == kind).to_numpy()
         ax.add_line(_mark(i, x[rows], y[rows]))
-    labels = [
-        Label(float(px), float(py), order, "black")
-        for px, py, order in zip(x, y, part["tiers"], strict=True)
-        if order in named
-    ]
-    place_labels(ax, labels)
+    colors = part["kind"].map({kind: series_color(i) for i, kind in enumerate(kinds)})
+    points = zip(x.tolist(), y.tolist(), part["tiers"], colors, strict=True)
+    labels = [Label(*point) for point in points if point[2] in named]
+    ax.plot([label.x for label in labels], [label.y for label in labels], "o", ms=8, mfc="none", mec="black", mew=0.7)
+    for label, text in zip(labels, place_labels(ax, labels), strict=True):
+        leader = {"arrowstyle": "-", "color": label.color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+        ax.annotate("", (label.x, label.y), text.get_position(), textcoords="offset points", arrowprops=leader)
 
 
 def _mark(i: int, x: ArrayLike = (), y: ArrayLike = ()) -> Line2D:

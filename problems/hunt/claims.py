@@ -6,15 +6,14 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from moopim.hardware.stack.model import BP_TIERS
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.problems.hunt.baselines import baseline_model
-from moopim.problems.hunt.comparison import FACTOR_SETS, baseline_frame, ratios
+from moopim.problems.hunt.comparison import FACTOR_SETS, SEARCHES, baseline_frame, ratios
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
 from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import GOALS, LIMIT, select, selected_text
-from moopim.problems.hunt.tables import UNITS, markdown_table
+from moopim.problems.hunt.tables import UNITS, claim_text, markdown_table
 from moopim.problems.hunt.tier_orders import REFERENCE_ORDER, farthest_share, is_heterogeneous, order_losses
 
 __all__ = ["claims_page", "pool_claims", "search_claims"]
@@ -34,7 +33,7 @@ def pool_claims() -> pd.DataFrame:
     """
     frame = baseline_frame()
     rows = [
-        _row(_claim_text(claim), _paper(claim), [f"{claim[name]:.3g}" for name in FACTOR_SETS])
+        _row(claim_text(claim), _paper(claim), [f"{claim[name]:.3g}" for name in FACTOR_SETS])
         for _, claim in ratios(frame).iterrows()
     ]
     for goal in GOALS:
@@ -65,7 +64,7 @@ def search_claims(evaluations: int = 5_000, seed: int = 1) -> pd.DataFrame:
         ConfigError: If a number is not allowed.
     """
     rows = []
-    for network, bp_tier in product((_SEARCHED, "VGG16"), BP_TIERS):
+    for network, bp_tier in product((_SEARCHED, "VGG16"), SEARCHES.values()):
         problems = [HuntMapping(network, factors=name, bp_tier=bp_tier) for name in FACTOR_SETS]
         fronts = [search(problem, evaluations, seed) for problem in problems]
         if (network, bp_tier) == (_SEARCHED, "free"):
@@ -104,16 +103,6 @@ def claims_page(evaluations: int = 5_000, seed: int = 1) -> str:
 
 def _row(claim: str, paper: str, values: Sequence[str]) -> dict[str, str]:
     return {"claim": claim, **dict(zip(FACTOR_SETS, values, strict=True)), "paper": paper}
-
-
-def _claim_text(claim: pd.Series) -> str:
-    statistic = {"max": "best network", "mean": "mean of the networks"}.get(claim["statistic"], claim["statistic"])
-    if claim["quantity"].startswith("over_"):
-        return f"RRFS over {claim['architecture']}, {UNITS[claim['quantity'][5:]]}, {statistic}"
-    what = {"loss": "loss of accuracy (%)", "peak_K": "hottest PE (K)"}.get(claim["quantity"])
-    statistic = statistic.replace("best", "worst") if claim["quantity"] == "loss" else statistic
-    calibrated = ", set by calibration" if claim["name"] in ("loss_FFFS", "loss_RRRS") else ""
-    return f"{claim['architecture']}, {what or UNITS[claim['quantity']]}, {statistic}{calibrated}"
 
 
 def _paper(claim: pd.Series) -> str:

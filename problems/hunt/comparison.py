@@ -16,7 +16,7 @@ from moopim.problems.hunt.selection import select
 from moopim.problems.hunt.weighted import WeightedMapping
 from moopim.workload import WORKLOADS, load_workload
 
-__all__ = ["COLUMNS", "FACTOR_SETS", "baseline_frame", "compare", "ratios", "searched_frame"]
+__all__ = ["COLUMNS", "FACTOR_SETS", "SEARCHES", "baseline_frame", "compare", "ratios", "searched_frame"]
 
 FACTOR_SETS = ("physical", "calibrated")
 
@@ -42,7 +42,8 @@ COLUMNS = {
 _METRICS = ("period_ns", "energy_pJ", "power_W", "peak_K", "loss", "tops_per_W", "tops_per_mm2")
 _UNITS = {"period": "period_ns", "energy": "energy_pJ", "power": "power_W", "peak": "peak_K", "err": "loss"}
 _HYDE = "HyDe-like"
-_SEARCHES: dict[str, Literal["free", "farthest"]] = {"HuNT": "free", "HuNT, BP farthest": "farthest"}
+SEARCHES: dict[str, Literal["free", "farthest"]] = {"HuNT": "free", "HuNT, BP farthest": "farthest"}
+"""Name of each search, and which tier serves back-propagation in it."""
 
 
 def baseline_frame(
@@ -86,7 +87,7 @@ def searched_frame(
     """
     hyde = search(WeightedMapping(workload, dataset, factors), evaluations, seed).iloc[0]
     found = {_HYDE: hyde}
-    for name, bp_tier in _SEARCHES.items():
+    for name, bp_tier in SEARCHES.items():
         front = search(HuntMapping(workload, dataset, factors, bp_tier=bp_tier), evaluations, seed)
         found[name] = select(front)
     about = {"set": factors, "workload": load_workload(workload, dataset).network, "model": "system", "pools": ""}

@@ -11,6 +11,7 @@ from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
 from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import select, selected_text
+from moopim.problems.hunt.tables import claim_text
 from moopim.problems.hunt.tier_orders import (
     REFERENCE_ORDER,
     efficiency_by_order,
@@ -153,8 +154,8 @@ def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 5_0
     frame = compare(workloads, evaluations=evaluations, seed=seed)
     claims = ratios(frame)
     notes = [
-        f"{claim['architecture']}, {claim['statistic']} {claim['quantity']}: physical {claim['physical']:.3g}, "
-        f"calibrated {claim['calibrated']:.3g} (paper: {claim['value']:g} {claim['unit']})"
+        f"{claim_text(claim)}: physical {claim['physical']:.3g}, calibrated {claim['calibrated']:.3g} "
+        f"(paper: {claim['value']:g})"
         for _, claim in claims.iterrows()
     ]
 

@@ -7,7 +7,7 @@ import pandas as pd
 from moopim.problems.hunt.comparison import FACTOR_SETS
 from moopim.problems.hunt.published import published
 
-__all__ = ["UNITS", "comparison_tables", "markdown_table"]
+__all__ = ["UNITS", "claim_text", "comparison_tables", "markdown_table"]
 
 UNITS = {"tops_per_W": "TOPS/W", "tops_per_mm2": "TOPS/mm²", "loss": "loss (%)"}
 """How quantities are called in tables."""
@@ -34,6 +34,24 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for line in (lines[0], rule, *lines[1:])
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def claim_text(claim: pd.Series) -> str:
+    """Says what a published number is.
+
+    Args:
+        claim: A row of `moopim.problems.hunt.published.published`.
+
+    Returns:
+        Such as ``RRFS over SSSS, TOPS/W, best network``.
+    """
+    statistic = {"max": "best network", "mean": "mean of the networks"}.get(claim["statistic"], claim["statistic"])
+    if claim["quantity"].startswith("over_"):
+        return f"RRFS over {claim['architecture']}, {UNITS[claim['quantity'][5:]]}, {statistic}"
+    what = {"loss": "loss of accuracy (%)", "peak_K": "hottest PE (K)"}.get(claim["quantity"])
+    statistic = statistic.replace("best", "worst") if claim["quantity"] == "loss" else statistic
+    calibrated = ", set by calibration" if claim["name"] in ("loss_FFFS", "loss_RRRS") else ""
+    return f"{claim['architecture']}, {what or UNITS[claim['quantity']]}, {statistic}{calibrated}"
 
 
 def comparison_tables(frame: pd.DataFrame) -> str:
