@@ -1,4 +1,4 @@
-"""Speed of HuNT's system model on one thread: designs per second by network and batch size.
+"""Speed of HuNT's system model on one thread: designs per second by network, batch size, traffic and stack.
 
     python benchmarks/hunt_model.py [--quick] [--json FILE]
 
@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from moopim.hardware.stack import SystemModel, evaluate_system, system_model
+from moopim.hardware.stack.model import TRAFFIC
 from moopim.workload import WORKLOADS, load_workload
 
 BATCHES = (1, 16, 100, 1000)
+STACKS = ((3, 6), (8, 8))
 
 
 def seconds_per_call(model: SystemModel, batch: int, budget: float) -> float:
@@ -42,16 +44,24 @@ def main() -> None:
     options = parser.parse_args()
     budget = 0.3 if options.quick else 3.0
     numbers = {}
-    print(f"{'designs/s (us a call)':22}" + "".join(f"{f'batch {batch}':>20}" for batch in BATCHES))
-    for network in WORKLOADS:
-        model = system_model(load_workload(network))
+
+    def row(label: str, key: str, model: SystemModel) -> None:
         cells = []
         for batch in BATCHES:
             seconds = seconds_per_call(model, batch, budget)
-            numbers[f"{network.lower()}_batch{batch}_designs_per_s"] = batch / seconds
-            numbers[f"{network.lower()}_batch{batch}_us_per_call"] = 1e6 * seconds
+            numbers[f"{key}_batch{batch}_designs_per_s"] = batch / seconds
+            numbers[f"{key}_batch{batch}_us_per_call"] = 1e6 * seconds
             cells.append(f"{f'{batch / seconds:,.0f} ({1e6 * seconds:,.0f})':>20}")
-        print(f"{f'{network}, {len(model.workload)} layers':22}" + "".join(cells))
+        print(f"{label:36}" + "".join(cells))
+
+    print(f"{'designs/s (us a call)':36}" + "".join(f"{f'batch {batch}':>20}" for batch in BATCHES))
+    for traffic in TRAFFIC:
+        for network in WORKLOADS:
+            model = system_model(load_workload(network), traffic=traffic)
+            row(f"{network}, {len(model.workload)} layers, {traffic}", f"{network.lower()}_{traffic}", model)
+    for tiers, mesh in STACKS:
+        model = system_model(load_workload("ResNet34"), figures=f"tiers={tiers},mesh={mesh}")
+        row(f"ResNet34, {tiers} tiers of {mesh} x {mesh}", f"resnet34_{tiers}x{mesh}x{mesh}", model)
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=1) + "\n")
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.workload.layers import Layer
+from moopim.workload.layers import Layer, make_table
 from moopim.workload.networks import NETWORKS
+from moopim.workload.transfers import WEIGHTED, Transfer, find_transfers
 
 __all__ = ["DATASETS", "WORKLOADS", "Workload", "load_workload", "make_workload"]
 
@@ -40,6 +41,7 @@ class Workload:
         stride: Stride.
         h_in: Height and width of the input.
         h_out: Height and width of the output.
+        transfers: What the layers send to each other.
     """
 
     network: str
@@ -53,6 +55,7 @@ class Workload:
     stride: IntArray
     h_in: IntArray
     h_out: IntArray
+    transfers: tuple[Transfer, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -119,15 +122,19 @@ def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer
         network: Name of the network.
         dataset: Name of the data set.
         batch: Images of a training batch.
-        layers: The layers in order; those without weights are left out.
+        layers: The layers in order; those without weights have no columns, but their part in the transfers.
 
     Returns:
         The workload.
 
     Raises:
-        ConfigError: If there is no such layer, or one has groups or is not square; names the layer.
+        ConfigError: If there is no such layer, one has groups or is not square, or they are no table of layers; names
+            the layer.
     """
-    kept = [layer for layer in layers if layer.kind in {"conv", "fc"}]
+    layers = list(layers)
+    if layers:
+        make_table(layers)
+    kept = [layer for layer in layers if layer.kind in WEIGHTED]
     if not kept:
         raise ConfigError(f"network {network!r} has no layer of kind conv or fc; expected at least one")
     for layer in kept:
@@ -152,4 +159,5 @@ def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer
         stride=column(layer.stride[0] for layer in kept),
         h_in=column(layer.size_in[0] for layer in kept),
         h_out=column(layer.size_out[0] for layer in kept),
+        transfers=find_transfers(layers),
     )

@@ -19,7 +19,7 @@ _INPUT = ("case", "set", "workload", "tiers", "genes")
 # Metrics in the order of their columns, as far as the model has them.
 _METRICS = (
     *("violation", "area", "pes", "period", "latency", "energy", "power", "peak", "err"),
-    *("tops_per_W", "tops_per_mm2"),
+    *("tops_per_W", "tops_per_mm2", "link_util"),
 )
 _Group = tuple[str, str]
 
@@ -40,7 +40,8 @@ def evaluate_file(
     devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
     stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
     figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
-    traffic: Annotated[str, typer.Option(help="Traffic model.")] = "chain",
+    traffic: Annotated[str, typer.Option(help="Who talks to whom: graph or chain.")] = "graph",
+    noc: Annotated[str, typer.Option(help="How packets of the graph wait: queue or paper.")] = "queue",
     thermal: Annotated[str, typer.Option(help="hotspot, full, paper or paper+.")] = "hotspot",
     equations: Annotated[str, typer.Option(help="system, or paper for the surrogates as printed.")] = "system",
     bp_tier: Annotated[str, typer.Option(help="Tier for back-propagation: free or farthest.")] = "free",
@@ -55,6 +56,7 @@ def evaluate_file(
             "stack": stack,
             "figures": figures,
             "traffic": traffic,
+            "noc": noc,
             "thermal": thermal,
             "equations": equations,
             "bp_tier": bp_tier,

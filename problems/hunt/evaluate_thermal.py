@@ -63,7 +63,7 @@ def evaluate_thermal(
         _draw(plot, f"{cases[drawn]}, mode {mode}", power[drawn], temperature[drawn], (chip, thermal, mode))
     lines = ([name, *map(repr, row)] for name, row in zip(cases, temperature.tolist(), strict=True))
     write_rows(output, ["case", *columns], lines)
-    hottest, pe = np.unravel_index(int(temperature.argmax()), temperature.shape)
+    hottest, pe = np.unravel_index(int(temperature.round(2).argmax()), temperature.shape)  # the first of equal ones
     typer.echo(f"{len(cases)} power maps; hottest: {temperature.max():.2f} K in {columns[pe]} of {cases[hottest]}")
 
 

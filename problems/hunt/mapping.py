@@ -48,7 +48,8 @@ class HuntMapping(DesignProblem):
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
         figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
-        traffic: Who talks to whom: the chain of layers.
+        traffic: Who talks to whom: layers as they read each other in the network, or each to the next one.
+        noc: How packets of the graph wait: in queues at the links, or not at all as in the paper.
         thermal: How temperatures are found: by HotSpot's equations, a full finite-volume model or the paper's eq. 8.
         equations: The system model, or the paper's surrogates as printed.
         bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
@@ -65,7 +66,8 @@ class HuntMapping(DesignProblem):
         devices: str = "S,R,F",
         stack: str = "",
         figures: str = "",
-        traffic: Literal["chain"] = "chain",
+        traffic: Literal["graph", "chain"] = "graph",
+        noc: Literal["queue", "paper"] = "queue",
         thermal: Literal["hotspot", "full", "paper", "paper+"] = "hotspot",
         equations: Literal["system", "paper"] = "system",
         bp_tier: Literal["free", "farthest"] = "free",
@@ -78,6 +80,7 @@ class HuntMapping(DesignProblem):
         self.stack = stack
         self.figures = figures
         self.traffic = traffic
+        self.noc = noc
         self.thermal = thermal
         self.equations = equations
         self.bp_tier = bp_tier
@@ -85,10 +88,13 @@ class HuntMapping(DesignProblem):
         if equations not in EQUATIONS:
             raise unknown_name("equations", equations, EQUATIONS)
         self._metrics_of, self.objectives, self.metrics = EQUATIONS[equations]
+        if (equations, traffic) == ("system", "graph"):
+            self.metrics += (Metric("link_util", "1"),)
         self.model: SystemModel = system_model(
             self.load_network(),
             factors,
             traffic,
+            noc=noc,
             devices=devices,
             stack=stack,
             figures=figures,
@@ -112,6 +118,7 @@ class HuntMapping(DesignProblem):
         own = [name for name in named if name.lower().endswith(".toml")]
         return {
             **file_hashes("moopim.hardware", "stack"),
+            **file_hashes("moopim.hardware", "noc"),
             **{name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in own},
         }
 

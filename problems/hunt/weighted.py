@@ -53,9 +53,8 @@ class WeightedMapping(HuntMapping):
         self._weights = weights / weights.sum()
         super().__init__(workload=workload, dataset=dataset, factors=factors)
         self._ideal, self._nadir = self._scales()
-        _, goals, metrics = EQUATIONS["system"]
-        self.objectives = (Objective("cost", "1"),)
-        self.metrics = (*(Metric(goal.name, goal.unit) for goal in goals), *metrics)
+        goals, self.objectives = self.objectives, (Objective("cost", "1"),)
+        self.metrics = (*(Metric(goal.name, goal.unit) for goal in goals), *self.metrics)
         DesignProblem.__init__(self)  # again, for these objectives
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:

@@ -12,21 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.noc import MODES as NOC_MODES
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.layer_costs import LayerCosts, layer_costs, mac_rate
 from moopim.hardware.stack.parameters import Factors, Parameters, Stack, load_parameters
 from moopim.hardware.stack.placement import Occupancy, tier_occupancy
-from moopim.hardware.stack.traffic import TRAFFIC_MODELS
 from moopim.hardware.thermal import influence_matrix, load_thermal
 from moopim.workload import Workload
 
-__all__ = ["BP_TIERS", "SystemModel", "occupy", "system_model", "violation"]
+__all__ = ["BP_TIERS", "TRAFFIC", "SystemModel", "occupy", "system_model", "violation"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BP_TIERS = ("free", "farthest")
 """Which tier serves back-propagation: the farthest from the heat sink that can, or the farthest whatever it is."""
+
+TRAFFIC = ("graph", "chain")
+"""Who talks to whom: the layers as they read each other in the network, or each to the next one."""
 
 # A mapping that does not fit violates its constraint by at least this much.
 _LEAST_VIOLATION = 1e-3
@@ -41,7 +44,8 @@ class SystemModel:
         devices: The devices; a tier is an index into them.
         factors: Factors that belong to no device.
         stack: The stack.
-        traffic: Name of the traffic model.
+        traffic: One of `TRAFFIC`.
+        noc: How packets wait, one of `moopim.hardware.noc.MODES`.
         farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
         costs: Costs of one copy of each layer.
         ambient_K: Ambient temperature (K).
@@ -61,6 +65,7 @@ class SystemModel:
     factors: Factors
     stack: Stack
     traffic: str
+    noc: str
     farthest_bp: bool
     costs: LayerCosts
     ambient_K: float  # noqa: N815 (the units are K, mW and pJ)
@@ -82,8 +87,9 @@ class SystemModel:
 def system_model(
     workload: Workload,
     factors: str = "physical",
-    traffic: str = "chain",
+    traffic: str = "graph",
     *,
+    noc: str = "queue",
     devices: str = "S,R,F",
     stack: str = "",
     figures: str = "",
@@ -95,7 +101,8 @@ def system_model(
     Args:
         workload: The network.
         factors: Factor set: ``physical``, ``calibrated`` or a TOML file.
-        traffic: Name of the traffic model, a key of `TRAFFIC_MODELS`.
+        traffic: One of `TRAFFIC`.
+        noc: How packets of traffic ``graph`` wait, one of `moopim.hardware.noc.MODES`; ``chain`` has distances only.
         devices: Devices of the tiers, such as ``S,R,F:parallel`` or ``S,R,my_device.toml``.
         stack: A TOML file in place of the built-in stack; the built-in one if empty.
         figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5``; see
@@ -110,10 +117,9 @@ def system_model(
         ConfigError: If a name or a figure is not usable, no device can serve back-propagation, or a layer fits on no
             tier.
     """
-    if traffic not in TRAFFIC_MODELS:
-        raise unknown_name("traffic", traffic, TRAFFIC_MODELS)
-    if bp_tier not in BP_TIERS:
-        raise unknown_name("bp_tier", bp_tier, BP_TIERS)
+    for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES), ("bp_tier", bp_tier, BP_TIERS)):
+        if name not in allowed:
+            raise unknown_name(what, name, allowed)
     parameters = load_parameters(factors, devices, stack, figures)
     materials = load_thermal(Path(stack) if stack else None)
     used, values, shape = parameters
@@ -129,6 +135,7 @@ def system_model(
         factors=values,
         stack=shape,
         traffic=traffic,
+        noc=noc,
         farthest_bp=bp_tier == "farthest",
         costs=costs,
         ambient_K=materials.ambient_K,

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
+from moopim.hardware.stack.communication import bit_hops
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Occupancy, lay_out, spread, to_stack
 from moopim.hardware.stack.thermal import temperature_rise
-from moopim.hardware.stack.traffic import TRAFFIC_MODELS
 
 __all__ = ["evaluate_surrogates"]
 
@@ -48,13 +48,13 @@ def _extent(model: SystemModel, occupancy: Occupancy) -> FloatArray:
 def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> Metrics:
     costs, stack, workload = model.costs, model.stack, model.workload
     line = lay_out(genes, occupancy, _extent(model, occupancy))
-    bit_hops = TRAFFIC_MODELS[model.traffic](workload, model.factors["bits"], stack, occupancy, line)
-    latency = costs.time.take(occupancy.entry).sum(axis=1) + bit_hops / stack.link_bits_per_ns
+    sent = bit_hops(model, occupancy, line)
+    latency = costs.time.take(occupancy.entry).sum(axis=1) + sent / stack.link_bits_per_ns
 
     values = (workload.weights + workload.activations_out).astype(np.float64)
     loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), line.extent, values.take(line.layer)])
     energy, covered, stored = to_stack(stack, occupancy.bp, spread(line, loads, stack))
-    energy = energy + (stack.hop_energy_pJ * bit_hops / stack.pes)[:, None]
+    energy = energy + (stack.hop_energy_pJ * sent / stack.pes)[:, None]
     static = np.repeat(model.static_mW[tiers], stack.pes_per_tier, axis=1) * covered
     power = 1e-3 * (energy / latency[:, None] + static)
     rise = temperature_rise(power, model.influence)

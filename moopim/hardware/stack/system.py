@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
+from moopim.hardware.stack.communication import communicate
 from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Occupancy, lay_out, rows_of, spread, to_stack
 from moopim.hardware.stack.thermal import noise, temperature_rise
-from moopim.hardware.stack.traffic import TRAFFIC_MODELS
 
 __all__ = ["evaluate_system"]
 
@@ -32,8 +32,8 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Met
     Returns:
         Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), ``area`` (mm2), and, NaN
         where infeasible, ``period`` (ns per image), ``energy`` (pJ per image), ``power`` (W), ``peak`` (K), ``err``
-        (1), ``tops_per_W`` (operations per pJ) and ``tops_per_mm2``. A design's values do not depend on the others,
-        not even in their last bit.
+        (1), ``tops_per_W`` (operations per pJ) and ``tops_per_mm2``; in traffic ``graph`` also ``link_util`` (busy
+        share of the busiest link). A design's values do not depend on the others, not even in their last bit.
     """
     return evaluate_in_blocks(model, tiers, genes, _area, _evaluate_feasible)
 
@@ -52,13 +52,11 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
     tier_period, copies = copies_period(arrays, time, occupancy.tier, occupancy.free)
     extent = (arrays * copies + held) / costs.arrays_per_pe.take(occupancy.entry // len(workload))
     line = lay_out(genes, occupancy, extent)
-    bit_hops = TRAFFIC_MODELS[model.traffic](workload, factors["bits"], stack, occupancy, line)
 
     bp_device = tiers.take(occupancy.bp + rows_of(tiers, stack.tiers)[:, 0])
     busy = np.maximum(tier_period.max(axis=1), model.gradient_ns[bp_device])
     rewrite = np.where(occupancy.layers > 0, model.rewrite_ns[occupancy.forward_device], 0.0).max(axis=1)
-    communication = bit_hops / (stack.links * stack.link_bits_per_ns)
-    period = busy + rewrite / workload.batch + communication
+    period, bit_hops, link_util = communicate(model, occupancy, line, busy, rewrite / workload.batch)
 
     loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), costs.stored_bits.take(line.layer)])
     energy, bits = to_stack(stack, occupancy.bp, spread(line, loads, stack))
@@ -67,7 +65,8 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
     rise = temperature_rise(power, model.influence)
     pj = total * period * 1e3
     operations = factors["kappa"] * model.operations
-    return {
+    links = {} if link_util is None else {"link_util": link_util}
+    return links | {
         "period": period,
         "energy": pj,
         "power": total,

@@ -13,7 +13,7 @@ __all__ = ["ThermalStack", "TierLayers", "load_thermal"]
 
 _TABLES = ("stack", "thermal")  # of a user's file
 _FIGURES = (1e-6, 1e6)  # no physical figure lies outside; within, the equations can be solved
-_MOST_CELLS = 32
+_MOST_CELLS = 16
 _MOST_DIGITS = 4  # of a tier
 _GROWTHS = (1.1, 8.0)
 

@@ -17,7 +17,7 @@ __all__ = ["THERMAL_MODES", "influence_matrix"]
 
 THERMAL_MODES = ("hotspot", "full", "paper", "paper+")
 _KEPT = 32
-_BITS = 37
+_BITS = 40
 
 
 @lru_cache(maxsize=_KEPT)
@@ -34,7 +34,7 @@ def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: Thermal
 
     Returns:
         Rise per power (K/W), shape ``(pes, pes)``, read only; PE index ``(tier * mesh + y) * mesh + x``, tier 0 next to
-        the sink. Entries are rounded to 37 bits, on which machines agree whatever their number of threads.
+        the sink. Entries are rounded to 40 bits, on which machines agree whatever their number of threads.
 
     Raises:
         ConfigError: If the mode is unknown, or the stack does not fit the die.

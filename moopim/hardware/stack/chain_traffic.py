@@ -1,6 +1,5 @@
-"""Traffic between layers on the network of the stack (HuNT, TCAD 2024, eqs 3-4 and 11)."""
+"""Traffic ``chain``: bits times hops when every layer talks to the next one (HuNT, TCAD 2024, eqs 3-4 and 11)."""
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -10,10 +9,9 @@ from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake
 from moopim.workload import Workload
 
-__all__ = ["TRAFFIC_MODELS", "TrafficModel", "chain_traffic"]
+__all__ = ["chain_traffic"]
 
 FloatArray = NDArray[np.float64]
-TrafficModel = Callable[[Workload, float, Stack, Occupancy, Line], FloatArray]
 
 
 def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> FloatArray:
@@ -48,7 +46,3 @@ def _hops(stack: Stack) -> FloatArray:
     """Manhattan distance between every two PEs, shape ``(pes, pes)``."""
     position = np.stack(np.unravel_index(np.arange(stack.pes), (stack.tiers, stack.mesh, stack.mesh)))
     return np.asarray(np.abs(position[:, :, None] - position[:, None, :]).sum(axis=0), dtype=np.float64)
-
-
-TRAFFIC_MODELS: dict[str, TrafficModel] = {"chain": chain_traffic}
-"""The traffic models by name."""

@@ -1,0 +1,141 @@
+"""Links and paths of a mesh of ``mesh x mesh x tiers`` nodes with dimension-order routing: first x, then y, then tier.
+
+Node ``x + mesh y + mesh^2 tier`` stands at (x, y) of a tier, tier 0 next to the heat sink. Links are directed and
+numbered in six groups: towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier. In a group they
+follow the tier, y and x of their lower end, the end with the smaller number.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+__all__ = ["coordinates", "hop_counts", "link_count", "link_ends", "link_groups", "routing_matrix"]
+
+IntArray = NDArray[np.int64]
+
+
+def link_count(tiers: int, mesh: int) -> int:
+    """Directed links of the mesh.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+    """
+    return 2 * mesh * (2 * (mesh - 1) * tiers + mesh * (tiers - 1))
+
+
+@cache
+def link_groups(tiers: int, mesh: int) -> tuple[slice, ...]:
+    """The numbers of the links of each group.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+
+    Returns:
+        Six slices: links towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier.
+    """
+    plane, vertical = tiers * mesh * (mesh - 1), (tiers - 1) * mesh**2
+    ends = np.cumsum([0, plane, plane, plane, plane, vertical, vertical]).tolist()
+    return tuple(slice(first, last) for first, last in pairwise(ends))
+
+
+@cache
+def link_ends(tiers: int, mesh: int) -> IntArray:
+    """Names every link by the nodes at its ends.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+
+    Returns:
+        From which node to which, shape ``(links, 2)``; read only.
+    """
+    nodes = np.arange(tiers * mesh**2).reshape(tiers, mesh, mesh)
+    pairs = (
+        (nodes[:, :, :-1], nodes[:, :, 1:]),
+        (nodes[:, :-1], nodes[:, 1:]),
+        (nodes[:-1], nodes[1:]),
+    )
+    groups = []
+    for lower, upper in pairs:
+        up = np.stack([lower.ravel(), upper.ravel()], axis=1)
+        groups += [up, up[:, ::-1]]
+    ends = np.concatenate(groups)
+    ends.flags.writeable = False
+    return ends
+
+
+@cache
+def coordinates(tiers: int, mesh: int) -> IntArray:
+    """Where the nodes stand.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+
+    Returns:
+        x, y and tier of each node, shape ``(3, nodes)``; read only.
+    """
+    tier, y, x = np.unravel_index(np.arange(tiers * mesh**2), (tiers, mesh, mesh))
+    place = np.stack([x, y, tier])
+    place.flags.writeable = False
+    return place
+
+
+def hop_counts(tiers: int, mesh: int) -> IntArray:
+    """Hops between every two nodes, their Manhattan distance.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+
+    Returns:
+        Hops, shape ``(nodes, nodes)``.
+    """
+    place = coordinates(tiers, mesh)
+    return np.asarray(np.abs(place[:, :, None] - place[:, None, :]).sum(axis=0))
+
+
+@cache
+def routing_matrix(tiers: int, mesh: int) -> csr_array:
+    """Which links the path between two nodes takes.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+
+    Returns:
+        1 where the path from node ``src`` to node ``dst``, row ``nodes src + dst``, takes a link, else 0; a sparse
+        matrix of shape ``(nodes^2, links)``.
+    """
+    from scipy.sparse import csr_array
+
+    x, y, tier = coordinates(tiers, mesh)
+    source, target = (side.ravel() for side in np.indices((x.size, x.size)))
+    row = np.arange(source.size)
+    corner = np.stack([tier[source], y[source], x[source]])  # where the paths have got to
+    rows, links = [row[:0]], [row[:0]]
+    groups = iter(link_groups(tiers, mesh))
+    for axis, along in ((2, x), (1, y), (0, tier)):
+        shape = [tiers, mesh, mesh]
+        shape[axis] -= 1
+        for begin, end in ((along[source], along[target]), (along[target], along[source])):
+            first = next(groups).start
+            for at in range(shape[axis]):
+                taken = (begin <= at) & (at < end)
+                lower = corner[:, taken]
+                lower[axis] = at
+                rows.append(row[taken])
+                links.append(first + np.ravel_multi_index(tuple(lower), shape))
+        corner[axis] = along[target]
+    entries = np.concatenate(rows), np.concatenate(links)
+    return csr_array((np.ones(entries[0].size), entries), shape=(row.size, link_count(tiers, mesh)))
