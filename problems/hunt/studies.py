@@ -140,7 +140,7 @@ def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: in
     return Study({"layers": pd.concat(frames.values(), ignore_index=True)}, draw, notes)
 
 
-def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 5_000, seed: int = 1) -> Study:
+def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_500, seed: int = 1) -> Study:
     """Figure 6: efficiencies and losses of all architectures on all networks.
 
     Args:
