@@ -59,8 +59,8 @@ def place_labels(ax: Axes, labels: Sequence[Label]) -> list[Annotation]:
     points = ax.transData.transform(np.array([(label.x, label.y) for label in labels]))
     taken = _boxes(points, size)
     for line in ax.lines:
-        if line.get_linestyle() != "None":
-            taken += _line_boxes(line.get_transform().transform(line.get_xydata()), size / 3)
+        ends = line.get_transform().transform(line.get_xydata())
+        taken += _boxes(ends, size) if line.get_linestyle() == "None" else _line_boxes(ends, size / 3)
     taken += [text.get_window_extent() for text in ax.texts]
     written = []
     for label in labels:

@@ -22,13 +22,18 @@ class LazyGroup(TyperGroup):
     """A group whose commands are made when they are asked for."""
 
     @abstractmethod
-    def make(self, name: str) -> Callable[..., None]:
-        """The function behind the command of a name; its signature gives the options."""
+    def make(self, name: str) -> Callable[..., None] | typer.Typer:
+        """The function behind the command of a name, whose signature gives the options; or a group of commands."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Makes the command of a name."""
+        made = self.make(cmd_name)
+        if isinstance(made, typer.Typer):
+            group = typer.main.get_command(made)
+            group.name = cmd_name
+            return group
         sub_app = typer.Typer(add_completion=False)
-        sub_app.command(name=cmd_name)(self.make(cmd_name))
+        sub_app.command(name=cmd_name)(made)
         return typer.main.get_command(sub_app)
 
 
@@ -45,8 +50,8 @@ class RootGroup(LazyGroup):
             return TyperGroup.get_command(self, ctx, cmd_name)
         return super().get_command(ctx, cmd_name)
 
-    def make(self, name: str) -> Callable[..., None]:
-        """Loads the function of an entry point."""
+    def make(self, name: str) -> Callable[..., None] | typer.Typer:
+        """Loads an entry point: the function of a command, or a group of commands as a `typer.Typer`."""
         return _entries("moopim.commands")[name].load()  # type: ignore[no-any-return]
 
 

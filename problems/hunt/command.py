@@ -1,0 +1,103 @@
+"""``moopim hunt``: baselines, the studies of the paper's figures, and its claims."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moopim.errors import ConfigError
+from moopim.rows import check_output, open_output, write_rows
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, studies and claims of HuNT.")
+
+_Seed = Annotated[int, typer.Option(help="Seed of the searches.")]
+_Dataset = Annotated[str, typer.Option(help="Data set that sets input size and classes.")]
+
+
+@app.command()
+def baselines(
+    workload: Annotated[str, typer.Option(help="Network, such as vgg16.")] = "vgg16",
+    dataset: _Dataset = "cifar10",
+    evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 10_000,
+    seed: _Seed = 1,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write.")] = None,
+) -> None:
+    """Compare architectures on a network: TOPS/W, TOPS/mm2 and loss, ours beside the paper's."""
+    from moopim.problems.hunt.comparison import compare
+    from moopim.problems.hunt.tables import comparison_tables
+    from moopim.workload import load_workload
+
+    network = load_workload(workload, dataset)
+    if output is not None:
+        check_output(output)
+    frame = compare([workload], dataset, evaluations, seed)
+    if output is not None:
+        write_rows(output, list(frame.columns), frame.astype(object).map(_word).to_numpy().tolist())
+    typer.echo(f"{network.network}, {network.dataset}. HyDe-like and HuNT: placed layers, with communication; others:")
+    typer.echo("pools of arrays, without. Calibrated factors are fitted to the paper. Paper: over all networks.\n")
+    typer.echo(comparison_tables(frame))
+
+
+@app.command()
+def study(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture and its tables.")],
+    figure: Annotated[str, typer.Option(help="Number of the paper's figure: 3, 4, 5 or 6.")] = "6",
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(help="Network; may be given several times for 5 and 6.", show_default="those of the figure"),
+    ] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="Designs that each search may ask for.", show_default="that of the figure")
+    ] = None,
+    seed: _Seed = 1,
+) -> None:
+    """Make a figure of the paper with both factor sets: a picture, its tables, and the paper's numbers beside them."""
+    from moopim.problems.hunt.studies import make_study
+
+    folder = _folder(output)
+    made = make_study(figure, tuple(workload or ()), evaluations, seed)
+    from moopim.analysis.style import save_figure
+
+    save_figure(made.draw(), folder / f"figure_{figure}.png")
+    for name, frame in made.frames.items():
+        rows = frame.astype(object).map(_word).to_numpy().tolist()
+        write_rows(folder / f"figure_{figure}_{name}.csv", list(frame.columns), rows)
+    typer.echo("\n".join(made.notes))
+    typer.echo(
+        f"written to {folder}: figure_{figure}.png, {', '.join(f'figure_{figure}_{n}.csv' for n in made.frames)}"
+    )
+
+
+@app.command()
+def claims(
+    evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 5_000,
+    seed: _Seed = 1,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Markdown file to write.")] = None,
+) -> None:
+    """Print the claims of the paper beside what both factor sets give."""
+    from moopim.problems.hunt.claims import claims_page
+
+    if output is not None:
+        check_output(output)
+    page = claims_page(evaluations, seed)
+    if output is None:
+        typer.echo(page)
+        return
+    with open_output(output) as file:
+        file.write(page.encode())
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output {str(path)!r} cannot be made: {error.strerror}") from None
+    check_output(path / "figure.png")
+    return path
+
+
+def _word(value: object) -> str:
+    """A cell of a CSV file: floats with all digits, nothing where there is no number."""
+    return "" if value != value else repr(float(value)) if isinstance(value, float) else str(value)  # noqa: PLR0124

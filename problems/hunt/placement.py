@@ -1,0 +1,58 @@
+"""Where the layers of a mapping lie on the stack, as in Figure 5 of HuNT (IEEE TCAD 2024)."""
+
+import numpy as np
+import pandas as pd
+
+from moopim.errors import ConfigError
+from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.model import occupy
+from moopim.hardware.stack.placement import lay_out
+from moopim.problems.hunt.mapping import HuntMapping
+
+__all__ = ["placement"]
+
+
+def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
+    """Lays the layers of a mapping along the snakes of their tiers.
+
+    Args:
+        problem: The problem that the mapping is a design of.
+        design: The mapping, such as a row of a ``front.csv``: one entry per gene.
+
+    Returns:
+        One row per layer, and one without layer for each tier that holds none: ``tier`` (1 at the heat sink),
+        ``device``, ``back_propagation`` (whether the tier serves it), ``layer`` (number from 1, 0 for none), ``name``,
+        ``start`` and ``extent`` along the snake (PEs).
+
+    Raises:
+        ConfigError: If the mapping does not fit.
+    """
+    model, workload = problem.model, problem.model.workload
+    columns = {group.name: design[list(group.columns)].to_numpy()[None] for group in problem.genome.groups}
+    columns["pe"] = columns["pe"].astype(np.int64)
+    designs = problem.genome.decode(problem.genome.encode(columns))
+    tiers, genes = designs.indices("tier"), designs.indices("pe")
+    occupancy, costs = occupy(model, tiers, genes), model.costs
+    if not occupancy.has_bp[0] or (occupancy.used > occupancy.free).any():
+        raise ConfigError(f"the mapping of {workload.network} does not fit on the tiers {''.join(designs['tier'][0])}")
+    arrays, time, held = (t.take(occupancy.entry) for t in (costs.arrays, costs.time, costs.activation_arrays))
+    copies = copies_period(arrays, time, occupancy.tier, occupancy.free)[1]
+    per_pe = costs.arrays_per_pe.take(occupancy.entry // len(workload))
+    line = lay_out(genes, occupancy, (arrays * copies + held) / per_pe)
+    frame = pd.DataFrame(
+        {
+            "tier": occupancy.forward[0].take(line.tier[0]) + 1,
+            "layer": line.layer[0] + 1,
+            "name": np.array(workload.names)[line.layer[0]],
+            "start": line.start[0],
+            "extent": line.extent[0],
+        }
+    )
+    empty = [tier for tier in range(1, model.stack.tiers + 1) if tier not in set(frame["tier"])]
+    frame = pd.concat(
+        [frame, pd.DataFrame({"tier": empty, "layer": 0, "name": "", "start": 0.0, "extent": 0.0})], ignore_index=True
+    )
+    letters = np.array([device.letter for device in model.devices])[tiers[0]]
+    frame.insert(1, "device", letters[frame["tier"] - 1])
+    frame.insert(2, "back_propagation", frame["tier"] == occupancy.bp[0] + 1)
+    return frame.sort_values(["tier", "start", "layer"], ignore_index=True)

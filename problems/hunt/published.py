@@ -1,0 +1,23 @@
+"""The numbers that HuNT (Ogbogu et al., IEEE TCAD 2024) gives for its architectures."""
+
+import pandas as pd
+
+from moopim.figures import figure, read_table
+
+__all__ = ["published"]
+
+
+def published() -> pd.DataFrame:
+    """Reads the claims of the paper.
+
+    Returns:
+        One row per number: ``name``, ``architecture`` (a name of `moopim.problems.hunt.baselines.ARCHITECTURES`),
+        ``quantity``, ``statistic`` (``max`` or ``mean`` of the five networks, or one network), ``value``, ``unit`` and
+        ``source`` (where it stands in the paper). Quantities that begin with ``over_`` are those of [R,R,F,S] divided
+        by those of the architecture.
+
+    Raises:
+        ConfigError: If the file of figures is damaged.
+    """
+    rows = read_table("moopim.problems.hunt", "published.toml")["claims"]
+    return pd.DataFrame([{**row, "value": float(figure(row["name"], {**row, "kind": "paper"}))} for row in rows])

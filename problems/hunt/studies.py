@@ -1,0 +1,227 @@
+"""The studies behind Figures 3 to 6 of HuNT (IEEE TCAD 2024): frames, a picture and what the paper says of it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from moopim.errors import ConfigError, unknown_name
+from moopim.problems.hunt.comparison import FACTOR_SETS, compare, ratios
+from moopim.problems.hunt.mapping import HuntMapping
+from moopim.problems.hunt.placement import placement
+from moopim.problems.hunt.search import TierOrderMapping, search
+from moopim.problems.hunt.selection import select, selected_text
+from moopim.problems.hunt.tables import claim_text
+from moopim.problems.hunt.tier_orders import (
+    REFERENCE_ORDER,
+    efficiency_by_order,
+    farthest_share,
+    front_by_order,
+    is_heterogeneous,
+    reference_design,
+)
+from moopim.workload import WORKLOADS, load_workload
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "Study", "figure_3", "figure_4", "figure_5", "figure_6", "make_study"]
+
+NAMED = ("SSSS", "RRRS", "FFFS", "RRFS", "RFFS", REFERENCE_ORDER)
+"""Tier orders that the paper names."""
+
+
+class Study(NamedTuple):
+    """What a study gives.
+
+    Attributes:
+        frames: Tables by name.
+        draw: Makes the picture.
+        notes: What the paper says beside what was found, one line each.
+    """
+
+    frames: dict[str, pd.DataFrame]
+    draw: "Callable[[], Figure]"
+    notes: list[str]
+
+
+def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000, seed: int = 1) -> Study:
+    """Figure 3: one design of each tier order on the front, relative to a mapping on the tiers S, F, F, R.
+
+    Args:
+        workloads: The network, one.
+        evaluations: Designs that each search may ask for; that of the reference design takes a quarter.
+        seed: Seed of the searches.
+
+    Returns:
+        The study, with one frame ``orders``.
+    """
+    parts, notes = [], []
+    for factors in FACTOR_SETS:
+        front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
+        reference = reference_design(workloads[0], "cifar10", factors, max(evaluations // 4, 1), seed)
+        orders = front_by_order(front, reference)
+        here = front_by_order(pd.DataFrame([reference]), reference)
+        orders = pd.concat([here, orders[orders["tiers"] != REFERENCE_ORDER]], ignore_index=True)
+        parts.append(orders.assign(set=factors, kind=orders["tiers"].map(_kind)))
+        notes += [
+            f"{factors}: {100 * farthest_share(front):.0f} % of heterogeneous designs have SRAM farthest (paper: all)",
+            f"{factors}: largest thermal noise {orders['tiers'].iloc[int(orders['err_norm'].argmax())]} (paper: SFFR)",
+            f"{factors}: hottest PE of FFFS {_peak(front):.0f} K (paper: 380 K)",
+        ]
+    frame = pd.concat(parts, ignore_index=True)
+
+    def draw() -> "Figure":
+        from moopim.analysis.tiers import plot_tier_orders
+
+        return plot_tier_orders(frame, NAMED)
+
+    return Study({"orders": frame}, draw, notes)
+
+
+def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, seed: int = 1) -> Study:
+    """Figure 4: TOPS/W and TOPS/mm2 of the tier orders on the front of the free search.
+
+    Args:
+        workloads: The network, one.
+        evaluations: Designs that each search may ask for.
+        seed: Seed of the searches.
+
+    Returns:
+        The study, with one frame ``orders``.
+    """
+    parts, notes = [], []
+    for factors in FACTOR_SETS:
+        front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
+        farthest = search(HuntMapping(workloads[0], factors=factors, bp_tier="farthest"), evaluations, seed)
+        parts.append(efficiency_by_order(front).assign(set=factors))
+        for what, part in (("free search", front), ("BP farthest", farthest)):
+            for goal, unit in (("tops_per_W", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
+                found = f"best {unit} with at most 1 % loss {selected_text(part, goal)}"
+                notes.append(f"{factors}, {what}: {found} (paper: RRFS)")
+    frame = pd.concat(parts, ignore_index=True)
+
+    def draw() -> "Figure":
+        from moopim.analysis.tiers import plot_order_efficiency
+
+        return plot_order_efficiency(frame, NAMED)
+
+    return Study({"orders": frame}, draw, notes)
+
+
+def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: int = 10_000, seed: int = 1) -> Study:
+    """Figure 5: where the layers of the best mapping on the tiers R, R, F, S lie.
+
+    Args:
+        workloads: The networks.
+        evaluations: Designs that each search may ask for.
+        seed: Seed of the searches.
+
+    Returns:
+        The study, with one frame ``layers``.
+    """
+    frames, notes = {}, []
+    for factors in FACTOR_SETS:
+        for workload in workloads:
+            problem = TierOrderMapping("RRFS", workload, factors=factors)
+            best = select(search(problem, evaluations, seed))
+            name = problem.model.workload.network
+            layers = placement(problem, best).assign(set=factors, workload=name)
+            title = f"{name}, {factors} factors: {best['tops_per_W']:.3g} TOPS/W, loss {100 * best['loss']:.2g} %"
+            frames[title] = layers
+            paper = _PAPER_FIRST.get(name, "not shown")
+            notes.append(f"{name}, {factors}: first layers on tiers {_first_tiers(layers)} (paper: {paper})")
+
+    def draw() -> "Figure":
+        from moopim.analysis.placement import plot_placement
+
+        return plot_placement(frames)
+
+    return Study({"layers": pd.concat(frames.values(), ignore_index=True)}, draw, notes)
+
+
+def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_500, seed: int = 1) -> Study:
+    """Figure 6: efficiencies and losses of all architectures on all networks.
+
+    Args:
+        workloads: The networks.
+        evaluations: Designs that each search may ask for.
+        seed: Seed of the searches.
+
+    Returns:
+        The study, with the frames ``architectures`` and ``paper`` (published numbers beside the same of the first).
+    """
+    frame = compare(workloads, evaluations=evaluations, seed=seed)
+    claims = ratios(frame)
+    notes = [
+        f"{claim_text(claim)}: physical {claim['physical']:.3g}, calibrated {claim['calibrated']:.3g} "
+        f"(paper: {claim['value']:g})"
+        for _, claim in claims.iterrows()
+    ]
+
+    def draw() -> "Figure":
+        from moopim.analysis.tiers import plot_architectures
+
+        return plot_architectures(frame, published_lines(claims))
+
+    return Study({"architectures": frame, "paper": claims}, draw, notes)
+
+
+def published_lines(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims that are lines in Figure 6; losses come out as in the paper by calibration.
+
+    Args:
+        claims: From `moopim.problems.hunt.published.published`.
+    """
+    return claims[claims["quantity"].isin(["tops_per_W", "tops_per_mm2"])]
+
+
+FIGURES: dict[str, Callable[..., Study]] = {"3": figure_3, "4": figure_4, "5": figure_5, "6": figure_6}
+"""Studies by the number of the figure in the paper."""
+
+_ONE_NETWORK = ("3", "4")
+
+
+def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | None = None, seed: int = 1) -> Study:
+    """Makes a study.
+
+    Args:
+        figure: A number of `FIGURES`.
+        workloads: The networks; those of the figure where not given.
+        evaluations: Designs that each search may ask for; as the figure has it where not given.
+        seed: Seed of the searches.
+
+    Returns:
+        The study.
+
+    Raises:
+        ConfigError: If a name is unknown, a number is not allowed or there are more networks than the figure has.
+    """
+    if figure not in FIGURES:
+        raise unknown_name("figure", figure, FIGURES)
+    names = [load_workload(workload).network for workload in workloads]
+    if len(names) > 1 and figure in _ONE_NETWORK:
+        raise ConfigError(f"figure {figure} is of one network; got {', '.join(names)}")
+    given = {"workloads": tuple(dict.fromkeys(names)), "evaluations": evaluations}
+    return FIGURES[figure](seed=seed, **{name: value for name, value in given.items() if value not in ((), None)})
+
+
+_PAPER_FIRST = {"DenseNet40": "tier 2, ReRAM", "VGG16": "tier 3, FeFET"}
+_FIRST = 5  # layers that count as first ones
+
+
+def _first_tiers(frame: pd.DataFrame) -> str:
+    first = frame[frame["layer"].between(1, _FIRST)].sort_values("layer")
+    return ", ".join(f"{tier} ({device})" for tier, device in first[["tier", "device"]].to_numpy())
+
+
+def _peak(front: pd.DataFrame) -> float:
+    return float(front.loc[front["tiers"] == "FFFS", "peak_K"].max())
+
+
+def _kind(tiers: str) -> str:
+    if tiers == REFERENCE_ORDER:
+        return f"reference {REFERENCE_ORDER}"
+    if not is_heterogeneous(pd.Series([tiers])).iloc[0]:
+        return "homogeneous"
+    return "heterogeneous, S farthest" if tiers.endswith("S") else "heterogeneous, S elsewhere"

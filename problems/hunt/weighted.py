@@ -1,0 +1,79 @@
+"""HuNT's mapping search with one weighted objective, as HyDe weighs its goals, in place of a Pareto search."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.genome import Designs
+from moopim.pareto import ideal_nadir
+from moopim.problem import DesignProblem
+from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
+from moopim.quantities import Metric, Objective
+
+__all__ = ["WeightedMapping"]
+
+# Designs that set the scales, and the seed that draws them.
+_SAMPLE = 1000
+_SEED = 1
+
+
+class WeightedMapping(HuntMapping):
+    """Map a network to a 3-D stack by one weighted sum of time, area, power and noise.
+
+    The baseline after HyDe (Bhattacharjee, Moitra and Panda, IEEE JETCAS 2023): designs, repair and model are those of
+    the problem hunt, but the goals are weighed before the search. Each counts from 0 at the least to 1 at the largest
+    value of the non-dominated ones of 1,000 random mappings.
+
+    Args:
+        workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
+        dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
+        factors: Factor set: physical, or calibrated to the claims of the paper.
+        w_period: Weight of the time per image.
+        w_area: Weight of the area in use.
+        w_power: Weight of the power.
+        w_err: Weight of the thermal noise.
+    """
+
+    def __init__(
+        self,
+        workload: str = "resnet34",
+        dataset: str = "cifar10",
+        factors: str = "physical",
+        w_period: float = 1.0,
+        w_area: float = 1.0,
+        w_power: float = 1.0,
+        w_err: float = 1.0,
+    ) -> None:
+        self.w_period, self.w_area, self.w_power, self.w_err = w_period, w_area, w_power, w_err
+        self._goals = tuple(goal.name for goal in EQUATIONS["system"][1])
+        weights = np.array([getattr(self, f"w_{goal}") for goal in self._goals])
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+            given = ", ".join(f"w_{goal}={weight:g}" for goal, weight in zip(self._goals, weights, strict=True))
+            raise ConfigError(f"weights {given} are not allowed; expected numbers from 0, not all of them 0")
+        self._weights = weights / weights.sum()
+        super().__init__(workload=workload, dataset=dataset, factors=factors)
+        self._ideal, self._nadir = self._scales()
+        goals, self.objectives = self.objectives, (Objective("cost", "1"),)
+        self.metrics = (*(Metric(goal.name, goal.unit) for goal in goals), *self.metrics)
+        DesignProblem.__init__(self)  # again, for these objectives
+
+    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+        """Evaluates mappings as `HuntMapping` does, and adds their cost.
+
+        Args:
+            designs: The mappings.
+
+        Returns:
+            Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
+        """
+        values = super().evaluate_designs(designs)
+        goals = np.stack([values[goal] for goal in self._goals], axis=1)
+        scaled = (goals - self._ideal) / (self._nadir - self._ideal)
+        return values | {"cost": np.einsum("dg,g->d", scaled, self._weights)}
+
+    def _scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The value of each goal that counts 0, and that counts 1."""
+        sample = self.genome.sample(_SAMPLE, np.random.default_rng(_SEED))
+        values = super().evaluate_designs(self.genome.decode(self.repair_designs(sample)))
+        ideal, nadir = ideal_nadir(np.stack([values[goal] for goal in self._goals], axis=1))
+        return ideal, np.where(nadir > ideal, nadir, ideal + 1.0)

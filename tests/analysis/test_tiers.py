@@ -1,0 +1,106 @@
+"""Pictures of tier orders, architectures and placements: what is on the axes, and bad frames."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from moopim import ConfigError
+from moopim.analysis.placement import plot_placement
+from moopim.analysis.style import save_figure
+from moopim.analysis.tiers import plot_architectures, plot_order_efficiency, plot_tier_orders
+
+ORDERS = pd.DataFrame(
+    {
+        "set": "physical",
+        "tiers": ["SSSS", "RRFS", "RRSF"],
+        "kind": ["a", "b", "b"],
+        "period_norm": [8.0, 1.0, 1.2],
+        "power_norm": [0.1, 1.0, 0.9],
+        "area_norm": [1.7, 1.0, 1.0],
+        "err_norm": [0.0, 1.0, 0.5],
+        "tops_per_W": [1.0, 3.0, 2.0],
+        "tops_per_mm2": [0.1, 0.9, 0.8],
+        "tops_per_W_feasible": [1.0, 2.0, np.nan],
+        "tops_per_mm2_feasible": [0.1, 0.5, np.nan],
+    }
+)
+BARS = pd.DataFrame(
+    {
+        "set": ["physical"] * 4,
+        "workload": ["VGG11", "VGG11", "VGG16", "VGG16"],
+        "architecture": ["SSSS", "RRFS"] * 2,
+        "tops_per_W": [1.0, 2.0, 3.0, 4.0],
+        "tops_per_mm2": [0.1, 0.2, 0.3, 0.4],
+        "loss": [0.0, 0.02, 0.0, 0.3],
+    }
+)
+LAYERS = pd.DataFrame(
+    {
+        "tier": [1, 1, 2],
+        "device": ["R", "R", "S"],
+        "back_propagation": [False, False, True],
+        "layer": [2, 1, 0],
+        "start": [0.0, 3.0, 0.0],
+        "extent": [3.0, 0.1, 0.0],
+    }
+)
+
+
+def test_every_tier_order_is_a_mark_and_the_named_ones_have_names(tmp_path):
+    figure = plot_tier_orders(ORDERS, ["RRFS"])
+    latency, area = figure.get_axes()
+    for ax in (latency, area):
+        assert sum(len(line.get_xdata()) for line in ax.lines) == 3 + 1  # and a ring around the named one
+        assert [text.get_text() for text in ax.texts if text.get_text()] == ["RRFS"]
+    assert latency.get_xscale() == "log"
+    assert area.get_ylabel() == "thermal noise (relative)"
+    assert save_figure(figure, tmp_path / "orders.png").stat().st_size > 10_000
+
+
+def test_bars_of_tier_orders_are_their_efficiencies_best_on_top():
+    figure = plot_order_efficiency(ORDERS.sort_values("tops_per_W", ascending=False), ["SSSS"], shown=1)
+    first, second = figure.get_axes()
+    assert [text.get_text() for text in first.get_yticklabels()] == ["SSSS", "RRFS"]
+    assert [text.get_fontweight() for text in first.get_yticklabels()] == ["bold", "normal"]
+    assert [bar.get_width() for bar in first.patches] == [1, 3, 1, 2]
+    assert second.get_xlabel() == "TOPS/mm² ↑"
+
+
+def test_bars_of_architectures_stand_by_network_and_long_ones_carry_their_number():
+    claims = pd.DataFrame(
+        {"architecture": ["RRFS", "SSSS"], "quantity": "tops_per_W", "statistic": ["max", "mean"], "value": [20.0, 3.5]}
+    )
+    figure = plot_architectures(BARS, claims)
+    watts, area, loss = figure.get_axes()
+    assert [bar.get_height() for bar in watts.patches] == [1, 3, 2, 4]
+    assert [line.get_ydata()[0] for line in watts.lines] == [3.5]
+    assert "RRFS max 20 (off scale), SSSS mean 3.5" in watts.texts[0].get_text()
+    assert not area.lines
+    assert loss.get_ylim() == (0, 5)
+    assert [text.get_text() for text in loss.texts] == ["30"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["SSSS", "RRFS"]
+
+
+def test_layers_are_runs_on_their_tiers_with_their_numbers():
+    (ax,) = plot_placement({"VGG": LAYERS}).get_axes()
+    runs = np.array([(bar.get_x(), bar.get_width(), bar.get_y()) for bar in ax.patches])
+    assert runs == pytest.approx(np.array([(0, 3, 0), (3, 0.1, 0)]))
+    assert len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 2
+    assert {text.get_text() for text in ax.texts} == {"2", "1", "back-propagation"}
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["tier 1: R", "tier 2: S"]
+
+
+@pytest.mark.parametrize("draw", [plot_tier_orders, plot_order_efficiency, plot_architectures])
+def test_frames_that_cannot_be_drawn_are_refused(draw):
+    with pytest.raises(ConfigError, match="unknown column 'set'"):
+        draw(pd.DataFrame({"x": [1]}))
+    with pytest.raises(ConfigError, match="the frame has no rows"):
+        draw(ORDERS.assign(workload="", architecture="", loss=0)[:0])
+
+
+def test_placements_that_cannot_be_drawn_are_refused():
+    with pytest.raises(ConfigError, match="there is no mapping to draw"):
+        plot_placement({})
+    with pytest.raises(ConfigError, match="unknown column 'start'"):
+        plot_placement({"x": LAYERS.drop(columns="start")})

@@ -1,0 +1,136 @@
+"""``moopim hunt``: tables, files and pictures, bad input in one line; a group of commands from an entry point."""
+
+import csv
+
+import pandas as pd
+import pytest
+import typer
+
+from moopim.cli import groups, main
+from moopim.problems.hunt.command import app
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each")
+
+
+class Entry:
+    """An entry point that gives what it was made with."""
+
+    def __init__(self, found):
+        self.load = lambda: found
+
+
+class Entries(dict):
+    """Entry points by name."""
+
+    @property
+    def names(self):
+        return set(self)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Installs commands for the time of a test."""
+
+    def install(**commands):
+        monkeypatch.setattr(groups, "_entries", lambda _: Entries({name: Entry(c) for name, c in commands.items()}))
+
+    return install
+
+
+@pytest.fixture
+def call(installed, capsys):
+    """Calls ``moopim hunt``; gives exit code, output and errors."""
+    installed(hunt=app)
+
+    def run(*words):
+        with pytest.raises(SystemExit) as end:
+            main(["hunt", *map(str, words)])
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_an_entry_point_may_be_a_group_of_commands(installed, capsys):
+    own = typer.Typer(no_args_is_help=True, help="Two commands of others.")
+    own.command()(lambda: typer.echo("one"))
+    own.command(name="second")(lambda count: typer.echo(f"two {count}"))
+    own.registered_commands[0].name = "first"
+    installed(own=own, plain=lambda: typer.echo("plain"))
+    for words, text in ((["own", "first"], "one\n"), (["own", "second", "3"], "two 3\n"), (["plain"], "plain\n")):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert (end.value.code, capsys.readouterr().out) == (0, text)
+    with pytest.raises(SystemExit):
+        main(["own", "--help"])
+    shown = capsys.readouterr().out
+    assert "Usage: moopim own" in shown
+    assert "Two commands of others." in shown
+
+
+def test_baselines_are_printed_and_written_with_all_digits(call, tmp_path):
+    file = tmp_path / "b.csv"
+    code, out, _ = call("baselines", "--workload", "vgg11", "--evaluations", 1000, "-o", file)
+    assert code == 0
+    table = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("| AccuReD RRGG")]
+    assert [cell.strip() for cell in table[0]] == [
+        "AccuReD RRGG",
+        "RRGG",
+        "0.436",
+        "10.3",
+        "-",
+        "3.4",
+        "1.51",
+        "mean 1.4",
+    ]
+    rows = list(csv.DictReader(file.open()))
+    assert len(rows) == 20
+    hunt = [row for row in rows if row["architecture"] == "HuNT"]
+    assert all(0 <= float(row["loss"]) <= 0.01 for row in hunt)
+    srams = next(row for row in rows if row["architecture"] == "SSSS")
+    assert srams["period_ns"] == "15721.26243791405"
+
+
+@pytest.mark.parametrize("figure", [3, 5])
+def test_a_study_writes_a_picture_and_its_tables(call, tmp_path, figure):
+    folder = tmp_path / "new" / "folder"
+    code, out, _ = call("study", "--figure", figure, "-o", folder, "--workload", "vgg11", "--evaluations", 1000)
+    assert code == 0
+    assert "paper" in out
+    assert (folder / f"figure_{figure}.png").stat().st_size > 10_000
+    table = "orders" if figure == 3 else "layers"
+    assert not pd.read_csv(folder / f"figure_{figure}_{table}.csv").empty
+    assert f"written to {folder}: figure_{figure}.png" in out
+
+
+@pytest.mark.slow
+def test_claims_are_written_or_printed(call, tmp_path):
+    file = tmp_path / "claims.md"
+    assert call("claims", "--evaluations", 500, "-o", file) == (0, "", "")
+    assert file.read_text(encoding="utf-8").startswith("# HuNT's claims")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("baselines", "--workload", "lenet"), "unknown workload 'lenet'"),
+        (("baselines", "--dataset", "mnist"), "unknown dataset 'mnist'"),
+        (("baselines", "--evaluations", "0"), "evaluations=0 is not allowed; expected 1, 2"),
+        (("baselines", "--seed", "-1"), "seed=-1 is not allowed; expected 0, 1"),
+        (("baselines", "-o", "no/such/folder.csv"), "output 'no/such/folder.csv' cannot be written"),
+        (("study", "--figure", "2", "-o", "out"), "unknown figure '2'"),
+        (("study", "--figure", "4", "-o", "out", "--workload", "x"), "unknown workload 'x'"),
+        (("study", "--figure", "4", "-o", "file.txt"), "output 'file.txt' cannot be made"),
+        (("claims", "--evaluations", "0"), "evaluations=0 is not allowed"),
+        (("claims", "-o", "."), "output '.' cannot be written"),
+        (("claims", "--evaluations", "many"), "many"),
+    ],
+)
+def test_bad_input_is_one_line(call, words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").write_text("")
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not (tmp_path / "out" / "figure_2.png").exists()
