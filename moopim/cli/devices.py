@@ -1,5 +1,6 @@
 """``moopim devices``: the devices of the 3-D stack's PEs, and the figures of one with their sources."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -55,7 +56,7 @@ def _print_device(letter: str, table: dict[str, Any]) -> None:
         typer.echo(f"variants: {', '.join(table['variants'])}")
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         typer.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
