@@ -1,4 +1,4 @@
-"""``moopim hunt``: baselines, the studies of the paper's figures, and its claims."""
+"""``moopim hunt``: baselines, pictures of mappings, the studies of the paper's figures, and its claims."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from moopim.rows import check_output, open_output, write_rows
 
 __all__ = ["app"]
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, studies and claims of HuNT.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, pictures, studies and claims of HuNT.")
 
 _Seed = Annotated[int, typer.Option(help="Seed of the searches.")]
 _Dataset = Annotated[str, typer.Option(help="Data set that sets input size and classes.")]
@@ -68,6 +68,37 @@ def study(
     typer.echo(
         f"written to {folder}: figure_{figure}.png, {', '.join(f'figure_{figure}_{n}.csv' for n in made.frames)}"
     )
+
+
+@app.command()
+def draw(
+    run: Annotated[Path, typer.Argument(help="A finished run directory of the problem hunt.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")],
+    design: Annotated[int, typer.Option(help="Row of its front.csv, from 1.")] = 1,
+) -> None:
+    """Draw a mapping of a run: its layers on the stack, its temperatures and the load of its links."""
+    from moopim.experiment import load_run
+    from moopim.experiment.manifest import read_manifest
+    from moopim.experiment.plugins import build_problem
+    from moopim.problems.hunt.mapping import HuntMapping
+
+    told = read_manifest(run).problem
+    problem = build_problem(told.spec, told.parameters) if told.spec else None
+    if not isinstance(problem, HuntMapping):
+        raise ConfigError(f"run {str(run)!r} is one of {told.spec}; expected one of hunt")
+    front = load_run(run).front
+    if not 1 <= design <= len(front):
+        raise ConfigError(f"design={design} is not allowed; expected a row of the front, 1 .. {len(front)}")
+    folder = _folder(output)
+    from moopim.analysis.style import save_figure
+    from moopim.problems.hunt.pictures import draw_mapping
+
+    row = front.iloc[design - 1]
+    order = "".join(row.filter(regex="^tier_").astype(str))
+    title = f"{problem.model.workload.network} on {order}, design {design}"
+    for name, figure in draw_mapping(problem, row, title).items():
+        save_figure(figure, folder / f"{name}.png")
+        typer.echo(folder / f"{name}.png")
 
 
 @app.command()

@@ -87,9 +87,8 @@ class HuntMapping(DesignProblem):
         self.repair = repair
         if equations not in EQUATIONS:
             raise unknown_name("equations", equations, EQUATIONS)
-        self._metrics_of, self.objectives, self.metrics = EQUATIONS[equations]
-        if (equations, traffic) == ("system", "graph"):
-            self.metrics += (Metric("link_util", "1"),)
+        self._metrics_of = EQUATIONS[equations][0]
+        self.objectives, self.metrics = self.quantities()
         self.model: SystemModel = system_model(
             self.load_network(),
             factors,
@@ -107,6 +106,12 @@ class HuntMapping(DesignProblem):
             Index("pe", self.model.slots, repeat=len(self.model.workload)),
         )
         super().__init__()
+
+    def quantities(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
+        """Objectives and metrics; a subclass may weigh them otherwise."""
+        _, objectives, metrics = EQUATIONS[self.equations]
+        links = (Metric("link_util", "1"),) if (self.equations, self.traffic) == ("system", "graph") else ()
+        return objectives, metrics + links
 
     def load_network(self) -> Workload:
         """The network to map; a subclass may have another."""

@@ -4,12 +4,37 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
-from moopim.hardware.stack.copies import copies_period
+from moopim.genes import IntArray
 from moopim.hardware.stack.model import occupy
-from moopim.hardware.stack.placement import lay_out
+from moopim.hardware.stack.placement import Occupancy
+from moopim.hardware.stack.system import SteadyState, steady_state
 from moopim.problems.hunt.mapping import HuntMapping
 
-__all__ = ["placement"]
+__all__ = ["placement", "settle"]
+
+
+def settle(problem: HuntMapping, design: pd.Series) -> tuple[IntArray, Occupancy, SteadyState]:
+    """Runs one mapping.
+
+    Args:
+        problem: The problem that the mapping is a design of.
+        design: The mapping, such as a row of a ``front.csv``: one entry per gene.
+
+    Returns:
+        Device of each tier, shape ``(1, tiers)``, occupancy and steady state of a batch of one.
+
+    Raises:
+        ConfigError: If the mapping does not fit.
+    """
+    columns = {group.name: design[list(group.columns)].to_numpy()[None] for group in problem.genome.groups}
+    columns["pe"] = columns["pe"].astype(np.int64)
+    designs = problem.genome.decode(problem.genome.encode(columns))
+    tiers, genes = designs.indices("tier"), designs.indices("pe")
+    occupancy = occupy(problem.model, tiers, genes)
+    if not occupancy.has_bp[0] or (occupancy.used > occupancy.free).any():
+        network, order = problem.model.workload.network, "".join(designs["tier"][0])
+        raise ConfigError(f"the mapping of {network} does not fit on the tiers {order}")
+    return tiers, occupancy, steady_state(problem.model, tiers, genes, occupancy)
 
 
 def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
@@ -28,17 +53,8 @@ def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
         ConfigError: If the mapping does not fit.
     """
     model, workload = problem.model, problem.model.workload
-    columns = {group.name: design[list(group.columns)].to_numpy()[None] for group in problem.genome.groups}
-    columns["pe"] = columns["pe"].astype(np.int64)
-    designs = problem.genome.decode(problem.genome.encode(columns))
-    tiers, genes = designs.indices("tier"), designs.indices("pe")
-    occupancy, costs = occupy(model, tiers, genes), model.costs
-    if not occupancy.has_bp[0] or (occupancy.used > occupancy.free).any():
-        raise ConfigError(f"the mapping of {workload.network} does not fit on the tiers {''.join(designs['tier'][0])}")
-    arrays, time, held = (t.take(occupancy.entry) for t in (costs.arrays, costs.time, costs.activation_arrays))
-    copies = copies_period(arrays, time, occupancy.tier, occupancy.free)[1]
-    per_pe = costs.arrays_per_pe.take(occupancy.entry // len(workload))
-    line = lay_out(genes, occupancy, (arrays * copies + held) / per_pe)
+    tiers, occupancy, state = settle(problem, design)
+    line = state.line
     frame = pd.DataFrame(
         {
             "tier": occupancy.forward[0].take(line.tier[0]) + 1,

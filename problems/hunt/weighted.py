@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.genome import Designs
 from moopim.pareto import ideal_nadir
-from moopim.problem import DesignProblem
 from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
 from moopim.quantities import Metric, Objective
 
@@ -53,9 +52,11 @@ class WeightedMapping(HuntMapping):
         self._weights = weights / weights.sum()
         super().__init__(workload=workload, dataset=dataset, factors=factors)
         self._ideal, self._nadir = self._scales()
-        goals, self.objectives = self.objectives, (Objective("cost", "1"),)
-        self.metrics = (*(Metric(goal.name, goal.unit) for goal in goals), *self.metrics)
-        DesignProblem.__init__(self)  # again, for these objectives
+
+    def quantities(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
+        """The cost is the only objective; the goals that it weighs are metrics."""
+        goals, metrics = super().quantities()
+        return (Objective("cost", "1"),), (*(Metric(goal.name, goal.unit) for goal in goals), *metrics)
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
         """Evaluates mappings as `HuntMapping` does, and adds their cost.

@@ -5,6 +5,8 @@ bottleneck layers are copied until the tiers are full. `moopim.hardware.stack.su
 the letter.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +14,31 @@ from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
 from moopim.hardware.stack.communication import communicate
 from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.model import SystemModel
-from moopim.hardware.stack.placement import Occupancy, lay_out, rows_of, spread, to_stack
+from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, spread, to_stack
 from moopim.hardware.stack.thermal import noise, temperature_rise
 
-__all__ = ["evaluate_system"]
+__all__ = ["SteadyState", "evaluate_system", "steady_state"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+class SteadyState(NamedTuple):
+    """Mappings at work, a batch of images in the pipeline.
+
+    Attributes:
+        line: The layers with their copies along the forward tiers.
+        period: Time per image (ns), shape ``(designs,)``.
+        power: Power of each PE (W), shape ``(designs, pes)``.
+        bits: Bits of weights and activations that each PE stores, shape ``(designs, pes)``.
+        link_util: Busy share of the busiest link, shape ``(designs,)``; None in traffic ``chain``.
+    """
+
+    line: Line
+    period: FloatArray
+    power: FloatArray
+    bits: FloatArray
+    link_util: FloatArray | None
 
 
 def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Metrics:
@@ -46,8 +66,19 @@ def _area(model: SystemModel, occupancy: Occupancy) -> Metrics:
     return {"area": stack.pe_area_mm2 * (tiles / stack.tiles_per_pe + stack.pes_per_tier)}
 
 
-def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> Metrics:
-    costs, stack, workload, factors = model.costs, model.stack, model.workload, model.factors
+def steady_state(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> SteadyState:
+    """Finds what mappings that fit come to when they run.
+
+    Args:
+        model: The model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+        occupancy: Their occupancy.
+
+    Returns:
+        The steady state.
+    """
+    costs, stack, workload = model.costs, model.stack, model.workload
     arrays, time, held = (t.take(occupancy.entry) for t in (costs.arrays, costs.time, costs.activation_arrays))
     tier_period, copies = copies_period(arrays, time, occupancy.tier, occupancy.free)
     extent = (arrays * copies + held) / costs.arrays_per_pe.take(occupancy.entry // len(workload))
@@ -61,10 +92,15 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
     loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), costs.stored_bits.take(line.layer)])
     energy, bits = to_stack(stack, occupancy.bp, spread(line, loads, stack))
     power = _power(model, tiers, occupancy.bp, energy, bit_hops, period)
+    return SteadyState(line, period, power, bits, link_util)
+
+
+def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> Metrics:
+    _, period, power, bits, link_util = steady_state(model, tiers, genes, occupancy)
     total = power.sum(axis=1)
     rise = temperature_rise(power, model.influence)
     pj = total * period * 1e3
-    operations = factors["kappa"] * model.operations
+    stack, operations = model.stack, model.factors["kappa"] * model.operations
     links = {} if link_util is None else {"link_util": link_util}
     return links | {
         "period": period,

@@ -15,8 +15,7 @@ from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.layer_costs import layer_costs
 from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.parameters import load_parameters
-from moopim.hardware.stack.placement import lay_out
-from moopim.hardware.stack.system import evaluate_system
+from moopim.hardware.stack.system import evaluate_system, steady_state
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
@@ -112,13 +111,11 @@ def test_layer_costs_by_hand():
 
 
 def layers_along_the_tiers(model, tiers, genes):
-    """Occupancy and line of mappings that fit, as the model lays them."""
-    occupancy = occupy(model, tiers, genes)
-    costs = model.costs
-    arrays, time, held = (t.take(occupancy.entry) for t in (costs.arrays, costs.time, costs.activation_arrays))
-    period, copies = copies_period(arrays, time, occupancy.tier, occupancy.free)
-    extent = (arrays * copies + held) / costs.arrays_per_pe.take(occupancy.entry // len(model.workload))
-    return period.max(axis=1), occupancy, lay_out(genes, occupancy, extent)
+    """Period of the slowest tier, occupancy and line of mappings that fit."""
+    occupancy, costs = occupy(model, tiers, genes), model.costs
+    arrays, time = (t.take(occupancy.entry) for t in (costs.arrays, costs.time))
+    period = copies_period(arrays, time, occupancy.tier, occupancy.free)[0]
+    return period.max(axis=1), occupancy, steady_state(model, tiers, genes, occupancy).line
 
 
 def solve_period(flits, packets, busy, rest, noc):
