@@ -42,8 +42,13 @@ def baselines(
 
 @app.command()
 def study(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the picture and its tables.")],
     figure: Annotated[str, typer.Option(help="Number of the paper's figure: 3, 4, 5 or 6.")] = "6",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the picture and its tables.", show_default="hunt-figure-NUMBER"
+        ),
+    ] = None,
     workload: Annotated[
         list[str] | None,
         typer.Option(help="Network; may be given several times for 5 and 6.", show_default="those of the figure"),
@@ -54,9 +59,10 @@ def study(
     seed: _Seed = 1,
 ) -> None:
     """Make a figure of the paper with both factor sets: a picture, its tables, and the paper's numbers beside them."""
-    from moopim.problems.hunt.studies import make_study
+    from moopim.problems.hunt.studies import check_figure, make_study
 
-    folder = _folder(output)
+    check_figure(figure)
+    folder = _folder(output or Path(f"hunt-figure-{figure}"))
     made = make_study(figure, tuple(workload or ()), evaluations, seed)
     from moopim.analysis.style import save_figure
 

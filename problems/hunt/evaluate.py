@@ -11,7 +11,7 @@ import typer
 
 from moopim.errors import ConfigError, MoopimError
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.rows import read_rows, row_name, write_rows
+from moopim.rows import check_files, read_rows, row_name, write_rows
 
 __all__ = ["evaluate_file"]
 
@@ -47,6 +47,7 @@ def evaluate_file(
     bp_tier: Annotated[str, typer.Option(help="Tier for back-propagation: free or farthest.")] = "free",
 ) -> None:
     """Evaluate HuNT mappings: the tiers as letters from the heat sink outwards, one gene per layer."""
+    check_files([designs, *([Path(stack)] if stack else [])], [output])
 
     @cache
     def problem(group: _Group) -> HuntMapping:

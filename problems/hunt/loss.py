@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from moopim.errors import ConfigError
 from moopim.hardware.stack.model import SystemModel
+from moopim.hardware.stack.parameters import load_factor_set, load_stack
 from moopim.problems.hunt.baselines import baseline_model, evaluate_baseline
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published
 from moopim.workload import WORKLOADS
 
-__all__ = ["LossScales", "loss_scales", "losses", "with_loss_scales"]
+__all__ = ["LossScales", "loss_scales", "losses", "scaled_by_loss", "with_loss_scales"]
 
 
 class LossScales(NamedTuple):
@@ -35,7 +37,6 @@ class LossScales(NamedTuple):
     linear: float
 
 
-@cache
 def loss_scales(factors: str) -> LossScales:
     """Pins the scales so that the worst RRRS and the worst FFFS of the five networks lose what the paper says.
 
@@ -48,6 +49,12 @@ def loss_scales(factors: str) -> LossScales:
     Raises:
         ConfigError: If there is no such set.
     """
+    return _pinned(factors, tuple(sorted(load_factor_set(factors).items())))
+
+
+@cache
+def _pinned(factors: str, figures: tuple[tuple[str, float], ...]) -> LossScales:
+    """The scales; ``figures``, which the set stands for, are there for the cache: a file may change."""
     claims = published().set_index("name")["value"]
     models = [baseline_model(network, factors=factors) for network in WORKLOADS]
     worst = {name: max(evaluate_baseline(model, name).metrics["err"] for model in models) for name in ("RRRS", "FFFS")}
@@ -64,13 +71,32 @@ def with_loss_scales(model: SystemModel, factors: str) -> SystemModel:
     Returns:
         The same model with the scales of `loss_scales`; ``err`` is a share.
     """
-    scales, stack = loss_scales(factors), model.stack
+    scales, default = loss_scales(factors), load_stack()
     scaled = replace(
-        stack,
-        noise_exponential=scales.exponential * stack.noise_exponential,
-        noise_linear_per_K=scales.linear * stack.noise_linear_per_K,
+        model.stack,
+        noise_exponential=scales.exponential * default.noise_exponential,
+        noise_linear_per_K=scales.linear * default.noise_linear_per_K,
     )
     return replace(model, stack=scaled)
+
+
+def scaled_by_loss(problem: HuntMapping) -> HuntMapping:
+    """Makes a problem whose objective ``err`` is a loss of accuracy.
+
+    Args:
+        problem: The problem.
+
+    Returns:
+        The same problem on the model of `with_loss_scales`.
+
+    Raises:
+        ConfigError: If its equations are those of the paper, which have no share.
+    """
+    if problem.equations != "system":
+        raise ConfigError(f"equations {problem.equations!r} have no loss of accuracy; expected 'system'")
+    scaled = copy.copy(problem)
+    scaled.model = with_loss_scales(problem.model, problem.factors)
+    return scaled
 
 
 def losses(problem: HuntMapping, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -82,9 +108,10 @@ def losses(problem: HuntMapping, frame: pd.DataFrame) -> NDArray[np.float64]:
 
     Returns:
         The loss (a share), shape ``(rows,)``; NaN where a mapping does not fit.
+
+    Raises:
+        ConfigError: As `scaled_by_loss`.
     """
     columns = {group.name: frame[list(group.columns)].to_numpy() for group in problem.genome.groups}
-    scaled = copy.copy(problem)
-    scaled.model = with_loss_scales(problem.model, problem.factors)
     designs = problem.genome.decode(problem.genome.encode(columns))
-    return HuntMapping.evaluate_designs(scaled, designs)["err"]
+    return HuntMapping.evaluate_designs(scaled_by_loss(problem), designs)["err"]

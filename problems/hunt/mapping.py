@@ -119,8 +119,8 @@ class HuntMapping(DesignProblem):
 
     def identity(self) -> Mapping[str, Any]:
         """Hashes of the data files of the hardware model, and of the user's."""
-        named = (self.factors, self.stack, *(name.strip() for name in self.devices.split(",")))
-        own = [name for name in named if name.lower().endswith(".toml")]
+        named = (self.factors, *(name.strip() for name in self.devices.split(",")))
+        own = [*([self.stack] if self.stack else []), *(name for name in named if name.lower().endswith(".toml"))]
         return {
             **file_hashes("moopim.hardware", "stack"),
             **file_hashes("moopim.hardware", "noc"),

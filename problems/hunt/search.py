@@ -4,7 +4,7 @@ import pandas as pd
 
 from moopim.experiment.running import run
 from moopim.genes import IntArray
-from moopim.problems.hunt.loss import losses
+from moopim.problems.hunt.loss import losses, scaled_by_loss
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.pools import forward_pools, tier_devices
 from moopim.problems.hunt.weighted import WeightedMapping
@@ -45,7 +45,7 @@ class TierOrderMapping(HuntMapping):
 
 
 def search(problem: HuntMapping, evaluations: int, seed: int) -> pd.DataFrame:
-    """Searches a front: AMOSA, or top-K for a single objective.
+    """Searches a front: AMOSA, whose objective ``err`` is the loss of accuracy, or top-K for a single objective.
 
     Args:
         problem: The problem.
@@ -59,8 +59,9 @@ def search(problem: HuntMapping, evaluations: int, seed: int) -> pd.DataFrame:
     Raises:
         ConfigError: If an argument is not allowed.
     """
-    algorithm = "topk" if isinstance(problem, WeightedMapping) else "amosa"
-    front = run(problem, algorithm, evaluations=evaluations, seed=seed, progress=False).front
+    weighted = isinstance(problem, WeightedMapping)
+    searched, algorithm = (problem, "topk") if weighted else (scaled_by_loss(problem), "amosa")
+    front = run(searched, algorithm, evaluations=evaluations, seed=seed, progress=False).front
     return front.assign(tiers=tier_orders(front), loss=losses(problem, front))
 
 

@@ -25,7 +25,7 @@ from moopim.workload import WORKLOADS, load_workload
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "Study", "figure_3", "figure_4", "figure_5", "figure_6", "make_study"]
+__all__ = ["FIGURES", "Study", "check_figure", "figure_3", "figure_4", "figure_5", "figure_6", "make_study"]
 
 NAMED = ("SSSS", "RRRS", "FFFS", "RRFS", "RFFS", REFERENCE_ORDER)
 """Tier orders that the paper names."""
@@ -67,7 +67,7 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
         notes += [
             f"{factors}: {100 * farthest_share(front):.0f} % of heterogeneous designs have SRAM farthest (paper: all)",
             f"{factors}: largest thermal noise {orders['tiers'].iloc[int(orders['err_norm'].argmax())]} (paper: SFFR)",
-            f"{factors}: hottest PE of FFFS {_peak(front):.0f} K (paper: 380 K)",
+            f"{factors}: hottest PE of FFFS {_peak(orders)} (paper: 380 K)",
         ]
     frame = pd.concat(parts, ignore_index=True)
 
@@ -182,6 +182,19 @@ FIGURES: dict[str, Callable[..., Study]] = {"3": figure_3, "4": figure_4, "5": f
 _ONE_NETWORK = ("3", "4")
 
 
+def check_figure(figure: str) -> None:
+    """Refuses what is no number of `FIGURES`.
+
+    Args:
+        figure: The number.
+
+    Raises:
+        ConfigError: If there is no such figure.
+    """
+    if figure not in FIGURES:
+        raise unknown_name("figure", figure, FIGURES)
+
+
 def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | None = None, seed: int = 1) -> Study:
     """Makes a study.
 
@@ -197,8 +210,7 @@ def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | No
     Raises:
         ConfigError: If a name is unknown, a number is not allowed or there are more networks than the figure has.
     """
-    if figure not in FIGURES:
-        raise unknown_name("figure", figure, FIGURES)
+    check_figure(figure)
     names = [load_workload(workload).network for workload in workloads]
     if len(names) > 1 and figure in _ONE_NETWORK:
         raise ConfigError(f"figure {figure} is of one network; got {', '.join(names)}")
@@ -215,8 +227,9 @@ def _first_tiers(frame: pd.DataFrame) -> str:
     return ", ".join(f"{tier} ({device})" for tier, device in first[["tier", "device"]].to_numpy())
 
 
-def _peak(front: pd.DataFrame) -> float:
-    return float(front.loc[front["tiers"] == "FFFS", "peak_K"].max())
+def _peak(orders: pd.DataFrame) -> str:
+    found = orders.loc[orders["tiers"] == "FFFS", "peak_K"]
+    return f"{found.iloc[0]:.0f} K" if len(found) else "unknown, as none is on the front"
 
 
 def _kind(tiers: str) -> str:

@@ -8,6 +8,7 @@ from moopim.problems.hunt.baselines import baseline_model, best_map, evaluate_ma
 from moopim.problems.hunt.loss import with_loss_scales
 from moopim.problems.hunt.mapping import EQUATIONS
 from moopim.problems.hunt.search import TierOrderMapping, search
+from moopim.problems.hunt.selection import LIMIT
 
 __all__ = [
     "REFERENCE_ORDER",
@@ -60,7 +61,7 @@ def reference_design(workload: str, dataset: str, factors: str, evaluations: int
     return _least_product(front).iloc[0]
 
 
-def efficiency_by_order(front: pd.DataFrame, limit: float = 0.01) -> pd.DataFrame:
+def efficiency_by_order(front: pd.DataFrame, limit: float = LIMIT) -> pd.DataFrame:
     """The best efficiencies of each tier order on a front.
 
     Args:

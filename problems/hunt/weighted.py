@@ -1,5 +1,7 @@
 """HuNT's mapping search with one weighted objective, as HyDe weighs its goals, in place of a Pareto search."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,11 @@ class WeightedMapping(HuntMapping):
     Args:
         workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
-        factors: Factor set: physical, or calibrated to the claims of the paper.
+        factors: Factor set: physical, calibrated (to the claims of the paper) or FILE.toml.
+        devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
+        stack: TOML file with another stack and its materials.
+        figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
+        bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
         w_period: Weight of the time per image.
         w_area: Weight of the area in use.
         w_power: Weight of the power.
@@ -38,6 +44,10 @@ class WeightedMapping(HuntMapping):
         workload: str = "resnet34",
         dataset: str = "cifar10",
         factors: str = "physical",
+        devices: str = "S,R,F",
+        stack: str = "",
+        figures: str = "",
+        bp_tier: Literal["free", "farthest"] = "free",
         w_period: float = 1.0,
         w_area: float = 1.0,
         w_power: float = 1.0,
@@ -50,7 +60,7 @@ class WeightedMapping(HuntMapping):
             given = ", ".join(f"w_{goal}={weight:g}" for goal, weight in zip(self._goals, weights, strict=True))
             raise ConfigError(f"weights {given} are not allowed; expected numbers from 0, not all of them 0")
         self._weights = weights / weights.sum()
-        super().__init__(workload=workload, dataset=dataset, factors=factors)
+        super().__init__(workload, dataset, factors, devices, stack, figures, bp_tier=bp_tier)
         self._ideal, self._nadir = self._scales()
 
     def quantities(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:

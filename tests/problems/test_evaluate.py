@@ -102,3 +102,13 @@ def test_an_output_that_cannot_be_written_is_named(capsys, tmp_path):
     code, _, err = invoke(capsys, tmp_path / "in.csv", "-o", tmp_path / "nowhere" / "out.csv")
     assert code == 2
     assert "cannot be written" in err
+
+
+def test_the_input_is_not_overwritten(capsys, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text(f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n")
+    before = path.read_bytes()
+    code, _, err = invoke(capsys, path, "-o", path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert path.read_bytes() == before

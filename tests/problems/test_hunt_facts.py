@@ -87,9 +87,8 @@ def without_communication(model, **changes):
     return replace(model, stack=replace(model.stack, hop_energy_pJ=0.0, link_bits_per_ns=1e300, **changes))
 
 
-@pytest.mark.parametrize("traffic", ["chain", "graph"])
-def test_communication_power_is_linear_in_bits_times_hops(traffic, rng):
-    model = system_model(load_workload("vgg11"), traffic=traffic)
+def test_communication_power_is_linear_in_bits_times_hops(rng):
+    model = system_model(load_workload("vgg11"), traffic="chain")
     tiers, genes = random_designs(model, 40, rng)
 
     def results(pj):
@@ -100,12 +99,10 @@ def test_communication_power_is_linear_in_bits_times_hops(traffic, rng):
     fit = np.isfinite(zero)
     assert fit.sum() > 20
     assert np.array_equal(period[fit], same[fit])
-    if traffic == "chain":
-        # Energy of communication at 1 pJ per bit and hop is the sum F M of eq. 4, which also takes the links' time.
-        silent = evaluate_system(without_communication(model), tiers, genes)["period"]
-        bit_hops = (period - silent) * model.stack.links * model.stack.link_bits_per_ns
-        assert (one - zero)[fit] == pytest.approx(bit_hops[fit], rel=1e-6)
-    assert (one > zero)[fit].all()
+    # Energy of communication at 1 pJ per bit and hop is the sum F M of eq. 4, which also takes the links' time.
+    silent = evaluate_system(without_communication(model), tiers, genes)["period"]
+    bit_hops = (period - silent) * model.stack.links * model.stack.link_bits_per_ns
+    assert (one - zero)[fit] == pytest.approx(bit_hops[fit], rel=1e-6)
     assert (three - zero)[fit] == pytest.approx(3 * (one - zero)[fit], rel=1e-6)
 
 

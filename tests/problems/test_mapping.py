@@ -180,6 +180,7 @@ def test_a_layer_that_fits_nowhere_is_named_before_a_search():
         ({"devices": "S,Q"}, "unknown device 'Q'"),
         ({"figures": "kapa=4"}, "unknown figure of figures 'kapa'"),
         ({"stack": "none.toml"}, "cannot read none.toml"),
+        ({"traffic": "chain", "noc": "paper"}, "noc 'paper' is given with traffic 'chain'"),
     ],
 )
 def test_unknown_options_are_refused(options, message):
@@ -191,3 +192,21 @@ def test_fingerprint_follows_options_and_data():
     problems = [HuntMapping(), HuntMapping("vgg11"), HuntMapping(factors="calibrated"), HuntMapping(repair=False)]
     assert len({problem.fingerprint() for problem in problems}) == 4
     assert HuntMapping().fingerprint() == problems[0].fingerprint()
+
+
+def test_fingerprint_follows_the_contents_of_a_users_files(tmp_path):
+    stack, device = tmp_path / "stack.txt", tmp_path / "own.toml"
+    device.write_text(OWN_DEVICE)
+    seen = set()
+    for area in (1.6, 2.5):
+        stack.write_text(f"[stack]\npe_area_mm2 = {area}\n")
+        seen.add(HuntMapping("vgg11", stack=str(stack), devices=f"S,{device}").fingerprint())
+    device.write_text(OWN_DEVICE.replace("static_mW = 0", "static_mW = 1"))
+    seen.add(HuntMapping("vgg11", stack=str(stack), devices=f"S,{device}").fingerprint())
+    assert len(seen) == 3
+
+
+def test_a_stack_of_many_tiers_has_numbers_for_all_nodes(rng):
+    problem = HuntMapping("vgg11", figures="tiers=128,mesh=1")
+    table = problem.tabulate(problem.repair_designs(problem.genome.sample(4, rng)))
+    assert problem.feasible(table).any()

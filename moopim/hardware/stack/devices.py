@@ -18,6 +18,7 @@ _Read = Literal["rows", "columns", "parallel", "macs"]
 _Noise = Literal["none", "linear", "exponential"]
 _POSITIVE = ("rows", "columns", "bits_per_cell", "arrays_per_pe", "step_ns", "write_cells", "endurance")
 _NOT_NEGATIVE = ("vector_pJ", "static_mW", "write_row_ns", "write_pJ")
+_WHOLE = ("rows", "columns", "bits_per_cell")
 _GRADIENTS = ("gradient_speedup", "gradient_pJ")
 
 
@@ -77,7 +78,8 @@ class Device:
             )
         positive = (*_POSITIVE, *(_GRADIENTS if self.serves_back_propagation else ()))
         for field in (*_POSITIVE, *_NOT_NEGATIVE, *_GRADIENTS):
-            check_range(f"{field} of {what}", getattr(self, field), positive=field in positive)
+            number = getattr(self, field)
+            check_range(f"{field} of {what}", number, positive=field in positive, whole=field in _WHOLE)
 
     @property
     def write_cell_pJ(self) -> float:  # noqa: N802 (the unit is pJ)
@@ -90,20 +92,22 @@ class Device:
         return self.rows * self.step_ns if self.read == "rows" else self.step_ns
 
 
-def check_range(what: str, number: object, *, positive: bool) -> None:
+def check_range(what: str, number: object, *, positive: bool, whole: bool = False) -> None:
     """Refuses what is no finite number, or negative.
 
     Args:
         what: What the number is, for messages.
         number: The number.
         positive: Whether 0 is refused too.
+        whole: Whether fractions are refused too.
 
     Raises:
         ConfigError: If it is refused.
     """
     usable = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < float("inf")
-    if not usable or (positive and number == 0):
-        raise ConfigError(f"{what} is {number!r}; expected a finite number {'above 0' if positive else 'from 0'}")
+    if not usable or (positive and number == 0) or (whole and number % 1):
+        kind = "whole number" if whole else "finite number"
+        raise ConfigError(f"{what} is {number!r}; expected a {kind} {'above 0' if positive else 'from 0'}")
 
 
 @cache
@@ -143,7 +147,8 @@ def load_devices(
 
     Args:
         names: See `device_tables`.
-        calibrated: Figures of a factor set, in place of those of the files; a variant that is asked for goes before.
+        calibrated: Figures of a factor set, in place of those of the files; those of a variant that is asked for go
+            before.
         own: Figures that go before everything.
 
     Returns:
@@ -157,8 +162,8 @@ def load_devices(
         what = f"device {letter!r}"
         values = plain(what, {name: value for name, value in table.items() if name not in ("variants", "variant")})
         _check_fields(what, values)
-        for changes in ({} if "variant" in table else calibrated or {}, own or {}):
-            values |= _figures_of(letter, changes)
+        chosen = built_in_devices()[letter]["variants"][table["variant"]] if "variant" in table else {}
+        values |= _figures_of(letter, calibrated or {}) | plain(what, chosen) | _figures_of(letter, own or {})
         devices.append(Device(letter=letter, **values))
     return tuple(devices)
 
@@ -207,7 +212,7 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
     """Tables of a user's file; ``like`` takes over what a table does not say from a built-in device."""
     tables = {}
     for letter, table in read_user_table(path).items():
-        if not isinstance(table, dict) or len(letter) != 1 or not letter.isalnum():
+        if not isinstance(table, dict) or len(letter) != 1 or not (letter.isascii() and letter.isalpha()):
             raise ConfigError(f"{path}: {letter!r} is not a device; expected tables [X], X one letter")
         if letter in built_in_devices():
             raise ConfigError(f"{path}: [{letter}] is a built-in device; expected a letter of its own")

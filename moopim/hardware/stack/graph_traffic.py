@@ -5,7 +5,7 @@ Source: HuNT (Ogbogu et al., TCAD 2024), eqs 3-4, which sum over all pairs of la
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -64,7 +64,7 @@ def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> NodeArray:
     place = np.minimum(line.start + middle * line.extent, pes - 1).astype(np.int64)
     tier = occupancy.forward.take(line.tier + rows_of(line.tier, occupancy.forward.shape[1]))
     along = tier * pes + snake(stack).take(place)
-    nodes = np.empty((PARTS, line.flat.size), dtype=np.min_scalar_type(-stack.pes))
+    nodes = np.empty((PARTS, line.flat.size), dtype=np.min_scalar_type(-2 * stack.pes))
     nodes[:, line.flat.ravel()] = along.reshape(PARTS, -1)
     return np.ascontiguousarray(nodes.reshape(PARTS, *line.flat.shape).transpose(2, 0, 1))
 
@@ -87,7 +87,7 @@ class _Flows:
     trees: tuple[tuple[IntArray, IntArray, FloatArray], ...]
 
 
-@cache
+@lru_cache(maxsize=32)
 def _flows(workload: Workload) -> _Flows:
     direct = []
     groups = defaultdict(list)

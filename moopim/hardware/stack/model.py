@@ -56,7 +56,6 @@ class SystemModel:
         gradient_ns: Time of the gradients of an image on a tier of the device (ns), shape ``(devices,)``; 0 where it
             cannot serve back-propagation.
         gradient_pJ: Their energy (pJ), shape ``(devices,)``.
-        gradient_macs: Gradient MACs of an image.
         operations: Counted operations of an image, forward and gradients.
     """
 
@@ -75,7 +74,6 @@ class SystemModel:
     rewrite_ns: FloatArray
     gradient_ns: FloatArray
     gradient_pJ: FloatArray  # noqa: N815
-    gradient_macs: float
     operations: float
 
     @property
@@ -120,6 +118,8 @@ def system_model(
     for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES), ("bp_tier", bp_tier, BP_TIERS)):
         if name not in allowed:
             raise unknown_name(what, name, allowed)
+    if (traffic, noc) == ("chain", "paper"):
+        raise ConfigError("noc 'paper' is given with traffic 'chain', which has no packets; expected traffic 'graph'")
     parameters = load_parameters(factors, devices, stack, figures)
     materials = load_thermal(Path(stack) if stack else None)
     used, values, shape = parameters
@@ -145,7 +145,6 @@ def system_model(
         rewrite_ns=np.array([device.rows * device.write_row_ns for device in used]),
         gradient_ns=np.array([gradient_macs / rate if (rate := _gradient_rate(d, parameters)) else 0.0 for d in used]),
         gradient_pJ=np.array([gradient_macs * device.gradient_pJ for device in used]),
-        gradient_macs=gradient_macs,
         operations=2.0 * (float(macs.sum()) + gradient_macs),
     )
 

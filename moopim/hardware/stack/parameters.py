@@ -156,7 +156,7 @@ def load_parameters(
     chosen, own = load_factor_set(factors), _parse(figures)
     used = load_devices(devices, chosen, own)
     known = {
-        name: float(figure(f"factor {name}", table))
+        name: figure(f"factor {name}", table)
         for name, table in read_table("moopim.hardware", "stack_factors.toml").items()
     }
     of_stack = [field.name for field in fields(Stack)]
@@ -167,10 +167,17 @@ def load_parameters(
             # A set may speak of devices that are not used; what the user names himself has to have an effect.
             if not (dot and (changes is chosen or letter in letters)) and name not in (*known, *of_stack):
                 raise unknown_name(f"figure of {source}", name, (*known, *of_stack, *(f"{x}.FIGURE" for x in letters)))
-        known |= {name: float(value) for name, value in changes.items() if name in known}
+        known |= {name: value for name, value in changes.items() if name in known}
     for name, value in known.items():
-        check_range(f"factor {name}", value, positive=name in ("bits", "kappa", "g_f"))
+        _check_factor(name, value)
+    known = {name: float(value) for name, value in known.items()}
     return Parameters(used, known, load_stack(Path(stack) if stack else None, {**chosen, **own}))
+
+
+def _check_factor(name: str, value: object) -> None:
+    check_range(f"factor {name}", value, positive=name in ("bits", "kappa", "g_f"), whole=name == "bits")
+    if name == "phi_HX" and isinstance(value, float | int) and value > 1:
+        raise ConfigError(f"factor phi_HX is {value!r}; expected a share, 0 .. 1")
 
 
 def _parse(figures: str) -> Changes:

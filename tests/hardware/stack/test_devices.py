@@ -58,6 +58,8 @@ def test_what_is_asked_for_goes_before_the_factor_set():
     chosen = {"S.step_ns": 9.0, "G.static_mW": 1.0}
     assert load_devices("S", chosen)[0].step_ns == 9
     assert load_devices("S:hp", chosen)[0].step_ns == 202 / 256
+    # A variant goes before the set in what it names, and in nothing else.
+    assert load_devices("S:hp", {"S.arrays_per_pe": 25.5})[0].arrays_per_pe == 25.5
     assert load_devices("S:hp", chosen, {"S.step_ns": 3})[0].step_ns == 3
 
 
@@ -95,9 +97,11 @@ def test_names_that_mean_nothing_are_refused(names, message):
         ("[X]", "[S]", "[S] is a built-in device; expected a letter of its own"),
         ("rows = 64", "row = 64", "unknown field of device 'X' 'row' (did you mean 'rows'?)"),
         ("rows = 64", "", "device 'X' has no 'rows'; expected"),
-        ("rows = 64", "rows = 0", "rows of device 'X' is 0; expected a finite number above 0"),
-        ("rows = 64", "rows = '64'", "rows of device 'X' is '64'; expected a finite number above 0"),
+        ("rows = 64", "rows = 0", "rows of device 'X' is 0; expected a whole number above 0"),
+        ("rows = 64", "rows = '64'", "rows of device 'X' is '64'; expected a whole number above 0"),
         ("rows = 64", "rows = nan", "rows of device 'X' is nan"),
+        ("rows = 64", "rows = 64.5", "rows of device 'X' is 64.5; expected a whole number above 0"),
+        ("[X]", "[1]", "'1' is not a device; expected tables [X], X one letter"),
         ("vector_pJ = 50", "vector_pJ = -1", "vector_pJ of device 'X' is -1; expected a finite number from 0"),
         ('"parallel"', '"cells"', "unknown read of device 'X' 'cells'; allowed: rows, columns, parallel, macs"),
         ('noise = "none"', 'noise = "cubic"', "unknown noise of device 'X' 'cubic'"),

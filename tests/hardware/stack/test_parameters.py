@@ -94,7 +94,9 @@ def test_a_factor_set_of_ones_own(tmp_path):
         ({"figures": "kapa=4"}, "unknown figure of figures 'kapa' (did you mean 'kappa'?)"),
         ({"figures": "kappa"}, "figures has 'kappa'; expected NAME=NUMBER"),
         ({"figures": "kappa=four"}, "figures has 'kappa=four'; expected NAME=NUMBER"),
-        ({"figures": "kappa=0"}, "factor kappa is 0.0; expected a finite number above 0"),
+        ({"figures": "kappa=0"}, "factor kappa is 0; expected a finite number above 0"),
+        ({"figures": "bits=16.5"}, "factor bits is 16.5; expected a whole number above 0"),
+        ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a share, 0 .. 1"),
         ({"figures": "n_act=nan"}, "factor n_act is nan; expected a finite number from 0"),
         ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number, 1 .. 1024"),
         ({"figures": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
@@ -110,6 +112,15 @@ def test_what_is_no_parameter_is_refused(options, message):
     with pytest.raises(ConfigError) as error:
         load_parameters(**options)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("value", "shown"), [("'4'", "'4'"), ("true", "True"), ("[1]", "[1]")])
+def test_a_factor_set_of_other_things_than_numbers_is_refused(tmp_path, value, shown):
+    path = tmp_path / "set.toml"
+    path.write_text(f"kappa = {value}\n")
+    with pytest.raises(ConfigError) as error:
+        load_parameters(str(path))
+    assert f"factor kappa is {shown}; expected a finite number above 0" in str(error.value)
 
 
 @pytest.mark.parametrize(

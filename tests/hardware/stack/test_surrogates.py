@@ -87,17 +87,6 @@ def test_both_models_agree_on_what_fits(rng):
     assert np.isfinite(printed["pes"]).all()
 
 
-def test_communication_power_is_linear_in_bits_times_hops(rng):
-    # Eq. 11: with a link energy k times as large, only the communication grows, k-fold.
-    workload = load_workload("vgg16")
-    tiers, genes = np.tile([1, 2, 1, 0], (30, 1)), rng.integers(0, 48, (30, 16))
-    none, one, three = (
-        evaluate_surrogates(system_model(workload, figures=f"hop_energy_pJ={pj}"), tiers, genes)["power"]
-        for pj in (0, 0.1, 0.3)
-    )
-    assert three - none == pytest.approx(3 * (one - none), rel=1e-9)
-
-
 def test_err_of_a_cold_resistive_tier_is_what_it_stores():
     # As printed, noise is exp(Q), 1 at no rise over ambient.
     model = system_model(load_workload("vgg11"), figures="R.static_mW=0,R.vector_pJ=0,R.write_pJ=0,hop_energy_pJ=0")
