@@ -88,7 +88,7 @@ class HuntMapping(DesignProblem):
         if equations not in EQUATIONS:
             raise unknown_name("equations", equations, EQUATIONS)
         self._metrics_of = EQUATIONS[equations][0]
-        self.objectives, self.metrics = self.quantities()
+        self.objectives, self.metrics = self.goals_and_metrics()
         self.model: SystemModel = system_model(
             self.load_network(),
             factors,
@@ -107,7 +107,7 @@ class HuntMapping(DesignProblem):
         )
         super().__init__()
 
-    def quantities(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
+    def goals_and_metrics(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
         """Objectives and metrics; a subclass may weigh them otherwise."""
         _, objectives, metrics = EQUATIONS[self.equations]
         links = (Metric("link_util", "1"),) if (self.equations, self.traffic) == ("system", "graph") else ()

@@ -63,9 +63,9 @@ class WeightedMapping(HuntMapping):
         super().__init__(workload, dataset, factors, devices, stack, figures, bp_tier=bp_tier)
         self._ideal, self._nadir = self._scales()
 
-    def quantities(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
+    def goals_and_metrics(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
         """The cost is the only objective; the goals that it weighs are metrics."""
-        goals, metrics = super().quantities()
+        goals, metrics = super().goals_and_metrics()
         return (Objective("cost", "1"),), (*(Metric(goal.name, goal.unit) for goal in goals), *metrics)
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:

@@ -18,8 +18,8 @@ Metrics = dict[str, NDArray[np.float64]]
 _BLOCK = 192
 
 # Bytes that are taken and given back once. From then on the C library of Linux keeps freed arrays of up to this size
-# (its thresholds follow what is freed: see "M_MMAP_THRESHOLD" in mallopt(3)) in place of returning them to the operating
-# system, which clears every page of the next array anew: half of the time of a batch.
+# (its threshold for mapped memory follows what is freed) in place of returning them to the operating system, which
+# clears every page of the next array anew: half of the time of a batch.
 _KEPT = 16_000_000
 
 

@@ -104,8 +104,14 @@ def check_range(what: str, number: object, *, positive: bool, whole: bool = Fals
     Raises:
         ConfigError: If it is refused.
     """
-    usable = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < float("inf")
-    if not usable or (positive and number == 0) or (whole and number % 1):
+    usable = (
+        isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and 0 <= number < float("inf")
+        and not (positive and number == 0)
+        and not (whole and number % 1)
+    )
+    if not usable:
         kind = "whole number" if whole else "finite number"
         raise ConfigError(f"{what} is {number!r}; expected a {kind} {'above 0' if positive else 'from 0'}")
 
