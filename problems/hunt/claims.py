@@ -173,6 +173,7 @@ networks, the worst loss is 2.5 % on RRRS and 4 % on FFFS; these two rows hold b
 Of AMOSA on placed layers with communication, {evaluations} evaluations, seed {seed}. In the searches called "free"
 any tier that can may serve back-propagation, in those called "farthest" only the tier farthest from the sink. Designs
 are selected as in the paper: of the front, those that lose at most 1 % of accuracy; of these, the most efficient.
+On another processor, rounding may lead a search elsewhere; other budgets and seeds do.
 
 {searches}
 
