@@ -14,12 +14,13 @@ from moopim.files import open_atomically
 __all__ = ["check_files", "check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
 
 
-def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[dict[str, str]]]:
+def read_rows(path: Path, needed: Sequence[str] = (), what: str = "designs") -> tuple[list[str], list[dict[str, str]]]:
     """Reads a CSV file with a header.
 
     Args:
         path: The file.
         needed: Columns that it must have.
+        what: What it holds, for messages.
 
     Returns:
         The columns, and each row as words by column; a short row has empty words at its end.
@@ -31,22 +32,22 @@ def read_rows(path: Path, needed: Sequence[str] = ()) -> tuple[list[str], list[d
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"designs {str(path)!r} cannot be read: {error}") from None
+        raise ConfigError(f"{what} {str(path)!r} cannot be read: {error}") from None
     if not text.strip():
-        raise ConfigError(f"designs {str(path)!r} is empty; expected a header and rows")
+        raise ConfigError(f"{what} {str(path)!r} is empty; expected a header and rows")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
     limit = csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a layer table is a long word
     try:
         rows = list(reader)
     except csv.Error as error:
-        raise ConfigError(f"designs {str(path)!r} is not CSV (after line {reader.line_num}): {error}") from None
+        raise ConfigError(f"{what} {str(path)!r} is not CSV (after line {reader.line_num}): {error}") from None
     finally:
         csv.field_size_limit(limit)
     columns = list(reader.fieldnames or ())
     for column in needed:
         if columns.count(column) != 1:
             count = "no column" if column not in columns else "more than one column"
-            raise ConfigError(f"designs {str(path)!r} has {count} {column!r}; expected {', '.join(needed)}")
+            raise ConfigError(f"{what} {str(path)!r} has {count} {column!r}; expected {', '.join(needed)}")
     for number, row in enumerate(rows, start=1):
         if None in row:
             where = row_name(path, number, row, next(iter(needed), "id"))

@@ -64,6 +64,7 @@ def evaluate_file(
         }
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
+    problem(("physical", "vgg11"))  # says what is wrong with an option before a row is blamed for it
     rows = list(_read(designs, problem))
     if not rows:
         raise ConfigError(f"designs {str(designs)!r} has no rows; expected at least one mapping")

@@ -76,7 +76,7 @@ def _read(path: Path, stack: Stack) -> _Traffic:
         ConfigError: If the file cannot be read or has no rows, or names the row, the field, its value and what is
             allowed.
     """
-    rows = read_rows(path, _INPUT)[1]
+    rows = read_rows(path, _INPUT, "traffic")[1]
     if not rows:
         raise ConfigError(f"traffic {str(path)!r} has no rows; expected one for each flow")
     numbers = {name: number for number, name in enumerate(dict.fromkeys(row["case"] for row in rows))}

@@ -91,7 +91,7 @@ def _read(path: Path, columns: Sequence[str]) -> _Maps:
         ConfigError: If the file cannot be read or has other PEs than the stack, or names the row, the PE, its value and
             what is allowed.
     """
-    header, rows = read_rows(path, ("case", "quantity"))
+    header, rows = read_rows(path, ("case", "quantity"), "power maps")
     wrong = [name for name in header if _PE_COLUMN.fullmatch(name) and name not in columns]
     wrong += [name for name in columns if header.count(name) != 1]
     if wrong:

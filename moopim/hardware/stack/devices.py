@@ -76,10 +76,11 @@ class Device:
             raise ConfigError(
                 f"serves_back_propagation of {what} is {self.serves_back_propagation!r}; expected true or false"
             )
-        positive = (*_POSITIVE, *(_GRADIENTS if self.serves_back_propagation else ()))
+        if self.serves_back_propagation and not (self.gradient_speedup and self.gradient_pJ):
+            raise ConfigError(f"{what} serves back-propagation; expected gradient_speedup and gradient_pJ above 0")
         for field in (*_POSITIVE, *_NOT_NEGATIVE, *_GRADIENTS):
             number = getattr(self, field)
-            check_range(f"{field} of {what}", number, positive=field in positive, whole=field in _WHOLE)
+            check_range(f"{field} of {what}", number, positive=field in _POSITIVE, whole=field in _WHOLE)
 
     @property
     def write_cell_pJ(self) -> float:  # noqa: N802 (the unit is pJ)
@@ -217,7 +218,10 @@ def _find(name: str) -> tuple[str, dict[str, Any]]:
 def _read_file(path: Path) -> dict[str, dict[str, Any]]:
     """Tables of a user's file; ``like`` takes over what a table does not say from a built-in device."""
     tables = {}
-    for letter, table in read_user_table(path).items():
+    file = read_user_table(path)
+    if not file:
+        raise ConfigError(f"{path} has no device; expected tables [X], X one letter")
+    for letter, table in file.items():
         if not isinstance(table, dict) or len(letter) != 1 or not (letter.isascii() and letter.isalpha()):
             raise ConfigError(f"{path}: {letter!r} is not a device; expected tables [X], X one letter")
         if letter in built_in_devices():

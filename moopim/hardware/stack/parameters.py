@@ -61,6 +61,9 @@ class Stack:
                 raise ConfigError(
                     f"{field.name} of the stack is {number!r}; expected a whole number, {_WHOLE[field.name]} .. {_MOST}"
                 )
+        if self.pes > _MOST:
+            size = f"{self.tiers} tiers of {self.mesh} x {self.mesh} PEs"
+            raise ConfigError(f"{size} are {self.pes}; expected at most {_MOST} PEs in the stack")
 
     @property
     def pes_per_tier(self) -> int:
@@ -185,6 +188,8 @@ def _parse(figures: str) -> Changes:
     changes: dict[str, float] = {}
     for item in filter(None, (part.strip() for part in figures.split(","))):
         name, _, number = (part.strip() for part in item.partition("="))
+        if name in changes:
+            raise ConfigError(f"figures name {name!r} twice; expected each once")
         try:
             changes[name] = int(number) if re.fullmatch("[+-]?[0-9]+", number) else float(number)
         except ValueError:

@@ -90,6 +90,13 @@ def test_names_that_mean_nothing_are_refused(names, message):
         load_devices(names)
 
 
+def test_a_file_without_a_device_is_refused(tmp_path):
+    path = tmp_path / "empty.toml"
+    path.write_text("\n")
+    with pytest.raises(ConfigError, match="has no device; expected tables"):
+        load_devices(f"S,{path}")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -106,7 +113,11 @@ def test_names_that_mean_nothing_are_refused(names, message):
         ('"parallel"', '"cells"', "unknown read of device 'X' 'cells'; allowed: rows, columns, parallel, macs"),
         ('noise = "none"', 'noise = "cubic"', "unknown noise of device 'X' 'cubic'"),
         ("= true", "= 1", "serves_back_propagation of device 'X' is 1; expected true or false"),
-        ("gradient_pJ = 1", "", "gradient_pJ of device 'X' is 0.0; expected a finite number above 0"),
+        (
+            "gradient_pJ = 1",
+            "",
+            "device 'X' serves back-propagation; expected gradient_speedup and gradient_pJ above 0",
+        ),
         ('unit = "bit", ', "", "bits_per_cell has no 'unit'"),
         ("[X]", "[X]\nlike = 3", "like of [X] is 3; expected the name of a built-in device"),
         ("[X]", "[X]\nlike = 'Z'", "unknown device 'Z'"),

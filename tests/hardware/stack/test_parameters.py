@@ -99,6 +99,8 @@ def test_a_factor_set_of_ones_own(tmp_path):
         ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a share, 0 .. 1"),
         ({"figures": "n_act=nan"}, "factor n_act is nan; expected a finite number from 0"),
         ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number, 1 .. 1024"),
+        ({"figures": "mesh=17"}, "4 tiers of 17 x 17 PEs are 1156; expected at most 1024 PEs in the stack"),
+        ({"figures": "mesh=5,mesh=6"}, "figures name 'mesh' twice; expected each once"),
         ({"figures": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
         ({"figures": "tiers=1"}, "tiers of the stack is 1; expected a whole number, 2 .. 1024"),
         ({"figures": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3; expected a finite number above 0"),
