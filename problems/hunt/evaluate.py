@@ -10,6 +10,8 @@ import numpy as np
 import typer
 
 from moopim.errors import ConfigError, MoopimError
+from moopim.hardware.stack.parameters import load_parameters
+from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.rows import check_files, read_rows, row_name, write_rows
 
@@ -64,7 +66,9 @@ def evaluate_file(
         }
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
-    problem(("physical", "vgg11"))  # says what is wrong with an option before a row is blamed for it
+    # Says what is wrong with an option before a row is blamed for it.
+    load_parameters("physical", devices, stack, figures)
+    load_thermal(Path(stack) if stack else None)
     rows = list(_read(designs, problem))
     if not rows:
         raise ConfigError(f"designs {str(designs)!r} has no rows; expected at least one mapping")

@@ -210,3 +210,8 @@ def test_a_stack_of_many_tiers_has_numbers_for_all_nodes(rng):
     problem = HuntMapping("vgg11", figures="tiers=128,mesh=1")
     table = problem.tabulate(problem.repair_designs(problem.genome.sample(4, rng)))
     assert problem.feasible(table).any()
+
+
+def test_a_network_that_fits_nowhere_as_a_whole_is_refused():
+    with pytest.raises(ConfigError, match=r"VGG11 takes at least 2.26 tiers; expected at most 1, the forward tiers"):
+        HuntMapping("vgg11", figures="mesh=1,tiers=2")

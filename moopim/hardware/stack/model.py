@@ -167,6 +167,12 @@ def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, ca
             f"layer {workload.names[layer]!r} of {workload.network} takes {share[layer]:.3g} tiers of the device that "
             f"holds it best ({letters}); expected at most 1: a larger mesh, other devices or fewer bits"
         )
+    forward = parameters.stack.tiers - 1
+    if share.sum() > forward:
+        raise ConfigError(
+            f"{workload.network} takes at least {share.sum():.3g} tiers; expected at most {forward}, the forward "
+            "tiers: more tiers, a larger mesh, other devices or fewer bits"
+        )
 
 
 def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, is_whole, plain, read_table, read_user_table, values
-from moopim.hardware.stack.devices import Changes, Device, check_range, load_devices
+from moopim.hardware.stack.devices import Changes, Device, built_in_devices, check_range, load_devices
 
 __all__ = ["FACTOR_SETS", "Factors", "Parameters", "Stack", "load_factor_set", "load_parameters", "load_stack"]
 
@@ -96,18 +96,20 @@ class Parameters(NamedTuple):
     stack: Stack
 
 
-def load_stack(path: Path | None = None, changes: Changes | None = None) -> Stack:
+def load_stack(path: Path | None = None, changes: Changes | None = None, *, calibrated: Changes | None = None) -> Stack:
     """The stack.
 
     Args:
         path: A TOML file whose table ``[stack]`` has figures in place of the built-in ones; its table ``[thermal]`` is
             for `moopim.hardware.thermal.description.load_thermal`.
         changes: Figures that go before those.
+        calibrated: Figures of a factor set, after which those of the file come.
 
     Raises:
         ConfigError: If a figure is unknown, missing or not usable.
     """
     known = values("stack", read_table("moopim.hardware", "stack.toml"), Stack)
+    known |= {name: value for name, value in (calibrated or {}).items() if name in known}
     if path is not None:
         table = read_user_table(path, ("stack", "thermal")).get("stack", {})
         if not isinstance(table, dict):
@@ -168,13 +170,14 @@ def load_parameters(
         for name in changes:
             letter, dot, _ = name.partition(".")
             # A set may speak of devices that are not used; what the user names himself has to have an effect.
-            if not (dot and (changes is chosen or letter in letters)) and name not in (*known, *of_stack):
+            allowed = (*letters, *built_in_devices()) if changes is chosen else letters
+            if not (dot and letter in allowed) and name not in (*known, *of_stack):
                 raise unknown_name(f"figure of {source}", name, (*known, *of_stack, *(f"{x}.FIGURE" for x in letters)))
         known |= {name: value for name, value in changes.items() if name in known}
     for name, value in known.items():
         _check_factor(name, value)
     known = {name: float(value) for name, value in known.items()}
-    return Parameters(used, known, load_stack(Path(stack) if stack else None, {**chosen, **own}))
+    return Parameters(used, known, load_stack(Path(stack) if stack else None, own, calibrated=chosen))
 
 
 def _check_factor(name: str, value: object) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from moopim.errors import unknown_name
+from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.thermal.assembly import FloatArray, pe_of_cell
 from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.description import ThermalStack
@@ -37,7 +37,8 @@ def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: Thermal
         the sink. Entries are rounded to 40 bits, on which machines agree whatever their number of threads.
 
     Raises:
-        ConfigError: If the mode is unknown, or the stack does not fit the die.
+        ConfigError: If the mode is unknown, the stack does not fit the die, or ``paper+``, whose figures are fitted,
+            would have PEs cool others.
     """
     if mode not in THERMAL_MODES:
         raise unknown_name("thermal mode", mode, THERMAL_MODES)
@@ -46,6 +47,10 @@ def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: Thermal
     else:
         measured = influence_matrix(tiers, mesh, pe_area_mm2, thermal, "hotspot")
         matrix = column_matrix(tiers, mesh, pe_area_mm2, thermal, mode, measured)
+        if mode == "paper+" and (matrix < 0).any():
+            raise ConfigError(
+                "thermal mode 'paper+' does not fit this stack: PEs would cool others; expected hotspot or full"
+            )
     mantissa, exponent = np.frexp(matrix)
     rounded = np.asarray(np.ldexp(np.round(np.ldexp(mantissa, _BITS)), exponent - _BITS))
     rounded.flags.writeable = False

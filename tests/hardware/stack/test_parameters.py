@@ -79,6 +79,17 @@ def test_a_file_changes_what_it_names_and_single_figures_go_before_it(tmp_path):
     assert changed.devices[0].static_mW == 600  # of the calibrated set
 
 
+def test_a_stack_file_goes_before_a_factor_set_and_a_set_names_devices_that_there_are(tmp_path):
+    stack, factors = tmp_path / "stack.toml", tmp_path / "set.toml"
+    stack.write_text("[stack]\nmesh = 6\n")
+    factors.write_text("mesh = 5\ntiers = 3\n")
+    found = load_parameters(str(factors), stack=str(stack)).stack
+    assert (found.mesh, found.tiers) == (6, 3)
+    factors.write_text('"Q.step_ns" = 5\n')
+    with pytest.raises(ConfigError, match="unknown figure of factor set"):
+        load_parameters(str(factors))
+
+
 def test_a_factor_set_of_ones_own(tmp_path):
     path = tmp_path / "set.toml"
     path.write_text('kappa = 4\n"R.step_ns" = { value = 200, unit = "ns", kind = "measured", source = "chip" }\n')

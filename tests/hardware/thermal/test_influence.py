@@ -179,3 +179,8 @@ def test_what_cannot_be_solved_is_refused(arguments, message):
 def test_figures_of_a_tier_that_is_not_there_are_refused():
     with pytest.raises(ConfigError, match=r"thermal.tier.5 is given; expected one of the tiers, 1 .. 4"):
         matrix("full", tiers=(TierLayers(5, silicon_um=50),))
+
+
+def test_the_corrected_equation_is_refused_where_pes_would_cool_others():
+    with pytest.raises(ConfigError, match=r"thermal mode 'paper\+' does not fit this stack: PEs would cool others"):
+        influence_matrix(16, 2, 1.6, load_thermal(), "paper+")
