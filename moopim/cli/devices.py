@@ -5,8 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from moopim.figures import figure
-
 __all__ = ["app"]
 
 app = typer.Typer(help="List the devices that PEs of the 3-D stack are made of.", add_completion=False)
@@ -44,6 +42,8 @@ def show(name: Annotated[str, typer.Argument(help="Letter or name, NAME:VARIANT,
 
 
 def _print_device(letter: str, table: dict[str, Any]) -> None:
+    from moopim.figures import figure
+
     typer.echo(f"{letter}: " + ", ".join(f"{key} {table[key]}" for key in _BEHAVIOUR if key in table))
     rows: list[tuple[str, ...]] = [("figure", "value", "unit", "kind", "source")]
     for key, entry in table.items():
