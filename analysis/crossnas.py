@@ -1,11 +1,10 @@
 """Accuracy against energy-delay product, as in Figure 5 of CrossNAS (arXiv 2505.22868)."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from moopim.analysis.checks import check_columns
 from moopim.analysis.labels import HALO, Label, place_labels
 from moopim.analysis.scatter_data import CLOUD
 from moopim.analysis.style import (
@@ -18,7 +17,6 @@ from moopim.analysis.style import (
     series_marker,
     thin,
 )
-from moopim.errors import unknown_name
 
 __all__ = ["plot_accuracy_edp"]
 
@@ -43,7 +41,7 @@ def plot_accuracy_edp(frame: pd.DataFrame, ax: Axes | None = None, cloud: pd.Dat
     Raises:
         ConfigError: A frame lacks a column.
     """
-    _check_columns(frame, ("method", "accuracy", "edp_mJ_ms", "quoted"))
+    check_columns(frame, ("method", "accuracy", "edp_mJ_ms", "quoted"))
     axes = new_axes(ax, (5.4, 3.9))
     axes.set_xscale("log")
     axes.set_xlabel("EDP (mJ ms)", fontsize=FONT)
@@ -68,14 +66,8 @@ def plot_accuracy_edp(frame: pd.DataFrame, ax: Axes | None = None, cloud: pd.Dat
     return axes
 
 
-def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    for column in columns:
-        if column not in frame.columns:
-            raise unknown_name("column", column, map(str, frame.columns))
-
-
 def _draw_cloud(ax: Axes, cloud: pd.DataFrame) -> None:
-    _check_columns(cloud, ("accuracy", "edp_mJ_ms"))
+    check_columns(cloud, ("accuracy", "edp_mJ_ms"))
     finite = cloud[cloud["accuracy"].notna() & (cloud["edp_mJ_ms"] > 0)]
     points = finite.iloc[thin(len(finite), CLOUD)]
     ax.scatter(

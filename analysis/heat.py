@@ -8,15 +8,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from moopim.analysis.checks import check_frame
 from moopim.analysis.fronts import FloatArray
-from moopim.analysis.style import FONT, SMALL_FONT
+from moopim.analysis.style import SMALL_FONT
+from moopim.analysis.tier_panels import add_color_bar, tier_panels
 from moopim.errors import ConfigError
 
 __all__ = ["heat_frame", "plot_heat"]
 
 _COLUMNS = ("tier", "y", "x", "pe", "temperature_K")
 _PANEL = 125.0  # side (points)
-_MOST_ACROSS = 4
+_MARGINS = (65.0, 35.0)  # (points)
 _COLORS = "inferno"  # its lightness rises with temperature, so that prints without colour show it too
 _LEAST_RANGE = 0.01  # of the scale (K)
 _LETTER = 0.72  # width of a letter over the size of its font, with room to the border
@@ -64,37 +66,23 @@ def plot_heat(frame: pd.DataFrame, labels: Sequence[str] = (), title: str = "") 
     Raises:
         ConfigError: If the frame lacks a column or has no rows, or there is not one label per PE.
     """
-    for column in _COLUMNS:
-        if column not in frame.columns:
-            raise ConfigError(f"temperatures have no column {column!r}; expected {', '.join(_COLUMNS)}")
-    if frame.empty:
-        raise ConfigError("temperatures have no rows; expected one per cell")
+    check_frame("temperatures", frame, _COLUMNS, "cell")
     tiers, pes = frame["tier"].nunique(), frame["pe"].nunique()
     if labels and len(labels) != tiers * pes:
         raise ConfigError(f"{len(labels)} labels are given; expected {tiers * pes}, one per PE")
-    mesh, across = math.isqrt(pes), min(tiers, _MOST_ACROSS)
-    down = -(-tiers // across)
+    mesh = math.isqrt(pes)
     pitch, font = _sizes(mesh, labels)
-    panel = pitch * mesh
-    size = np.array([panel * across + 65, (panel + 20) * down + 35]) / 72
-    figure = Figure(figsize=(size[0], size[1]), layout="compressed")
-    axes = figure.subplots(down, across, squeeze=False).ravel()
+    figure, panels = tier_panels(tiers, pitch * mesh, _MARGINS, title)
     low = frame["temperature_K"].min()
     limits = (low, max(frame["temperature_K"].max(), low + _LEAST_RANGE))
-    for place, ((tier, rows), ax) in enumerate(zip(frame.groupby("tier"), axes, strict=False)):
+    for place, ((_, rows), ax) in enumerate(zip(frame.groupby("tier"), panels, strict=True)):
         _draw_tier(ax, rows, mesh, limits)
-        ax.set_title(f"tier {tier}{', next to the sink' if tier == 1 else ''}", fontsize=SMALL_FONT)
         means = rows.groupby("pe")["temperature_K"].mean().to_numpy()
         black = means > low + _LIGHT * (limits[1] - low)
         for pe, label in enumerate(labels[place * pes : (place + 1) * pes]):
             color = "black" if black[pe] else "white"
             ax.text(pe % mesh, pe // mesh, label, ha="center", va="center", fontsize=font, color=color)
-    for ax in axes[tiers:]:
-        ax.set_axis_off()
-    bar = figure.colorbar(axes[0].images[0], ax=list(axes), pad=0.01, aspect=15 * down)
-    bar.set_label("temperature (K)", fontsize=FONT)
-    bar.ax.tick_params(labelsize=SMALL_FONT)
-    figure.suptitle(title, fontsize=FONT)
+    add_color_bar(figure, panels[0].images[0], "temperature (K)")
     return figure
 
 

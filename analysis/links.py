@@ -12,8 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from moopim.analysis.checks import check_frame
 from moopim.analysis.fronts import FloatArray
-from moopim.analysis.style import FONT, SMALL_FONT
+from moopim.analysis.style import SMALL_FONT
+from moopim.analysis.tier_panels import add_color_bar, tier_panels
 from moopim.errors import ConfigError
 from moopim.hardware.noc.routing import coordinates, link_ends
 
@@ -21,7 +23,7 @@ __all__ = ["link_frame", "plot_links"]
 
 _COLUMNS = ("link", "from", "to", "utilisation")
 _PITCH = 34.0  # from a node to the next (points)
-_MOST_ACROSS = 4
+_MARGINS = (70.0, 50.0)  # (points)
 _SIDE = 0.46  # of a node, from one node to the next = 1
 _ASIDE = 0.11  # from the middle to the links of one direction
 _GAP = 0.04  # between a node and a link
@@ -68,30 +70,15 @@ def plot_links(frame: pd.DataFrame, tiers: int, mesh: int, title: str = "") -> F
     Raises:
         ConfigError: If the frame lacks a column or has no rows.
     """
-    for column in _COLUMNS:
-        if column not in frame.columns:
-            raise ConfigError(f"links have no column {column!r}; expected {', '.join(_COLUMNS)}")
-    if frame.empty:
-        raise ConfigError("links have no rows; expected one per link")
-    across = min(tiers, _MOST_ACROSS)
-    down = -(-tiers // across)
-    panel = _PITCH * mesh
-    size = np.array([panel * across + 70, (panel + 20) * down + 50]) / 72
-    figure = Figure(figsize=(size[0], size[1]), layout="compressed")
-    axes = figure.subplots(down, across, squeeze=False).ravel()
+    check_frame("links", frame, _COLUMNS, "link")
+    figure, panels = tier_panels(tiers, _PITCH * mesh, _MARGINS, title)
     colors = _colors()
     scale = Normalize(0.0, max(frame["utilisation"].max(), _LEAST_RANGE))
     places = coordinates(tiers, mesh)
-    for tier, ax in enumerate(axes[:tiers]):
+    for tier, ax in enumerate(panels):
         here = frame[places[2][frame["from"].to_numpy()] == tier]
         _draw_tier(ax, here, places, mesh, (colors, scale))
-        ax.set_title(f"tier {tier + 1}{', next to the sink' if tier == 0 else ''}", fontsize=SMALL_FONT)
-    for ax in axes[tiers:]:
-        ax.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(scale, colors), ax=list(axes), pad=0.01, aspect=15 * down)
-    bar.set_label("utilisation (flits/cycle)", fontsize=FONT)
-    bar.ax.tick_params(labelsize=SMALL_FONT)
-    figure.suptitle(title, fontsize=FONT)
+    add_color_bar(figure, ScalarMappable(scale, colors), "utilisation (flits/cycle)")
     _explain(figure)
     return figure
 

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
+from moopim.analysis.checks import check_columns
 from moopim.analysis.style import FONT, SMALL_FONT
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError
 
 __all__ = ["plot_placement"]
 
@@ -36,9 +37,7 @@ def plot_placement(frames: Mapping[str, pd.DataFrame], pes: int = 16) -> Figure:
     if not frames:
         raise ConfigError("there is no mapping to draw; expected at least one")
     for frame in frames.values():
-        for column in _COLUMNS:
-            if column not in frame.columns:
-                raise unknown_name("column", column, map(str, frame.columns))
+        check_columns(frame, _COLUMNS)
     tiers = max(int(frame["tier"].max()) for frame in frames.values())
     figure = Figure(figsize=(7.4, (0.62 * tiers + 0.75) * len(frames)), layout="constrained")
     panels = figure.subplots(len(frames), 1, squeeze=False)[:, 0]

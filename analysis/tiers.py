@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from moopim.analysis.checks import check_columns
 from moopim.analysis.labels import Label, place_labels
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, series_marker, set_scale, style_axes
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
 __all__ = ["plot_architectures", "plot_order_efficiency", "plot_tier_orders"]
@@ -131,9 +132,7 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
 
 
 def _check(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    for column in columns:
-        if column not in frame.columns:
-            raise unknown_name("column", column, map(str, frame.columns))
+    check_columns(frame, columns)
     if frame.empty:
         raise ConfigError("the frame has no rows; expected at least one")
 

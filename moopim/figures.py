@@ -6,13 +6,25 @@ import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["KINDS", "figure", "file_hashes", "is_whole", "plain", "read_table", "read_user_table", "values"]
+__all__ = [
+    "KINDS",
+    "check_range",
+    "figure",
+    "file_hash",
+    "file_hashes",
+    "is_whole",
+    "plain",
+    "read_table",
+    "read_user_table",
+    "values",
+]
 
 KINDS = ("paper", "derived", "measured", "literature", "assumption", "calibrated")
 """Where a figure may come from; calibrated ones are fitted to claims and support none."""
@@ -41,6 +53,30 @@ def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
     if table["kind"] not in KINDS:
         raise unknown_name(f"kind of {what}", table["kind"], KINDS)
     return number
+
+
+def check_range(what: str, number: object, *, positive: bool, whole: bool = False) -> None:
+    """Refuses what is no finite number, or negative.
+
+    Args:
+        what: What the number is, for messages.
+        number: The number.
+        positive: Whether 0 is refused too.
+        whole: Whether fractions are refused too.
+
+    Raises:
+        ConfigError: If it is refused.
+    """
+    usable = (
+        isinstance(number, int | float)
+        and not isinstance(number, bool)
+        and 0 <= number < float("inf")
+        and not (positive and number == 0)
+        and not (whole and number % 1)
+    )
+    if not usable:
+        kind = "whole number" if whole else "finite number"
+        raise ConfigError(f"{what} is {number!r}; expected a {kind} {'above 0' if positive else 'from 0'}")
 
 
 def read_table(package: str, name: str) -> dict[str, Any]:
@@ -108,7 +144,16 @@ def file_hashes(package: str, prefix: str) -> dict[str, str]:
         SHA-256 by name, in hexadecimal digits.
     """
     found = sorted((file for file in (files(package) / "data").iterdir() if file.name.startswith(prefix)), key=str)
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+    return {file.name: file_hash(file) for file in found}
+
+
+def file_hash(file: Traversable) -> str:
+    """SHA-256 of a file, in hexadecimal digits.
+
+    Args:
+        file: The file, such as a `pathlib.Path`.
+    """
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def is_whole(number: object, least: int, most: int | None = None) -> TypeGuard[int]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.genes import Choice, GeneGroup, Index, IntArray, Integer, Permutation
+from moopim.text import table_lines
 
 __all__ = ["Choice", "Designs", "GeneGroup", "Genome", "Index", "Integer", "Permutation"]
 
@@ -244,10 +245,8 @@ class Genome:
         return self.canonical(genes)
 
     def __repr__(self) -> str:
-        rows = _table(self)
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([f"Genome of {self.n_genes} genes, {_readable(self.size)} designs", *lines])
+        about = f"Genome of {self.n_genes} genes, {_readable(self.size)} designs"
+        return "\n".join([about, *table_lines(_table(self))])
 
     def _repr_html_(self) -> str:
         rows = "".join(

@@ -1,9 +1,10 @@
 """``moopim devices``: the devices of the 3-D stack's PEs, and the figures of one with their sources."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+
+from moopim.text import table_lines
 
 __all__ = ["app"]
 
@@ -27,7 +28,7 @@ def devices(context: typer.Context) -> None:
         serves = "yes" if device.serves_back_propagation else "no"
         variants = ", ".join(built_in_devices()[device.letter].get("variants", {})) or "-"
         rows.append((device.letter, device.name, device.read, device.noise, serves, storage, variants))
-    _print_table(rows)
+    typer.echo("\n".join(table_lines(rows)))
     typer.echo("\nmoopim devices show NAME, NAME:VARIANT or FILE.toml prints figures and sources")
 
 
@@ -51,12 +52,6 @@ def _print_device(letter: str, table: dict[str, Any]) -> None:
             rows.append((key, f"{figure(key, entry):g}", entry["unit"], entry["kind"], entry["source"]))
         elif key not in (*_BEHAVIOUR, "variants"):
             rows.append((key, f"{entry:g}", "", "", "no source given"))
-    _print_table(rows)
+    typer.echo("\n".join(table_lines(rows)))
     if table.get("variants"):
         typer.echo(f"variants: {', '.join(table['variants'])}")
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        typer.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))

@@ -4,7 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["given", "own_files"]
+from moopim.errors import ConfigError
+
+__all__ = ["check_drawn", "given", "own_files"]
+
+
+def check_drawn(case: str | None, plot: Path | None) -> None:
+    """Refuses to choose what is drawn where nothing is.
+
+    Args:
+        case: Option ``--case``: the case to draw.
+        plot: Option ``--plot``: the picture.
+
+    Raises:
+        ConfigError: If there is a case and no picture.
+    """
+    if case is not None and plot is None:
+        raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
 
 
 def given(**options: Any) -> dict[str, Any]:

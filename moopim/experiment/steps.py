@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moopim.errors import ConfigError, MoopimError, differences
 from moopim.files import write_atomically
+from moopim.text import table_lines
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
@@ -199,8 +200,7 @@ def steps_text(directory: Path) -> str:
         seconds, seed = f"{step.seconds:,.1f} s" if step.seconds else "", str(step.facts.get("seed", ""))
         files = dict.fromkeys(re.sub("/.*", "/", file) for file in step.products)  # of folders only their names
         rows.append((folder, step.name, step.state, seconds, seed, numbers[step.command_line], ", ".join(files)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = table_lines(rows)
     lines += [f"command {numbers[command]}, {step.created}: {command}" for command, step in commands.items()]
     return "\n".join(lines)
 

@@ -6,7 +6,6 @@ names it. It has a method ``hardware``, and ``accuracies`` if it has an opinion 
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
-from moopim.figures import file_hashes
+from moopim.figures import file_hash, file_hashes
 from moopim.genes import IntArray
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
@@ -161,7 +160,7 @@ def simulator_identity(simulator: PimSimulator) -> dict[str, Any]:
 @cache
 def _file_hash(cls: type) -> str:
     """Hash of the file of a class, once: if the file changes later, the class does not."""
-    return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+    return file_hash(Path(inspect.getfile(cls)))
 
 
 def hardware_figures(

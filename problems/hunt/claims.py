@@ -6,11 +6,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from moopim.hardware.stack.parameters import FACTOR_SETS
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.problems.hunt.baselines import baseline_model
-from moopim.problems.hunt.comparison import FACTOR_SETS, SEARCHES, baseline_frame, ratios
+from moopim.problems.hunt.comparison import SEARCHES, baseline_frame, ratios
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
+from moopim.problems.hunt.published import published_layers, published_peak
 from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import GOALS, LIMIT, select, selected_text
 from moopim.problems.hunt.tables import UNITS, claim_text, markdown_table
@@ -21,8 +23,6 @@ __all__ = ["claims_page", "pool_claims", "search_claims"]
 _COLUMNS = ("claim", *FACTOR_SETS, "paper")
 _WATTS = 95.0  # power at which the stack reaches about the peak that the paper gives
 _SEARCHED = "ResNet34"
-# Layers (first and last, from 1) and the tier where Figure 5 has them; of VGG16 thirds, since it gives no numbers.
-_FIGURE_5 = {"DenseNet40": ((1, 13, 2),), "VGG16": ((1, 5, 3), (6, 11, 2))}
 
 
 def pool_claims() -> pd.DataFrame:
@@ -43,7 +43,7 @@ def pool_claims() -> pd.DataFrame:
     text = "networks on which FFFS is hotter than RRRS and SSSS"
     rows.append(_row(text, "ResNet34 named", _networks(plain, "peak_K", "FFFS")))
     text = f"hottest PE with {_WATTS:g} W, evenly on the stack (K)"
-    rows.append(_row(text, "380, power not given", [_even_peak(name) for name in FACTOR_SETS]))
+    rows.append(_row(text, f"{published_peak():g}, power not given", [_even_peak(name) for name in FACTOR_SETS]))
     text = f"place of {REFERENCE_ORDER} among the 32 orders of one SRAM tier by loss, and the worst order ({_SEARCHED})"
     places = [_place(order_losses(_SEARCHED, factors=name)) for name in FACTOR_SETS]
     rows.append(_row(text, f"1, {REFERENCE_ORDER}", places))
@@ -73,9 +73,10 @@ def search_claims(evaluations: int = 5_000, seed: int = 1) -> pd.DataFrame:
         for goal in GOALS:
             text = f"best {UNITS[goal]} with at most 1 % loss ({network}, {bp_tier})"
             rows.append(_row(text, "RRFS", [selected_text(front, goal) for front in fronts]))
-    for network, runs in _FIGURE_5.items():
+    for published, runs in published_layers().groupby("workload"):
+        network = str(published)
         mapped = [_layers(network, name, evaluations, seed) for name in FACTOR_SETS]
-        for first, last, tier in runs:
+        for first, last, tier in runs[["first", "last", "tier"]].to_numpy().tolist():
             text = f"layers {first}-{last} of {network} on tier {tier} of the best RRFS with at most 1 % loss"
             rows.append(_row(text, "most", [_share_on(layers, first, last, tier) for layers in mapped]))
     return pd.DataFrame(rows)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
+from moopim.hardware.stack.parameters import FACTOR_SETS
 from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, evaluate_baseline
 from moopim.problems.hunt.loss import with_loss_scales
 from moopim.problems.hunt.mapping import HuntMapping
@@ -16,9 +17,7 @@ from moopim.problems.hunt.selection import select
 from moopim.problems.hunt.weighted import WeightedMapping
 from moopim.workload import WORKLOADS, load_workload
 
-__all__ = ["COLUMNS", "FACTOR_SETS", "SEARCHES", "baseline_frame", "compare", "ratios", "searched_frame"]
-
-FACTOR_SETS = ("physical", "calibrated")
+__all__ = ["COLUMNS", "SEARCHES", "baseline_frame", "compare", "ratios", "searched_frame"]
 
 COLUMNS = {
     "set": "factor set",

@@ -112,6 +112,4 @@ def losses(problem: HuntMapping, frame: pd.DataFrame) -> NDArray[np.float64]:
     Raises:
         ConfigError: As `scaled_by_loss`.
     """
-    columns = {group.name: frame[list(group.columns)].to_numpy() for group in problem.genome.groups}
-    designs = problem.genome.decode(problem.genome.encode(columns))
-    return HuntMapping.evaluate_designs(scaled_by_loss(problem), designs)["err"]
+    return HuntMapping.evaluate_designs(scaled_by_loss(problem), problem.read_designs(frame))["err"]

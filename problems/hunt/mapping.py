@@ -1,15 +1,15 @@
 """The search space and objectives of HuNT's mapping search (Ogbogu et al., IEEE TCAD 2024)."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from moopim.errors import unknown_name
-from moopim.figures import file_hashes
+from moopim.figures import file_hash, file_hashes
 from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
 from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
@@ -124,7 +124,7 @@ class HuntMapping(DesignProblem):
         return {
             **file_hashes("moopim.hardware", "stack"),
             **file_hashes("moopim.hardware", "noc"),
-            **{name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in own},
+            **{name: file_hash(Path(name)) for name in own},
         }
 
     def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
@@ -149,6 +149,18 @@ class HuntMapping(DesignProblem):
             Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
         """
         return self._metrics_of(self.model, tiers, genes)
+
+    def read_designs(self, frame: pd.DataFrame) -> Designs:
+        """Reads mappings from a frame.
+
+        Args:
+            frame: The mappings, such as a ``front.csv``: one column per gene.
+
+        Returns:
+            The designs, one per row.
+        """
+        columns = {group.name: frame[list(group.columns)].to_numpy() for group in self.genome.groups}
+        return self.genome.decode(self.genome.encode(columns))
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Makes mappings fit, as far as that is possible, unless the problem was made with ``repair=False``.

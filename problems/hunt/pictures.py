@@ -10,7 +10,7 @@ from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.placement import snake
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.placement import placement, settle
+from moopim.problems.hunt.placement import layers_frame, settle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,8 +40,9 @@ def draw_mapping(problem: HuntMapping, design: pd.Series, title: str = "") -> "d
     from moopim.analysis.placement import plot_placement
 
     model, stack = problem.model, problem.model.stack
-    _, occupancy, state = settle(problem, design)
-    layers = placement(problem, design)
+    settled = settle(problem, design)
+    _, occupancy, state = settled
+    layers = layers_frame(problem, settled)
     kelvin = model.ambient_K + temperature_rise(state.power, model.influence)[0]
     figures = {
         "placement": plot_placement({title: layers}, stack.pes_per_tier),
@@ -60,7 +61,7 @@ def pe_labels(problem: HuntMapping, layers: pd.DataFrame) -> list[str]:
 
     Args:
         problem: The problem that the mapping is a design of.
-        layers: From `moopim.problems.hunt.placement.placement`.
+        layers: From `moopim.problems.hunt.placement.layers_frame`.
 
     Returns:
         One label per PE of the stack: numbers from 1, a few to a line.

@@ -1,5 +1,7 @@
 """Where the layers of a mapping lie on the stack, as in Figure 5 of HuNT (IEEE TCAD 2024)."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -10,10 +12,24 @@ from moopim.hardware.stack.placement import Occupancy
 from moopim.hardware.stack.system import SteadyState, steady_state
 from moopim.problems.hunt.mapping import HuntMapping
 
-__all__ = ["placement", "settle"]
+__all__ = ["Settled", "layers_frame", "placement", "settle"]
 
 
-def settle(problem: HuntMapping, design: pd.Series) -> tuple[IntArray, Occupancy, SteadyState]:
+class Settled(NamedTuple):
+    """One mapping at work; arrays are those of a batch of one.
+
+    Attributes:
+        tiers: Device of each tier, shape ``(1, tiers)``.
+        occupancy: What lies on the tiers.
+        state: Its steady state.
+    """
+
+    tiers: IntArray
+    occupancy: Occupancy
+    state: SteadyState
+
+
+def settle(problem: HuntMapping, design: pd.Series) -> Settled:
     """Runs one mapping.
 
     Args:
@@ -21,20 +37,18 @@ def settle(problem: HuntMapping, design: pd.Series) -> tuple[IntArray, Occupancy
         design: The mapping, such as a row of a ``front.csv``: one entry per gene.
 
     Returns:
-        Device of each tier, shape ``(1, tiers)``, occupancy and steady state of a batch of one.
+        The mapping at work.
 
     Raises:
         ConfigError: If the mapping does not fit.
     """
-    columns = {group.name: design[list(group.columns)].to_numpy()[None] for group in problem.genome.groups}
-    columns["pe"] = columns["pe"].astype(np.int64)
-    designs = problem.genome.decode(problem.genome.encode(columns))
+    designs = problem.read_designs(design.to_frame().T.infer_objects())
     tiers, genes = designs.indices("tier"), designs.indices("pe")
     occupancy = occupy(problem.model, tiers, genes)
     if not occupancy.has_bp[0] or (occupancy.used > occupancy.free).any():
         network, order = problem.model.workload.network, "".join(designs["tier"][0])
         raise ConfigError(f"the mapping of {network} does not fit on the tiers {order}")
-    return tiers, occupancy, steady_state(problem.model, tiers, genes, occupancy)
+    return Settled(tiers, occupancy, steady_state(problem.model, tiers, genes, occupancy))
 
 
 def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
@@ -45,16 +59,28 @@ def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
         design: The mapping, such as a row of a ``front.csv``: one entry per gene.
 
     Returns:
-        One row per layer, and one without layer for each tier that holds none: ``tier`` (1 at the heat sink),
-        ``device``, ``back_propagation`` (whether the tier serves it), ``layer`` (number from 1, 0 for none), ``name``,
-        ``start`` and ``extent`` along the snake (PEs).
+        The layers, see `layers_frame`.
 
     Raises:
         ConfigError: If the mapping does not fit.
     """
+    return layers_frame(problem, settle(problem, design))
+
+
+def layers_frame(problem: HuntMapping, settled: Settled) -> pd.DataFrame:
+    """Where the layers of a mapping lie.
+
+    Args:
+        problem: The problem that the mapping is a design of.
+        settled: The mapping at work.
+
+    Returns:
+        One row per layer, and one without layer for each tier that holds none: ``tier`` (1 at the heat sink),
+        ``device``, ``back_propagation`` (whether the tier serves it), ``layer`` (number from 1, 0 for none), ``name``,
+        ``start`` and ``extent`` along the snake (PEs).
+    """
     model, workload = problem.model, problem.model.workload
-    tiers, occupancy, state = settle(problem, design)
-    line = state.line
+    tiers, occupancy, line = settled.tiers, settled.occupancy, settled.state.line
     frame = pd.DataFrame(
         {
             "tier": occupancy.forward[0].take(line.tier[0]) + 1,

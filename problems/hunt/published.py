@@ -4,7 +4,7 @@ import pandas as pd
 
 from moopim.figures import figure, read_table
 
-__all__ = ["published"]
+__all__ = ["published", "published_layers", "published_peak"]
 
 
 def published() -> pd.DataFrame:
@@ -21,3 +21,18 @@ def published() -> pd.DataFrame:
     """
     rows = read_table("moopim.problems.hunt", "published.toml")["claims"]
     return pd.DataFrame([{**row, "value": float(figure(row["name"], {**row, "kind": "paper"}))} for row in rows])
+
+
+def published_peak() -> float:
+    """The hottest PE of FFFS in the paper (K)."""
+    return float(published().set_index("name")["value"]["peak_FFFS"])
+
+
+def published_layers() -> pd.DataFrame:
+    """Reads where the paper has layers on the tiers R, R, F, S.
+
+    Returns:
+        One row per run of layers: ``workload``, ``first`` and ``last`` (layers from 1), ``tier`` (from 1 at the heat
+        sink) and ``source``.
+    """
+    return pd.DataFrame(read_table("moopim.problems.hunt", "published.toml")["layers"])

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.problems.hunt.comparison import FACTOR_SETS, compare, ratios
+from moopim.hardware.stack.parameters import FACTOR_SETS
+from moopim.problems.hunt.comparison import compare, ratios
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import placement
+from moopim.problems.hunt.published import published_layers, published_peak
 from moopim.problems.hunt.search import TierOrderMapping, search
 from moopim.problems.hunt.selection import select, selected_text
 from moopim.problems.hunt.tables import claim_text
@@ -67,7 +69,7 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
         notes += [
             f"{factors}: {100 * farthest_share(front):.0f} % of heterogeneous designs have SRAM farthest (paper: all)",
             f"{factors}: largest thermal noise {orders['tiers'].iloc[int(orders['err_norm'].argmax())]} (paper: SFFR)",
-            f"{factors}: hottest PE of FFFS {_peak(orders)} (paper: 380 K)",
+            f"{factors}: hottest PE of FFFS {_peak(orders)} (paper: {published_peak():g} K)",
         ]
     frame = pd.concat(parts, ignore_index=True)
 
@@ -123,13 +125,13 @@ def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: in
     frames, notes = {}, []
     for factors in FACTOR_SETS:
         for workload in workloads:
-            problem = TierOrderMapping("RRFS", workload, factors=factors)
+            problem = TierOrderMapping(_ORDER, workload, factors=factors)
             best = select(search(problem, evaluations, seed))
             name = problem.model.workload.network
             layers = placement(problem, best).assign(set=factors, workload=name)
             title = f"{name}, {factors} factors: {best['tops_per_W']:.3g} TOPS/W, loss {100 * best['loss']:.2g} %"
             frames[title] = layers
-            paper = _PAPER_FIRST.get(name, "not shown")
+            paper = _published_tier(name)
             notes.append(f"{name}, {factors}: first layers on tiers {_first_tiers(layers)} (paper: {paper})")
 
     def draw() -> "Figure":
@@ -218,8 +220,15 @@ def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | No
     return FIGURES[figure](seed=seed, **{name: value for name, value in given.items() if value not in ((), None)})
 
 
-_PAPER_FIRST = {"DenseNet40": "tier 2, ReRAM", "VGG16": "tier 3, FeFET"}
+_ORDER = "RRFS"  # of Figure 5
 _FIRST = 5  # layers that count as first ones
+
+
+def _published_tier(network: str) -> str:
+    """The tier where the paper has the first layers of a network."""
+    layers = published_layers()
+    tiers = layers.loc[(layers["workload"] == network) & (layers["first"] == 1), "tier"]
+    return f"{tiers.iloc[0]} ({_ORDER[tiers.iloc[0] - 1]})" if len(tiers) else "not shown"
 
 
 def _first_tiers(frame: pd.DataFrame) -> str:

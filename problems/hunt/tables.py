@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from moopim.problems.hunt.comparison import FACTOR_SETS
+from moopim.hardware.stack.parameters import FACTOR_SETS
 from moopim.problems.hunt.published import published
 
 __all__ = ["UNITS", "claim_text", "comparison_tables", "markdown_table"]

@@ -48,7 +48,12 @@ def test_arrows_point_along_their_links_and_opposite_ones_do_not_touch():
 
 
 def test_an_idle_network_is_drawn():
-    plot_links(link_frame(2, 2, np.zeros(link_count(2, 2))), 2, 2).canvas.draw()
+    figure = plot_links(link_frame(2, 2, np.zeros(link_count(2, 2))), 2, 2)
+    figure.canvas.draw()
+    drawn = [mark for ax in figure.axes for mark in ax.collections if isinstance(mark, Quiver | PathCollection)]
+    # Every load is at the lower end of a scale that is not empty.
+    assert not np.concatenate([mark.get_array() for mark in drawn]).any()
+    assert {(mark.norm.vmin, mark.norm.vmax) for mark in drawn} == {(0.0, 1e-3)}
 
 
 def test_what_is_no_frame_of_links_is_refused():

@@ -1,6 +1,7 @@
 """The HuNT mapping problem: space, repair, and its whole true front on a small instance."""
 
 import itertools
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ from moopim import ConfigError
 from moopim.algorithms.registry import make_algorithm
 from moopim.evaluator import Evaluator
 from moopim.experiment.running import optimise
+from moopim.hardware.noc import MODES
 from moopim.hardware.stack import evaluate_system
+from moopim.hardware.stack.model import BP_TIERS, TRAFFIC
+from moopim.hardware.thermal import THERMAL_MODES
 from moopim.pareto import non_dominated
 from moopim.problems.hunt import HuntMapping
+from moopim.problems.hunt.mapping import EQUATIONS
 from moopim.workload import IMAGE, Layer, make_workload
 
 
@@ -215,3 +220,10 @@ def test_a_stack_of_many_tiers_has_numbers_for_all_nodes(rng):
 def test_a_network_that_fits_nowhere_as_a_whole_is_refused():
     with pytest.raises(ConfigError, match=r"VGG11 takes at least 2.26 tiers; expected at most 1, the forward tiers"):
         HuntMapping("vgg11", figures="mesh=1,tiers=2")
+
+
+def test_the_options_are_the_names_that_the_model_knows():
+    hints = get_type_hints(HuntMapping.__init__)
+    known = {"traffic": TRAFFIC, "noc": MODES, "thermal": THERMAL_MODES, "equations": EQUATIONS, "bp_tier": BP_TIERS}
+    for name, names in known.items():
+        assert get_args(hints[name]) == tuple(names), name

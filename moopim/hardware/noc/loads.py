@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.noc.parameters import CACHED
 from moopim.hardware.noc.routing import coordinates, link_count, link_groups
 
 __all__ = ["link_loads", "tree_steps"]
@@ -21,9 +22,7 @@ IntArray = NDArray[np.int64]
 NodeArray = NDArray[np.signedinteger]
 BoolArray = NDArray[np.bool_]
 
-# Numbers that are worked on at a time: they stay in the processor's cache, and their memory is not handed back to the
-# operating system between two arrays. Designs at a time are at least so many: a large mesh would take many calls else.
-_NUMBERS = 15_000
+# Designs at a time are at least so many: a large mesh would take many calls else.
 _LEAST_DESIGNS = 16
 
 
@@ -42,7 +41,7 @@ def link_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: 
     """
     designs = begin.shape[2]
     loads = np.empty((designs, link_count(tiers, mesh)))
-    step = max(_LEAST_DESIGNS, _NUMBERS // max(table.size for table in _tables(tiers, mesh)))
+    step = max(_LEAST_DESIGNS, CACHED // max(table.size for table in _tables(tiers, mesh)))
     for first in range(0, designs, step):
         some = slice(first, first + step)
         loads[some] = _block_loads(tiers, mesh, begin[:, :, some], end[:, :, some], volume).T
@@ -56,7 +55,7 @@ def _block_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume
     # Legs are numbered by begin, end, line and design; the begin brings the design with it.
     keys = [((table.begin[:, None] * designs + own).ravel(), table.end * designs) for table in tables]
     counts: list[FloatArray] = []
-    pieces = max(1, round(begin.size / _NUMBERS))
+    pieces = max(1, round(begin.size / CACHED))
     for piece in range(pieces):
         some = slice(flows * piece // pieces, flows * (piece + 1) // pieces)
         # NumPy looks up by 64-bit numbers only.

@@ -5,7 +5,10 @@ from functools import cache
 
 from moopim.figures import read_table, values
 
-__all__ = ["MODES", "NocFigures", "load_noc"]
+__all__ = ["CACHED", "MODES", "NocFigures", "load_noc"]
+
+CACHED = 15_000
+"""Numbers that are worked on at a time: they stay in the processor's cache."""
 
 MODES = ("queue", "paper")
 """Latency with waiting at the links, or by Manhattan distance alone, as in HuNT (TCAD 2024, eqs 3-4)."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import unknown_name
-from moopim.hardware.noc.parameters import MODES, NocFigures
+from moopim.hardware.noc.parameters import CACHED, MODES, NocFigures
 
 __all__ = ["LinkTraffic", "NetworkPeriod", "network_period"]
 
@@ -16,9 +16,6 @@ FloatArray = NDArray[np.float64]
 # A step of Newton's method that changes the period by less than this share is the last one: what is left goes with its
 # square.
 _STEP = 1e-8
-
-# Numbers that are worked on at a time: they stay in the processor's cache.
-_NUMBERS = 15_000
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def _waiting(flits: FloatArray, busiest: FloatArray, floor: FloatArray) -> Float
     """
     waiting = np.zeros_like(floor)
     links = max(flits.shape[1], 1)
-    block = max(1, _NUMBERS // links)
+    block = max(1, CACHED // links)
     for first in range(0, len(floor), block):
         rows = first + np.flatnonzero(busiest[first : first + block])
         period = floor[rows]

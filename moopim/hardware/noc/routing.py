@@ -29,7 +29,7 @@ def link_count(tiers: int, mesh: int) -> int:
         tiers: Tiers.
         mesh: Nodes along each side of a tier.
     """
-    return 2 * mesh * (2 * (mesh - 1) * tiers + mesh * (tiers - 1))
+    return int(link_groups(tiers, mesh)[-1].stop)
 
 
 @cache
@@ -91,6 +91,7 @@ def coordinates(tiers: int, mesh: int) -> IntArray:
     return place
 
 
+@cache
 def hop_counts(tiers: int, mesh: int) -> IntArray:
     """Hops between every two nodes, their Manhattan distance.
 
@@ -99,10 +100,12 @@ def hop_counts(tiers: int, mesh: int) -> IntArray:
         mesh: Nodes along each side of a tier.
 
     Returns:
-        Hops, shape ``(nodes, nodes)``.
+        Hops, shape ``(nodes, nodes)``; read only.
     """
     place = coordinates(tiers, mesh)
-    return np.asarray(np.abs(place[:, :, None] - place[:, None, :]).sum(axis=0))
+    hops = np.asarray(np.abs(place[:, :, None] - place[:, None, :]).sum(axis=0))
+    hops.flags.writeable = False
+    return hops
 
 
 @cache

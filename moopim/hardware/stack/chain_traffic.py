@@ -1,10 +1,9 @@
 """Traffic ``chain``: bits times hops when every layer talks to the next one (HuNT, TCAD 2024, eqs 3-4 and 11)."""
 
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.hardware.noc.routing import hop_counts
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake
 from moopim.workload import Workload
@@ -34,15 +33,8 @@ def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occu
     tier_of = occupancy.forward.take(line.tier + rows_of(line.tier, occupancy.forward.shape[1]))
     pe = np.empty(line.flat.shape, dtype=np.int64)
     pe.put(line.flat, tier_of * stack.pes_per_tier + snake(stack).take(centre))
-    hops = _hops(stack).take(pe[:, :-1] * stack.pes + pe[:, 1:])
+    hops = hop_counts(stack.tiers, stack.mesh).take(pe[:, :-1] * stack.pes + pe[:, 1:])
     to_bp = np.abs(pe // stack.pes_per_tier - occupancy.bp[:, None])
     activations = 2 * bits * workload.activations_out
     gradients = stack.gradient_bits * workload.weights / workload.batch
     return np.asarray((activations[:-1] * hops).sum(axis=1) + ((activations + gradients) * to_bp).sum(axis=1))
-
-
-@cache
-def _hops(stack: Stack) -> FloatArray:
-    """Manhattan distance between every two PEs, shape ``(pes, pes)``."""
-    position = np.stack(np.unravel_index(np.arange(stack.pes), (stack.tiers, stack.mesh, stack.mesh)))
-    return np.asarray(np.abs(position[:, :, None] - position[:, None, :]).sum(axis=0), dtype=np.float64)

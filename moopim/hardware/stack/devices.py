@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import plain, read_table, read_user_table
+from moopim.figures import check_range, plain, read_table, read_user_table
 
 __all__ = ["Changes", "Device", "built_in_devices", "device_tables", "load_devices"]
 
@@ -91,30 +91,6 @@ class Device:
     def vector_ns(self) -> float:
         """Time of a 1-bit input vector through a fully used array (ns)."""
         return self.rows * self.step_ns if self.read == "rows" else self.step_ns
-
-
-def check_range(what: str, number: object, *, positive: bool, whole: bool = False) -> None:
-    """Refuses what is no finite number, or negative.
-
-    Args:
-        what: What the number is, for messages.
-        number: The number.
-        positive: Whether 0 is refused too.
-        whole: Whether fractions are refused too.
-
-    Raises:
-        ConfigError: If it is refused.
-    """
-    usable = (
-        isinstance(number, int | float)
-        and not isinstance(number, bool)
-        and 0 <= number < float("inf")
-        and not (positive and number == 0)
-        and not (whole and number % 1)
-    )
-    if not usable:
-        kind = "whole number" if whole else "finite number"
-        raise ConfigError(f"{what} is {number!r}; expected a {kind} {'above 0' if positive else 'from 0'}")
 
 
 @cache

@@ -150,7 +150,9 @@ def system_model(
 
 
 def _gradient_rate(device: Device, parameters: Parameters) -> float:
-    """Gradient MACs of a tier per time (1/ns)."""
+    """Gradient MACs of a tier per time (1/ns); 0 if it cannot serve back-propagation."""
+    if not device.serves_back_propagation:
+        return 0.0
     return device.gradient_speedup * parameters.stack.pes_per_tier * mac_rate(device, parameters.factors["bits"])
 
 

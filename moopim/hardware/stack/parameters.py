@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, is_whole, plain, read_table, read_user_table, values
-from moopim.hardware.stack.devices import Changes, Device, built_in_devices, check_range, load_devices
+from moopim.figures import check_range, figure, is_whole, plain, read_table, read_user_table, values
+from moopim.hardware.noc.routing import link_count
+from moopim.hardware.stack.devices import Changes, Device, built_in_devices, load_devices
 
 __all__ = ["FACTOR_SETS", "Factors", "Parameters", "Stack", "load_factor_set", "load_parameters", "load_stack"]
 
@@ -75,11 +75,10 @@ class Stack:
         """PEs of the stack."""
         return self.tiers * self.pes_per_tier
 
-    @cached_property
+    @property
     def links(self) -> int:
         """Directed links of the network, a mesh in three dimensions."""
-        within = 2 * self.mesh * (self.mesh - 1) * self.tiers
-        return 2 * (within + self.pes_per_tier * (self.tiers - 1))
+        return link_count(self.tiers, self.mesh)
 
 
 class Parameters(NamedTuple):

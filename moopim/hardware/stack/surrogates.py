@@ -11,7 +11,7 @@ from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
 from moopim.hardware.stack.communication import bit_hops
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Occupancy, lay_out, spread, to_stack
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.stack.thermal import temperature_rise, total_noise
 
 __all__ = ["evaluate_surrogates"]
 
@@ -61,16 +61,6 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
     return {
         "latency": latency,
         "power": power.sum(axis=1),
-        "err": (stored * _noise(model, tiers, rise)).sum(axis=1),
+        "err": total_noise(stored, tiers, rise, model.devices, stack, printed=True),
         "peak": model.ambient_K + rise.max(axis=1),
     }
-
-
-def _noise(model: SystemModel, tiers: IntArray, rise: FloatArray) -> FloatArray:
-    """Noise of each PE as printed in eq. 7, with the scales of the stack: exp(Q) does not vanish at Q = 0."""
-    stack = model.stack
-    device = np.repeat(tiers, stack.pes_per_tier, axis=1)
-    kinds = np.array([kind.noise for kind in model.devices])[device]
-    exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
-    exponential = stack.noise_exponential * np.exp(exponent)
-    return np.select([kinds == "exponential", kinds == "linear"], [exponential, stack.noise_linear_per_K * rise], 0.0)

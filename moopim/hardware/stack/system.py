@@ -15,7 +15,7 @@ from moopim.hardware.stack.communication import communicate
 from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, spread, to_stack
-from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.hardware.stack.thermal import temperature_rise, total_noise
 
 __all__ = ["SteadyState", "evaluate_system", "steady_state"]
 
@@ -107,7 +107,7 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
         "energy": pj,
         "power": total,
         "peak": model.ambient_K + rise.max(axis=1),
-        "err": _accuracy_loss(model, tiers, rise, bits),
+        "err": total_noise(bits, tiers, rise, model.devices, stack) / model.costs.stored_bits.sum(),
         "tops_per_W": operations / pj,
         "tops_per_mm2": operations / (period * 1e3) / (stack.pe_area_mm2 * stack.pes),
     }
@@ -124,13 +124,3 @@ def _power(
     power = energy / period[:, None] + np.repeat(tier_mw, stack.pes_per_tier, axis=1)
     power *= 1e-3
     return np.asarray(power)
-
-
-def _accuracy_loss(model: SystemModel, tiers: IntArray, rise: FloatArray, bits: FloatArray) -> FloatArray:
-    """Stored bits times the noise of their PEs, per stored bit (HuNT eqs 6-7), shape ``(designs,)``."""
-    weighted = np.zeros_like(rise)
-    device = np.repeat(tiers, model.stack.pes_per_tier, axis=1)
-    for i, kind in enumerate(model.devices):
-        if kind.noise != "none":
-            np.multiply(bits, noise(rise, kind, model.stack), out=weighted, where=device == i)
-    return np.asarray(weighted.sum(axis=1) / model.costs.stored_bits.sum())

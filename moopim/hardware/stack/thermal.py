@@ -1,14 +1,17 @@
 """Temperature and thermal noise of the stack (HuNT, TCAD 2024, eqs 6-8; steady state)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Stack
 
-__all__ = ["noise", "temperature_rise"]
+__all__ = ["noise", "temperature_rise", "total_noise"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
@@ -25,18 +28,49 @@ def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("dk,pk->dp", power, influence))
 
 
-def noise(rise: FloatArray, device: Device, stack: Stack) -> FloatArray:
+def noise(rise: FloatArray, device: Device, stack: Stack, *, printed: bool = False) -> FloatArray:
     """Thermal noise of a device, relative to its stored values (HuNT eq. 7).
 
     Args:
         rise: Temperature rise over ambient (K), any shape.
         device: The device.
         stack: The stack, for the scales.
+        printed: Whether an ``exponential`` device has noise at no rise, ``exp(0) = 1``, as the paper prints it.
 
     Returns:
         The noise, same shape.
     """
     if device.noise == "exponential":
         exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
-        return np.asarray(stack.noise_exponential * (np.exp(exponent) - 1.0))
+        return np.asarray(stack.noise_exponential * (np.exp(exponent) - (0.0 if printed else 1.0)))
     return rise * stack.noise_linear_per_K if device.noise == "linear" else np.zeros_like(rise)
+
+
+def total_noise(
+    held: FloatArray,
+    tiers: IntArray,
+    rise: FloatArray,
+    devices: Sequence[Device],
+    stack: Stack,
+    *,
+    printed: bool = False,
+) -> FloatArray:
+    """What PEs hold times their noise, added up (HuNT eq. 6).
+
+    Args:
+        held: Bits or values on each PE, shape ``(designs, pes)``.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        rise: Temperature rise of each PE (K), shape ``(designs, pes)``.
+        devices: The devices that ``tiers`` counts.
+        stack: The stack.
+        printed: See `noise`.
+
+    Returns:
+        The sum, shape ``(designs,)``.
+    """
+    weighted = np.zeros_like(rise)
+    device = np.repeat(tiers, stack.pes_per_tier, axis=1)
+    for i, kind in enumerate(devices):
+        if kind.noise != "none":
+            np.multiply(held, noise(rise, kind, stack, printed=printed), out=weighted, where=device == i)
+    return np.asarray(weighted.sum(axis=1))

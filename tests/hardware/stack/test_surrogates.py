@@ -7,7 +7,7 @@ import pytest
 from literal_hunt import REFERENCE, TABLE, reference_factors
 
 from moopim.hardware.stack import evaluate_surrogates, evaluate_system, system_model
-from moopim.workload import load_workload
+from moopim.workload import WORKLOADS, load_workload
 
 LETTERS = "SRF"
 INFLUENCE = np.load(REFERENCE / "influence_64x64.npy")
@@ -94,3 +94,12 @@ def test_err_of_a_cold_resistive_tier_is_what_it_stores():
     found = evaluate_surrogates(model, np.array([[1, 0, 0, 0]]), genes)
     stored = (model.workload.weights + model.workload.activations_out).sum()
     assert found["err"][0] == pytest.approx(stored, rel=1e-12)
+
+
+@pytest.mark.parametrize("network", WORKLOADS)
+def test_read_as_a_step_of_training_the_sums_are_far_from_the_papers_throughput(network, rng):
+    # 10.73 TOPS/mm2 at best, over the 102.4 mm2 of the stack: more than a hundred times as much.
+    model = system_model(load_workload(network))
+    genes = rng.integers(0, 48, (300, len(model.workload)))
+    latency = evaluate_surrogates(model, np.tile([1, 1, 2, 0], (300, 1)), genes)["latency"]
+    assert model.operations / (1e3 * np.nanmin(latency)) / 102.4 < 10.73 / 100

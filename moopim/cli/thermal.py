@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from moopim.cli.options import check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
@@ -49,8 +50,7 @@ def evaluate_thermal(
     check_files([path for path in (maps, stack) if path], [path for path in (output, plot) if path])
     if mode not in THERMAL_MODES:
         raise unknown_name("thermal mode", mode, THERMAL_MODES)
-    if case is not None and plot is None:
-        raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
+    check_drawn(case, plot)
     chip, thermal = load_stack(stack), load_thermal(stack)
     columns = [f"T{pe // chip.pes_per_tier + 1}_PE{pe % chip.pes_per_tier}" for pe in range(chip.pes)]
     cases, power = _read(maps, columns)

@@ -7,7 +7,7 @@ import pytest
 
 from moopim import cli
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt"
+REFERENCE = Path(__file__).parent / "reference" / "hunt"
 HEADER = "case,src,dst,packets_per_cycle"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from moopim.cli.options import check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
@@ -43,8 +44,7 @@ def evaluate_noc(
     check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path])
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
-    if case is not None and plot is None:
-        raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
+    check_drawn(case, plot)
     chip = load_stack(stack)
     names, number, source, target, rate = _read(traffic, chip)
     if case is not None and case not in names:

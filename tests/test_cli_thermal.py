@@ -9,7 +9,7 @@ import pytest
 from moopim import cli
 from moopim.hardware.thermal import influence_matrix, load_thermal
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "hotspot.csv"
+REFERENCE = Path(__file__).parent / "reference" / "hunt" / "hotspot.csv"
 COLUMNS = [f"T{tier}_PE{pe}" for tier in range(1, 5) for pe in range(16)]
 HEADER = ",".join(["case", "name", "quantity", *COLUMNS])
 ONES = ",".join(["1"] * 64)
