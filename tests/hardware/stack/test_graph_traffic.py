@@ -8,9 +8,10 @@ from literal_traffic import walk_design
 
 from moopim.hardware.noc import link_ends
 from moopim.hardware.stack.graph_traffic import graph_traffic
-from moopim.hardware.stack.model import system_model
+from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, tier_occupancy
+from moopim.hardware.stack.system import steady_state
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 BITS = 16
@@ -134,3 +135,19 @@ def test_neighbours_in_the_graph_on_one_pe_send_nothing_over_the_network():
     # Only tier 1 above PE 5 of the snake, node 6, is talked to.
     used = link_ends(4, 4)[found.flits[0] > 0].tolist()
     assert used == [[6, 22], [22, 6]]
+
+
+def test_four_parts_are_enough(monkeypatch):
+    model, rng = system_model(load_workload("ResNet34")), np.random.default_rng(1)
+    tiers, genes = rng.integers(0, 3, (256, 4)), rng.integers(0, 48, (256, 37))
+    tiers[:, 3] = 0
+    occupancy = occupy(model, tiers, genes)
+    line = steady_state(model, tiers, genes, occupancy).line
+    total, busiest = {}, {}
+    for parts in (1, 4, 32):
+        monkeypatch.setattr("moopim.hardware.stack.graph_traffic.PARTS", parts)
+        flits = graph_traffic(model.workload, 16, model.stack, occupancy, line).flits
+        total[parts], busiest[parts] = flits.sum(axis=1), flits.max(axis=1)
+    assert total[4].mean() == pytest.approx(total[32].mean(), rel=3e-4)
+    assert (busiest[4] / busiest[32]).mean() == pytest.approx(1.0, abs=0.03)
+    assert (busiest[1] / busiest[32]).mean() > 1.25
