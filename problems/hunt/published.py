@@ -32,7 +32,7 @@ def published_layers() -> pd.DataFrame:
     """Reads where the paper has layers on the tiers R, R, F, S.
 
     Returns:
-        One row per run of layers: ``workload``, ``first`` and ``last`` (layers from 1), ``tier`` (from 1 at the heat
-        sink) and ``source``.
+        One row per run, with ``workload``, ``first`` and ``last`` (numbers of layers, from 1), ``tier`` (from 1 at the
+        heat sink) and ``source``.
     """
     return pd.DataFrame(read_table("moopim.problems.hunt", "published.toml")["layers"])
