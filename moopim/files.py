@@ -1,7 +1,8 @@
-"""Writing files so that nothing already there is lost."""
+"""Files and folders: atomic writing, and folders that one process uses at a time."""
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["open_atomically", "write_atomically"]
+from moopim.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows: folders cannot be locked there, and are not
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["is_vacant", "locked", "open_atomically", "write_atomically"]
+
+# Content that has not got its name yet.
+_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 
 
 @contextmanager
@@ -43,6 +54,11 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         if old is not None:
             partial.chmod(stat.S_IMODE(old))
         partial.replace(target)
+    except OSError as error:
+        if error.filename not in (None, str(partial)):
+            raise
+        # Name the file that was wanted; a full disk names none.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
 
@@ -59,6 +75,49 @@ def write_atomically(path: Path, text: str) -> None:
     """
     with open_atomically(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def is_vacant(directory: Path) -> bool:
+    """Whether there is no such folder, or nothing in it but left-overs of interrupted writing.
+
+    Args:
+        directory: The folder.
+    """
+    return not directory.exists() or (
+        directory.is_dir() and all(_PARTIAL.fullmatch(path.name) for path in directory.iterdir())
+    )
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other processes out of a folder for the length of a block; the lock ends with the process in any case.
+
+    Nothing is written. Where the file system has no locks, there is none.
+
+    Args:
+        directory: The folder.
+
+    Raises:
+        ConfigError: If another process holds it.
+        OSError: If the folder cannot be read.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{str(directory)!r} is in use by another process; expected a folder of its own for each run"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF):
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _mode(path: Path) -> int | None:

@@ -22,6 +22,8 @@ __all__ = ["Choice", "GeneGroup", "Index", "Integer", "Permutation"]
 
 IntArray = NDArray[np.int64]
 
+_INT64 = np.iinfo(np.int64)
+
 
 @dataclass(frozen=True)
 class GeneGroup(ABC):
@@ -174,10 +176,14 @@ class Integer(GeneGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.low, Integral) and isinstance(self.high, Integral)) or self.low > self.high:
+        allowed = f"range {self.low!r} .. {self.high!r} of {self.name!r} is not allowed"
+        if not (is_whole(self.low, _INT64.min, _INT64.max) and is_whole(self.high, _INT64.min, _INT64.max)):
             raise ConfigError(
-                f"range {self.low!r} .. {self.high!r} of {self.name!r} is not allowed; expected low <= high"
+                f"{allowed}; expected whole numbers; a continuous variable becomes a grid: "
+                f"Choice({self.name!r}, numpy.linspace(low, high, 16))"
             )
+        if self.low > self.high:
+            raise ConfigError(f"{allowed}; expected low <= high")
 
     @cached_property
     def values(self) -> IntArray:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from moopim.errors import ConfigError, MoopimError
+from moopim.sources import where_raised
 
 __all__ = ["import_source", "make_room", "reason"]
 
@@ -62,12 +63,7 @@ def reason(error: BaseException) -> str:
 def _import_module(name: str) -> types.ModuleType:
     if str(Path.cwd()) not in sys.path:
         _put_on_path(Path.cwd())  # as ``python -m`` does
-    try:
-        return importlib.import_module(name)
-    except MoopimError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"module {name!r} cannot be imported: {reason(error)}") from error
+    return _import(name, f"module {name!r}", Path.cwd() / name)
 
 
 def _import_file(path: Path) -> types.ModuleType:
@@ -81,12 +77,16 @@ def _import_file(path: Path) -> types.ModuleType:
     if known is not None or path.stem in sys.stdlib_module_names or not path.stem.isidentifier():
         raise ConfigError(f"file name {path.name!r} cannot be used as a module name; rename the file")
     _put_on_path(path.parent)  # stays: worker processes import the file, and the file its neighbours
+    return _import(path.stem, f"file {str(path)!r}", path)
+
+
+def _import(name: str, what: str, path: Path) -> types.ModuleType:
+    """Imports a module; a failure names the file and the line of the user's code."""
     try:
-        return importlib.import_module(path.stem)
-    except MoopimError:
-        raise
+        return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"file {str(path)!r} cannot be imported: {reason(error)}") from error
+        cause = str(error) if isinstance(error, MoopimError) else reason(error)
+        raise ConfigError(f"{what} cannot be imported: {cause}{where_raised(error, [path])}") from error
 
 
 def _put_on_path(folder: Path) -> None:

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import inspect
 import json
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -19,8 +18,9 @@ import moopim
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.genes import IntArray
 from moopim.genome import Designs, Genome
+from moopim.loading import reason
 from moopim.quantities import Constraint, Metric, Objective, Quantity
-from moopim.sources import source_files
+from moopim.sources import source_files, where_raised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,9 @@ FloatArray = NDArray[np.float64]
 
 RUN_COLUMNS = ("evaluation", "generation", "feasible", "cached", "returned")
 """Columns that a run adds to the genes and quantities of its frames."""
+
+# Genes of a design that a message names at most.
+_NAMED_GENES = 20
 
 
 class DesignProblem(Problem):  # type: ignore[misc]
@@ -153,16 +156,22 @@ class DesignProblem(Problem):  # type: ignore[misc]
         from their own folders, `identity` and the version of moopim. Evaluation logs of another fingerprint are never
         used.
         """
+        return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()
+
+    def facts(self) -> dict[str, str]:
+        """Hashes of what results depend on, by name: the parts of `fingerprint` (64 hexadecimal digits each)."""
         facts = {
             "class": type(self).__qualname__,
-            "source": _source_hash(type(self)),
             "genome": self.genome.describe(),
             "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
             "parameters": {name: _plain(value) for name, value in self.parameters().items()},
             "identity": {name: repr(value) for name, value in self.identity().items()},
             "moopim": moopim.__version__,
         }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        hashes = {name: json.dumps(value, sort_keys=True).encode() for name, value in facts.items()}
+        return {"source": _source_hash(type(self))} | {
+            name: hashlib.sha256(value).hexdigest() for name, value in hashes.items()
+        }
 
     def tabulate(self, X: IntArray) -> FloatArray:
         """Evaluates designs and checks what the author's method returned.
@@ -208,17 +217,38 @@ class DesignProblem(Problem):  # type: ignore[misc]
         genes.flags.writeable = False
         try:
             returned = self.evaluate_designs(Designs(self.genome, genes))
-        except MoopimError:
-            raise
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = where_raised(error, self.source_files())
+            if isinstance(error, MoopimError) and not place:
+                raise
+            design = self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)"
             raise EvaluationError(
-                f"{type(self).__name__}.evaluate_designs raised {type(error).__name__}: {error} "
-                f"({Path(where.filename).name}, line {where.lineno})"
+                f"{type(self).__name__}.evaluate_designs raised {reason(error)}{place}, for {design}"
             ) from error
         table = self._as_table(returned, len(X))
-        self._check_finite(table)
+        self.check_table(X, table)
         return table
+
+    @classmethod
+    def source_files(cls) -> list[Path]:
+        """Files of the class and its bases, without moopim's own; none where the class is not from a file."""
+        bases = cls.__mro__[: cls.__mro__.index(DesignProblem)]
+        try:
+            return [Path(inspect.getfile(base)) for base in bases if not base.__module__.startswith("moopim.")]
+        except (OSError, TypeError):
+            return []
+
+    def named(self, genes: IntArray) -> str:
+        """A design in words, such as ``the design bits=8, rows=128``; of long genomes the first genes.
+
+        Args:
+            genes: The design, shape ``(n_genes,)``.
+        """
+        designs = self.genome.decode(genes[None])
+        values = [value for group in self.genome.groups for value in np.atleast_1d(designs[group.name][0])]
+        named = [f"{column}={value}" for column, value in zip(self.genome.columns, values, strict=True)]
+        more = f", ... ({len(named)} genes)" if len(named) > _NAMED_GENES else ""
+        return f"the design {', '.join(named[:_NAMED_GENES])}{more}"
 
     def _as_table(self, returned: object, pop: int) -> FloatArray:
         where = f"{type(self).__name__}.evaluate_designs"
@@ -239,13 +269,24 @@ class DesignProblem(Problem):  # type: ignore[misc]
             table[:, i] = column
         return table
 
-    def _check_finite(self, table: FloatArray) -> None:
+    def check_table(self, X: IntArray, table: FloatArray) -> None:
+        """Checks that quantities can be used: no NaN constraint, finite objectives of feasible designs.
+
+        Args:
+            X: Designs, shape ``(pop, n_genes)``.
+            table: Their quantities, shape ``(pop, n_quantities)``.
+
+        Raises:
+            EvaluationError: If a value cannot be used; names the quantity and the design.
+        """
         where = f"{type(self).__name__}.evaluate_designs"
         for constraint in self.constraints:
-            values = table[:, self._column[constraint.name]]
-            if np.isnan(values).any():
-                row = int(np.isnan(values).argmax())
-                raise EvaluationError(f"{where} returned nan for constraint {constraint.name!r} (design {row})")
+            wrong = np.isnan(table[:, self._column[constraint.name]])
+            if wrong.any():
+                design = self.named(X[int(wrong.argmax())])
+                raise EvaluationError(
+                    f"{where} returned nan for constraint {constraint.name!r} of {design}; expected a number"
+                )
         feasible = self.feasible(table)
         for objective in self.objectives:
             values = table[:, self._column[objective.name]]
@@ -253,8 +294,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
             if wrong.any():
                 row = int(wrong.argmax())
                 raise EvaluationError(
-                    f"{where} returned {values[row]} for objective {objective.name!r} (feasible design {row}); "
-                    "expected a finite number"
+                    f"{where} returned {values[row]} for objective {objective.name!r} of {self.named(X[row])}, which "
+                    "is feasible; expected a finite number"
                 )
 
     def objective_values(self, table: FloatArray) -> FloatArray:

@@ -1,10 +1,11 @@
 """The Python files that a user's file is made of: itself and what it imports from its own folder."""
 
 import ast
-from collections.abc import Iterable, Iterator
+import traceback
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["source_files"]
+__all__ = ["source_files", "where_raised"]
 
 
 def source_files(files: Iterable[Path]) -> list[Path]:
@@ -29,6 +30,33 @@ def source_files(files: Iterable[Path]) -> list[Path]:
             found.add(path)
             waiting.extend(_imported(path))
     return sorted(found)
+
+
+def where_raised(error: BaseException, files: Iterable[Path]) -> str:
+    """File and line of a user's code in which an exception arose, for messages.
+
+    Args:
+        error: The exception.
+        files: Files of the user; what lies in their folders, below them or in no file at all (a notebook) counts too,
+            installed packages do not.
+
+    Returns:
+        Such as `` (mine.py, line 7)``, the innermost such line; nothing if there is none.
+    """
+    folders = {path.resolve().parent for path in files}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path = Path(frame.f_code.co_filename)
+        ours = frame.f_globals.get("__name__", "").split(".")[0] == "moopim"
+        notebook = "ipython" in path.name or "ipykernel" in str(path)
+        if not ours and (notebook or _is_below(path, folders)):
+            return f" ({path.name}, line {line})"
+    return ""
+
+
+def _is_below(path: Path, folders: Collection[Path]) -> bool:
+    """Whether a file lies in one of some folders or below, outside of installed packages."""
+    installed = {"site-packages", "dist-packages"} & set(path.parts)
+    return path.is_file() and not installed and not folders.isdisjoint(path.resolve().parents)
 
 
 def _imported(path: Path) -> Iterator[Path]:

@@ -109,12 +109,19 @@ app.add_typer(devices_app, name="devices")
 def resume(
     directory: Directory,
     jobs: Annotated[int | None, typer.Option(help="Number of processes.", show_default="as before")] = None,
+    drop_damaged: Annotated[
+        bool, typer.Option("--drop-damaged", help="Evaluate again what is damaged in the evaluation log.")
+    ] = False,
+    changed_source: Annotated[
+        bool, typer.Option("--changed-source", help="The logged results hold though the problem's source has changed.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Go on with an interrupted run, to the result that it would have had."""
     from moopim.experiment import resume as resume_run
 
-    result = resume_run(directory, jobs=jobs, progress=not quiet)
+    confirmed = {"drop_damaged": drop_damaged, "changed_source": changed_source}
+    result = resume_run(directory, jobs=jobs, progress=not quiet, **confirmed)
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 

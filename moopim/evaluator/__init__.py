@@ -4,6 +4,6 @@ Every optimiser evaluates through one `Evaluator`, whatever models stand behind 
 """
 
 from moopim.evaluator.evaluator import Evaluator
-from moopim.evaluator.log import Batch, EvaluationLog
+from moopim.evaluator.log import Batch, EvaluationLog, Logged
 
-__all__ = ["Batch", "EvaluationLog", "Evaluator"]
+__all__ = ["Batch", "EvaluationLog", "Evaluator", "Logged"]

@@ -3,11 +3,11 @@
 import time
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import LogError
 from moopim.evaluator.executors import executor
-from moopim.evaluator.log import Batch, EvaluationLog
+from moopim.evaluator.log import Batch, EvaluationLog, Logged
 from moopim.genes import IntArray
 from moopim.operators.duplicates import row_keys
 from moopim.problem import DesignProblem, FloatArray
@@ -29,7 +29,6 @@ class Evaluator:
 
     Raises:
         ConfigError: If ``jobs`` is less than 1.
-        LogError: If the log is damaged.
 
     Attributes:
         problem: The problem whose evaluations come through here.
@@ -49,9 +48,15 @@ class Evaluator:
         self._known: dict[bytes, FloatArray] = {}
         self._pending: list[tuple[NDArray[np.unsignedinteger], FloatArray, NDArray[np.bool_]]] = []
         self._seconds = 0.0
-        logged = log.read() if log is not None else []
-        self._logged_genes = np.concatenate([b.genes for b in logged]) if logged else np.empty((0, problem.n_var))
-        self._logged_table = np.concatenate([b.table for b in logged]) if logged else np.empty((0, 0))
+        logged = log.read() if log is not None else Logged([], [])
+        batches = logged.batches
+        self._logged_genes = np.concatenate([b.genes for b in batches]) if batches else np.empty((0, problem.n_var))
+        self._logged_table = np.concatenate([b.table for b in batches]) if batches else np.empty((0, 0))
+        # Results without a place in the order of evaluations, taken where the run asks for them again.
+        self._loose = {
+            key: row for chunk in logged.chunks for key, row in zip(row_keys(chunk.genes), chunk.table, strict=True)
+        }
+        self._generation = 1
 
     @property
     def n_distinct(self) -> int:
@@ -96,21 +101,48 @@ class Evaluator:
         if not np.array_equal(replayed, genes[: len(replayed)]):
             raise LogError(
                 f"the run asks for other designs than its log holds (evaluation {start + 1} and following); "
-                "it was logged with other settings or versions"
+                "it was logged with other settings, or versions of libraries that draw or compute differently"
             )
         known = np.arange(len(X)) < len(replayed)
         for i in np.flatnonzero(fresh & known):
             self._known[keys[i]] = self._logged_table[start + i]
-        todo = np.flatnonzero(fresh & ~known)
-        if len(todo):
-            begun = time.perf_counter()
-            computed = self._execute(X[todo])
-            self._seconds += time.perf_counter() - begun
-            for i, row in zip(todo, computed, strict=True):
-                self._known[keys[i]] = row
+        self._compute(genes, X, keys, np.flatnonzero(fresh & ~known))
+
+    def _compute(
+        self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: NDArray[np.int64]
+    ) -> None:
+        """Calls the models for rows of a batch; what they finish is logged at once, a chunk at a time."""
+        # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
+        waiting = []
+        for chunk in self.problem.chunks(todo) if len(todo) else []:
+            if all(keys[i] in self._loose for i in chunk):
+                self._known.update({keys[i]: self._loose[keys[i]] for i in chunk})
+            else:
+                waiting.append(chunk)
+        begun = time.perf_counter()
+        for number, table in self._execute([X[chunk] for chunk in waiting]) if waiting else ():
+            rows, now = waiting[number], time.perf_counter()
+            self._known.update({keys[i]: row for i, row in zip(rows, table, strict=True)})
+            self._seconds += now - begun
+            if self._log is not None:
+                cached = np.zeros(len(rows), dtype=np.bool_)
+                self._log.append_chunk(Batch(self._generation, genes[rows], table, cached, now - begun))
+            begun = now
+
+    def knows(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Marks the designs that the run has evaluated.
+
+        Args:
+            X: Numbers that the genome's repair turns into designs, shape ``(designs, n_genes)``.
+
+        Returns:
+            The mask, shape ``(designs,)``.
+        """
+        keys = row_keys(self.problem.genome.repair(X).astype(self._dtype))
+        return np.array([key in self._known for key in keys], dtype=np.bool_)
 
     def commit(self, generation: int) -> None:
-        """Closes a generation: what was evaluated since the last one goes into the log, in one transaction.
+        """Close a generation: what was evaluated since the last one goes into the log, in one transaction.
 
         Args:
             generation: Number of the generation, from 1.
@@ -118,6 +150,7 @@ class Evaluator:
         Raises:
             LogError: If the log cannot be written.
         """
+        self._generation = generation + 1
         if not self._pending:
             return
         genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))

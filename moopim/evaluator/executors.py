@@ -1,4 +1,4 @@
-"""Where a batch of designs is evaluated: in this process, or in worker processes, a chunk of rows at a time.
+"""Where designs are evaluated: in this process, or in worker processes, a chunk of rows at a time.
 
 A batch is cut into chunks in the same way for any number of workers, so that the results do not depend on it.
 """
@@ -7,75 +7,132 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import numpy as np
-
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, EvaluationError
 from moopim.genes import IntArray
 from moopim.problem import DesignProblem, FloatArray
 
-__all__ = ["Execute", "executor"]
+__all__ = ["Execute", "Workers", "executor"]
 
-Execute = Callable[[IntArray], FloatArray]
+Execute = Callable[[Sequence[IntArray]], Iterator[tuple[int, FloatArray]]]
+"""Evaluates chunks ``(rows, n_genes)``: yields number and quantities ``(rows, n_quantities)`` of each, as it ends."""
 
 # The problem of a worker process: built once, when the process starts.
 _worker: dict[str, DesignProblem] = {}
 
 
 def executor(problem: DesignProblem, jobs: int) -> Execute:
-    """Makes the function that evaluates a batch.
+    """Make the function that evaluates the chunks of a batch.
 
     Args:
         problem: The problem; its `chunk_rows` says how many designs a worker gets at a time.
         jobs: Number of processes; 1 evaluates in this one.
 
     Returns:
-        A function from genes ``(pop, n_genes)`` to quantities ``(pop, n_quantities)``.
+        The function, see `Execute`.
 
     Raises:
         ConfigError: If ``jobs`` is less than 1.
     """
     if jobs < 1:
         raise ConfigError(f"jobs={jobs} is not allowed; expected 1, 2, ...")
-    return problem.tabulate if jobs == 1 else _JoblibExecutor(problem, jobs)
+    workers = None if jobs == 1 else Workers(jobs, problem)
+
+    def execute(chunks: Sequence[IntArray]) -> Iterator[tuple[int, FloatArray]]:
+        # One chunk keeps one process busy: this one saves the way there and back.
+        if workers is None or len(chunks) == 1:
+            return ((i, problem.tabulate(chunk)) for i, chunk in enumerate(chunks))
+        return workers.map(_tabulate, chunks)
+
+    return execute
 
 
-class _JoblibExecutor:
-    """Evaluates chunks in joblib worker processes that were given the problem when they started."""
+class Workers:
+    """Worker processes that end with this one, and are replaced once in a call if one of them dies.
 
-    def __init__(self, problem: DesignProblem, jobs: int) -> None:
-        self._problem = problem
+    Args:
+        jobs: Number of processes.
+        problem: What they are given when they start, for `_tabulate`.
+    """
+
+    def __init__(self, jobs: int, problem: DesignProblem | None = None) -> None:
         self._jobs = jobs
+        self._problem = problem
         self._parallel: Any = None
 
-    def __call__(self, X: IntArray) -> FloatArray:
-        chunks = self._problem.chunks(X)
-        if len(chunks) == 1:
-            # One chunk keeps one process busy: this one saves the way there and back.
-            return self._problem.tabulate(X)
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Apply a function to items; warnings of the workers are issued here.
+
+        Args:
+            function: A function of one argument that can be pickled.
+            items: The arguments.
+
+        Yields:
+            Number and result of an item, as each ends.
+
+        Raises:
+            EvaluationError: If a worker dies, and one of its successors as well.
+        """
+        import joblib
+
+        call = joblib.delayed(_call)
+        left = dict(enumerate(items))
+        for replaced in (False, True):
+            try:
+                for i, result, messages in self._pool()([call(function, i, item) for i, item in left.items()]):
+                    for message, category in messages:
+                        warnings.warn(message, category, stacklevel=2)
+                    del left[i]
+                    yield i, result
+            except BrokenProcessPool:
+                self._parallel = None
+                if replaced:
+                    raise EvaluationError(
+                        f"a worker process died, and so did its successor (jobs={self._jobs}); where the system ended "
+                        "them for want of memory, fewer jobs need less"
+                    ) from None
+                text = "a worker process died, perhaps for want of memory; going on with new ones"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
+            else:
+                return
+
+    def _pool(self) -> Any:
         import joblib
 
         if self._parallel is None:
             # joblib keeps workers for another pool with equal arguments: the token makes these ones its own, even
             # where the same problem object has changed in between.
             arguments = (self._problem, os.getpid(), uuid.uuid4().hex)
-            self._parallel = joblib.Parallel(self._jobs, initializer=_adopt, initargs=arguments)
-        return np.concatenate(self._parallel(joblib.delayed(_tabulate)(chunk) for chunk in chunks))
+            options = {"initializer": _adopt, "initargs": arguments, "return_as": "generator_unordered"}
+            self._parallel = joblib.Parallel(self._jobs, **options)
+        return self._parallel
 
 
-def _adopt(problem: DesignProblem, parent: int, token: str) -> None:
+def _adopt(problem: DesignProblem | None, parent: int, token: str) -> None:
     """Prepares a worker process; ``token`` only tells pools apart."""
-    _worker["problem"] = problem
+    if problem is not None:
+        _worker["problem"] = problem
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this worker when the run was killed and so cannot end it any more."""
+    """Ends this worker when its parent was killed and so cannot end it any more."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
+
+
+def _call(function: Callable[[Any], Any], number: int, item: Any) -> tuple[int, Any, list[tuple[str, type[Warning]]]]:
+    """Number, result and warnings of an item; categories that may not exist elsewhere become UserWarning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        result = function(item)
+    known = [(w.message, w.category if w.category.__module__ == "builtins" else UserWarning) for w in caught]
+    return number, result, [(str(message), category) for message, category in known]
 
 
 def _tabulate(X: IntArray) -> FloatArray:

@@ -1,12 +1,15 @@
-"""The evaluation log: every evaluated design of a run in one SQLite file, one transaction per generation.
+"""Evaluation log: every evaluated design of a run in one SQLite file, with a checksum per batch.
 
 The log is the checkpoint of a run: started again from its seed, a run asks for the same designs in the same order and
-is answered from here. A batch of designs is one row of arrays, so that logging costs little.
+is answered from here. A generation is one row of arrays, committed in one transaction; until then its finished chunks
+stand in a table of their own, so that an interruption costs only the chunks that were being evaluated.
 """
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,11 +17,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.errors import LogError
+from moopim.errors import LogError, MoopimError
+from moopim.problem import DesignProblem
 
-__all__ = ["Batch", "EvaluationLog"]
+__all__ = ["Batch", "EvaluationLog", "Logged"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS batches (
@@ -28,14 +32,28 @@ CREATE TABLE IF NOT EXISTS batches (
     genes BLOB NOT NULL,        -- (designs, n_genes), little-endian unsigned integers
     metrics BLOB NOT NULL,      -- (designs, n_quantities), little-endian float64
     cached BLOB NOT NULL,       -- (designs,), one byte each: 1 where an earlier evaluation answered
-    seconds REAL NOT NULL       -- time spent in the models
+    seconds REAL NOT NULL,      -- time spent in the models
+    checksum BLOB NOT NULL      -- BLAKE2b, 16 bytes, of the columns from generation to seconds
+) STRICT;
+CREATE TABLE IF NOT EXISTS chunks ( -- of the generation that is not committed yet
+    start INTEGER PRIMARY KEY,      -- running number, without a meaning
+    generation INTEGER NOT NULL,
+    designs INTEGER NOT NULL,
+    genes BLOB NOT NULL,
+    metrics BLOB NOT NULL,
+    cached BLOB NOT NULL,
+    seconds REAL NOT NULL,
+    checksum BLOB NOT NULL
 ) STRICT;
 """
+_SUFFIXES = ("", "-wal", "-shm")
+# The second where SQLite quotes the bytes of a damaged file.
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The designs that one generation evaluated, in order.
+    """Designs that were evaluated together, in order: a generation, or a chunk of one.
 
     Attributes:
         generation: Number of the generation, from 1.
@@ -52,59 +70,107 @@ class Batch:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Logged:
+    """Content of a log.
+
+    Attributes:
+        batches: Committed generations, in order.
+        chunks: Results without a place in that order: finished chunks of the generation that was interrupted, and
+            generations behind a damaged one.
+    """
+
+    batches: list[Batch]
+    chunks: list[Batch]
+
+
 class EvaluationLog:
     """One log file, open for reading and appending; use it as a context manager.
 
     Args:
         path: The file; made if it is not there.
-        fingerprint: Fingerprint of the problem that the log belongs to.
-        n_genes: Number of genes of a design.
-        n_quantities: Number of quantities of a design.
-        dtype: Type in which genes are stored.
+        problem: The problem whose designs it holds.
+        fingerprint: Fingerprint of the problem as the run was started with.
+        read_only: Whether the file is only read; it must exist then.
+        repair: Whether damaged batches are dropped. The file as it was is kept beside the log, as ``*.damaged``.
 
     Raises:
-        LogError: If the file is not an evaluation log, or belongs to another problem.
+        LogError: If the file is not an evaluation log, belongs to another problem, or is damaged and not to be
+            repaired.
     """
 
-    def __init__(self, path: Path, fingerprint: str, n_genes: int, n_quantities: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, path: Path, problem: DesignProblem, fingerprint: str, *, read_only: bool = False, repair: bool = False
+    ) -> None:
         self.path = path
-        self._dtype = dtype.newbyteorder("<")
-        self._shape = (n_genes, n_quantities)
+        self._problem = problem
+        self._dtype = problem.genome.storage_dtype.newbyteorder("<")
+        self._shape = (problem.genome.n_genes, len(problem.quantities))
         facts = {"format": _FORMAT, "problem": fingerprint, "shape": list(self._shape), "dtype": self._dtype.str}
+        self._facts = {name: json.dumps(value) for name, value in facts.items()}
+        self._facts["checksum"] = _facts_checksum(self._facts)
+        self._damage: list[str] = []
         try:
-            self._connection = sqlite3.connect(path)
+            self._connection = _connect(path, read_only=read_only)
         except sqlite3.Error as error:
             raise LogError(f"evaluation log {str(path)!r} cannot be opened: {error}") from None
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            with self._connection:
-                self._connection.executescript(_SCHEMA)
-            self._adopt(facts)
-        except sqlite3.DatabaseError as error:
+            self._adopt(read_only=read_only)
+            self._content = self._read()
+        except BaseException as error:
             self._connection.close()
-            raise LogError(f"evaluation log {str(path)!r} cannot be used: {error}") from None
-        except LogError:
-            self._connection.close()
+            if isinstance(error, _ERRORS):
+                raise LogError(f"evaluation log {str(path)!r} cannot be used: {error}") from None
             raise
+        if self._damage and repair:
+            self._repair()
+        elif self._damage:
+            self._connection.close()
+            raise LogError(
+                f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; 'moopim resume {path.parent} "
+                "--drop-damaged' drops what is damaged and evaluates it again"
+            )
 
-    def _adopt(self, facts: Mapping[str, Any]) -> None:
+    def _adopt(self, *, read_only: bool) -> None:
         """Writes the facts into a new log; compares them with those of an existing one."""
-        known = dict(self._connection.execute("SELECT name, value FROM facts"))
-        if not known:
-            with self._connection:
-                rows = [(name, json.dumps(value)) for name, value in facts.items()]
-                self._connection.executemany("INSERT INTO facts VALUES (?, ?)", rows)
+        try:
+            if not read_only:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                with self._connection:
+                    self._connection.executescript(_SCHEMA)
+            known = dict(self._connection.execute("SELECT name, value FROM facts"))
+        except _ERRORS as error:
+            if not _is_damage(error):
+                raise
+            self._damage.append(str(error))
             return
-        for name, value in facts.items():
-            if known.get(name) != json.dumps(value):
+        if not known:
+            if not read_only:
+                with self._connection:
+                    self._connection.executemany("INSERT INTO facts VALUES (?, ?)", self._facts.items())
+            return
+        if known.get("format") == "1":
+            raise LogError(
+                f"evaluation log {str(self.path)!r} is of format 1, of an earlier moopim, without checksums; expected "
+                f"format {_FORMAT}: go on with it in that version, or start the run anew"
+            )
+        if known.get("checksum") != _facts_checksum(known):
+            self._damage.append("table 'facts' does not match its checksum")
+            return
+        for name, value in self._facts.items():
+            if known.get(name) != value and name != "checksum":
                 raise LogError(
                     f"evaluation log {str(self.path)!r} belongs to another problem or version: {name} is "
-                    f"{known.get(name)}, expected {json.dumps(value)}"
+                    f"{known.get(name)}, expected {value}"
                 )
 
+    def read(self) -> Logged:
+        """What the log held when it was opened."""
+        return self._content
+
     def append(self, start: int, batch: Batch) -> None:
-        """Commits a batch in one transaction.
+        """Commit a generation in one transaction; its chunks are dropped in the same.
 
         Args:
             start: Number of evaluations before the batch.
@@ -113,64 +179,176 @@ class EvaluationLog:
         Raises:
             LogError: If the log holds that place already (another process writes to it), or cannot be written.
         """
-        row = (
-            start,
-            batch.generation,
-            len(batch.genes),
-            batch.genes.astype(self._dtype).tobytes(),
-            batch.table.astype("<f8").tobytes(),
-            batch.cached.tobytes(),
-            batch.seconds,
-        )
+        self._insert("batches", start, batch, also=("DELETE FROM chunks WHERE generation <= ?", batch.generation))
+
+    def append_chunk(self, chunk: Batch) -> None:
+        """Commit a finished chunk of the running generation.
+
+        Args:
+            chunk: The chunk.
+
+        Raises:
+            LogError: If the log cannot be written.
+        """
+        self._insert("chunks", None, chunk)
+
+    def _insert(self, table: str, start: int | None, batch: Batch, also: tuple[str, int] | None = None) -> None:
+        row = self._row(start, batch)
         try:
             with self._connection:
-                self._connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                self._connection.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+                if also:
+                    self._connection.execute(also[0], also[1:])
         except sqlite3.IntegrityError:
             raise LogError(f"evaluation log {str(self.path)!r} is being written by another process") from None
         except sqlite3.DatabaseError as error:
             raise LogError(f"evaluation log {str(self.path)!r} cannot be written: {error}") from None
 
-    def read(self) -> list[Batch]:
-        """Reads all batches in order.
+    def accept(self, fingerprint: str) -> None:
+        """Make the log that of a changed problem, whose author confirms that its results still hold.
+
+        Args:
+            fingerprint: Fingerprint of the problem as it is now.
 
         Raises:
-            LogError: If the file is damaged.
+            LogError: If the log cannot be written.
         """
+        facts = {**self._facts, "problem": json.dumps(fingerprint)}
+        facts["checksum"] = _facts_checksum(facts)
         try:
-            rows = self._connection.execute("SELECT * FROM batches ORDER BY start").fetchall()
+            with self._connection:
+                self._connection.executemany("UPDATE facts SET value = ?2 WHERE name = ?1", facts.items())
         except sqlite3.DatabaseError as error:
-            raise LogError(f"evaluation log {str(self.path)!r} cannot be read: {error}") from None
-        batches, expected = [], 0
-        for start, *row in rows:
-            if start != expected:
-                raise LogError(f"evaluation log {str(self.path)!r} is damaged: evaluation {expected} is missing")
-            batches.append(self._parse(*row))
-            expected += len(batches[-1].genes)
-        return batches
+            raise LogError(f"evaluation log {str(self.path)!r} cannot be written: {error}") from None
+        self._facts = facts
+
+    def _row(self, start: int | None, batch: Batch) -> tuple[Any, ...]:
+        genes, table = batch.genes.astype(self._dtype).tobytes(), batch.table.astype("<f8").tobytes()
+        content = (batch.generation, len(batch.genes), genes, table, batch.cached.tobytes(), batch.seconds)
+        return (start, *content, _checksum(*content))
+
+    def _read(self) -> Logged:
+        """Reads and checks all batches; notes what is damaged."""
+        placed: list[Batch] = []
+        loose: list[Batch] = []
+        expected = 0
+        self._connection.execute("BEGIN")  # one state of the file, even while a run is writing
+        for start, batch in self._sound("batches"):
+            if start == expected and not loose:
+                placed.append(batch)
+                expected += len(batch.genes)
+            else:
+                loose.append(batch)
+        if loose and not self._damage:
+            self._damage.append(f"the evaluations from {expected + 1:,} on are missing")
+        loose += [batch for _, batch in self._sound("chunks")]
+        self._connection.rollback()
+        return Logged(placed, loose)
+
+    def _sound(self, table: str) -> Iterator[tuple[int, Batch]]:
+        """Sound rows of a table by their places; notes the others as damage."""
+        last = 0
+        try:
+            for start, *content in self._connection.execute(f"SELECT * FROM {table} ORDER BY start"):  # noqa: S608
+                try:
+                    batch = self._parse(*content)
+                except (ArithmeticError, TypeError, ValueError, struct.error) as error:
+                    self._damage.append(f"generation {_generation(content[0], last)} {error}")
+                else:
+                    last = batch.generation
+                    yield start, batch
+        except _ERRORS as error:
+            if not _is_damage(error):
+                raise
+            self._damage.append(f"what follows generation {last} cannot be read ({error})")
 
     def _parse(
-        self, generation: int, designs: int, genes: bytes, metrics: bytes, cached: bytes, seconds: float
+        self, generation: int, designs: int, genes: bytes, table: bytes, cached: bytes, seconds: float, checksum: bytes
     ) -> Batch:
+        if checksum != _checksum(generation, designs, genes, table, cached, seconds):
+            raise ValueError("does not match its checksum")
         n_genes, n_quantities = self._shape
+        batch = Batch(
+            generation=generation,
+            genes=np.frombuffer(genes, dtype=self._dtype).reshape(designs, n_genes),
+            table=np.frombuffer(table, dtype="<f8").reshape(designs, n_quantities),
+            cached=np.frombuffer(cached, dtype=np.bool_).reshape(designs),
+            seconds=seconds,
+        )
+        # The same checks as for fresh evaluations: a checksum does not tell who wrote the row.
         try:
-            return Batch(
-                generation=generation,
-                genes=np.frombuffer(genes, dtype=self._dtype).reshape(designs, n_genes),
-                table=np.frombuffer(metrics, dtype="<f8").reshape(designs, n_quantities),
-                cached=np.frombuffer(cached, dtype=np.bool_).reshape(designs),
-                seconds=seconds,
-            )
-        except ValueError as error:
-            raise LogError(
-                f"evaluation log {str(self.path)!r} is damaged in generation {generation}: {error}"
-            ) from None
+            self._problem.check_table(self._problem.genome.check(batch.genes), batch.table)
+        except MoopimError as error:
+            raise ValueError(f"holds unusable values: {error}") from None
+        return batch
+
+    def _repair(self) -> None:
+        """Puts a log of the sound batches in the place of a damaged one, which is kept beside it."""
+        self._connection.close()
+        for suffix in _SUFFIXES:
+            old = self.path.with_name(self.path.name + suffix)
+            if old.exists():
+                old.replace(self.path.with_name(f"{self.path.name}.damaged{suffix}"))
+        self._damage = []
+        self._connection = _connect(self.path, read_only=False)
+        self._adopt(read_only=False)
+        start = 0
+        for batch in self._content.batches:
+            self.append(start, batch)
+            start += len(batch.genes)
+        for chunk in self._content.chunks:
+            self.append_chunk(chunk)
 
     def close(self) -> None:
-        """Closes the file; everything committed is safe with or without it."""
+        """Closes the file."""
         self._connection.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        return sqlite3.connect(path)
+    connection = sqlite3.connect(f"{_uri(path)}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema")
+    except sqlite3.OperationalError:
+        # WAL needs to write beside the file; in a folder that cannot be written, nobody else writes either.
+        connection.close()
+        return sqlite3.connect(f"{_uri(path)}?immutable=1", uri=True)
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        pass  # damaged: found where it is read
+    return connection
+
+
+def _uri(path: Path) -> str:
+    """The URI of a file; `Path.as_uri` with any bytes in the name."""
+    return path.absolute().as_uri()
+
+
+def _is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Whether the content of the file is at fault, rather than a lock, the disk or permissions."""
+    # Text that is not UTF-8 has no code; a table that is missing is an SQLITE_ERROR.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def _checksum(generation: int, designs: int, genes: bytes, table: bytes, cached: bytes, seconds: float) -> bytes:
+    """BLAKE2b of a batch, 16 bytes."""
+    numbers = struct.pack("<qqqqqd", generation, designs, len(genes), len(table), len(cached), seconds)
+    return hashlib.blake2b(b"".join((numbers, genes, table, cached)), digest_size=16).digest()
+
+
+def _facts_checksum(facts: Mapping[str, str]) -> str:
+    """BLAKE2b of the facts, 32 hexadecimal digits."""
+    text = json.dumps(sorted((name, value) for name, value in facts.items() if name != "checksum"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _generation(number: object, last: int) -> str:
+    """Names a damaged generation, whose number may be damaged itself."""
+    return str(number) if isinstance(number, int) and last <= number <= last + 1_000 else f"behind {last}"

@@ -7,10 +7,12 @@ from typing import Any
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.errors import ConfigError, unknown_name
+from moopim.evaluator.executors import Workers
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_fingerprint, check_output, resume, run
+from moopim.experiment.running import check_count, check_fingerprint, check_output, resume, run
+from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 
 __all__ = ["compare"]
@@ -58,13 +60,15 @@ def compare(
         ConfigError: If an argument is not allowed, or the output directory holds something else.
         LogError: If the output directory holds runs of another problem.
     """
-    tasks = _plan(problem, algorithms, seeds, evaluations, Path(output), jobs)
-    if jobs == 1:
-        return [_perform(task, progress) for task in tasks]
-    import joblib
-
-    # The problem is built again in each worker: what a worker gets is only its description.
-    return list(joblib.Parallel(jobs)(joblib.delayed(_perform)(task, False) for task in tasks))
+    directory = Path(output)
+    tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs)
+    directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory):
+        if jobs == 1:
+            return [_perform(task, progress=progress) for task in tasks]
+        # The problem is built again in each worker: what a worker gets is only its description.
+        results = dict(Workers(jobs).map(_perform, tasks))
+        return [results[i] for i in range(len(tasks))]
 
 
 def _plan(
@@ -72,11 +76,16 @@ def _plan(
 ) -> list[_Task]:
     """Checks everything before the first run starts."""
     for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
-        if value < 1:
-            raise ConfigError(f"{label}={value} is not allowed; expected 1, 2, ...")
+        check_count(label, value, 1)
+    if not isinstance(problem, DesignProblem):
+        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+    if isinstance(algorithms, str):
+        raise ConfigError(f"algorithms is {algorithms!r}; expected a list of names, such as {algorithms.split(',')!r}")
     if not algorithms:
         raise ConfigError("algorithms is empty; expected at least one name")
     for name in algorithms:
+        if not isinstance(name, str):
+            raise ConfigError(f"algorithms has {name!r}; expected names: {', '.join(algorithm_names())}")
         if name not in algorithm_names():
             raise unknown_name("algorithm", name, algorithm_names())
         if list(algorithms).count(name) > 1:
@@ -95,8 +104,10 @@ def _plan(
 
 
 def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: Path) -> None:
-    """Refuses an output directory that holds no comparison, and runs of another problem or budget."""
-    if output.is_dir() and not any((entry / MANIFEST).is_file() for entry in output.iterdir()):
+    """Raises ConfigError if an output directory holds no comparison, or runs of another problem or budget."""
+    begun = {task.directory.name for task in tasks if is_vacant(task.directory)}  # interrupted at the very first
+    entries = [entry for entry in output.iterdir() if entry.name not in begun] if output.is_dir() else []
+    if entries and not any((entry / MANIFEST).is_file() for entry in entries):
         check_output(output)
     for task in tasks:
         if not (task.directory / MANIFEST).is_file():
@@ -110,7 +121,7 @@ def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: P
             )
 
 
-def _perform(task: _Task, progress: bool) -> RunResult:
+def _perform(task: _Task, *, progress: bool = False) -> RunResult:
     if (task.directory / MANIFEST).is_file():
         return resume(task.directory, progress=progress)
     settings: dict[str, Any] = {"evaluations": task.evaluations, "seed": task.seed, "output": task.directory}

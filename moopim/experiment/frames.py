@@ -36,18 +36,21 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray) -> pd.DataFrame:
+def evaluations_frame(
+    problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray | None = None
+) -> pd.DataFrame:
     """Puts everything that a run evaluated into one frame.
 
     Args:
         problem: The problem.
         batches: The generations of the run.
-        returned: Objectives (to be minimised) of the designs that the optimiser returned, shape ``(designs, n_obj)``.
+        returned: Objectives (to be minimised) of the designs that the optimiser returned, shape ``(designs, n_obj)``;
+            not given for a run that has not ended.
 
     Returns:
         One row per evaluation, in order: ``evaluation`` and ``generation`` (both from 1), the genes, the quantities in
         natural sign with their units in the column names, ``feasible``, ``cached`` (an earlier evaluation of the same
-        run answered) and ``returned`` (the optimiser returned a design with these objectives).
+        run answered) and, where given, ``returned`` (the optimiser returned a design with these objectives).
     """
     empty = (np.empty((0, problem.n_var), dtype=np.int64), np.empty((0, len(problem.quantities))))
     X = np.concatenate([batch.genes for batch in batches]).astype(np.int64) if batches else empty[0]
@@ -59,14 +62,16 @@ def evaluations_frame(problem: DesignProblem, batches: Sequence[Batch], returned
         }
     )
     quantities = pd.DataFrame({quantity.column: table[:, i] for i, quantity in enumerate(problem.quantities)})
-    known = set(row_keys(returned))
     flags = pd.DataFrame(
         {
             "feasible": problem.feasible(table),
             "cached": np.concatenate([b.cached for b in batches]) if batches else np.empty(0, dtype=np.bool_),
-            "returned": np.array([key in known for key in row_keys(problem.objective_values(table))], dtype=np.bool_),
         }
     )
+    if returned is not None:
+        known = set(row_keys(returned))
+        keys = row_keys(problem.objective_values(table))
+        flags["returned"] = np.array([key in known for key in keys], dtype=np.bool_)
     return pd.concat([count, genes_frame(problem.genome, X), quantities, flags], axis=1)
 
 

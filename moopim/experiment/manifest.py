@@ -3,8 +3,9 @@
 import json
 import platform
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +22,14 @@ __all__ = [
     "Manifest",
     "ProblemRecord",
     "new_manifest",
+    "now",
     "read_manifest",
+    "versions",
     "write_manifest",
 ]
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore")
+_PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")
 
 
 class _Record(BaseModel):
@@ -34,12 +37,18 @@ class _Record(BaseModel):
 
 
 class ProblemRecord(_Record):
-    """The problem of a run; ``spec`` is None where its class cannot be found again (defined in a notebook, say)."""
+    """The problem of a run.
+
+    Attributes:
+        spec: Under which its class is found again; None where it cannot be (defined in a notebook, say).
+        facts: Hashes of the parts of the fingerprint, see `moopim.problem.DesignProblem.facts`.
+    """
 
     spec: str | None
     title: str
     parameters: dict[str, str | int | float | bool | None]
     fingerprint: str
+    facts: dict[str, str] = {}
     genome: list[dict[str, Any]]
     objectives: list[Objective]
     constraints: list[Constraint]
@@ -54,6 +63,7 @@ class Manifest(_Record):
         tally: What `moopim.problem.DesignProblem.tally` gave when the run began.
         status: ``running`` until the results are written; a killed run stays so and can be resumed.
         message: What the run has to say about its end.
+        notes: What happened to the run since it began, such as that its log was reused after a change of the source.
         seconds: Wall-clock time of the search (s), that of the last session only if it was resumed.
     """
 
@@ -70,6 +80,7 @@ class Manifest(_Record):
     tally: int = 0
     status: Literal["running", "finished"] = "running"
     message: str = ""
+    notes: list[str] = []
     n_evaluations: int = 0
     n_cached: int = 0
     n_front: int = 0
@@ -91,6 +102,7 @@ def new_manifest(
             title=repr(problem),
             parameters=parameters,
             fingerprint=problem.fingerprint(),
+            facts=problem.facts(),
             genome=problem.genome.describe(),
             objectives=list(problem.objectives),
             constraints=list(problem.constraints),
@@ -100,13 +112,26 @@ def new_manifest(
         evaluations=evaluations,
         seed=seed,
         jobs=jobs,
-        # Run from a checkout, moopim is not installed and has no metadata.
-        versions={"python": platform.python_version(), "moopim": moopim.__version__}
-        | {name: version(name) for name in _PACKAGES},
+        versions=versions(),
         platform=platform.platform(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
         tally=problem.tally(),
     )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on, by name; without those not installed."""
+    # Run from a checkout, moopim is not installed and has no metadata.
+    found = {"python": platform.python_version(), "moopim": moopim.__version__}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def now() -> str:
+    """Date and time, in UTC (ISO 8601)."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from moopim.errors import ConfigError, MoopimError, unknown_name
-from moopim.loading import import_source
+from moopim.loading import import_source, reason
 from moopim.problem import DesignProblem
+from moopim.sources import where_raised
 
 __all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
 
@@ -135,10 +136,14 @@ def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
             raise ConfigError(f"problem {spec!r} needs a value for its option {name!r}")
     try:
         return cls(**parameters)
-    except MoopimError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"problem {spec!r} refuses its options: {error}") from error
+    except MoopimError as error:
+        place = where_raised(error, cls.source_files())
+        if not place:
+            raise
+        raise ConfigError(f"{error}{place}") from error
+    except Exception as error:  # a constructor may check its options by any means
+        place = where_raised(error, cls.source_files())
+        raise ConfigError(f"problem {spec!r} refuses its options: {reason(error)}{place}") from error
 
 
 def _is_problem(value: object) -> bool:

@@ -73,7 +73,7 @@ def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progre
             if now - last[0] < _INTERVAL and evaluator.n_evaluations < evaluations:
                 return
             last[0] = now
-            F = algorithm.opt.get("F")
+            F = np.empty((0, evaluator.problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
             text = "nothing feasible yet"
             if len(F) and np.isfinite(F).all(axis=1).any():
                 if not box:

@@ -1,8 +1,10 @@
 """What a run leaves behind, in memory or read back from its directory."""
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
-from moopim.experiment.frames import least_violating
+from moopim.evaluator import EvaluationLog
+from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
 from moopim.experiment.manifest import Manifest, read_manifest
+from moopim.genome import Choice, Designs, Genome
+from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 
-__all__ = ["RunResult", "load_run"]
+__all__ = ["RunResult", "count", "load_run"]
 
 EVALUATIONS = "evaluations.csv"
 FRONT = "front.csv"
@@ -36,6 +41,7 @@ class RunResult:
         message: What the run has to say about its end, such as that nothing feasible was found.
         seconds: Wall-clock time of the search (s).
         directory: The run directory, if there is one.
+        finished: Whether the run has ended; one that has not shows what its log holds so far.
     """
 
     title: str
@@ -48,6 +54,7 @@ class RunResult:
     message: str
     seconds: float
     directory: Path | None = None
+    finished: bool = True
 
     @property
     def feasible(self) -> bool:
@@ -75,37 +82,61 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         frame: Any = self.front if self.feasible else self.least_violating
-        return f"<p>{self.title}, {self.algorithm}, seed {self.seed}: {self.message}</p>{frame.head(10).to_html()}"
+        about = escape(f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}")
+        return f"<p>{about}</p>{frame.head(10).to_html()}"
 
 
 def load_run(directory: Path | str) -> RunResult:
-    """Reads a finished run back from its directory.
+    """Read a run back from its directory.
+
+    A finished run has the frames that it had at its end; a front that is missing is made again. A run that has not
+    ended, or has lost its evaluations, is read from its log, as far as that reaches; nothing is written.
 
     Args:
         directory: The run directory.
 
     Returns:
-        The outcome, with the same frames as when the run ended.
+        The outcome.
 
     Raises:
-        ConfigError: If the directory is not a run directory, or the run is not finished.
+        ConfigError: If the directory is not a run directory or a frame cannot be read.
+        LogError: If the log is needed and damaged.
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
-    if manifest.status != "finished":
-        raise ConfigError(f"the run in {str(directory)!r} is not finished; 'moopim resume {directory}' goes on")
+    objectives = tuple(manifest.problem.objectives)
+    finished, message = manifest.status == "finished", manifest.message
+    if finished and (directory / EVALUATIONS).is_file():
+        evaluations = _read_frame(directory / EVALUATIONS, manifest)
+    else:
+        evaluations = _logged_frame(directory, manifest)
+    if finished and (directory / FRONT).is_file():
+        front = _read_frame(directory / FRONT, manifest)
+    else:
+        front = front_frame(evaluations, objectives)
+    if not finished:
+        message = (
+            f"not finished: {count(len(evaluations), 'evaluation')} of {manifest.evaluations:,} so far, "
+            f"{count(len(front), 'non-dominated design')}; 'moopim resume {directory}' goes on"
+        )
     return RunResult(
         title=manifest.problem.title,
         algorithm=algorithm_label(manifest),
         seed=manifest.seed,
-        objectives=tuple(manifest.problem.objectives),
+        objectives=objectives,
         constraints=tuple(manifest.problem.constraints),
-        evaluations=_read_frame(directory / EVALUATIONS, manifest),
-        front=_read_frame(directory / FRONT, manifest),
-        message=manifest.message,
+        evaluations=evaluations,
+        front=front,
+        message=message,
         seconds=manifest.seconds,
         directory=directory,
+        finished=finished,
     )
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words, such as ``1 evaluation`` or ``2,000 evaluations``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def algorithm_label(manifest: Manifest) -> str:
@@ -134,3 +165,43 @@ def _is_text(group: Mapping[str, Any]) -> bool:
 def _columns(group: Mapping[str, Any]) -> list[str]:
     repeat = group["repeat"]
     return [group["name"]] if repeat is None else [f"{group['name']}_{i}" for i in range(repeat)]
+
+
+def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
+    """Everything in the log of a run, without the problem itself."""
+    problem = _Recorded(manifest)
+    path = directory / LOG
+    if not path.is_file():
+        if manifest.status == "finished":
+            raise ConfigError(f"{str(directory)!r} has neither {EVALUATIONS} nor {LOG}; expected one of them")
+        return evaluations_frame(problem, [])
+    with EvaluationLog(path, problem, manifest.problem.fingerprint, read_only=True) as log:
+        logged = log.read()
+    return evaluations_frame(problem, [*logged.batches, *logged.chunks])
+
+
+class _Recorded(DesignProblem):
+    """The problem of a run as its manifest describes it: genome and quantities, but no model."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        record = manifest.problem
+        self.genome = Genome(*map(_recorded_group, record.genome))
+        self.objectives, self.constraints, self.metrics = record.objectives, record.constraints, record.metrics
+        super().__init__()
+
+    def evaluate_designs(self, designs: Designs) -> Mapping[str, Any]:
+        """Is never called."""
+        raise NotImplementedError
+
+
+def _recorded_group(group: Mapping[str, Any]) -> Choice:
+    """A gene group of the values that `Genome.describe` gives; one that is no literal stands for itself."""
+    return Choice(group["name"], tuple(map(_literal, group["values"])), group["repeat"])
+
+
+def _literal(text: str) -> Any:
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, bool | int | float | str) else text

@@ -2,26 +2,36 @@
 
 import copy
 import time
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.evaluator import Evaluator as PymooEvaluator
+from pymoo.core.population import Population
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
-from moopim.algorithms.registry import make_algorithm
-from moopim.errors import ConfigError, LogError
+from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.errors import ConfigError, EvaluationError, LogError
 from moopim.evaluator import EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
-from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
+from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.progress import Progress, progress_bar
-from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
-from moopim.files import write_atomically
+from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, count, load_run
+from moopim.figures import is_whole
+from moopim.files import is_vacant, locked, open_atomically, write_atomically
+from moopim.loading import reason
 from moopim.problem import DesignProblem
 
 __all__ = ["check_output", "resume", "run"]
+
+PARQUET = "evaluations.parquet"
+# Facts of a problem that may change without changing its results; only the author can tell.
+_MENDABLE = ("moopim", "source")
 
 
 def run(
@@ -38,7 +48,8 @@ def run(
 
     Args:
         problem: The problem.
-        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own.
+        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own. Designs that
+            it brings with their values, such as a population from elsewhere, are evaluated again.
         evaluations: Budget: the number of designs that the optimiser may ask for, cached ones included.
         seed: Seed of all random numbers; the same seed gives the same result.
         output: Run directory to make; without one the result is only returned.
@@ -52,21 +63,26 @@ def run(
         ConfigError: If an argument is not allowed or the output directory is not empty.
         EvaluationError: If the problem returns something unusable; what was evaluated before stays in the log.
     """
-    name = algorithm if isinstance(algorithm, str) else None
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
-        if value < least:
-            raise ConfigError(f"{label}={value} is not allowed; expected {least}, {least + 1}, ...")
+        check_count(label, value, least)
     if not isinstance(problem, DesignProblem):
         raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+    if not isinstance(algorithm, str | Algorithm):
+        called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
+        raise ConfigError(f"algorithm is {algorithm!r}; expected {called}, or one of {', '.join(algorithm_names())}")
+    name = algorithm if isinstance(algorithm, str) else None
     # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
     optimiser = copy.deepcopy(algorithm) if name is None else make_algorithm(name, problem, evaluations)
     manifest = new_manifest(problem, problem_spec(problem), name, evaluations, seed, jobs)
-    directory = None if output is None else Path(output)
-    if directory is not None:
-        check_output(directory)
-        directory.mkdir(parents=True, exist_ok=True)
+    if output is None:
+        return _search(problem, optimiser, manifest, None, progress=progress)
+    directory = Path(output)
+    check_output(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory):
+        check_output(directory)  # another process may have been first
         write_manifest(directory, manifest)
-    return _search(problem, optimiser, manifest, directory, progress=progress)
+        return _search(problem, optimiser, manifest, directory, progress=progress)
 
 
 def resume(
@@ -76,8 +92,10 @@ def resume(
     progress: bool = True,
     problem: DesignProblem | None = None,
     algorithm: Algorithm | None = None,
+    drop_damaged: bool = False,
+    changed_source: bool = False,
 ) -> RunResult:
-    """Goes on with an interrupted run; a finished one is read back.
+    """Go on with an interrupted run; a finished one is read back.
 
     The run starts again from its seed, is answered from its log as far as that reaches, and goes on from there: the
     result is the one that the uninterrupted run would have given, to the bit.
@@ -88,75 +106,163 @@ def resume(
         progress: Whether to show a progress bar, if standard error is a terminal.
         problem: The problem, where only the calling script can make it.
         algorithm: The algorithm as it was passed to `run`, where that was not a name.
+        drop_damaged: Whether to drop damaged batches of the log and to evaluate them again.
+        changed_source: Confirms that the logged results still hold though the source of the problem, or the version of
+            moopim, has changed since; noted in the manifest.
 
     Returns:
         The outcome, as from `run`.
 
     Raises:
-        ConfigError: If the directory is not a run directory, or its problem cannot be built again.
-        LogError: If the problem or its source has changed since.
+        ConfigError: If the directory is not a run directory or in use, or its problem cannot be built again.
+        LogError: If the problem or its source has changed since, or the log is damaged.
     """
     directory = Path(directory)
-    manifest = read_manifest(directory)
-    if manifest.status == "finished":
-        return load_run(directory)
-    if problem is None:
-        if manifest.problem.spec is None:
-            raise ConfigError(
-                f"only its own script can make the problem of {str(directory)!r}; resume it there (problem=)"
-            )
-        problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
-    check_fingerprint(directory, manifest, problem)
+    if jobs is not None:
+        check_count("jobs", jobs, 1)
+    read_manifest(directory)
+    with locked(directory):
+        manifest = read_manifest(directory)
+        if manifest.status == "finished" and not changed_source and (directory / EVALUATIONS).is_file():
+            return _read_back(directory)
+        if problem is None:
+            if manifest.problem.spec is None:
+                raise ConfigError(
+                    f"only its own script can make the problem of {str(directory)!r}; resume it there (problem=)"
+                )
+            problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
+        logged_as = manifest.problem.fingerprint
+        manifest = check_fingerprint(directory, manifest, problem, changed_source=changed_source)
+        if manifest.problem.fingerprint != logged_as and (directory / LOG).is_file():
+            with EvaluationLog(directory / LOG, problem, logged_as, repair=drop_damaged) as log:
+                log.accept(manifest.problem.fingerprint)
+            write_manifest(directory, manifest)
+        if manifest.status == "finished" and (directory / EVALUATIONS).is_file():
+            return _read_back(directory)
+        optimiser = _recorded_algorithm(directory, manifest, problem, algorithm)
+        if jobs is not None:
+            manifest = manifest.model_copy(update={"jobs": jobs})
+        _warn_of_versions(directory, manifest)
+        return _search(problem, optimiser, manifest, directory, progress=progress, repair=drop_damaged)
+
+
+def _read_back(directory: Path) -> RunResult:
+    """A finished run; writes its front again where it is missing."""
+    result = load_run(directory)
+    if not (directory / FRONT).is_file():
+        write_atomically(directory / FRONT, result.front.to_csv(index=False))
+    return result
+
+
+def _recorded_algorithm(
+    directory: Path, manifest: Manifest, problem: DesignProblem, algorithm: Algorithm | None
+) -> Algorithm:
     if manifest.algorithm is not None:
-        optimiser = make_algorithm(manifest.algorithm, problem, manifest.evaluations)
-    elif algorithm is not None:
-        optimiser = copy.deepcopy(algorithm)
-    else:
+        return make_algorithm(manifest.algorithm, problem, manifest.evaluations)
+    if algorithm is None:
         raise ConfigError(
             f"the run in {str(directory)!r} used an algorithm of its own script; resume it there (algorithm=)"
         )
-    if jobs is not None:
-        manifest = manifest.model_copy(update={"jobs": jobs})
-    return _search(problem, optimiser, manifest, directory, progress=progress)
+    return copy.deepcopy(algorithm)
+
+
+def _warn_of_versions(directory: Path, manifest: Manifest) -> None:
+    here = versions()
+    changed = [
+        f"{name} {there} then, {here.get(name, 'missing')} now"
+        for name, there in manifest.versions.items()
+        if here.get(name) != there and name != "moopim"  # which is part of the fingerprint
+    ]
+    if changed:
+        text = f"the run in {str(directory)!r} goes on with other versions: {'; '.join(changed)}; its bits may differ"
+        warnings.warn(text, stacklevel=3)
+
+
+def check_count(label: str, value: object, least: int) -> None:
+    """Raise ConfigError unless a setting is a whole number from a least one on.
+
+    Args:
+        label: Name of the setting.
+        value: Its value.
+        least: The least that is allowed.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not is_whole(value, least):
+        raise ConfigError(f"{label}={value!r} is not allowed; expected {least}, {least + 1}, ...")
 
 
 def check_output(directory: Path) -> None:
-    """Refuses an output directory that holds anything, so that nothing is overwritten.
+    """Raise ConfigError if an output directory holds anything, so that nothing is overwritten.
+
+    Left-overs of interrupted writing do not count.
 
     Raises:
         ConfigError: If the directory is a file or not empty.
     """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {str(directory)!r} is not a directory")
-    if directory.is_dir() and any(directory.iterdir()):
+    if not is_vacant(directory):
         hint = f"; 'moopim resume {directory}' goes on with its run" if (directory / MANIFEST).is_file() else ""
         raise ConfigError(f"output directory {str(directory)!r} is not empty{hint}")
 
 
-def check_fingerprint(directory: Path, manifest: Manifest, problem: DesignProblem) -> None:
-    """Refuses a run directory that belongs to another problem.
+def check_fingerprint(
+    directory: Path, manifest: Manifest, problem: DesignProblem, *, changed_source: bool = False
+) -> Manifest:
+    """Check that a run directory belongs to a problem.
+
+    Args:
+        directory: The run directory.
+        manifest: Its manifest.
+        problem: The problem.
+        changed_source: Whether another source of the problem, or version of moopim, is accepted.
+
+    Returns:
+        The manifest; with the new fingerprint and a note where a change was accepted.
 
     Raises:
         LogError: If the fingerprints differ.
     """
-    if manifest.problem.fingerprint != problem.fingerprint():
+    record, fingerprint, facts = manifest.problem, problem.fingerprint(), problem.facts()
+    if record.fingerprint == fingerprint:
+        return manifest
+    changed = sorted(name for name in facts if record.facts.get(name) != facts[name])
+    mendable = set(changed) <= set(_MENDABLE)
+    words = ["version of moopim" if name == "moopim" else name for name in changed]
+    if not (mendable and changed_source):
+        way_out = f"; if its results still hold, 'moopim resume {directory} --changed-source' reuses them"
         raise LogError(
-            f"the run in {str(directory)!r} belongs to another problem or version: it was {manifest.problem.title}, "
-            f"now {problem!r}; its fingerprint has changed"
+            f"the run in {str(directory)!r} belongs to another problem or version: it was {record.title}, now "
+            f"{problem!r}; changed: {', '.join(words)}{way_out if mendable else ''}"
         )
+    note = f"{now()}: log reused after a change of {', '.join(words)}; fingerprint before: {record.fingerprint}"
+    update = {"problem": record.model_copy(update={"fingerprint": fingerprint, "facts": facts})}
+    return manifest.model_copy(update=update | {"notes": [*manifest.notes, note]})
 
 
 def _search(
-    problem: DesignProblem, algorithm: Algorithm, manifest: Manifest, directory: Path | None, *, progress: bool
+    problem: DesignProblem,
+    algorithm: Algorithm,
+    manifest: Manifest,
+    directory: Path | None,
+    *,
+    progress: bool,
+    repair: bool = False,
 ) -> RunResult:
     """Runs the optimiser to its end and writes what came of it."""
     begun = time.perf_counter()
-    with _open_log(problem, manifest, directory) as log:
+    with _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
-        with progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report:
+        with (
+            progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
+            _way_on(evaluator, directory),
+        ):
             exhausted = optimise(evaluator, algorithm, manifest.evaluations, manifest.seed, report)
     seconds = time.perf_counter() - begun
-    frame = evaluations_frame(problem, evaluator.batches, np.atleast_2d(algorithm.opt.get("F")))
+    returned = np.empty((0, problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
+    frame = evaluations_frame(problem, evaluator.batches, returned.reshape(-1, problem.n_obj))
     front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
     message = "; ".join(filter(None, (message, problem.remark(frame, manifest.tally))))
@@ -173,11 +279,26 @@ def _search(
         directory=directory,
     )
     if directory is not None:
-        _write(result, directory)
+        write_atomically(directory / EVALUATIONS, frame.to_csv(index=False))
+        write_atomically(directory / FRONT, front.to_csv(index=False))
         outcome = {"message": message, "n_evaluations": len(frame), "n_cached": evaluator.n_cached}
         outcome |= {"n_front": len(front), "seconds": seconds, "status": "finished"}
         write_manifest(directory, manifest.model_copy(update=outcome))
+        _write_parquet(frame, directory / PARQUET)
     return result
+
+
+@contextmanager
+def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
+    """Adds to the message of a failed evaluation what is kept, and how to go on."""
+    try:
+        yield
+    except EvaluationError as error:
+        if directory is None:
+            raise
+        kept = f"{count(evaluator.n_distinct, 'evaluated design')} kept in {str(directory)!r}"
+        way_on = f"'moopim resume {directory}' goes on, with --changed-source after the source was mended"
+        raise EvaluationError(f"{error}; {kept}: {way_on}") from error
 
 
 def optimise(
@@ -201,6 +322,8 @@ def optimise(
     """
     size = evaluator.problem.genome.size
     algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
+    if type(algorithm.evaluator) is PymooEvaluator:
+        algorithm.evaluator = _Reevaluating(evaluator)
     n_offsprings = getattr(algorithm, "n_offsprings", None)
     if getattr(algorithm, "pop_size", None):
         algorithm.pop_size = min(algorithm.pop_size, evaluations)
@@ -211,37 +334,77 @@ def optimise(
         generation += 1
         algorithm.next()
         evaluator.commit(generation)
+        _check_optimum(evaluator, algorithm)
         report(generation, evaluator, algorithm)
         if evaluator.n_distinct >= size:
             return True
     return False
 
 
-def _open_log(problem: DesignProblem, manifest: Manifest, directory: Path | None) -> Any:
+class _Reevaluating(PymooEvaluator):  # type: ignore[misc]
+    """pymoo's evaluator, which skips individuals with values; those whose values are not of this run are evaluated."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        super().__init__()
+        self._evaluator = evaluator
+
+    def eval(self, problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
+        individuals = [pop] if not isinstance(pop, np.ndarray) else pop
+        brought = [individual for individual in individuals if individual.evaluated]
+        if brought:
+            known = self._evaluator.knows(Population.create(*brought).get("X"))
+            for individual in (brought[i] for i in np.flatnonzero(~known)):
+                individual.evaluated = set()
+        return super().eval(problem, pop, *args, **kwargs)
+
+
+def _check_optimum(evaluator: Evaluator, algorithm: Algorithm) -> None:
+    """Raises EvaluationError if an algorithm returns designs that are not in the log."""
+    if algorithm.opt is None or not len(algorithm.opt):
+        return
+    X = algorithm.opt.get("X")
+    known = evaluator.knows(X)
+    if not known.all():
+        genes = evaluator.problem.genome.repair(X[[int(known.argmin())]])[0]
+        raise EvaluationError(
+            f"algorithm {type(algorithm).__name__} returns {evaluator.problem.named(genes)}, which this run has not "
+            "evaluated; expected every design of its optimum to come from problem.evaluate or pymoo's Evaluator"
+        )
+
+
+def _open_log(problem: DesignProblem, manifest: Manifest, directory: Path | None, *, repair: bool) -> Any:
     if directory is None:
         return nullcontext()
-    shape = (problem.genome.n_genes, len(problem.quantities))
-    return EvaluationLog(directory / LOG, manifest.problem.fingerprint, *shape, problem.genome.storage_dtype)
+    return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair)
 
 
 def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted: bool) -> str:
-    parts = [f"{evaluator.n_evaluations:,} evaluations ({evaluator.n_cached:,} cached)"]
+    parts = [f"{count(evaluator.n_evaluations, 'evaluation')} ({evaluator.n_cached:,} cached)"]
     if exhausted:
-        parts.append(f"the space is exhausted: all {evaluator.n_distinct:,} designs were evaluated")
+        designs = "the only design was" if evaluator.n_distinct == 1 else f"all {evaluator.n_distinct:,} designs were"
+        parts.append(f"the space is exhausted: {designs} evaluated")
     elif evaluator.n_evaluations < evaluations:
         parts.append(f"stopped before the budget of {evaluations:,}: the optimiser found no new designs")
-    parts.append(f"{n_front:,} non-dominated designs" if n_front else "nothing feasible was found")
+    parts.append(count(n_front, "non-dominated design") if n_front else "nothing feasible was found")
     return "; ".join(parts)
 
 
-def _write(result: RunResult, directory: Path) -> None:
-    """Writes the frames; Parquet as well where pyarrow is there."""
-    write_atomically(directory / EVALUATIONS, result.evaluations.to_csv(index=False))
-    write_atomically(directory / FRONT, result.front.to_csv(index=False))
+def _write_parquet(frame: Any, path: Path) -> None:
+    """Writes the evaluations a second time where pyarrow is there; a failure costs nothing but this file."""
     try:
         import pyarrow  # noqa: F401 (only to see whether it is there)
-    except ImportError:
+    except ModuleNotFoundError:
         return
-    partial = directory / "evaluations.parquet.partial"
-    result.evaluations.to_parquet(partial, index=False)
-    partial.replace(directory / "evaluations.parquet")
+    except Exception as error:  # noqa: BLE001 (a library that is there and does not load raises anything)
+        _warn_of_parquet(path, error)
+        return
+    try:
+        with open_atomically(path) as file:
+            frame.to_parquet(file, index=False)
+    except Exception as error:  # noqa: BLE001
+        _warn_of_parquet(path, error)
+
+
+def _warn_of_parquet(path: Path, error: Exception) -> None:
+    text = f"{str(path)!r} was not written ({reason(error)}); {EVALUATIONS} holds the same"
+    warnings.warn(text, stacklevel=4)

@@ -1,5 +1,10 @@
 """The evaluator: cache, log, worker processes; the values are always those of the problem itself."""
 
+import os
+import signal
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 from toys import Buffers, Chunky, Failing
@@ -9,9 +14,7 @@ from moopim.evaluator import EvaluationLog, Evaluator
 
 
 def open_log(path, problem):
-    return EvaluationLog(
-        path, problem.fingerprint(), problem.n_var, len(problem.quantities), problem.genome.storage_dtype
-    )
+    return EvaluationLog(path, problem, "the same throughout")
 
 
 def test_answers_equal_the_problems_own(rng):
@@ -70,7 +73,8 @@ def test_a_logged_run_is_answered_without_the_models(rng, tmp_path):
         evaluator.problem.evaluate(problem.genome.sample(5, rng))
         evaluator.commit(2)
         assert counter.read_text() == calls + "x"
-        assert [len(batch.genes) for batch in log.read()] == [30, 5]
+    with open_log(tmp_path / "log", problem) as log:
+        assert [len(batch.genes) for batch in log.read().batches] == [30, 5]
 
 
 def test_another_order_of_designs_than_logged_is_noticed(rng, tmp_path):
@@ -87,16 +91,26 @@ def test_another_order_of_designs_than_logged_is_noticed(rng, tmp_path):
             evaluator.problem.evaluate(X[15:])
 
 
-def test_a_failing_model_leaves_committed_generations_in_the_log(rng, tmp_path):
-    problem = Failing(str(tmp_path / "calls"), limit=1)
+def test_a_failing_model_leaves_all_it_finished_in_the_log(rng, tmp_path):
+    problem = Failing(str(tmp_path / "calls"), limit=3)
+    problem.chunk_rows = 5
+    X = np.unique(problem.genome.sample(40, rng), axis=0)[rng.permutation(30)]
     with open_log(tmp_path / "log", problem) as log:
         evaluator = Evaluator(problem, log)
-        evaluator.problem.evaluate(problem.genome.sample(8, rng))
+        evaluator.problem.evaluate(X[:10])
         evaluator.commit(1)
         with pytest.raises(EvaluationError, match="the simulator gave up"):
-            evaluator.problem.evaluate(problem.genome.sample(8, rng))
+            evaluator.problem.evaluate(X[10:])
+    problem = Failing(str(tmp_path / "calls"), limit=6)  # one call was in vain
+    problem.chunk_rows = 5
     with open_log(tmp_path / "log", problem) as log:
-        assert [len(batch.genes) for batch in log.read()] == [8]
+        assert [len(batch.genes) for batch in log.read().batches] == [10]
+        assert [len(batch.genes) for batch in log.read().chunks] == [5]
+        evaluator = Evaluator(problem, log)
+        evaluator.problem.evaluate(X[:10])
+        with pytest.raises(EvaluationError, match="the simulator gave up"):
+            evaluator.problem.evaluate(X[10:])
+    assert len((tmp_path / "calls").read_text()) == 7  # of 15 designs that were left, two chunks were new
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
@@ -112,6 +126,54 @@ def test_an_error_in_a_worker_reaches_the_caller(rng, tmp_path):
     problem.chunk_rows = 5
     with pytest.raises(EvaluationError, match="the simulator gave up"):
         Evaluator(problem, jobs=2).problem.evaluate(problem.genome.sample(60, rng))
+
+
+class Mortal(Chunky):
+    """Kills its process, as the system does for want of memory, until as many have died as a file shall hold bytes."""
+
+    def __init__(self, counter: str, deaths: int):
+        super().__init__()
+        self.counter = counter
+        self.deaths = deaths
+
+    def evaluate_designs(self, designs):
+        path = Path(self.counter)
+        if path.stat().st_size < self.deaths and 2 in designs.buffer_kb[:, 0]:
+            with path.open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().evaluate_designs(designs)
+
+
+@pytest.mark.filterwarnings("ignore:a worker process died")
+def test_a_worker_that_dies_is_replaced(rng, tmp_path):
+    (tmp_path / "deaths").touch()
+    X = Chunky().genome.sample(60, rng)
+    evaluator = Evaluator(Mortal(str(tmp_path / "deaths"), 1), jobs=2)
+    assert np.array_equal(evaluator.problem.evaluate(X)[0], Chunky().evaluate(X)[0])
+    assert (tmp_path / "deaths").read_text()
+
+
+def test_workers_that_die_again_and_again_end_the_run(rng, tmp_path):
+    (tmp_path / "deaths").touch()
+    evaluator = Evaluator(Mortal(str(tmp_path / "deaths"), 50), jobs=2)
+    died = pytest.warns(RuntimeWarning, match="a worker process died, perhaps for want of memory")
+    with died, pytest.raises(EvaluationError, match="a worker process died, and so did its successor"):
+        evaluator.problem.evaluate(evaluator.problem.genome.sample(60, rng))
+
+
+def test_warnings_of_workers_are_issued_here(rng):
+    problem = Loud()
+    with pytest.warns(UserWarning, match="the table is extrapolated"):
+        Evaluator(problem, jobs=2).problem.evaluate(problem.genome.sample(60, rng))
+
+
+class Loud(Chunky):
+    """Warns."""
+
+    def evaluate_designs(self, designs):
+        warnings.warn("the table is extrapolated", stacklevel=1)
+        return super().evaluate_designs(designs)
 
 
 def test_no_process_at_all_is_refused():
