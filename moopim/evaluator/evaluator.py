@@ -14,6 +14,9 @@ from moopim.problem import DesignProblem, FloatArray
 
 __all__ = ["Evaluator"]
 
+# Seconds after which finished chunks are logged: more often would slow quick models down.
+_FLUSH_AFTER = 0.1
+
 
 class Evaluator:
     """The backend that all optimisers share.
@@ -57,6 +60,8 @@ class Evaluator:
             key: row for chunk in logged.chunks for key, row in zip(row_keys(chunk.genes), chunk.table, strict=True)
         }
         self._generation = 1
+        self._finished: list[Batch] = []
+        self._flushed = time.perf_counter()
 
     @property
     def n_distinct(self) -> int:
@@ -111,7 +116,7 @@ class Evaluator:
     def _compute(
         self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: NDArray[np.int64]
     ) -> None:
-        """Calls the models for rows of a batch; what they finish is logged at once, a chunk at a time."""
+        """Calls the models for rows of a batch; what they finish is logged long before the generation ends."""
         # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
         waiting = []
         for chunk in self.problem.chunks(todo) if len(todo) else []:
@@ -124,10 +129,23 @@ class Evaluator:
             rows, now = waiting[number], time.perf_counter()
             self._known.update({keys[i]: row for i, row in zip(rows, table, strict=True)})
             self._seconds += now - begun
-            if self._log is not None:
-                cached = np.zeros(len(rows), dtype=np.bool_)
-                self._log.append_chunk(Batch(self._generation, genes[rows], table, cached, now - begun))
+            self._finished.append(
+                Batch(self._generation, genes[rows], table, np.zeros(len(rows), dtype=np.bool_), now - begun)
+            )
+            if now - self._flushed > _FLUSH_AFTER:
+                self.flush()
             begun = now
+
+    def flush(self) -> None:
+        """Log what the models have finished of a generation that is not committed; called where a run is interrupted.
+
+        Raises:
+            LogError: If the log cannot be written.
+        """
+        if self._log is not None:
+            for chunk in self._finished:
+                self._log.append_chunk(chunk)
+        self._finished, self._flushed = [], time.perf_counter()
 
     def knows(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Marks the designs that the run has evaluated.
@@ -150,7 +168,7 @@ class Evaluator:
         Raises:
             LogError: If the log cannot be written.
         """
-        self._generation = generation + 1
+        self._generation, self._finished = generation + 1, []
         if not self._pending:
             return
         genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))

@@ -92,11 +92,12 @@ def new_manifest(
 ) -> Manifest:
     """Makes the manifest of a run that is about to start."""
     parameters = problem.parameters()
-    if not all(value is None or isinstance(value, str | int | float | bool) for value in parameters.values()):
+    if not _is_text(spec or "") or not all(map(_is_recordable, parameters.values())):
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
     return Manifest(
-        command=sys.argv,
+        # A name of a file that is not UTF-8 has no place in JSON.
+        command=[word.encode("utf-8", "backslashreplace").decode() for word in sys.argv],
         problem=ProblemRecord(
             spec=spec,
             title=repr(problem),
@@ -117,6 +118,15 @@ def new_manifest(
         created=now(),
         tally=problem.tally(),
     )
+
+
+def _is_recordable(value: object) -> bool:
+    return _is_text(value) if isinstance(value, str) else value is None or isinstance(value, int | float | bool)
+
+
+def _is_text(value: str) -> bool:
+    """Whether text can be written as UTF-8, unlike the names of some files."""
+    return value.isprintable() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def versions() -> dict[str, str]:

@@ -3,15 +3,13 @@
 import copy
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pymoo.core.algorithm import Algorithm
-from pymoo.core.evaluator import Evaluator as PymooEvaluator
-from pymoo.core.population import Population
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
@@ -290,11 +288,12 @@ def _search(
 
 @contextmanager
 def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
-    """Adds to the message of a failed evaluation what is kept, and how to go on."""
+    """Keeps what was evaluated when a run is interrupted; a failed evaluation says so, and how to go on."""
     try:
         yield
-    except EvaluationError as error:
-        if directory is None:
+    except BaseException as error:
+        evaluator.flush()
+        if directory is None or not isinstance(error, EvaluationError):
             raise
         kept = f"{count(evaluator.n_distinct, 'evaluated design')} kept in {str(directory)!r}"
         way_on = f"'moopim resume {directory}' goes on, with --changed-source after the source was mended"
@@ -322,8 +321,7 @@ def optimise(
     """
     size = evaluator.problem.genome.size
     algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
-    if type(algorithm.evaluator) is PymooEvaluator:
-        algorithm.evaluator = _Reevaluating(evaluator)
+    algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
     n_offsprings = getattr(algorithm, "n_offsprings", None)
     if getattr(algorithm, "pop_size", None):
         algorithm.pop_size = min(algorithm.pop_size, evaluations)
@@ -334,28 +332,27 @@ def optimise(
         generation += 1
         algorithm.next()
         evaluator.commit(generation)
-        _check_optimum(evaluator, algorithm)
+        if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing
+            _check_optimum(evaluator, algorithm)
         report(generation, evaluator, algorithm)
         if evaluator.n_distinct >= size:
-            return True
-    return False
+            break
+    _check_optimum(evaluator, algorithm)
+    return evaluator.n_distinct >= size
 
 
-class _Reevaluating(PymooEvaluator):  # type: ignore[misc]
-    """pymoo's evaluator, which skips individuals with values; those whose values are not of this run are evaluated."""
+def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:
+    """Wraps pymoo's ``Evaluator.eval``, which skips individuals with values, so that it skips only those of this run."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
-        super().__init__()
-        self._evaluator = evaluator
-
-    def eval(self, problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
-        individuals = [pop] if not isinstance(pop, np.ndarray) else pop
-        brought = [individual for individual in individuals if individual.evaluated]
+    def evaluate_foreign(problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
+        brought = [individual for individual in np.atleast_1d(pop) if individual.evaluated]
         if brought:
-            known = self._evaluator.knows(Population.create(*brought).get("X"))
-            for individual in (brought[i] for i in np.flatnonzero(~known)):
-                individual.evaluated = set()
-        return super().eval(problem, pop, *args, **kwargs)
+            known = evaluator.knows(np.array([individual.X for individual in brought]))
+            for i in np.flatnonzero(~known):
+                brought[i].evaluated = set()
+        return evaluate(problem, pop, *args, **kwargs)
+
+    return evaluate_foreign
 
 
 def _check_optimum(evaluator: Evaluator, algorithm: Algorithm) -> None:

@@ -101,6 +101,7 @@ def test_a_failing_model_leaves_all_it_finished_in_the_log(rng, tmp_path):
         evaluator.commit(1)
         with pytest.raises(EvaluationError, match="the simulator gave up"):
             evaluator.problem.evaluate(X[10:])
+        evaluator.flush()
     problem = Failing(str(tmp_path / "calls"), limit=6)  # one call was in vain
     problem.chunk_rows = 5
     with open_log(tmp_path / "log", problem) as log:

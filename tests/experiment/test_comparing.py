@@ -5,6 +5,7 @@ from toys import Buffers
 
 import moopim
 from moopim import ConfigError, LogError
+from moopim.files import locked
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
 
@@ -45,6 +46,8 @@ def test_runs_in_processes_give_the_same(tmp_path):
         (["nsga2"], {"seeds": 0}, "seeds=0"),
         (["nsga2"], {"evaluations": -5}, "evaluations=-5"),
         (["nsga2"], {"jobs": 0}, "jobs=0"),
+        ("nsga2", {}, "algorithms is 'nsga2'; expected a list of names, such as ['nsga2']"),
+        ([3], {}, "algorithms has 3; expected names: amosa"),
     ],
 )
 def test_bad_settings_leave_no_directory(tmp_path, algorithms, options, message):
@@ -74,3 +77,15 @@ def test_a_class_without_a_name_cannot_be_compared(tmp_path):
 
     with pytest.raises(ConfigError, match="cannot be imported by name"):
         moopim.compare(Local(), ["random"], output=tmp_path)
+
+
+def test_a_comparison_goes_on_after_a_kill_at_its_very_first(tmp_path):
+    (tmp_path / "random-s1").mkdir()
+    (tmp_path / "random-s1" / ".0123456789abcdef.partial").write_text("{")
+    assert len(moopim.compare(Buffers(), ["random"], seeds=1, evaluations=50, output=tmp_path)) == 1
+
+
+def test_one_comparison_uses_a_folder_at_a_time(tmp_path):
+    tmp_path.joinpath("cmp").mkdir()
+    with locked(tmp_path / "cmp"), pytest.raises(ConfigError, match="in use by another process"):
+        moopim.compare(Buffers(), ["random"], seeds=1, evaluations=50, output=tmp_path / "cmp")

@@ -7,16 +7,22 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pymoo.algorithms.moo.nsga2 import NSGA2
-from toys import Buffers, Chunky, Failing, Labels, Slow
+from pymoo.core.evaluator import Evaluator as PymooEvaluator
+from pymoo.core.individual import Individual
+from pymoo.core.population import Population
+from toys import Buffers, Chunky, Failing, Labels, Slow, Tiny
 
 import moopim
 from moopim import ConfigError, EvaluationError, LogError
-from moopim.operators import RandomSampling
+from moopim.files import locked
+from moopim.operators import HashedDuplicateElimination, RandomSampling, ResetMutation, UniformCrossover
 
 TOYS = Path(__file__).parents[1] / "toys.py"
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
@@ -204,6 +210,11 @@ def test_a_directory_that_is_no_run_is_refused(tmp_path, text, message):
         ({"evaluations": 0}, "evaluations=0 is not allowed; expected 1, 2, ..."),
         ({"seed": -1}, "seed=-1"),
         ({"jobs": 0}, "jobs=0"),
+        ({"seed": None}, "seed=None is not allowed; expected 0, 1, ..."),
+        ({"evaluations": "100"}, "evaluations='100' is not allowed"),
+        ({"evaluations": 10.5}, "evaluations=10.5 is not allowed"),
+        ({"algorithm": NSGA2}, "expected an instance such as NSGA2(...), or one of amosa,"),
+        ({"algorithm": 3}, "algorithm is 3; expected an instance, or one of amosa,"),
         ({"algorithm": "nsga22"}, "unknown algorithm 'nsga22'"),
     ],
 )
@@ -223,11 +234,191 @@ def test_nothing_is_overwritten(tmp_path):
         moopim.run(Buffers(), output=tmp_path / "notes.txt")
 
 
-def test_an_unfinished_run_is_not_loaded(tmp_path):
-    moopim.run(Buffers(), "nsga2", evaluations=100, output=tmp_path)
+def test_an_unfinished_run_is_shown_as_far_as_it_came(tmp_path):
+    whole = moopim.run(Labels(), "random", evaluations=60)
+    out, counter = tmp_path / "run", tmp_path / "calls"
+    with pytest.raises(EvaluationError, match=r"the simulator gave up.*; 200 evaluated designs kept in .*goes on"):
+        moopim.run(Failing(str(counter), limit=2), "nsga2", evaluations=500, output=out)
+    so_far = moopim.load_run(out)
+    assert (so_far.finished, len(so_far.evaluations)) == (False, 200)
+    assert so_far.message.startswith("not finished: 200 evaluations of 500 so far")
+    counter.unlink()
+    finished = Failing(str(counter), limit=-1)
+    everything = moopim.run(finished, "nsga2", evaluations=500).evaluations
+    assert so_far.evaluations.equals(everything[:200].drop(columns="returned"))
+    # Values of any kind, from the log alone.
+    moopim.run(Labels(), "random", evaluations=60, output=tmp_path / "labels")
+    _unfinish(tmp_path / "labels")
+    assert moopim.load_run(tmp_path / "labels").evaluations.equals(whole.evaluations.drop(columns="returned"))
+
+
+def test_files_of_a_finished_run_are_made_again(tmp_path):
+    result = moopim.run(Buffers(), "nsga2", evaluations=200, output=tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in ("front.csv", "evaluations.csv")}
+    for lost in (["front.csv"], ["evaluations.csv"], ["front.csv", "evaluations.csv"]):
+        for name in lost:
+            (tmp_path / name).unlink()
+        assert (
+            moopim.load_run(tmp_path)
+            .front.drop(columns="returned", errors="ignore")
+            .equals(result.front.drop(columns="returned"))
+        )
+        assert moopim.resume(tmp_path).evaluations.equals(result.evaluations)
+        assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+SOURCE = """
+import numpy as np
+from moopim import DesignProblem, Genome, Integer, Objective
+
+class Mine(DesignProblem):
+    genome = Genome(Integer("x", 0, 50, repeat=3))
+    objectives = (Objective("f"), Objective("g"))
+    chunk_rows = 10
+
+    def evaluate_designs(self, designs):
+        f = designs.x.sum(axis=1)
+        if (f == {wrong}).any():
+            np.zeros(3).reshape(2, 2)
+        return {{"f": f, "g": -1.0 * f}}
+"""
+
+
+def test_the_log_survives_a_mended_source_if_its_author_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "moopim"]
+    file, out = tmp_path / "mine.py", tmp_path / "run"
+    file.write_text(SOURCE.format(wrong=70))
+
+    def call(*words):
+        return subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+
+    failed = call("run", "mine.py:Mine", "--algorithm", "random", "--evaluations", "600", "--output", "run")
+    assert failed.returncode == 2
+    assert "evaluate_designs raised ValueError: cannot reshape" in failed.stderr
+    assert "(mine.py, line 13), for one of 10 designs" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    kept = len(moopim.load_run(out).evaluations)
+    assert 0 < kept < 600
+    file.write_text(SOURCE.format(wrong=-1))
+    refused = call("resume", "run")
+    assert "changed: source; if its results still hold, 'moopim resume run --changed-source'" in refused.stderr
+    assert call("resume", "run", "--changed-source", "--quiet").returncode == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert "log reused after a change of source" in manifest["notes"][0]
+    assert (
+        call("run", "mine.py:Mine", "--algorithm", "random", "--evaluations", "600", "--output", "whole").returncode
+        == 0
+    )
+    assert (out / "front.csv").read_bytes() == (tmp_path / "whole" / "front.csv").read_bytes()
+    # Another problem is refused all the same.
+    file.write_text(SOURCE.format(wrong=-1).replace("0, 50", "0, 51"))
+    _unfinish(out)
+    still = call("resume", "run", "--changed-source")
+    assert still.returncode == 2
+    assert "changed: genome, source" in still.stderr
+
+
+def test_other_versions_are_named_and_used(tmp_path):
+    result = moopim.run(Buffers(), "nsga2", evaluations=200, output=tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    _unfinish(tmp_path, versions=manifest["versions"] | {"numpy": "1.0", "scipy": "9.9"})
+    with pytest.warns(UserWarning, match=r"goes on with other versions: numpy 1.0 then, .* scipy 9.9 then"):
+        assert moopim.resume(tmp_path).front.equals(result.front)
+
+
+def test_damage_of_the_log_is_named_and_evaluated_again(tmp_path):
+    whole = moopim.run(Buffers(), "nsga2", evaluations=500, output=tmp_path)
+    with sqlite3.connect(tmp_path / "evaluations.sqlite") as connection:
+        (table,) = connection.execute("SELECT metrics FROM batches WHERE generation = 2").fetchone()
+        flipped = bytes([table[0] ^ 1, *table[1:]])
+        connection.execute("UPDATE batches SET metrics = ? WHERE generation = 2", (flipped,))
+    connection.close()
     _unfinish(tmp_path)
-    with pytest.raises(ConfigError, match="is not finished; 'moopim resume"):
-        moopim.load_run(tmp_path)
+    for read in (moopim.resume, moopim.load_run):
+        with pytest.raises(LogError, match=r"generation 2 does not match its checksum; .* --drop-damaged'"):
+            read(tmp_path)
+    again = moopim.resume(tmp_path, drop_damaged=True)
+    assert again.evaluations.equals(whole.evaluations)
+    assert again.front.equals(whole.front)
+
+
+def test_an_evaluated_population_is_evaluated_again():
+    problem = Tiny()
+    X = np.array([[0, 1], [2, 2], [1, 0], [2, 0], [0, 0]])
+    start = Population.new("X", X)
+    PymooEvaluator().eval(problem, start)
+    start[0].F = np.array([-1e6, -1e6])  # a value from elsewhere
+    operators = {"crossover": UniformCrossover(), "mutation": ResetMutation()}
+    algorithm = NSGA2(pop_size=5, sampling=start, eliminate_duplicates=HashedDuplicateElimination(), **operators)
+    result = moopim.run(problem, algorithm, evaluations=5)
+    assert result.evaluations[["a", "b"]].to_numpy().tolist() == [[1, 6], [4, 7], [2, 5], [4, 5], [1, 5]]
+    assert result.evaluations["cost"].min() > 0
+    assert start[0].F.tolist() == [-1e6, -1e6]  # the caller's own is left as it was
+
+
+class Smuggler(NSGA2):
+    """Returns a design that nobody has evaluated."""
+
+    def _set_optimum(self):
+        super()._set_optimum()
+        foreign = Individual(X=np.array([0, 0, 0, 0, 0, 0, 2]))
+        foreign.F, foreign.G = np.zeros(3), np.zeros(1)
+        self.opt = Population.merge(self.opt, Population.create(foreign))
+
+
+def test_a_design_that_was_not_evaluated_ends_the_run():
+    with pytest.raises(EvaluationError, match=r"Smuggler returns the design buffer_kb_0=2, .*, which this run has not"):
+        moopim.run(Buffers(), Smuggler(pop_size=20, sampling=RandomSampling()), evaluations=60)
+
+
+def test_left_overs_of_an_interrupted_start_are_no_content(tmp_path):
+    (tmp_path / ".0123456789abcdef.partial").write_text("{")
+    moopim.run(Buffers(), "random", evaluations=20, output=tmp_path)
+    assert moopim.load_run(tmp_path).finished
+
+
+def test_one_process_uses_a_run_at_a_time(tmp_path):
+    moopim.run(Buffers(), "random", evaluations=20, output=tmp_path / "run")
+    _unfinish(tmp_path / "run")
+    with locked(tmp_path / "run"):
+        with pytest.raises(ConfigError, match="in use by another process"):
+            moopim.resume(tmp_path / "run")
+        assert not moopim.load_run(tmp_path / "run").finished  # reading is no use
+    moopim.resume(tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore:.*was not written:UserWarning")
+@pytest.mark.parametrize("name", ["café", b"caf\xe9"])
+def test_a_folder_may_have_any_name(tmp_path, name):
+    directory = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), os.fsencode(name))))  # noqa: PTH118 (bytes)
+    result = moopim.run(Buffers(), "random", evaluations=20, output=directory)
+    assert moopim.load_run(directory).front.equals(result.front)
+    _unfinish(directory)
+    assert moopim.resume(directory).front.equals(result.front)
+    assert (directory / "evaluations.parquet").is_file()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("built for another ABI")])
+def test_a_failing_parquet_library_costs_only_its_file(tmp_path, monkeypatch, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", fail)
+    with pytest.warns(UserWarning, match=r"evaluations.parquet' was not written .*; evaluations.csv holds the same"):
+        result = moopim.run(Buffers(), "random", evaluations=20, output=tmp_path)
+    assert moopim.load_run(tmp_path).front.equals(result.front)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "evaluations.csv",
+        "evaluations.sqlite",
+        "front.csv",
+        "manifest.json",
+    }
+
+
+def test_messages_count_in_english():
+    result = moopim.run(Tiny(), "random", evaluations=1)
+    assert result.message == "1 evaluation (0 cached); 1 non-dominated design"
 
 
 def test_summary_and_html_name_problem_and_units():
@@ -235,3 +426,4 @@ def test_summary_and_html_name_problem_and_units():
     assert "Buffers(traffic=1.0), random, seed 1: 100 evaluations" in result.summary()
     assert "energy_mJ" in result.summary()
     assert "energy_mJ" in result._repr_html_()
+    assert "<b>" not in replace(result, title="<b>bold</b>")._repr_html_()
