@@ -342,7 +342,7 @@ def optimise(
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:
-    """Wraps pymoo's ``Evaluator.eval``, which skips individuals with values, so that it skips only those of this run."""
+    """Wraps pymoo's ``Evaluator.eval``, which skips individuals with values, so that only those of this run are."""
 
     def evaluate_foreign(problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
         brought = [individual for individual in np.atleast_1d(pop) if individual.evaluated]
