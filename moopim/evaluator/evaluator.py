@@ -120,14 +120,14 @@ class Evaluator:
         # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
         waiting = []
         for chunk in self.problem.chunks(todo) if len(todo) else []:
-            if all(keys[i] in self._loose for i in chunk):
+            if self._loose and all(keys[i] in self._loose for i in chunk):
                 self._known.update({keys[i]: self._loose[keys[i]] for i in chunk})
             else:
                 waiting.append(chunk)
         begun = time.perf_counter()
         for number, table in self._execute([X[chunk] for chunk in waiting]) if waiting else ():
             rows, now = waiting[number], time.perf_counter()
-            self._known.update({keys[i]: row for i, row in zip(rows, table, strict=True)})
+            self._known.update(zip([keys[i] for i in rows.tolist()], table, strict=True))
             self._seconds += now - begun
             self._finished.append(
                 Batch(self._generation, genes[rows], table, np.zeros(len(rows), dtype=np.bool_), now - begun)
