@@ -56,7 +56,7 @@ def where_raised(error: BaseException, files: Iterable[Path]) -> str:
 def _is_below(path: Path, folders: Collection[Path]) -> bool:
     """Whether a file lies in one of some folders or below, outside of installed packages."""
     installed = {"site-packages", "dist-packages"} & set(path.parts)
-    return path.is_file() and not installed and not folders.isdisjoint(path.resolve().parents)
+    return path.is_file() and not installed and any(folder in folders for folder in path.resolve().parents)
 
 
 def _imported(path: Path) -> Iterator[Path]:

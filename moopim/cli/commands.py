@@ -120,8 +120,9 @@ def resume(
     """Go on with an interrupted run, to the result that it would have had."""
     from moopim.experiment import resume as resume_run
 
-    confirmed = {"drop_damaged": drop_damaged, "changed_source": changed_source}
-    result = resume_run(directory, jobs=jobs, progress=not quiet, **confirmed)
+    result = resume_run(
+        directory, jobs=jobs, progress=not quiet, drop_damaged=drop_damaged, changed_source=changed_source
+    )
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
