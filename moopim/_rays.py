@@ -23,8 +23,9 @@ FloatArray = NDArray[np.float64]
 
 _SEED = 1
 _SCRAMBLES = 16
-_SAMPLES = 1024  # rays of a scramble; a power of two keeps a Sobol sequence balanced
-_CHUNK = 32  # boxes at a time, so that the work on them stays in the cache of a core
+_SAMPLES = (128, 1024)  # fewest and most rays of a scramble; powers of two keep a Sobol sequence balanced
+_WORK = 2**23  # boxes times rays of a scramble above which there are fewer rays; 3 s in all for 10 objectives
+_CHUNK = 8  # boxes at a time, so that the work on them stays in the cache of a core
 # Smaller volumes, in units of the box that holds all the others, count as nothing: their reciprocals overflow.
 _LEAST = 1e-300
 
@@ -39,7 +40,7 @@ class Rays:
         scramble: Number of the scramble of the Sobol sequence.
     """
 
-    def __init__(self, sides: FloatArray, sizes: Sequence[int], samples: int = _SAMPLES, scramble: int = 0) -> None:
+    def __init__(self, sides: FloatArray, sizes: Sequence[int], samples: int, scramble: int = 0) -> None:
         scale = sides.max(axis=0)
         self._sides = sides / scale
         volumes = self._sides.prod(axis=1)
@@ -99,12 +100,13 @@ def growing_volumes(histories: Sequence[Sequence[FloatArray]]) -> list[tuple[Flo
     """
     sides = np.concatenate([block for history in histories for block in history])
     sizes = [sum(map(len, history)) for history in histories]
+    samples = int(2 ** np.clip(np.log2(_WORK / len(sides)), *np.log2(_SAMPLES)).round())
     values = []
     for scramble in range(_SCRAMBLES):
-        rays, density, farthest, first = Rays(sides, sizes, scramble=scramble), np.zeros(_SAMPLES), [], 0
+        rays, density, farthest, first = Rays(sides, sizes, samples, scramble), np.zeros(samples), [], 0
         for history, size in zip(histories, sizes, strict=True):
             ends = first + np.cumsum(list(map(len, history)))
-            union = np.zeros(_SAMPLES)
+            union = np.zeros(samples)
             for start, volumes in rays.chunks(first, first + size):
                 density += rays.density(start, volumes)
                 np.maximum(volumes[0], union, out=volumes[0])
