@@ -25,6 +25,7 @@ _EXPORTS = {
     "hypervolume_history": "indicators",
     "igd_plus": "indicators",
     "indicator_table": "indicators",
+    "joint_box": "box",
     "non_dominated": "fronts",
     "parallel_coordinates": "parallel",
     "plot_adc_accuracy": "crossbar",
@@ -52,6 +53,7 @@ __all__ = [
     "hypervolume_history",
     "igd_plus",
     "indicator_table",
+    "joint_box",
     "non_dominated",
     "parallel_coordinates",
     "plot_adc_accuracy",
@@ -67,7 +69,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from moopim.analysis.box import Box, common_box
+    from moopim.analysis.box import Box, common_box, joint_box
     from moopim.analysis.comparing import compare_indicators, comparison
     from moopim.analysis.crossbar import plot_adc_accuracy, plot_conversions
     from moopim.analysis.fronts import non_dominated

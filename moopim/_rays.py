@@ -116,9 +116,11 @@ def growing_volumes(histories: Sequence[Sequence[FloatArray]]) -> list[tuple[Flo
                 union = volumes[-1]
             first += size
         values.append(np.concatenate(farthest) @ rays.parts(density))
-    error = np.std(values, axis=0, ddof=1) / np.sqrt(_SCRAMBLES)
+    # No union is larger than the box that holds all boxes.
+    means = np.minimum(np.mean(values, axis=0), sides.max(axis=0).prod())
+    errors = np.std(values, axis=0, ddof=1) / np.sqrt(_SCRAMBLES)
     cuts = np.cumsum([len(history) for history in histories])[:-1]
-    return list(zip(np.split(np.mean(values, axis=0), cuts), np.split(error, cuts), strict=True))
+    return list(zip(np.split(means, cuts), np.split(errors, cuts), strict=True))
 
 
 def _power(base: FloatArray, exponent: int) -> FloatArray:

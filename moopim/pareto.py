@@ -8,6 +8,7 @@ The time of an exact hypervolume grows as the number of points to the power of t
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import moocore
@@ -28,6 +29,7 @@ __all__ = [
     "ideal_nadir",
     "igd_plus",
     "non_dominated",
+    "non_dominated_in_turn",
     "normalise",
     "normalised_hypervolume",
     "sampled_volumes",
@@ -74,6 +76,25 @@ def non_dominated(F: ArrayLike) -> NDArray[np.bool_]:
     if mask.any():
         mask[mask] = moocore.is_nondominated(values[mask])
     return mask
+
+
+def non_dominated_in_turn(F: ArrayLike, step: ArrayLike | None = None) -> NDArray[np.bool_]:
+    """Marks the rows that were on the front at some time, when the rows came one after the other.
+
+    Args:
+        F: Objectives, shape ``(designs, objectives)``.
+        step: When each row came, shape ``(designs,)``; rows that came together are compared with each other too. By
+            default each came after the one before.
+
+    Returns:
+        The mask, shape ``(designs,)``: rows that none of their own and earlier steps dominates or, before them, equals.
+
+    Raises:
+        ConfigError: `F` is not two-dimensional.
+    """
+    values = _matrix(F)
+    # To have come earlier is one more objective.
+    return non_dominated(np.column_stack([values, np.arange(len(values)) if step is None else step]))
 
 
 def front_order(F: ArrayLike) -> NDArray[np.int64]:
@@ -186,15 +207,15 @@ def hypervolumes(histories: Sequence[Sequence[ArrayLike]], reference: ArrayLike)
     Raises:
         ConfigError: An array is not two-dimensional, or the shapes do not fit each other.
     """
-    grown = [_fronts([_inside(block, reference) for block in history]) for history in histories]
-    fronts = [step.front for steps in grown for step in steps]
-    if len({front.shape[1] for front in fronts}) > 1:
+    blocks = [[_inside(block, reference) for block in history] for history in histories]
+    if len({block.shape[1] for history in blocks for block in history}) > 1:
         raise ConfigError("the sets differ in their number of objectives; expected one number for all of them")
-    measure = _exact if sum(hypervolume_cost(*front.shape) for front in fronts) <= EXACT_COST else _estimated
-    found = iter(measure([steps for steps in grown if steps], reference))
+    gains = [_gained(history) for history in blocks]
+    moving = [list(gained.values()) for gained in gains if gained]
+    found = iter(moving and (_exact(moving, reference) or _estimated(moving, reference)))
     return [
-        _carried(steps, len(history), next(found)) if steps else Measured(*np.zeros((2, len(history))))
-        for steps, history in zip(grown, histories, strict=True)
+        _carried(list(gained), len(history), next(found) if gained else None)
+        for gained, history in zip(gains, histories, strict=True)
     ]
 
 
@@ -270,48 +291,45 @@ def igd_plus(F: ArrayLike, front: ArrayLike) -> float:
     return float(moocore.igd_plus(values, ref=target)) if len(values) else float("inf")
 
 
-class _Step(NamedTuple):
-    """A step at which the front of a growing set changes.
-
-    Attributes:
-        index: Number of the step.
-        front: The front after it, shape ``(points, objectives)``.
-        gained: The points that are new in it, shape ``(points, objectives)``.
-    """
-
-    index: int
-    front: FloatArray
-    gained: FloatArray
+def _gained(blocks: Sequence[FloatArray]) -> dict[int, FloatArray]:
+    """What each step adds to the front of a growing set, for the steps that add something."""
+    if not blocks:
+        return {}
+    steps = np.repeat(np.arange(len(blocks)), list(map(len, blocks)))
+    F = np.concatenate(blocks)
+    kept = non_dominated_in_turn(F, steps) if len(blocks) > 1 else non_dominated(F)
+    F, steps = F[kept], steps[kept]
+    changed, starts = np.unique(steps, return_index=True)
+    return dict(zip(changed.tolist(), np.split(F, starts[1:]), strict=True)) if len(F) else {}
 
 
-def _fronts(blocks: Sequence[FloatArray]) -> list[_Step]:
-    """Follows the front of a growing set; the steps that change it."""
-    steps: list[_Step] = []
-    for index, block in enumerate(blocks):
-        front = steps[-1].front if steps else block[:0]
-        candidates = np.concatenate([front, block])
-        kept = non_dominated(candidates)
-        if kept[len(front) :].any():
-            steps.append(_Step(index, candidates[kept], block[kept[len(front) :]]))
-    return steps
+def _exact(histories: Sequence[Sequence[FloatArray]], reference: ArrayLike) -> list[Measured]:
+    """Measures each set after each step; nothing where that costs too much."""
+    cost, fronts = 0.0, []
+    for history in histories:
+        for front in accumulate(history, lambda front, gained: _front(np.concatenate([front, gained]))):
+            cost += hypervolume_cost(*front.shape)
+            if cost > EXACT_COST:
+                return []
+            fronts.append(front)
+    values = iter([moocore.hypervolume(front, ref=_corner(front, reference)) for front in fronts])
+    steps = [[next(values) for _ in history] for history in histories]
+    return [Measured(np.maximum.accumulate(history), np.zeros(len(history))) for history in steps]
 
 
-def _exact(histories: Sequence[Sequence[_Step]], reference: ArrayLike) -> list[Measured]:
-    values = [
-        [moocore.hypervolume(step.front, ref=_corner(step.front, reference)) for step in steps] for steps in histories
-    ]
-    return [Measured(np.maximum.accumulate(steps), np.zeros(len(steps))) for steps in values]
-
-
-def _estimated(histories: Sequence[Sequence[_Step]], reference: ArrayLike) -> list[Measured]:
-    sides = [[_corner(step.gained, reference) - step.gained for step in steps] for steps in histories]
+def _estimated(histories: Sequence[Sequence[FloatArray]], reference: ArrayLike) -> list[Measured]:
+    sides = [[_corner(gained, reference) - gained for gained in history] for history in histories]
     return [Measured(*estimate) for estimate in growing_volumes(sides)]
 
 
-def _carried(steps: Sequence[_Step], n_steps: int, changed: Measured) -> Measured:
-    """Fills the steps in between: a hypervolume stays as it is until the front changes, and starts at 0."""
-    place = np.searchsorted([step.index for step in steps], np.arange(n_steps), side="right")
-    return Measured(*(np.concatenate([[0.0], column])[place] for column in changed))
+def _carried(changed: Sequence[int], n_steps: int, measured: Measured | None) -> Measured:
+    """Fills the steps in between: a hypervolume is 0 at first and stays as it is until the front changes."""
+    place = np.searchsorted(changed, np.arange(n_steps), side="right")
+    return Measured(*(np.append(0.0, column)[place] for column in measured or ((), ())))
+
+
+def _front(F: FloatArray) -> FloatArray:
+    return F[non_dominated(F)]
 
 
 def _inside(F: ArrayLike, reference: ArrayLike) -> FloatArray:
