@@ -19,6 +19,7 @@ _EXPORTS = {
     "compare_indicators": "comparing",
     "comparison": "comparing",
     "comparison_table": "statistics",
+    "comparison_text": "comparing",
     "holm": "statistics",
     "hypervolume": "indicators",
     "hypervolume_bands": "indicators",
@@ -47,6 +48,7 @@ __all__ = [
     "compare_indicators",
     "comparison",
     "comparison_table",
+    "comparison_text",
     "holm",
     "hypervolume",
     "hypervolume_bands",
@@ -70,7 +72,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from moopim.analysis.box import Box, common_box, joint_box
-    from moopim.analysis.comparing import compare_indicators, comparison
+    from moopim.analysis.comparing import compare_indicators, comparison, comparison_text
     from moopim.analysis.crossbar import plot_adc_accuracy, plot_conversions
     from moopim.analysis.fronts import non_dominated
     from moopim.analysis.indicators import (
