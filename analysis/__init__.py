@@ -19,12 +19,14 @@ _EXPORTS = {
     "compare_indicators": "comparing",
     "comparison": "comparing",
     "comparison_table": "statistics",
+    "comparison_text": "comparing",
     "holm": "statistics",
     "hypervolume": "indicators",
     "hypervolume_bands": "indicators",
     "hypervolume_history": "indicators",
     "igd_plus": "indicators",
     "indicator_table": "indicators",
+    "joint_box": "box",
     "non_dominated": "fronts",
     "parallel_coordinates": "parallel",
     "plot_adc_accuracy": "crossbar",
@@ -46,12 +48,14 @@ __all__ = [
     "compare_indicators",
     "comparison",
     "comparison_table",
+    "comparison_text",
     "holm",
     "hypervolume",
     "hypervolume_bands",
     "hypervolume_history",
     "igd_plus",
     "indicator_table",
+    "joint_box",
     "non_dominated",
     "parallel_coordinates",
     "plot_adc_accuracy",
@@ -67,8 +71,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from moopim.analysis.box import Box, common_box
-    from moopim.analysis.comparing import compare_indicators, comparison
+    from moopim.analysis.box import Box, common_box, joint_box
+    from moopim.analysis.comparing import compare_indicators, comparison, comparison_text
     from moopim.analysis.crossbar import plot_adc_accuracy, plot_conversions
     from moopim.analysis.fronts import non_dominated
     from moopim.analysis.indicators import (

@@ -5,33 +5,44 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from moopim import pareto
 from moopim.analysis.fronts import FloatArray, feasible, log_floor, objective_values
+from moopim.columns import numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.quantities import Objective
 
-__all__ = ["Box", "common_box"]
+__all__ = ["ALL_FRONTS", "JOINT_FRONT", "Box", "common_box", "in_order", "joint_box"]
+
+ALL_FRONTS = "fronts of all runs"
+JOINT_FRONT = "joint front"
+
+# Values that differ by a smaller share of the larger one differ by rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Box:
     """The ideal and the nadir point that become 0 and 1 when objectives are normalised.
 
-    Indicators of different runs can be compared only when they are measured in the same box.
+    Indicators of different runs can be compared only when they are measured in the same box. Objectives whose ideal and
+    nadir are the same have no scale to be measured on: they are left out, unless that is so of all of them.
 
     Attributes:
         objectives: The objectives.
         ideal: Best value of each objective, natural sign and unit.
-        nadir: Worst value of each objective on the front, natural sign and unit.
+        nadir: Worst value of each objective on the fronts, natural sign and unit.
         log: Names of the objectives that are measured on a logarithmic scale, so that one with a long tail does not
             outweigh the others. On it, values below the smaller end of the box (zeros, say) count as that end.
+        fronts: In words, the fronts that the box just holds, for tables and pictures.
     """
 
     objectives: Sequence[Objective]
     ideal: Sequence[float]
     nadir: Sequence[float]
     log: Sequence[str] = ()
+    fronts: str = ""
 
     def __post_init__(self) -> None:
         _check_log(self.objectives, self.log)
@@ -41,6 +52,24 @@ class Box:
             if objective.name in self.log and not min(best, worst) > 0:
                 raise ConfigError(f"the box of {objective.name!r} is {best!r} to {worst!r}; log= expects positive ends")
 
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """Names of the objectives that are left out because they are constant."""
+        return tuple(o.name for o, kept in zip(self.objectives, self._measured, strict=True) if not kept)
+
+    @property
+    def label(self) -> str:
+        """The box in words, such as ``fronts of all runs, without area (constant)``; empty where nothing is known."""
+        without = f"without {', '.join(self.constant)} (constant)" if self.constant else ""
+        return ", ".join(filter(None, [self.fronts, without]))
+
+    @property
+    def _measured(self) -> NDArray[np.bool_]:
+        """Which objectives are measured, shape ``(objectives,)``."""
+        low, high = np.sort(np.array([self.ideal, self.nadir], dtype=np.float64), axis=0)
+        varied = high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))
+        return varied if varied.any() else ~varied
+
     def coordinates(self, frame: pd.DataFrame) -> FloatArray:
         """Places the feasible designs of a frame in the box.
 
@@ -49,7 +78,7 @@ class Box:
 
         Returns:
             Normalised objectives, to be minimised: 0 at the ideal and 1 at the nadir point, shape
-            ``(feasible designs, objectives)``.
+            ``(feasible designs, objectives that are not left out)``.
 
         Raises:
             ConfigError: The frame has no column for an objective, or a negative value is to be measured on a
@@ -65,41 +94,96 @@ class Box:
                 values[:, j] = np.log10(np.maximum(values[:, j], ends[:, j].min()))
                 ends[:, j] = np.log10(ends[:, j])
         signs = np.array([objective.sign for objective in self.objectives])
-        return pareto.normalise(values * signs, *(ends * signs))
+        return pareto.normalise(values * signs, *(ends * signs))[:, self._measured]
 
 
 def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
-    """Makes the box of the union of the fronts of some frames.
+    """Makes the box of the fronts of all runs: no run is measured as nothing because another one is better.
 
-    An objective that has one value on the whole front reaches to the worst value of any feasible design. A logarithmic
-    scale begins at the smallest positive value on the front, but not below a millionth of the largest.
+    Of a single run it is the box of its front over time, which every design belongs to that was once on the front. A
+    logarithmic scale begins at the smallest positive value, but not below a millionth of the largest.
 
     Args:
-        frames: Designs of each run; pass all evaluated designs of all runs for a fair comparison.
+        frames: All evaluated designs of each run, in order of their column ``evaluation`` where there is one.
         objectives: The objectives.
         log: Names of the objectives to measure on a logarithmic scale.
 
     Returns:
-        The box, from the ideal to the nadir point of the union.
+        The box, from the best to the worst value of each objective on these fronts.
 
     Raises:
         ConfigError: No design is feasible, a frame lacks a column, or an objective in `log` is unknown or not
-            positive anywhere on the front.
+            positive anywhere on the fronts.
     """
+    runs = list(frames)
+    return _box(_fronts(runs, objectives), objectives, log, "front over time" if len(runs) == 1 else ALL_FRONTS)
+
+
+def joint_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
+    """Makes the box of the joint front, of the designs of all runs that none of any run dominates.
+
+    It magnifies the differences between good runs; runs whose fronts lie outside have no hypervolume in it. An
+    objective that is constant on the joint front reaches to its worst value on the fronts of all runs.
+
+    Args:
+        frames: All evaluated designs of each run; see `common_box`.
+        objectives: The objectives.
+        log: Names of the objectives to measure on a logarithmic scale.
+
+    Returns:
+        The box.
+
+    Raises:
+        ConfigError: As of `common_box`.
+    """
+    F = _fronts(list(frames), objectives)
+    joint = F[pareto.non_dominated(F)]
+    if len(joint):
+        flat = joint.min(axis=0) == joint.max(axis=0)
+        joint = np.concatenate([joint, np.where(flat, F.max(axis=0), joint.max(axis=0))[None]])
+    return _box(joint, objectives, log, JOINT_FRONT)
+
+
+def _fronts(frames: Sequence[pd.DataFrame], objectives: Sequence[Objective]) -> FloatArray:
+    """Objectives (to be minimised) on the front of each run, or on that of a single run over time."""
+    select = pareto.non_dominated_in_turn if len(frames) == 1 else pareto.non_dominated
+    signs = np.array([objective.sign for objective in objectives])
+    fronts = [np.empty((0, len(objectives)))]
+    for frame in map(in_order, frames):
+        F = objective_values(frame, objectives)[feasible(frame, objectives)] * signs
+        fronts.append(F[select(F)])
+    return np.concatenate(fronts)
+
+
+def _box(F: FloatArray, objectives: Sequence[Objective], log: Sequence[str], fronts: str) -> Box:
+    """Makes the box that just holds some designs, given by their objectives to be minimised."""
     _check_log(objectives, log)
-    parts = [objective_values(frame, objectives)[feasible(frame, objectives)] for frame in frames]
-    if not any(map(len, parts)):
+    if not len(F):
         raise ConfigError("no design is feasible; a box needs at least one")
     signs = np.array([objective.sign for objective in objectives])
-    F = np.concatenate(parts) * signs
-    front = F[pareto.non_dominated(F)]
-    ideal, nadir = front.min(axis=0), front.max(axis=0)
-    ends = np.array([ideal, np.where(ideal == nadir, F.max(axis=0), nadir)]) * signs
+    ends = np.array([F.min(axis=0), F.max(axis=0)]) * signs
     for j, objective in enumerate(objectives):
         if objective.name in log:
             # fmax: without a positive value the floor is NaN, and the box refuses the end that is left.
-            ends[:, j] = np.fmax(ends[:, j], log_floor(front[:, j] * signs[j]))
-    return Box(tuple(objectives), tuple(ends[0].tolist()), tuple(ends[1].tolist()), tuple(log))
+            ends[:, j] = np.fmax(ends[:, j], log_floor(F[:, j] * signs[j]))
+    return Box(tuple(objectives), tuple(ends[0].tolist()), tuple(ends[1].tolist()), tuple(log), fronts)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Puts designs into the order in which they were evaluated, by the column ``evaluation`` where there is one.
+
+    Args:
+        frame: Designs.
+
+    Returns:
+        The same rows.
+
+    Raises:
+        ConfigError: The column holds something other than numbers.
+    """
+    if "evaluation" not in frame.columns:
+        return frame
+    return frame.iloc[np.argsort(numbers(frame, "evaluation", missing=False), kind="stable")]
 
 
 def _check_log(objectives: Sequence[Objective], log: Sequence[str]) -> None:

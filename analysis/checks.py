@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
+from moopim.columns import numbers, truth_values
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["check_columns", "check_frame"]
+__all__ = ["check_columns", "check_frame", "read_columns"]
 
 
 def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -41,3 +44,25 @@ def check_frame(what: str, frame: pd.DataFrame, columns: Sequence[str], row: str
             raise ConfigError(f"{what} have no column {column!r}; expected {', '.join(columns)}")
     if frame.empty:
         raise ConfigError(f"{what} have no rows; expected one per {row}")
+
+
+def read_columns(frame: pd.DataFrame, numeric: Sequence[str], flags: Sequence[str] = ()) -> pd.DataFrame:
+    """Reads columns of a frame that may come from a file strictly; see `moopim.columns`.
+
+    Args:
+        frame: The frame.
+        numeric: Columns that hold numbers; whole ones that a file had as words become integers.
+        flags: Columns that hold truth values.
+
+    Returns:
+        The frame with these columns as numbers and booleans.
+
+    Raises:
+        ConfigError: If a column is missing or holds something else; names the column, the value and the row.
+    """
+    read = {}
+    for column in numeric:
+        values = numbers(frame, column)
+        if not is_numeric_dtype(frame[column].dtype):
+            read[column] = values.astype(np.int64) if (values % 1 == 0).all() else values
+    return frame.assign(**read, **{column: truth_values(frame, column) for column in flags})

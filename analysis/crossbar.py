@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from moopim.analysis.checks import read_columns
 from moopim.analysis.style import (
     FONT,
     SMALL_FONT,
@@ -105,6 +106,7 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
             raise ConfigError(f"accuracies have no column {column!r}; expected {', '.join(_COLUMNS)}")
     if frame.empty:
         raise ConfigError("accuracies have no rows; expected one per circuit")
+    frame = read_columns(frame, _COLUMNS[1:])
     twice = frame[frame.duplicated(list(_COLUMNS[:4]))]
     if len(twice):
         point = ", ".join(f"{name}={twice.iloc[0][name]}" for name in _COLUMNS[:4])
@@ -144,6 +146,7 @@ def plot_conversions(frame: pd.DataFrame, ax: Axes | None = None, title: str = "
     """
     if frame.empty:
         raise ConfigError("conversions have no rows; expected one per layer")
+    frame = read_columns(frame, list(_PARTS))
     ax = new_axes(ax, (float(np.clip(0.35 * len(frame) + 1.5, 3.5, 15)), 2.9))
     ax.grid(visible=False, axis="x")
     bottom = np.zeros(len(frame))

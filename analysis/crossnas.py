@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from moopim.analysis.checks import check_columns
+from moopim.analysis.checks import check_columns, read_columns
 from moopim.analysis.labels import HALO, Label, place_labels
 from moopim.analysis.scatter_data import CLOUD
 from moopim.analysis.style import (
@@ -42,6 +42,8 @@ def plot_accuracy_edp(frame: pd.DataFrame, ax: Axes | None = None, cloud: pd.Dat
         ConfigError: A frame lacks a column.
     """
     check_columns(frame, ("method", "accuracy", "edp_mJ_ms", "quoted"))
+    weights = [name for name in ("w_acc",) if name in frame.columns]
+    frame = read_columns(frame, ("accuracy", "edp_mJ_ms", *weights), flags=("quoted",))
     axes = new_axes(ax, (5.4, 3.9))
     axes.set_xscale("log")
     axes.set_xlabel("EDP (mJ ms)", fontsize=FONT)
@@ -51,7 +53,7 @@ def plot_accuracy_edp(frame: pd.DataFrame, ax: Axes | None = None, cloud: pd.Dat
     if cloud is not None:
         _draw_cloud(axes, cloud)
     weight = known["w_acc"] if "w_acc" in known.columns else pd.Series(index=known.index, dtype=float)
-    quoted = known["quoted"].astype(bool)
+    quoted = known["quoted"]
     sweep = known[~quoted & weight.notna()]
     labels = [
         *_draw_group(axes, known[quoted], "quoted", 1),
@@ -67,7 +69,7 @@ def plot_accuracy_edp(frame: pd.DataFrame, ax: Axes | None = None, cloud: pd.Dat
 
 
 def _draw_cloud(ax: Axes, cloud: pd.DataFrame) -> None:
-    check_columns(cloud, ("accuracy", "edp_mJ_ms"))
+    cloud = read_columns(cloud, ("accuracy", "edp_mJ_ms"))
     finite = cloud[cloud["accuracy"].notna() & (cloud["edp_mJ_ms"] > 0)]
     points = finite.iloc[thin(len(finite), CLOUD)]
     ax.scatter(

@@ -1,7 +1,8 @@
 """Fronts: the objectives of a frame as an array, and its non-dominated rows.
 
 A frame has one row per design and a column per objective (`Objective.column`, natural sign). A boolean column
-``feasible`` marks the designs that meet every constraint; without it all designs count as feasible.
+``feasible`` marks the designs that meet every constraint; without it all designs count as feasible. Columns are read
+strictly, see `moopim.columns`.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moopim import pareto
+from moopim.columns import numbers, truth_values
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
@@ -44,13 +46,16 @@ def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Fl
         The values, each column in the unit of its objective, shape ``(designs, objectives)``.
 
     Raises:
-        ConfigError: The frame has no column for an objective.
+        ConfigError: The frame has no column for an objective, two objectives share one, or it holds something other
+            than numbers.
     """
     columns = [objective.column for objective in objectives]
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise ConfigError(f"the frame has no column {missing[0]!r}; it has: {', '.join(map(str, frame.columns))}")
-    return frame[columns].to_numpy(dtype=np.float64)
+    for column in columns:
+        if column not in frame.columns:
+            raise ConfigError(f"the frame has no column {column!r}; it has: {', '.join(map(str, frame.columns))}")
+        if columns.count(column) > 1:
+            raise ConfigError(f"column {column!r} is that of two objectives; expected another name for one")
+    return np.column_stack([numbers(frame, column) for column in columns])
 
 
 def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
@@ -64,11 +69,11 @@ def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np
         The mask, shape ``(designs,)``.
 
     Raises:
-        ConfigError: The frame has no column for an objective.
+        ConfigError: The frame has no column for an objective, or a column holds something else than it should.
     """
     mask: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(objective_values(frame, objectives)), axis=1)
     if "feasible" in frame.columns:
-        mask &= frame["feasible"].to_numpy(dtype=bool)
+        mask &= truth_values(frame, "feasible")
     return mask
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from moopim.analysis.checks import check_frame
+from moopim.analysis.checks import check_frame, read_columns
 from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import SMALL_FONT
 from moopim.analysis.tier_panels import add_color_bar, tier_panels
@@ -67,6 +67,7 @@ def plot_heat(frame: pd.DataFrame, labels: Sequence[str] = (), title: str = "") 
         ConfigError: If the frame lacks a column or has no rows, or there is not one label per PE.
     """
     check_frame("temperatures", frame, _COLUMNS, "cell")
+    frame = read_columns(frame, _COLUMNS)
     tiers, pes = frame["tier"].nunique(), frame["pe"].nunique()
     if labels and len(labels) != tiers * pes:
         raise ConfigError(f"{len(labels)} labels are given; expected {tiers * pes}, one per PE")

@@ -1,15 +1,18 @@
-"""Quality indicators of fronts and runs, all measured in one `Box`."""
+"""Quality indicators of fronts and runs, all measured in one `Box`.
+
+Hypervolumes are exact up to a certain cost (`moopim.pareto.EXACT_COST`), and else estimates with a standard error.
+"""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from moopim import pareto
-from moopim.analysis.box import Box, common_box
+from moopim.analysis.box import Box, common_box, in_order, joint_box
 from moopim.analysis.fronts import FloatArray, feasible, long_tailed, non_dominated
+from moopim.columns import truth_values
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 
@@ -48,7 +51,8 @@ def hypervolume(frame: pd.DataFrame, box: Box) -> float:
         box: The box to measure in.
 
     Returns:
-        The share of the volume between the ideal point and 1.1 times the box, 0 to 1; 0 without a feasible design.
+        The share of the volume between the ideal point and 1.1 times the box, 0 to 1; 0 without a feasible design. An
+        estimate where the exact value would take long; `indicator_table` tells its standard error.
 
     Raises:
         ConfigError: The frame does not fit the box.
@@ -83,13 +87,16 @@ def hypervolume_history(frame: pd.DataFrame, box: Box, points: int = 100) -> pd.
         points: Number of evenly spaced evaluations to measure at.
 
     Returns:
-        Columns ``evaluation`` (number of designs evaluated) and ``hypervolume`` (share of the box).
+        Columns ``evaluation`` (number of designs evaluated), ``hypervolume`` (share of the box) and, where it is an
+        estimate, ``hypervolume_error`` (its standard error).
 
     Raises:
         ConfigError: The frame does not fit the box, or `points` is below 1.
     """
     counts = _sample_counts(len(frame), points)
-    return pd.DataFrame({"evaluation": counts, "hypervolume": _hypervolume_at(frame, box, counts)})
+    [(values, errors)] = _over_time([frame], box, counts)
+    history = pd.DataFrame({"evaluation": counts, "hypervolume": values})
+    return history.assign(hypervolume_error=errors) if errors.any() else history
 
 
 def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.DataFrame:
@@ -103,61 +110,73 @@ def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.Da
         points: Number of evenly spaced evaluations to measure at.
 
     Returns:
-        Columns ``algorithm``, ``evaluation``, and ``median``, ``q25``, ``q75`` of the hypervolume over the seeds.
+        Columns ``algorithm``, ``evaluation``, and ``median``, ``q25``, ``q75`` of the hypervolume over the seeds; where
+        it is an estimate, ``hypervolume_error``, the largest standard error over the seeds.
 
     Raises:
         ConfigError: A frame does not fit the box, `points` is below 1, or there is no run.
     """
     groups = by_algorithm(runs)
-    counts = _sample_counts(max(len(run.evaluations) for group in groups.values() for run in group), points)
-    bands = []
+    entries = [run for group in groups.values() for run in group]
+    counts = _sample_counts(max(len(run.evaluations) for run in entries), points)
+    values, errors = np.swapaxes(_over_time([run.evaluations for run in entries], box, counts), 0, 1)
+    bands, start = [], 0
     for algorithm, group in groups.items():
-        histories = np.array([_hypervolume_at(run.evaluations, box, counts) for run in group])
-        q25, median, q75 = np.quantile(histories, (0.25, 0.5, 0.75), axis=0)
+        part = slice(start, start + len(group))
+        q25, median, q75 = np.quantile(values[part], (0.25, 0.5, 0.75), axis=0)
         columns = {"evaluation": counts, "median": median, "q25": q25, "q75": q75}
+        columns |= {"hypervolume_error": errors[part].max(axis=0)} if errors.any() else {}
         bands.append(pd.DataFrame({"algorithm": algorithm, **columns}))
+        start += len(group)
     return pd.concat(bands, ignore_index=True)
 
 
 def indicator_table(
     runs: Iterable[Run], objectives: Sequence[Objective], log: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Measures each run in the common box of all of them.
+    """Measures each run in a common box of all of them.
 
-    The box and the reference front of IGD+ are those of everything that any run evaluated. A front whose tail reaches
-    over decades is measured on a logarithmic scale as well, because its plain hypervolume is set by a few extremes.
+    The box is that of the fronts of all runs, see `moopim.analysis.common_box`. A second hypervolume is measured in the
+    box of the joint front, which magnifies the differences between good runs but leaves nothing of others. IGD+ is the
+    distance from the joint front. Fronts whose tail reaches over decades are measured on a logarithmic scale as well,
+    because their plain hypervolume is set by a few extremes.
 
     Args:
         runs: The runs.
         objectives: The objectives.
         log: Names of the objectives on a logarithmic scale in ``hypervolume_log``; by default those that are not
-            negative and whose positive values span more than two decades on the front of all runs.
+            negative and whose positive values span more than two decades on the fronts of the runs.
 
     Returns:
         One row per run: ``algorithm``, ``seed``, ``hypervolume`` and ``igd_plus`` of everything evaluated,
-        ``hypervolume_log`` where `log` names an objective, and ``hypervolume_returned`` of the designs that the
-        optimiser returned, where the evaluations have the column ``returned``.
+        ``hypervolume_log`` where `log` names an objective, ``hypervolume_joint`` in the box of the joint front,
+        ``hypervolume_returned`` of the designs that the optimiser returned, where the evaluations of all runs have the
+        column ``returned``, and ``box``, what all but ``hypervolume_joint`` are measured in, in words. Where a
+        hypervolume is an estimate, a column with ``_error`` at the end of its name has the standard error.
 
     Raises:
         ConfigError: No run has a feasible design, a frame lacks a column, or `log` does not fit.
     """
     entries = list(runs)
-    fronts = [non_dominated(run.evaluations, objectives) for run in entries]
-    box = common_box((run.evaluations for run in entries), objectives)
-    union = non_dominated(pd.concat(fronts, ignore_index=True), objectives)
-    names = long_tailed(union, objectives) if log is None else log
-    log_box = common_box((run.evaluations for run in entries), objectives, names) if names else None
-    target = box.coordinates(union)
-    rows = []
-    for run, front in zip(entries, fronts, strict=True):
-        values = {"hypervolume": hypervolume(front, box)}
-        if log_box:
-            values["hypervolume_log"] = hypervolume(front, log_box)
-        values["igd_plus"] = pareto.igd_plus(box.coordinates(front), target)
-        if "returned" in run.evaluations.columns:
-            values["hypervolume_returned"] = hypervolume(run.evaluations[run.evaluations["returned"].astype(bool)], box)
-        rows.append({"algorithm": run.algorithm, "seed": run.seed, **values})
-    return pd.DataFrame(rows)
+    frames = [run.evaluations for run in entries]
+    fronts = [non_dominated(frame, objectives) for frame in frames]
+    box, joint = common_box(frames, objectives), joint_box(frames, objectives)
+    together = pd.concat(fronts, ignore_index=True)
+    names = long_tailed(together, objectives) if log is None else log
+    with_returned = all("returned" in frame.columns for frame in frames)
+    returned = [frame[truth_values(frame, "returned")] for frame in frames] if with_returned else []
+    # What the optimisers returned is measured together with what they evaluated, along the same rays.
+    plain = _shares([*fronts, *returned], box, "hypervolume")
+    columns = {name: values[: len(entries)] for name, values in plain.items()}
+    if names:
+        columns |= _shares(fronts, common_box(frames, objectives, names), "hypervolume_log")
+    target = box.coordinates(non_dominated(together, objectives))
+    columns["igd_plus"] = np.array([pareto.igd_plus(box.coordinates(front), target) for front in fronts])
+    columns |= _shares(fronts, joint, "hypervolume_joint")
+    if with_returned:
+        columns |= {name.replace("volume", "volume_returned"): values[len(entries) :] for name, values in plain.items()}
+    who = {"algorithm": [run.algorithm for run in entries], "seed": [run.seed for run in entries]}
+    return pd.DataFrame({**who, **columns, "box": box.label})
 
 
 def by_algorithm(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -188,17 +207,28 @@ def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.d
     return counts[counts > 0]
 
 
-def _hypervolume_at(frame: pd.DataFrame, box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
-    """Measures after each number of evaluations, carrying the front of the designs so far along."""
-    ordered = frame.sort_values("evaluation", kind="stable") if "evaluation" in frame.columns else frame
-    F = np.full((len(ordered), len(box.objectives)), np.inf)
-    F[feasible(ordered, box.objectives)] = box.coordinates(ordered)
-    front, value, history = F[:0], 0.0, []
-    for start, stop in pairwise([0, *counts.tolist()]):
-        candidates = np.concatenate([front, F[start:stop]])
-        kept = pareto.non_dominated(candidates)
-        if kept[len(front) :].any():
-            front = candidates[kept]
-            value = pareto.normalised_hypervolume(front, 0.0, 1.0)
-        history.append(value)
-    return np.array(history)
+def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, FloatArray]:
+    """Measures fronts in a box; the hypervolumes by their name and, where they are estimates, the errors by theirs."""
+    coordinates = [box.coordinates(front) for front in fronts]
+    values, errors = np.array(_measure([[front] for front in coordinates]))[:, :, 0].T
+    return {name: values, f"{name}_error": errors} if errors.any() else {name: values}
+
+
+def _over_time(
+    frames: Sequence[pd.DataFrame], box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Measures runs after each number of evaluations; the shares of the box and their errors, run by run."""
+    histories = []
+    for frame in frames:
+        ordered = in_order(frame)
+        mask = feasible(ordered, box.objectives)
+        # Number of feasible designs among those evaluated so far.
+        ends = np.append(0, np.cumsum(mask))[np.minimum(counts, len(mask))]
+        histories.append(np.split(box.coordinates(ordered), ends)[:-1])
+    return _measure(histories)
+
+
+def _measure(histories: Sequence[Sequence[FloatArray]]) -> list[tuple[FloatArray, FloatArray]]:
+    """Measures sets of designs in the box from 0 to 1; shares of the volume up to the reference point, and errors."""
+    histories = [[block / pareto.REFERENCE for block in history] for history in histories]
+    return [(measured.values, measured.errors) for measured in pareto.hypervolumes(histories, 1.0)]

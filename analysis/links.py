@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from moopim.analysis.checks import check_frame
+from moopim.analysis.checks import check_frame, read_columns
 from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import SMALL_FONT
 from moopim.analysis.tier_panels import add_color_bar, tier_panels
@@ -71,6 +71,7 @@ def plot_links(frame: pd.DataFrame, tiers: int, mesh: int, title: str = "") -> F
         ConfigError: If the frame lacks a column or has no rows.
     """
     check_frame("links", frame, _COLUMNS, "link")
+    frame = read_columns(frame, _COLUMNS)
     figure, panels = tier_panels(tiers, _PITCH * mesh, _MARGINS, title)
     colors = _colors()
     scale = Normalize(0.0, max(frame["utilisation"].max(), _LEAST_RANGE))

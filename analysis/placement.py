@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from moopim.analysis.checks import check_columns
+from moopim.analysis.checks import check_columns, read_columns
 from moopim.analysis.style import FONT, SMALL_FONT
 from moopim.errors import ConfigError
 
@@ -38,6 +38,10 @@ def plot_placement(frames: Mapping[str, pd.DataFrame], pes: int = 16) -> Figure:
         raise ConfigError("there is no mapping to draw; expected at least one")
     for frame in frames.values():
         check_columns(frame, _COLUMNS)
+    frames = {
+        title: read_columns(frame, ("tier", "layer", "start", "extent"), flags=("back_propagation",))
+        for title, frame in frames.items()
+    }
     tiers = max(int(frame["tier"].max()) for frame in frames.values())
     figure = Figure(figsize=(7.4, (0.62 * tiers + 0.75) * len(frames)), layout="constrained")
     panels = figure.subplots(len(frames), 1, squeeze=False)[:, 0]

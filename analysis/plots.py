@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from moopim.analysis.box import common_box
+from moopim.analysis.comparing import indicator_box
 from moopim.analysis.fronts import feasible, non_dominated, objective_values
 from moopim.analysis.indicators import Run, by_algorithm, hypervolume_bands, hypervolume_history, indicator_table
 from moopim.analysis.parallel import parallel_coordinates
-from moopim.analysis.progress import plot_hypervolume, plot_samples
+from moopim.analysis.progress import plot_hypervolume, plot_samples, share_label
 from moopim.analysis.scatter_data import Frames
 from moopim.analysis.scatters import scatter, scatter_matrix
 from moopim.analysis.space import scatter_3d
@@ -21,10 +23,12 @@ from moopim.quantities import Objective
 __all__ = ["plot_comparison", "plot_run"]
 
 _INDICATORS = {
-    "hypervolume": "hypervolume (share of the box)",
-    "hypervolume_log": "hypervolume, log scale (share of the box)",
-    "igd_plus": "IGD+ (share of the box)",
+    "hypervolume": "hypervolume",
+    "hypervolume_joint": "hypervolume",
+    "hypervolume_log": "hypervolume, log scale",
+    "igd_plus": "IGD+",
 }
+_LINE = 76  # letters of a line below a row of boxes
 
 
 def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directory: Path | str) -> list[Path]:
@@ -53,8 +57,9 @@ def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directo
     if any_feasible and len(objectives) > 1:
         written.append(save_figure(parallel_coordinates(evaluations, objectives).figure, folder / "parallel.png"))
     if any_feasible:
-        history = hypervolume_history(evaluations, common_box([evaluations], objectives))
-        written.append(save_figure(plot_hypervolume(history).figure, folder / "hypervolume.png"))
+        box = common_box([evaluations], objectives)
+        history = hypervolume_history(evaluations, box)
+        written.append(save_figure(plot_hypervolume(history, box=box).figure, folder / "hypervolume.png"))
     return written
 
 
@@ -82,9 +87,9 @@ def plot_comparison(
     folder, entries = Path(directory), list(runs)
     groups = by_algorithm(entries)
     table = indicator_table(entries, objectives) if indicators is None else indicators
-    bands = hypervolume_bands(entries, common_box((run.evaluations for run in entries), objectives))
+    box = common_box((run.evaluations for run in entries), objectives)
     pictures = {
-        "hypervolume.png": plot_hypervolume(bands).figure,
+        "hypervolume.png": plot_hypervolume(hypervolume_bands(entries, box), box=box).figure,
         "comparison.png": _indicator_boxes(table),
     }
     if len(objectives) > 1:
@@ -105,8 +110,9 @@ def _fronts(frames: Frames, objectives: Sequence[Objective]) -> Figure | SubFigu
 def _indicator_boxes(table: pd.DataFrame) -> Figure:
     """One row of boxes per indicator."""
     shown = {name: label for name, label in _INDICATORS.items() if name in table.columns}
-    height = 0.8 + 0.36 * table["algorithm"].nunique()
+    height = 0.9 + 0.36 * table["algorithm"].nunique()
     figure = Figure(figsize=(5.6, height * len(shown)), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
-        plot_samples(table, name, label, axes)
+        error = float(table[f"{name}_error"].max()) if f"{name}_error" in table.columns else 0.0
+        plot_samples(table, name, fill(share_label(label, indicator_box(table, name), error), _LINE), axes)
     return figure

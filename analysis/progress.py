@@ -1,21 +1,28 @@
 """Pictures of searches and of comparisons: hypervolume over evaluations, indicators by algorithm."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from moopim.analysis.box import Box
 from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import FONT, legend_above, new_axes, series_color
+from moopim.columns import numbers
 
-__all__ = ["plot_hypervolume", "plot_samples"]
+__all__ = ["plot_hypervolume", "plot_samples", "share_label"]
 
 # Share of the search that sets the lower end of the hypervolume axis: the steep start would flatten all that follows.
 _START = 0.05
 
 
-def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
+_LINE = 44  # letters of a line beside an axis
+
+
+def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None, box: Box | None = None) -> Axes:
     """Draws the hypervolume over evaluations, of several algorithms as the median with the quartiles as a band.
 
     The lower end of the axis leaves out the first twentieth of the search.
@@ -23,6 +30,7 @@ def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         history: From `moopim.analysis.hypervolume_history` or `moopim.analysis.hypervolume_bands`.
         ax: The axes to draw on; a new figure by default.
+        box: The box of the history, to be named on the axis.
 
     Returns:
         The axes.
@@ -46,9 +54,26 @@ def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("evaluations", fontsize=FONT)
-    axes.set_ylabel("hypervolume (share of the box)", fontsize=FONT)
+    error = float(history["hypervolume_error"].max()) if "hypervolume_error" in history.columns else 0.0
+    label = share_label("hypervolume", box.label if box else "", error)
+    axes.set_ylabel(fill(label, _LINE), fontsize=FONT)
     legend_above(axes)
     return axes
+
+
+def share_label(name: str, box: str, error: float = 0.0) -> str:
+    """Names an indicator on an axis, with the box that it is measured in and how exact it is.
+
+    Args:
+        name: The indicator.
+        box: The box in words, see `moopim.analysis.Box`; empty where it is not known.
+        error: Largest standard error of the estimates; 0 where the values are exact.
+
+    Returns:
+        Such as ``hypervolume (share of the box: fronts of all runs)``.
+    """
+    label = f"{name} (share of the box{': ' if box else ''}{box})"
+    return f"{label}, estimates, standard error up to {error:.1g}" if error else label
 
 
 def plot_samples(values: pd.DataFrame, value: str, label: str | None = None, ax: Axes | None = None) -> Axes:
@@ -66,7 +91,8 @@ def plot_samples(values: pd.DataFrame, value: str, label: str | None = None, ax:
     """
     names = [str(name) for name in values["algorithm"].unique()]
     axes = new_axes(ax, (5.2, 0.9 + 0.42 * len(names)))
-    samples = [values.loc[values["algorithm"] == name, value].to_numpy(dtype=np.float64) for name in names]
+    sample = numbers(values, value)
+    samples = [sample[(values["algorithm"].astype(str) == name).to_numpy()] for name in names]
     samples = [sample[np.isfinite(sample)] for sample in samples]
     for i, sample in enumerate(samples):
         if len(sample):

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import mannwhitneyu, rankdata
 
 from moopim.analysis.fronts import FloatArray
+from moopim.columns import numbers
 from moopim.errors import ConfigError, unknown_name
 
 __all__ = ["a12", "comparison_table", "holm"]
@@ -81,7 +82,8 @@ def comparison_table(
     for column in ("algorithm", value):
         if column not in values.columns:
             raise unknown_name("column", column, map(str, values.columns))
-    samples = {str(name): _sample(group[value]) for name, group in values.groupby("algorithm", sort=False)}
+    read = pd.Series(numbers(values, value), values.index)
+    samples = {str(name): _sample(sample) for name, sample in read.groupby(values["algorithm"], sort=False)}
     if not samples:
         raise ConfigError("there is no run to compare; expected at least one")
     quartiles = {name: _quartiles(sample) for name, sample in samples.items()}

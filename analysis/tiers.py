@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from moopim.analysis.checks import check_columns
+from moopim.analysis.checks import check_columns, read_columns
 from moopim.analysis.labels import Label, place_labels
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, series_marker, set_scale, style_axes
 from moopim.errors import ConfigError
@@ -40,7 +40,7 @@ def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
     Raises:
         ConfigError: If the frame is empty or lacks a column.
     """
-    _check(frame, ("set", "tiers", "kind", *(f"{name}_norm" for pair in _PAIRS for name in pair)))
+    frame = _read(frame, ("set", "tiers", "kind"), [f"{name}_norm" for pair in _PAIRS for name in pair])
     sets, kinds = list(dict.fromkeys(frame["set"])), sorted(set(frame["kind"]))
     figure = Figure(figsize=(7.4, 0.5 + 3.0 * len(sets)), layout="constrained")
     panels = figure.subplots(len(sets), 2, squeeze=False)
@@ -69,7 +69,7 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
     Raises:
         ConfigError: If the frame is empty or lacks a column.
     """
-    _check(frame, ("set", "tiers", *_GOALS, *(f"{goal}_feasible" for goal in _GOALS)))
+    frame = _read(frame, ("set", "tiers"), [*_GOALS, *(f"{goal}_feasible" for goal in _GOALS)])
     parts = {}
     for name, part in frame.groupby("set", sort=False):
         keep = part["tiers"].isin(part["tiers"].head(shown)) | part["tiers"].isin(list(named))
@@ -111,7 +111,8 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
     Raises:
         ConfigError: If the frame is empty or lacks a column.
     """
-    _check(frame, ("set", "workload", "architecture", "loss", *_GOALS))
+    frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_GOALS))
+    claims = None if claims is None else read_columns(claims, ("value",))
     sets, names = list(dict.fromkeys(frame["set"])), list(dict.fromkeys(frame["architecture"]))
     figure = Figure(figsize=(3.7 * len(sets) + 0.6, 6.6), layout="constrained")
     panels = figure.subplots(3, len(sets), squeeze=False, sharex="col")
@@ -131,10 +132,11 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
     return figure
 
 
-def _check(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    check_columns(frame, columns)
+def _read(frame: pd.DataFrame, words: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
+    check_columns(frame, (*words, *numeric))
     if frame.empty:
         raise ConfigError("the frame has no rows; expected at least one")
+    return read_columns(frame, numeric)
 
 
 def _draw_orders(

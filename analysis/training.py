@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from moopim.analysis.checks import read_columns
 from moopim.analysis.fronts import spans_decades
 from moopim.analysis.style import FONT, legend_above, series_color, series_marker, style_axes
 from moopim.errors import ConfigError
@@ -35,6 +36,7 @@ def plot_training(frame: pd.DataFrame, title: str | None = None) -> Figure:
             raise ConfigError(f"training log has no column {column!r}; expected epoch, loss and accuracies")
     if frame.empty:
         raise ConfigError("training log has no rows; expected one per epoch")
+    frame = read_columns(frame, ["epoch", "loss", *(name for name in frame.columns if name.endswith("accuracy"))])
     figure = Figure(figsize=(7.6, 3.2), layout="constrained")
     left, right = (style_axes(axes) for axes in figure.subplots(1, 2))
     _draw(left, frame, "loss", 0)

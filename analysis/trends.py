@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from moopim.analysis.checks import read_columns
 from moopim.analysis.fronts import FloatArray
 from moopim.analysis.statistics import holm
 from moopim.errors import ConfigError, unknown_name
@@ -121,8 +122,10 @@ def trends(
         raise ConfigError("the front has no designs; expected at least one")
     shared = [name for name in front.columns if name in sample.columns and name not in _BOOKKEEPING]
     genes = _genes(shared, columns)
-    own = front[shared].drop_duplicates()
-    designs = pd.concat([own, sample[shared]], ignore_index=True).drop_duplicates(ignore_index=True)
+    counted = [name for name in shared if re.fullmatch(_form([gene for gene in GENES if gene != "block"]), name)]
+    front, sample = read_columns(front[shared], counted), read_columns(sample[shared], counted)
+    own = front.drop_duplicates()
+    designs = pd.concat([own, sample], ignore_index=True).drop_duplicates(ignore_index=True)
     of_front = np.arange(len(designs)) < len(own)
     features = [feature for gene in genes for feature in _features(designs, gene)]
     rng = np.random.default_rng(seed)
@@ -138,14 +141,18 @@ def trends(
 
 
 def _genes(columns: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    form = r"((_(a|b|shortcut))?_\d+|_head)?"
-    there = [gene for gene in GENES if any(re.fullmatch(gene + form, name) for name in columns)]
+    there = [gene for gene in GENES if any(re.fullmatch(_form([gene]), name) for name in columns)]
     for gene in wanted or ():
         if gene not in there:
             raise unknown_name("gene of both frames", gene, there)
     if not there:
         raise ConfigError(f"the frames share no column of a gene; expected some of {', '.join(GENES)}")
     return there if wanted is None else list(wanted)
+
+
+def _form(genes: Sequence[str]) -> str:
+    """Pattern of the columns of some genes."""
+    return rf"({'|'.join(genes)})((_(a|b|shortcut))?_\d+|_head)?"
 
 
 def _features(designs: pd.DataFrame, gene: str) -> Iterator[_Feature]:

@@ -364,17 +364,19 @@ def _distinct(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
 
 
 def _check_columns(genome: Genome, quantities: Sequence[Quantity]) -> None:
-    """Refuses quantities whose column in a result frame would hide a gene or a column of the run."""
+    """Refuses quantities whose column in a result frame would hide a gene, another quantity or a column of the run."""
     for column in set(genome.columns) & set(RUN_COLUMNS):
         raise ConfigError(
             f"gene {column!r} has the name of a column of result frames; reserved: {', '.join(RUN_COLUMNS)}"
         )
-    taken = {*genome.columns, *RUN_COLUMNS}
+    taken = dict.fromkeys(genome.columns, "a gene") | dict.fromkeys(RUN_COLUMNS, "every run")
     for quantity in quantities:
         if quantity.column in taken:
             raise ConfigError(
-                f"column {quantity.column!r} of quantity {quantity.name!r} is used twice in result frames"
+                f"column {quantity.column!r} of quantity {quantity.name!r} is used twice in result frames: it is that "
+                f"of {taken[quantity.column]} as well; expected another name"
             )
+        taken[quantity.column] = f"quantity {quantity.name!r} (unit {quantity.unit!r})"
 
 
 def _plain(value: object) -> object:

@@ -2,12 +2,18 @@
 
 import keyword
 import math
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
 from moopim.errors import ConfigError
 
 __all__ = ["Constraint", "Metric", "Objective", "Quantity"]
+
+# What symbols of units are called in a column; they are looked up in their compatible form (NFKC).
+_SYMBOLS = {"%": "pct", "\u2030": "permille", "\u00b0": "deg", "\u03bc": "u", "\u03a9": "ohm"}
+_SEPARATORS = "_-./*^,;:'\"()[]{}|\u2010\u2212\u2013\u2044\u00b7\u22c5\u00d7"
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,12 @@ class Quantity:
 
     @property
     def column(self) -> str:
-        """Name of the column in result frames: ``energy_mJ``, or just the name of a pure number."""
-        unit = "".join(char if char.isalnum() else "_" for char in self.unit)
-        return self.name if self.unit == "1" else f"{self.name}_{unit}"
+        """Name of the column in result frames: ``energy_mJ``, or just the name of a pure number.
+
+        In it ``%`` is ``pct``, ``°C`` ``degC``, ``µ`` ``u`` and ``Ω`` ``ohm``; ``²`` is ``2``, other symbols have their
+        names, and what separates or combines units becomes an underscore.
+        """
+        return self.name if self.unit == "1" else f"{self.name}_{_column_unit(self.unit)}"
 
     @property
     def label(self) -> str:
@@ -95,3 +104,19 @@ class Constraint(Quantity):
 @dataclass(frozen=True)
 class Metric(Quantity):
     """A further quantity that is logged and shown, but neither optimised nor bounded."""
+
+
+def _column_unit(unit: str) -> str:
+    """Spells a unit with letters, digits and single underscores."""
+    text = unicodedata.normalize("NFKC", unit)
+    spelt = "".join(_SYMBOLS.get(char) or (char if char.isalnum() else _spelt(char)) for char in text)
+    return re.sub("_+", "_", spelt).strip("_") or _symbol_name(unit[0])
+
+
+def _spelt(char: str) -> str:
+    return "_" if char.isspace() or char in _SEPARATORS else f"_{_symbol_name(char)}_"
+
+
+def _symbol_name(char: str) -> str:
+    """Name of a symbol in Unicode, such as ``euro_sign``."""
+    return re.sub("[^a-z0-9]+", "_", unicodedata.name(char, "symbol").lower())

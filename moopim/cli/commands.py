@@ -67,7 +67,7 @@ def _compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison goes on where it was."""
-    from moopim.analysis import compare_indicators, indicator_table, plot_comparison
+    from moopim.analysis import compare_indicators, comparison_text, indicator_table, plot_comparison
     from moopim.experiment import compare
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
@@ -80,8 +80,10 @@ def _compare(
     table = compare_indicators(indicators)
     table.to_csv(output / "comparison.csv", index=False)
     pictures = plot_comparison(results, problem.objectives, output, indicators)
-    text = table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-    _say(quiet, f"{text}\nwritten to {output}: comparison.csv, {', '.join(path.name for path in pictures)}")
+    _say(
+        quiet,
+        f"{comparison_text(table)}\nwritten to {output}: comparison.csv, {', '.join(path.name for path in pictures)}",
+    )
 
 
 class _RunGroup(ProblemGroup):

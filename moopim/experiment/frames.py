@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from moopim.columns import numbers, truth_values
 from moopim.evaluator import Batch
 from moopim.genes import IntArray
 from moopim.genome import Genome
@@ -77,8 +78,7 @@ def evaluations_frame(
 
 def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
     """The objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
-    signs = np.array([objective.sign for objective in objectives])
-    return np.asarray(frame[[objective.column for objective in objectives]].to_numpy(dtype=np.float64) * signs)
+    return np.column_stack([numbers(frame, objective.column) * objective.sign for objective in objectives])
 
 
 def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> p
         by the others. Of designs with equal objectives the one evaluated first stands for all.
     """
     F = minimised(evaluations, objectives)
-    F[~evaluations["feasible"].to_numpy()] = np.inf
+    F[~truth_values(evaluations, "feasible")] = np.inf
     front = evaluations.iloc[front_order(F)]
     return front.drop(columns=["evaluation", "generation", "feasible", "cached"]).reset_index(drop=True)
 
@@ -111,10 +111,10 @@ def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint]
     """
     excess = np.zeros(len(evaluations))
     for constraint in constraints:
-        values = evaluations[constraint.column].to_numpy(dtype=np.float64)
+        values = numbers(evaluations, constraint.column)
         if constraint.upper is not None:
             excess += np.maximum(values - constraint.upper, 0)
         if constraint.lower is not None:
             excess += np.maximum(constraint.lower - values, 0)
-    fresh = np.flatnonzero(~evaluations["cached"].to_numpy())
+    fresh = np.flatnonzero(~truth_values(evaluations, "cached"))
     return evaluations.iloc[fresh[np.argsort(excess[fresh], kind="stable")[:n]]].reset_index(drop=True)

@@ -10,13 +10,14 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from moopim.evaluator import Evaluator
-from moopim.pareto import ideal_nadir, normalised_hypervolume
+from moopim.pareto import REFERENCE, hypervolumes, ideal_nadir, normalise
 from moopim.problem import FloatArray
 
 __all__ = ["Progress", "progress_bar"]
 
-# Seconds between updates of the hypervolume, which costs milliseconds.
+# Seconds between updates of the hypervolume, and how many times as long as the last update took at least.
 _INTERVAL = 0.5
+_PAUSE = 20
 
 
 class Progress(Protocol):
@@ -66,20 +67,27 @@ def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progre
     with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=evaluations, generation=0, cached=0, hypervolume="")
         box: list[tuple[FloatArray, FloatArray]] = []
-        last = [-_INTERVAL]
+        due = [0.0]
 
         def show_state(generation: int, evaluator: Evaluator, algorithm: Algorithm) -> None:
-            now = time.monotonic()
-            if now - last[0] < _INTERVAL and evaluator.n_evaluations < evaluations:
+            begun = time.monotonic()
+            if begun < due[0] and evaluator.n_evaluations < evaluations:
                 return
-            last[0] = now
             F = np.empty((0, evaluator.problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
             text = "nothing feasible yet"
             if len(F) and np.isfinite(F).all(axis=1).any():
                 if not box:
                     box.append(ideal_nadir(F))
-                text = f"hypervolume {normalised_hypervolume(F, *box[0]):.4f}"
+                text = _hypervolume_text(normalise(F, *box[0]))
             fields = {"generation": generation, "cached": evaluator.n_cached, "hypervolume": text}
             bar.update(task, completed=evaluator.n_evaluations, **fields)  # type: ignore[arg-type]
+            now = time.monotonic()
+            due[0] = now + max(_INTERVAL, _PAUSE * (now - begun))
 
         yield show_state
+
+
+def _hypervolume_text(F: FloatArray) -> str:
+    """The hypervolume of normalised objectives as a share of the box, with its standard error where it has one."""
+    [[value], [error]] = hypervolumes([[F / REFERENCE]], 1.0)[0]
+    return f"hypervolume {value:.4f}" + (f" ± {error:.4f}" if error else "")
