@@ -53,7 +53,8 @@ def trace(
 
     Raises:
         ConfigError: If a number is out of range, torch is not installed or cannot export the module, or an operation is
-            not supported; names the path of the module within the network.
+            not supported; names the class, the user's file and line and the path of the module within it, where they
+            are known.
     """
     _need_torch()
     for name, bits in (("input", input_bits), ("weight", weight_bits), ("activation", activation_bits)):
@@ -66,10 +67,7 @@ def trace(
         raise ConfigError(f"an input of {size} is too large; expected at most {_MOST_VALUES} values")
     from moopim.workload._trace_graph import find_layers
 
-    layers = find_layers(model, input_shape)
-    if not layers:
-        raise ConfigError(f"{type(model).__name__} has no layer between its input and its output")
-    table = make_table(layers)
+    table = make_table(find_layers(model, input_shape))
     shape = table.kind.shape
     return table.with_bits(np.full(shape, weight_bits), np.full(shape, activation_bits), input_bits)
 
