@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
 
-__all__ = ["number", "numbers", "whole_number"]
+__all__ = ["check_broadcast", "number", "numbers", "whole_number"]
 
 _LONGEST = 60  # letters of a value in a message
 
@@ -105,6 +105,22 @@ def whole_number(what: str, given: object, least: int, most: int | None = None) 
         expected = f"{least}, {least + 1}, ..." if most is None else f"{least} .. {most}"
         raise ConfigError(f"{what} is {_word(given)}; expected {expected}")
     return int(given)
+
+
+def check_broadcast(**arrays: NDArray[Any]) -> None:
+    """Refuses arrays whose shapes do not broadcast.
+
+    Args:
+        **arrays: The arrays by name.
+
+    Raises:
+        ConfigError: If they do not; names them and their shapes.
+    """
+    try:
+        np.broadcast_shapes(*(found.shape for found in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {found.shape}" for name, found in arrays.items())
+        raise ConfigError(f"shapes do not broadcast: {shapes}; expected one shape, or 1 in place of a length") from None
 
 
 def _check_values(what: str, found: NDArray[Any], least: float, most: float, whole: bool) -> None:
