@@ -38,7 +38,8 @@ def numbers(
         values: Whether the numbers are looked at, or only shape and type, which costs next to nothing.
 
     Returns:
-        The array: of whole numbers in the type that they were given in, or ``int64``; else as ``float64``.
+        The array: of whole numbers in the type that they were given in, or ``int64``; else as ``float64``; as it was
+        given if the numbers are not looked at.
 
     Raises:
         ConfigError: If there are no numbers, the shape is wrong, or a number is not finite or out of range; names the
@@ -56,6 +57,8 @@ def numbers(
         raise ConfigError(f"{what} has shape {found.shape}; expected {_shape_text(shape)}")
     if values and found.size:
         _check_values(what, found, least, most, whole)
+    if not values:
+        return found
     if whole:
         return found.astype(np.int64) if found.dtype.kind == "f" else found
     return np.asarray(found, dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import numbers
+from moopim.checks import check_broadcast, numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
 
@@ -245,8 +245,13 @@ class LayerTable:
             The table with these bits; the input bits are those of the first input's outputs.
 
         Raises:
-            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read.
+            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read, or a shape does not fit.
         """
+        weights, activations = (
+            numbers(f"bits of {name}", given, None, values=False)
+            for name, given in (("weights", weights), ("activations", activations))
+        )
+        check_broadcast(weights=weights, activations=activations, layers=self.kind)
         shape = np.broadcast_shapes(weights.shape, activations.shape, self.kind.shape)
         weighted = np.broadcast_to(self.weighted, shape)
         matmul = np.broadcast_to(self.kind == LayerKind.MATMUL, shape)
@@ -290,6 +295,8 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
     if not layers:
         raise ConfigError("a network without layers is not allowed; expected at least one layer")
     for place, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"layer {place} is {layer!r}; expected a Layer")
         _check(place, layer)
     name, times = Counter(layer.name for layer in layers).most_common(1)[0]
     if times > 1:
