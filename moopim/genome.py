@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.genes import Choice, GeneGroup, Index, IntArray, Integer, Permutation
 from moopim.text import table_lines
@@ -134,7 +135,7 @@ class Genome:
         Raises:
             ConfigError: If the shape is wrong, or a gene is not a whole number within its bounds; names the gene.
         """
-        genes = np.asarray(X)
+        genes = _array(X, self.n_genes)
         if genes.shape[1:] != (self.n_genes,):
             raise ConfigError(f"genes have shape {genes.shape}; expected (pop, {self.n_genes})")
         if genes.dtype.kind not in "iuf":
@@ -184,7 +185,7 @@ class Genome:
         for group in self.groups:
             if group.name not in columns:
                 raise ConfigError(f"column {group.name!r} is missing; expected {', '.join(self._by_name)}")
-            column = np.asarray(columns[group.name])
+            column = _array(columns[group.name], group.width)
             pop = len(column) if pop is None and column.ndim else pop
             expected = (pop,) if group.repeat is None else (pop, group.repeat)
             if column.shape != expected:
@@ -201,7 +202,11 @@ class Genome:
 
         Returns:
             Genes in canonical form, shape ``(n, n_genes)``.
+
+        Raises:
+            ConfigError: If ``n`` is no whole number from 0.
         """
+        whole_number("n", n, 0)
         X = random_state.integers(0, self.n_values, size=(n, self.n_genes))
         for part in self._permutations:
             X[:, part] = random_state.permuted(
@@ -217,7 +222,12 @@ class Genome:
 
         Returns:
             Genes, shape ``(pop, n_genes)``; the input itself if the genome has no length groups.
+
+        Raises:
+            ConfigError: If the shape is wrong.
         """
+        if np.shape(X)[1:] != (self.n_genes,):
+            raise ConfigError(f"genes have shape {np.shape(X)}; expected (pop, {self.n_genes})")
         if not self._inactive:
             return X
         X = X.copy()
@@ -234,8 +244,15 @@ class Genome:
 
         Returns:
             Genes, shape ``(pop, n_genes)``. Rows that are designs already come back as they are.
+
+        Raises:
+            ConfigError: If the shape is wrong, or there are no numbers.
         """
-        numbers = np.asarray(X)
+        numbers = _array(X, self.n_genes)
+        if numbers.shape[1:] != (self.n_genes,) or numbers.dtype.kind not in "biuf":
+            raise ConfigError(
+                f"genes have shape {numbers.shape} and type {numbers.dtype}; expected numbers (pop, {self.n_genes})"
+            )
         if numbers.dtype.kind == "f":
             numbers = np.rint(np.nan_to_num(numbers))
         genes = np.clip(numbers, 0, self.upper).astype(np.int64)
@@ -315,6 +332,13 @@ class Designs:
 
     def __repr__(self) -> str:
         return f"{len(self)} designs: {', '.join(group.name for group in self.genome.groups)}"
+
+
+def _array(given: ArrayLike, width: int) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except ValueError:  # rows of different lengths
+        raise ConfigError(f"genes have rows of different lengths; expected (pop, {width})") from None
 
 
 def _check_names(groups: tuple[GeneGroup, ...], columns: tuple[str, ...]) -> None:

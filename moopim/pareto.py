@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim._rays import Rays, growing_volumes
+from moopim.checks import number, numbers
 from moopim.errors import ConfigError
 
 __all__ = [
@@ -147,13 +148,15 @@ def normalise(F: ArrayLike, ideal: ArrayLike, nadir: ArrayLike) -> FloatArray:
         The scaled objectives, shape ``(designs, objectives)``.
 
     Raises:
-        ConfigError: `F` is not two-dimensional or the nadir point is below the ideal point.
+        ConfigError: `F` is not two-dimensional, a point has another number of objectives or is not finite, or the nadir
+            point is below the ideal point.
     """
-    lower, upper = np.asarray(ideal, dtype=np.float64), np.asarray(nadir, dtype=np.float64)
+    values = _matrix(F)
+    lower, upper = _point("ideal point", ideal, values), _point("nadir point", nadir, values)
     extent = upper - lower
     if not (extent >= 0).all():
         raise ConfigError(f"nadir point {upper.tolist()} is not above the ideal point {lower.tolist()}")
-    return (_matrix(F) - lower) / np.where(extent == 0, 1.0, extent)
+    return (values - lower) / np.where(extent == 0, 1.0, extent)
 
 
 def hypervolume_cost(points: int, objectives: int) -> float:
@@ -264,6 +267,7 @@ def normalised_hypervolume(F: ArrayLike, ideal: ArrayLike, nadir: ArrayLike, ref
     Raises:
         ConfigError: `F` is not two-dimensional or the nadir point is below the ideal point.
     """
+    number("reference", reference, positive=True)
     scaled = normalise(F, ideal, nadir)
     return hypervolume(scaled, reference) / float(reference ** scaled.shape[1])
 
@@ -283,9 +287,11 @@ def igd_plus(F: ArrayLike, front: ArrayLike) -> float:
         The distance: 0 when every point is covered, infinite when `F` has no finite row.
 
     Raises:
-        ConfigError: An array is not two-dimensional, or `front` has no finite row.
+        ConfigError: An array is not two-dimensional, `front` has another number of objectives, or no finite row.
     """
     values, target = _finite(F), _finite(front)
+    if values.shape[1] != target.shape[1]:
+        raise ConfigError(f"front has {target.shape[1]} objectives; expected {values.shape[1]}, as the rows have")
     if not len(target):
         raise ConfigError("the front that IGD+ is measured against has no finite point; expected at least one")
     return float(moocore.igd_plus(values, ref=target)) if len(values) else float("inf")
@@ -345,13 +351,7 @@ def _below(values: FloatArray, corner: FloatArray) -> NDArray[np.bool_]:
 
 def _corner(values: FloatArray, reference: ArrayLike) -> FloatArray:
     """The reference point, shape ``(objectives,)``."""
-    corner = np.asarray(reference, dtype=np.float64)
-    if corner.shape not in ((), values.shape[1:]) or not np.isfinite(corner).all():
-        raise ConfigError(
-            f"reference point {corner.tolist()} does not fit; expected a finite number, or one for each of the "
-            f"{values.shape[1]} objectives"
-        )
-    return np.broadcast_to(corner, values.shape[1:])
+    return _point("reference point", reference, values)
 
 
 def _finite(F: ArrayLike) -> FloatArray:
@@ -365,8 +365,19 @@ def _usable(values: FloatArray) -> NDArray[np.bool_]:
     return mask
 
 
+def _point(what: str, point: ArrayLike, values: FloatArray) -> FloatArray:
+    """A point with as many objectives as the rows have."""
+    found = numbers(what, point, None)
+    if found.ndim and found.shape != values.shape[1:]:
+        raise ConfigError(f"{what} has shape {found.shape}; expected ({values.shape[1]},) or a number")
+    return np.broadcast_to(found, values.shape[1:])
+
+
 def _matrix(F: ArrayLike) -> FloatArray:
-    values = np.asarray(F, dtype=np.float64)
+    try:
+        values = np.asarray(F, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"objectives are no numbers: {error}; expected shape (designs, objectives)") from None
     if values.ndim != 2 or not values.shape[1]:  # noqa: PLR2004 (rows and columns)
         raise ConfigError(f"objectives have shape {values.shape}; expected (designs, objectives)")
     return values

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.crossover import Crossover
 
+from moopim.checks import number, whole_number
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 from moopim.genes import IntArray, Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
@@ -35,7 +37,12 @@ def uniform_mask(genome: Genome, n: int, prob_exchange: float, random_state: np.
 
     Returns:
         The mask, shape ``(n, n_genes)``.
+
+    Raises:
+        ConfigError: If ``n`` is no whole number from 0, or the probability lies outside 0 .. 1.
     """
+    whole_number("n", n, 0)
+    number("prob_exchange", prob_exchange, least=0, most=1)
     return _whole_permutations(genome, random_state.random((n, genome.n_genes)) < prob_exchange)
 
 
@@ -50,7 +57,12 @@ def point_mask(genome: Genome, n: int, n_points: int, random_state: np.random.Ge
 
     Returns:
         The mask, shape ``(n, n_genes)``.
+
+    Raises:
+        ConfigError: If ``n`` or ``n_points`` is no whole number from 0.
     """
+    whole_number("n", n, 0)
+    whole_number("n_points", n_points, 0)
     n_places = genome.n_genes - 1
     cuts = np.argsort(random_state.random((n, n_places)), axis=1)[:, :n_points] + 1
     switches = np.zeros((n, genome.n_genes), dtype=np.int64)
@@ -68,7 +80,11 @@ def block_mask(genome: Genome, n: int, random_state: np.random.Generator) -> Mas
 
     Returns:
         The mask, shape ``(n, n_genes)``.
+
+    Raises:
+        ConfigError: If ``n`` is no whole number from 0.
     """
+    whole_number("n", n, 0)
     groups = random_state.random((n, len(genome.groups))) < 0.5  # noqa: PLR2004 (an even coin)
     return np.repeat(groups, [group.width for group in genome.groups], axis=1)
 
@@ -82,7 +98,15 @@ def exchange(parents: IntArray, mask: Mask) -> IntArray:
 
     Returns:
         Both children of every pair, shape ``(2, matings, n_genes)``.
+
+    Raises:
+        ConfigError: If a shape is wrong.
     """
+    if np.ndim(parents) != 3 or len(parents) != 2 or np.shape(mask) != parents.shape[1:]:  # noqa: PLR2004 (pairs)
+        raise ConfigError(
+            f"parents have shape {np.shape(parents)} and the mask {np.shape(mask)}; expected (2, matings, n_genes) and "
+            "(matings, n_genes)"
+        )
     return np.where(mask, parents[::-1], parents)
 
 
@@ -101,9 +125,14 @@ class UniformCrossover(Crossover):  # type: ignore[misc]
     Args:
         prob: Probability that a pair is crossed at all.
         prob_exchange: Probability of each gene.
+
+    Raises:
+        ConfigError: If a probability lies outside 0 .. 1.
     """
 
     def __init__(self, prob: float = 0.9, prob_exchange: float = 0.5) -> None:
+        number("prob", prob, least=0, most=1)
+        number("prob_exchange", prob_exchange, least=0, most=1)
         super().__init__(n_parents=2, n_offsprings=2, prob=prob)
         self.prob_exchange = prob_exchange
 
@@ -125,7 +154,7 @@ class PointCrossover(Crossover):  # type: ignore[misc]
     """
 
     def __init__(self, n_points: int = 2, prob: float = 0.9) -> None:
-        if n_points < 1:
+        if not is_whole(n_points, 1):
             raise ConfigError(f"n_points={n_points} is not allowed; expected 1, 2, ...")
         super().__init__(n_parents=2, n_offsprings=2, prob=prob)
         self.n_points = n_points

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.population import Population
 
+from moopim.errors import ConfigError
+
 __all__ = ["HashedDuplicateElimination", "row_keys"]
 
 
@@ -18,8 +20,13 @@ def row_keys(X: NDArray[Any]) -> list[bytes]:
 
     Returns:
         The bytes of each row; equal rows, and only these, have equal keys.
+
+    Raises:
+        ConfigError: If the shape is wrong, or there are no columns.
     """
     X = np.ascontiguousarray(X)
+    if X.ndim != 2 or not X.shape[1]:  # noqa: PLR2004 (rows and columns)
+        raise ConfigError(f"rows have shape {X.shape}; expected (rows, columns)")
     width = X.shape[1] * X.itemsize
     buffer = X.tobytes()
     return [buffer[i : i + width] for i in range(0, len(buffer), width)]

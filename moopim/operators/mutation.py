@@ -1,6 +1,7 @@
 """Mutation: reset to another value, swap, move of a block of neighbouring genes."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def reset_probabilities(genome: Genome, prob: float | Mapping[str, float] | None
     by_group = prob if isinstance(prob, Mapping) else {} if prob is None else {g.name: prob for g in genome.groups}
     result = np.full(genome.n_genes, 1 / genome.n_genes)
     for name, value in by_group.items():
-        if not 0 <= value <= 1:
+        if not isinstance(value, Real) or not 0 <= value <= 1:
             raise ConfigError(f"mutation probability {value} of gene group {name!r} is not allowed; expected 0 .. 1")
         result[genome.slices[genome.group(name).name]] = value
     return result
@@ -60,7 +61,11 @@ def reset(genome: Genome, X: IntArray, prob: FloatArray, random_state: np.random
 
     Returns:
         Genes, shape ``(pop, n_genes)``.
+
+    Raises:
+        ConfigError: If the shape is wrong.
     """
+    _check_shape(genome, X)
     return _shift(genome, X, random_state.random(X.shape) < prob, random_state)
 
 
@@ -74,7 +79,11 @@ def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) ->
 
     Returns:
         Genes, shape ``(pop, n_genes)``.
+
+    Raises:
+        ConfigError: If the shape is wrong.
     """
+    _check_shape(genome, X)
     chosen = _pick_gene(genome, X, random_state)
     if not any(isinstance(group, Permutation) for group in genome.groups):
         result, rows = X.copy(), np.arange(len(X))
@@ -97,7 +106,11 @@ def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntA
 
     Returns:
         Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
+
+    Raises:
+        ConfigError: If the shape is wrong.
     """
+    _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
     first = (random_state.random(len(X)) * width).astype(np.int64)
     second = (first + 1 + (random_state.random(len(X)) * np.maximum(width - 1, 0)).astype(np.int64)) % width
@@ -121,7 +134,11 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
 
     Returns:
         Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
+
+    Raises:
+        ConfigError: If the shape is wrong.
     """
+    _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
     # Two different cuts among width + 1 places bound the run.
     one = (random_state.random(len(X)) * (width + 1)).astype(np.int64)
@@ -136,6 +153,11 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
             part = genome.slices[group.name]
             moved[:, part] = _rotate(X[:, part], inside[:, part], step[:, part.start])
     return moved
+
+
+def _check_shape(genome: Genome, X: IntArray) -> None:
+    if np.ndim(X) != 2 or np.shape(X)[1] != genome.n_genes:  # noqa: PLR2004 (designs and genes)
+        raise ConfigError(f"genes have shape {np.shape(X)}; expected (pop, {genome.n_genes})")
 
 
 def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntArray:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from pymoo.core.sampling import Sampling
 
+from moopim.checks import whole_number
 from moopim.genes import IntArray, Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
@@ -23,7 +24,11 @@ def latin_hypercube(genome: Genome, n: int, random_state: np.random.Generator) -
     Returns:
         Genes in canonical form, shape ``(n, n_genes)``. Before genes are switched off by a length group, each value of
         a gene appears ``floor(n / n_values)`` or ``ceil(n / n_values)`` times.
+
+    Raises:
+        ConfigError: If ``n`` is no whole number from 0.
     """
+    whole_number("n", n, 0)
     strata = np.broadcast_to(np.arange(n)[:, None], (n, genome.n_genes))
     # One random offset per gene turns the strata so that the surplus values differ between genes.
     offset = random_state.integers(0, genome.n_values, size=genome.n_genes)

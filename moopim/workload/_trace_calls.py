@@ -1,18 +1,42 @@
 """What the handlers of operations work with: a call of an operation, and the layers found so far."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sysconfig
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+import moopim
 from moopim.errors import ConfigError
 from moopim.workload._trace_values import Origins, Value
 from moopim.workload.layers import Layer
 
-__all__ = ["Builder", "Call", "Handler"]
+__all__ = ["Builder", "Call", "Handler", "user_place"]
+
+_NOT_USERS = (Path(torch.__file__).parent, Path(moopim.__file__).parent)
+_STANDARD = Path(sysconfig.get_path("stdlib"))
+
+
+def user_place(frames: Iterable[tuple[str, int | None]]) -> str:
+    """The last place of a stack that lies in a file of the user.
+
+    Args:
+        frames: File and line, if known, of each call, the outermost first.
+
+    Returns:
+        Such as ``/home/me/net.py:12``; nothing where no file of the user is among them.
+    """
+    places = [f"{file}:{line}" if line else file for file, line in frames if _is_users(Path(file))]
+    return places[-1] if places else ""
+
+
+def _is_users(file: Path) -> bool:
+    standard = file.is_relative_to(_STANDARD) and "site-packages" not in file.parts
+    return file.is_file() and not standard and not any(map(file.is_relative_to, _NOT_USERS))
 
 
 class Call:
@@ -68,6 +92,8 @@ class Call:
     @property
     def operation(self) -> str:
         """Name of the operation; in-place variants have the name of the plain one."""
+        if not isinstance(self.target, torch._ops.OpOverload):
+            return str(getattr(self.target, "__name__", self.target))
         return str(self.target.overloadpacket._qualified_op_name).removeprefix("aten::").rstrip("_")
 
     @property
@@ -81,7 +107,10 @@ class Call:
         stack = list(self.node.meta.get("nn_module_stack", {}).values())
         kind = str(stack[-1][1]).rpartition(".")[2] if stack else "model"
         where = f"module {self.path!r} ({kind})" if self.path else "the network itself"
-        return ConfigError(f"{where}: operation {self.target}: {reason}")
+        calls = re.findall(r'File "(.+)", line (\d+)', self.node.meta.get("stack_trace") or "")
+        place = user_place((file, int(line)) for file, line in calls)
+        operation = self.target if isinstance(self.target, torch._ops.OpOverload) else self.operation
+        return ConfigError(f"{f'{place}: ' if place else ''}{where}: operation {operation}: {reason}")
 
 
 Handler = Callable[["Builder", Call], Any]

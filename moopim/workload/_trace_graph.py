@@ -1,17 +1,24 @@
 """From a module to the layers that it computes: torch's exported graph, interpreted without numbers."""
 
+import inspect
+import io
+import logging
 import operator
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from moopim.errors import ConfigError
 from moopim.loading import reason
-from moopim.workload._trace_calls import Builder, Call
+from moopim.workload._trace_calls import Builder, Call, user_place
 from moopim.workload._trace_layers import WINDOWS
 from moopim.workload._trace_moves import FREE, function
 from moopim.workload._trace_products import PRODUCTS
@@ -27,6 +34,10 @@ _SUPPORTED = (
     "activations, and what is free (documentation, 'Your own network')"
 )
 _LONGEST_REASON = 200
+_NUMBERS = (
+    "what is computed depends on the numbers of the image; expected branches and sizes that depend on shapes only"
+)
+_NEEDS_NUMBERS = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)
 
 
 class _ChangedInPlaceError(ConfigError):
@@ -41,31 +52,46 @@ def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
         shape: Channels, height and width of the image.
 
     Returns:
-        The layers that the output depends on.
+        The layers that the output depends on, at least one.
 
     Raises:
-        ConfigError: If torch cannot export the module, or an operation of it is not supported.
+        ConfigError: If torch cannot export the module, an operation of it is not supported or the output depends on no
+            layer.
     """
-    with _quiet(model):
-        program = _export(model, shape)
-        try:
-            return _read(program, model, shape)
-        except _ChangedInPlaceError:
-            return _read(_export(model, shape, rewritten=True), model, shape)
+    try:
+        with _quiet(model):
+            program = _export(model, shape)
+            try:
+                layers = _read(program, model, shape)
+            except _ChangedInPlaceError:
+                layers = _read(_export(model, shape, rewritten=True), model, shape)
+        if not layers:
+            place = f"{file}: " if (file := _file(model)) else ""
+            raise ConfigError(f"{place}no layer lies between its input and its output; expected outputs of layers")
+        return layers
+    except ConfigError as error:
+        size = "x".join(map(str, shape))
+        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {error}") from error
 
 
 @contextmanager
 def _quiet(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, without gradients and without torch's fused attention, which hides its layers."""
+    """Without gradients and without torch's fused attention, which hides its layers; training flags are put back.
+
+    torch says what it cannot export in its log and on standard error, before it raises the error that says it again.
+    """
     training = {module: module.training for module in model.modules()}
-    fused = torch.backends.mha.get_fastpath_enabled()
+    fused, disabled = torch.backends.mha.get_fastpath_enabled(), logging.root.manager.disable
+    printed = io.StringIO()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        model.eval()
-        with torch.no_grad(), warnings.catch_warnings():
+        logging.disable()
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(printed):
             warnings.simplefilter("ignore")  # of torch about its own workings
             yield
+        sys.stderr.write(printed.getvalue())  # all went well: it is the network's own
     finally:
+        logging.disable(disabled)
         torch.backends.mha.set_fastpath_enabled(fused)
         for module, flag in training.items():
             module.training = flag
@@ -76,19 +102,59 @@ def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = 
     like = next(tensors, torch.empty(0))
     try:
         image = torch.zeros((1, *shape), device=like.device, dtype=like.dtype)
+        _check_arguments(model, image)
+        model.eval()
         program = torch.export.export(model, (image,), strict=False)
         return program.run_decompositions({}) if rewritten else program
+    except ConfigError:
+        raise
     except (Exception, SystemExit) as error:
-        size = "x".join(map(str, shape))
-        raise ConfigError(f"{type(model).__name__} cannot be traced with an input of {size}: {_line(error)}") from error
+        raise ConfigError(f"{_place(error, model)}{_explanation(error)}") from error
+
+
+def _check_arguments(model: nn.Module, image: Tensor) -> None:
+    """Refuses a network that takes something else than images."""
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # of compiled code, which has none
+        return
+    try:
+        signature.bind(image)
+    except TypeError as error:
+        message = f"{_place(error, model)}forward{signature} takes no single batch of images: {error}"
+        raise ConfigError(message) from error
+
+
+def _place(error: BaseException, model: nn.Module) -> str:
+    """Where in the user's code and in the network something went wrong, as far as it is known."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    place = user_place((frame.f_code.co_filename, line) for frame, line in frames)
+    paths = {module: path for path, module in model.named_modules() if path}
+    callers = (frame.f_locals.get("self") for frame, _ in reversed(frames) if frame.f_code.co_name == "_call_impl")
+    inner = next((module for module in callers if isinstance(module, nn.Module) and module in paths), None)
+    module = f"module {paths[inner]!r} ({type(inner).__name__})" if inner is not None else ""
+    return "".join(f"{part}: " for part in (place or _file(model), module) if part)
+
+
+def _file(model: nn.Module) -> str:
+    """The user's file that defines the class of a network; nothing if it is none of the user."""
+    try:
+        return user_place([(inspect.getfile(type(model)), None)])
+    except (OSError, TypeError):  # a class that was made elsewhere
+        return ""
+
+
+def _explanation(error: BaseException) -> str:
+    """What went wrong and what to do about it."""
+    if isinstance(error, _NEEDS_NUMBERS):
+        return _NUMBERS
+    return f"{_line(error)}; expected a network that takes such images and that torch.export can follow"
 
 
 def _line(error: BaseException) -> str:
-    """The first line of torch's explanation, shortened."""
-    if isinstance(error, SystemExit):  # of the module's own code; its text is a bare number
-        return reason(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:_LONGEST_REASON]
+    """The first line of an explanation, shortened."""
+    lines = [line.strip() for line in reason(error).splitlines() if line.strip()]
+    return lines[0][:_LONGEST_REASON].rstrip(".")
 
 
 def _read(program: torch.export.ExportedProgram, model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
@@ -143,8 +209,10 @@ class _Reader(torch.fx.Interpreter):
             return super().run_node(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         call = Call(n, args, kwargs)
-        if not isinstance(n.target, torch._ops.OpOverload):
+        if isinstance(n.target, torch._ops.HigherOrderOperator):
             raise call.error("control flow that depends on the image is not supported")
+        if not isinstance(n.target, torch._ops.OpOverload):
+            raise call.error("not supported")
         return self._call(call)
 
     def _placeholder(self, node: torch.fx.Node) -> Any:
@@ -164,16 +232,22 @@ class _Reader(torch.fx.Interpreter):
         if call.target._schema.is_mutable and handler is not function and _is_shared(call.node):
             raise _ChangedInPlaceError(str(call.error("this change of a part of a tensor in place is not supported")))
         if handler is None or call.target.namespace != "aten":
-            raise call.error(f"not supported; supported are {_SUPPORTED}")
+            raise call.error(_NUMBERS if _needs_numbers(call) else f"not supported; supported are {_SUPPORTED}")
         try:
             result = handler(self._builder, call)
         except ConfigError:
             raise
         except Exception as error:
-            raise call.error(f"cannot be followed: {_line(error)}") from error
+            raise call.error(_NUMBERS if _needs_numbers(call) else f"cannot be followed: {_line(error)}") from error
         if isinstance(result, Value) and isinstance(call.node.meta["val"], tuple | list):
             return result, None  # the places where a maximum was found
         return result
+
+
+def _needs_numbers(call: Call) -> bool:
+    """Whether the result of an operation is a number or a size that is known for a given image only."""
+    tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+    return call.operation == "item" or not tags.isdisjoint(call.target.tags)
 
 
 def _constants(call: Call) -> Any:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import check_broadcast, numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
 
-__all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "make_table", "stack_tables"]
+__all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "check_table", "make_table", "stack_tables"]
 
 IntArray = NDArray[np.int64]
 
@@ -137,6 +138,29 @@ class LayerTable:
         """Number of networks."""
         return max(len(column) for _, column in self._columns())
 
+    @cached_property
+    def _checked(self) -> bool:
+        """True; raises a ConfigError the first time if this is no table, see `check_table`."""
+        kind = numbers(
+            "kind of a layer table", self.kind, ("networks", "layers"), whole=True, most=max(LayerKind), least=0
+        )
+        layers, networks = kind.shape[1], len(self)
+        if not (networks and layers):
+            raise ConfigError(f"layer table has {networks} networks of {layers} layers; expected at least one of both")
+        for name, column in self._columns():
+            if name == "waits":
+                found = np.asarray(column)
+                if found.dtype != np.bool_ or found.ndim != kind.ndim:
+                    raise ConfigError(f"waits of a layer table holds {found.dtype}; expected True or False")
+            else:
+                shape = ("networks", layers, "inputs") if name == "inputs" else ("networks", layers)
+                least, most = _BOUNDS.get(name, (0, _MOST))
+                most = layers - 1 if name == "inputs" else most
+                found = numbers(f"{name} of a layer table", column, shape, least=least, most=most, whole=True)
+            if len(found) not in (1, networks):
+                raise ConfigError(f"{name} of a layer table has {len(found)} rows; expected 1 or {networks}")
+        return True
+
     @property
     def layers(self) -> int:
         """Places for layers, padding included."""
@@ -221,8 +245,13 @@ class LayerTable:
             The table with these bits; the input bits are those of the first input's outputs.
 
         Raises:
-            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read.
+            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read, or a shape does not fit.
         """
+        weights, activations = (
+            numbers(f"bits of {name}", given, None, values=False)
+            for name, given in (("weights", weights), ("activations", activations))
+        )
+        check_broadcast(weights=weights, activations=activations, layers=self.kind)
         shape = np.broadcast_shapes(weights.shape, activations.shape, self.kind.shape)
         weighted = np.broadcast_to(self.weighted, shape)
         matmul = np.broadcast_to(self.kind == LayerKind.MATMUL, shape)
@@ -266,6 +295,8 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
     if not layers:
         raise ConfigError("a network without layers is not allowed; expected at least one layer")
     for place, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"layer {place} is {layer!r}; expected a Layer")
         _check(place, layer)
     name, times = Counter(layer.name for layer in layers).most_common(1)[0]
     if times > 1:
@@ -300,6 +331,21 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
     )
 
 
+def check_table(table: LayerTable) -> None:
+    """Refuses a table whose columns are not alike or hold what no layer has; looks at a table once.
+
+    Args:
+        table: The table.
+
+    Raises:
+        ConfigError: If it is none, a column has another shape, or a number is out of range; names the column, the place
+            and the value.
+    """
+    if not isinstance(table, LayerTable):
+        raise ConfigError(f"layer table is {table!r}; expected a LayerTable, such as load_network('vgg11')")
+    _ = table._checked
+
+
 def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
     """Puts tables one below the other, padded at the end with places without a layer.
 
@@ -310,10 +356,12 @@ def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
         A table of all their networks.
 
     Raises:
-        ConfigError: If there is no table.
+        ConfigError: If there is no table, or one is none.
     """
     if not tables:
         raise ConfigError("no layer tables to stack; expected at least one")
+    for table in tables:
+        check_table(table)
     counts = [len(table) for table in tables]
     layers = max(table.layers for table in tables)
     most = max(table.inputs.shape[2] for table in tables)
@@ -342,6 +390,8 @@ _LEAST_INPUTS = {"sum": 2, "product": 2, "matmul": 2}
 # Numbers beyond these are slips of the pen.
 _MOST = 1_000_000
 _MOST_BITS = 64
+_BITS = ("input_bits", "weight_bits", "output_bits")
+_BOUNDS = {"kind": (0, max(LayerKind)), "inputs": (NO_INPUT, _MOST)} | dict.fromkeys(_BITS, (0, _MOST_BITS))
 
 
 def _check(place: int, layer: Layer) -> None:

@@ -211,7 +211,7 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
         >>> table.layers, table.names[-1], int(table.c_out[0, -1])
         (31, 'fc2', 100)
     """
-    if name.lower() not in NETWORKS:
+    if not isinstance(name, str) or name.lower() not in NETWORKS:
         raise unknown_name("network", name, NETWORKS)
     for field, value, least, most in (("classes", classes, 2, _MOST_CLASSES), ("size", size, _LEAST_SIZE, _MOST_SIZE)):
         if not is_whole(value, least, most):

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.figures import is_whole
 from moopim.loading import import_source, make_room, reason
 from moopim.workload.layers import LayerTable, make_table
 
@@ -53,23 +55,25 @@ def trace(
 
     Raises:
         ConfigError: If a number is out of range, torch is not installed or cannot export the module, or an operation is
-            not supported; names the path of the module within the network.
+            not supported; names the class, the user's file and line and the path of the module within it, where they
+            are known.
     """
     _need_torch()
     for name, bits in (("input", input_bits), ("weight", weight_bits), ("activation", activation_bits)):
-        if bits < 1:
-            raise ConfigError(f"{name}_bits is {bits}; expected 1, 2, ...")
-    if len(input_shape) != 3 or min(input_shape) < 1:  # noqa: PLR2004
+        whole_number(f"{name}_bits", bits, 1)
+    if np.shape(input_shape) != (3,) or not all(is_whole(size, 1) for size in input_shape):
         raise ConfigError(f"input shape {input_shape} is not allowed; expected channels, height and width")
     if math.prod(input_shape) > _MOST_VALUES:
         size = "x".join(map(str, input_shape))
         raise ConfigError(f"an input of {size} is too large; expected at most {_MOST_VALUES} values")
+    from torch import nn
+
     from moopim.workload._trace_graph import find_layers
 
-    layers = find_layers(model, input_shape)
-    if not layers:
-        raise ConfigError(f"{type(model).__name__} has no layer between its input and its output")
-    table = make_table(layers)
+    if not isinstance(model, nn.Module):
+        hint = ", made by calling the class" if isinstance(model, type) else ""
+        raise ConfigError(f"network is {model!r}; expected a torch.nn.Module{hint}")
+    table = make_table(find_layers(model, input_shape))
     shape = table.kind.shape
     return table.with_bits(np.full(shape, weight_bits), np.full(shape, activation_bits), input_bits)
 

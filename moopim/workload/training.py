@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
-from moopim.workload.layers import Layer, make_table
+from moopim.workload.layers import Layer
 from moopim.workload.networks import NETWORKS
 from moopim.workload.transfers import WEIGHTED, Transfer, find_transfers
 
@@ -106,9 +107,9 @@ def load_workload(network: str, dataset: str = "cifar10") -> Workload:
         ConfigError: If a name is unknown.
     """
     names = {name.lower(): name for name in WORKLOADS}
-    if network.lower() not in names:
+    if not isinstance(network, str) or network.lower() not in names:
         raise unknown_name("workload", network, names)
-    if dataset.lower() not in DATASETS:
+    if not isinstance(dataset, str) or dataset.lower() not in DATASETS:
         raise unknown_name("dataset", dataset, DATASETS)
     name = names[network.lower()]
     size, classes = DATASETS[dataset.lower()]
@@ -128,12 +129,12 @@ def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer
         The workload.
 
     Raises:
-        ConfigError: If there is no such layer, one has groups or is not square, or they are no table of layers; names
-            the layer.
+        ConfigError: If there is no such layer, one has groups or is not square, they are no table of layers, or the
+            batch is none; names the layer.
     """
+    whole_number(f"batch of {network!r}", batch, 1)
     layers = list(layers)
-    if layers:
-        make_table(layers)
+    transfers = find_transfers(layers)
     kept = [layer for layer in layers if layer.kind in WEIGHTED]
     if not kept:
         raise ConfigError(f"network {network!r} has no layer of kind conv or fc; expected at least one")
@@ -159,5 +160,5 @@ def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer
         stride=column(layer.stride[0] for layer in kept),
         h_in=column(layer.size_in[0] for layer in kept),
         h_out=column(layer.size_out[0] for layer in kept),
-        transfers=find_transfers(layers),
+        transfers=transfers,
     )

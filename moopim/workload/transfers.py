@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from moopim.workload.layers import IMAGE, Layer
+from moopim.workload.layers import IMAGE, Layer, make_table
 
 __all__ = ["WEIGHTED", "Transfer", "find_transfers"]
 
@@ -37,7 +37,12 @@ def find_transfers(layers: Sequence[Layer]) -> tuple[Transfer, ...]:
 
     Returns:
         The transfers, by the layer whose output is sent.
+
+    Raises:
+        ConfigError: If they are no table of layers; names the layer.
     """
+    if layers:
+        make_table(layers)
     homes = _homes(layers)
     readers: list[set[int]] = [set() for _ in layers]
     for place, layer in enumerate(layers):

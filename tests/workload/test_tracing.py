@@ -1,5 +1,6 @@
 """Tracing: tables of small modules worked out by hand, counts against torch's own counter, dataflow by brute force."""
 
+import subprocess
 import sys
 from typing import NamedTuple
 
@@ -608,7 +609,7 @@ def test_an_operation_that_is_not_supported_is_named_with_its_module(part, messa
         (lambda m, x: m.a(x)[m.b(x) > 0], "numbers that depend on the image"),
         (lambda m, x: m.a(x) @ torch.linalg.inv(m.b(x)), "operation aten.linalg_inv"),
         (lambda m, x: m.a(x) if x.sum() > 0 else m.b(x), "cannot be traced with an input of 3x8x8: "),
-        (lambda m, x: x * 2, "no layer between its input and its output"),
+        (lambda m, x: x * 2, "no layer lies between its input and its output"),
         (lambda m, x: m.a(x).gather(1, m.b(x).long()), "numbers that depend on the image"),
     ],
 )
@@ -637,12 +638,70 @@ def test_an_input_that_no_memory_holds_is_refused_at_once(shape):
         trace(nn.ReLU(), shape)
 
 
+NUMBERS = "what is computed depends on the numbers of the image; expected branches"
+NOT_TRACED = {  # the body of forward, and what is said about it
+    "return self.a(x) if x.sum() > 0 else x": NUMBERS,
+    "return self.a(x) * x.mean().item()": NUMBERS,
+    "return self.a(x)[:, : int(x.sum())]": NUMBERS,
+    "return self.a(x) if torch.equal(x, x) else x": NUMBERS,
+    "return torch.unique(self.a(x))": NUMBERS,
+    "return self.b(self.a(x).flatten(1))": "module 'b' (Linear): RuntimeError: ",  # too many features
+    "return self.a(x) + x": "RuntimeError: ",  # channels that do not fit
+    "return F.max_pool2d(x, 50)": "RuntimeError: ",
+    "raise ValueError('no image')": "ValueError: no image; expected",
+    "return self.a(x).cumsum(1)": "operation aten.cumsum.default: not supported; supported are",
+    "return Result(self.a(x))": "RuntimeError: Found <class",
+    "return x": "no layer lies between its input and its output",
+    "return self.c(x)": "AttributeError: 'Net' object has no attribute 'c'",
+}
+TWO_IMAGES = ("self, x, y", "forward(x, y) takes no single batch of images: missing a required argument: 'y'")
+
+
+def test_what_cannot_be_traced_is_named_by_class_file_and_line_and_torch_says_nothing(tmp_path):
+    nets = "".join(
+        f"class N{number}(Net):\n    def forward({arguments}):\n        {body}\n"
+        for number, (arguments, body) in enumerate([*(("self, x", b) for b in NOT_TRACED), (TWO_IMAGES[0], "return x")])
+    )
+    (tmp_path / "nets.py").write_text(
+        "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+        "class Result:\n    def __init__(self, x): self.x = x\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.a, self.b = nn.Conv2d(3, 4, 1), nn.Linear(10, 2)\n" + nets
+    )
+    code = (
+        "from moopim import ConfigError\nfrom moopim.workload.tracing import load_module, trace\n"
+        f"for number in range({len(NOT_TRACED) + 1}):\n"
+        "    try: trace(load_module(f'nets.py:N{number}'), (3, 8, 8))\n"
+        "    except ConfigError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stderr == ""
+    for number, (line, why) in enumerate(
+        zip(done.stdout.splitlines(), [*NOT_TRACED.values(), TWO_IMAGES[1]], strict=True)
+    ):
+        assert line.startswith(f"N{number} cannot be traced with an input of 3x8x8: {tmp_path / 'nets.py'}:"), line
+        assert why.replace("Net'", f"N{number}'") in line
+        if not why.startswith(("forward", "no layer", "RuntimeError: Found")):
+            assert f"nets.py:{12 + 3 * number}: " in line
+
+
+def test_what_a_network_prints_on_standard_error_is_kept_if_it_can_be_traced(capsys):
+    def forward(m, x):
+        sys.stderr.write(f"shape {tuple(x.shape)}\n")
+        return m.a(x)
+
+    traced(forward, a=conv(3, 4))
+    assert capsys.readouterr().err == "shape (1, 3, 8, 8)\n"
+
+
 def test_memory_that_is_not_there_for_the_image_is_one_line(monkeypatch):
     def full(*_, **__):
         raise RuntimeError("[enforce fail] can't allocate memory\nmore about it")
 
     monkeypatch.setattr(torch, "zeros", full)
-    with pytest.raises(ConfigError, match=r"cannot be traced with an input of 3x8x8: .*can't allocate memory$"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be traced with an input of 3x8x8: .*can't allocate memory; expected"
+    ):
         trace(conv(3, 4), (3, 8, 8))
 
 
@@ -711,7 +770,7 @@ def test_code_that_ends_the_process_is_an_error_like_others(file):
     file.write_text(EXITS)
     with pytest.raises(ConfigError, match=r"cannot be built: SystemExit: no width$"):
         load_module(f"{file}:Net")
-    with pytest.raises(ConfigError, match=r"Later cannot be traced with an input of 3x8x8: SystemExit: 4$"):
+    with pytest.raises(ConfigError, match=r"Later cannot be traced with .*traced_networks.py:11: SystemExit: 4;"):
         trace(load_module(f"{file}:Later"), (3, 8, 8))
 
 

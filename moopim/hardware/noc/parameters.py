@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+from moopim.checks import number
 from moopim.figures import read_table, values
 
 __all__ = ["CACHED", "MODES", "NocFigures", "load_noc"]
@@ -23,12 +24,19 @@ class NocFigures:
         hop_cycles: Latency of a hop in an empty network (cycle).
         packet_flits: Flits of a packet.
         flit_bits: Bits of a flit, which crosses a link in a cycle.
+
+    Raises:
+        ConfigError: If a figure is not finite, negative, or 0 flits or bits.
     """
 
     fixed_cycles: float
     hop_cycles: float
     packet_flits: float
     flit_bits: float
+
+    def __post_init__(self) -> None:
+        for name, figure in vars(self).items():
+            number(f"{name} of the network", figure, least=0, positive=name in ("packet_flits", "flit_bits"))
 
 
 @cache

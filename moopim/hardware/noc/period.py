@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import number, numbers
 from moopim.errors import unknown_name
 from moopim.hardware.noc.parameters import CACHED, MODES, NocFigures
 
@@ -76,10 +77,24 @@ def network_period(
         depend on the others.
 
     Raises:
-        ConfigError: If there is no such mode.
+        ConfigError: If there is no such mode, an array has another shape, a number is negative or not finite, or the
+            cycle is not above 0.
     """
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
+    number("cycle", cycle, positive=True)
+    flits = numbers("flits", traffic.flits, ("designs", "links"), least=0)
+    busy, rest, packets = (
+        numbers(name, column, flits.shape[:1], least=0)
+        for name, column in (("busy", busy), ("rest", rest), ("packets", traffic.packets))
+    )
+    return unchecked_period(busy, rest, LinkTraffic(flits, packets), noc, cycle, mode)
+
+
+def unchecked_period(
+    busy: FloatArray, rest: FloatArray, traffic: LinkTraffic, noc: NocFigures, cycle: float, mode: str
+) -> NetworkPeriod:
+    """`network_period` for what a model has made itself, thousands of times a second."""
     flits = traffic.flits
     links = max(flits.shape[1], 1)
     # From here on in cycles.

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import number, numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.parameters import MODES, NocFigures
-from moopim.hardware.noc.routing import hop_counts, routing_matrix
+from moopim.hardware.noc.routing import hop_counts, link_count, routing_matrix
 
 __all__ = ["CaseLatency", "evaluate_traffic", "waiting_cycles"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# The paths between all of them take some hundred megabytes.
-_MOST_NODES = 1024
+# Loads of all links in all cases, which take a gigabyte.
+_MOST_LOADS = 2**27
 
 
 def waiting_cycles(utilisation: FloatArray, packet_flits: float) -> FloatArray:
@@ -31,7 +32,20 @@ def waiting_cycles(utilisation: FloatArray, packet_flits: float) -> FloatArray:
 
     Returns:
         The waiting (cycle), same shape.
+
+    Raises:
+        ConfigError: If a utilisation is out of this range, or the flits are not above 0.
     """
+    number("packet_flits", packet_flits, positive=True)
+    found = numbers("utilisation", utilisation, None, least=0)
+    if (found >= 1).any():
+        raise ConfigError(
+            f"utilisation is {found.max():g}; expected numbers below 1, where queues do not grow for ever"
+        )
+    return _waiting(found, packet_flits)
+
+
+def _waiting(utilisation: FloatArray, packet_flits: float) -> FloatArray:
     return np.asarray(packet_flits * utilisation / (2.0 * (1.0 - utilisation)))
 
 
@@ -89,19 +103,26 @@ def evaluate_traffic(
         Latency, hops and load of each case, up to the highest number in ``case``.
 
     Raises:
-        ConfigError: If there is no such mode, or the mesh is too large for a table of all paths.
+        ConfigError: If there is no such mode or mesh, the mesh is too large for a table of all paths, or the flows are
+            not as many cases, nodes of the mesh and rates from 0.
     """
     from scipy.sparse import csr_array
 
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
-    if tiers * mesh**2 > _MOST_NODES:
-        raise ConfigError(f"a mesh of {mesh} x {mesh} x {tiers} has too many nodes; expected at most {_MOST_NODES}")
-    cases = int(case.max(initial=-1)) + 1
+    routes = routing_matrix(tiers, mesh)
     distance = hop_counts(tiers, mesh)
-    pair = len(distance) * source + target
+    most_cases = _MOST_LOADS // max(link_count(tiers, mesh), 1)
+    case = numbers("case", case, ("flows",), least=0, most=most_cases - 1, whole=True)
+    source, target = (
+        numbers(name, nodes, case.shape, least=0, most=len(distance) - 1, whole=True)
+        for name, nodes in (("source", source), ("target", target))
+    )
+    rate = numbers("rate", rate, case.shape, least=0)
+    cases = int(case.max(initial=-1)) + 1
+    pair = len(distance) * source.astype(np.int64) + target
     flows = csr_array((rate, (case, pair)), shape=(cases, distance.size))
-    utilisation = noc.packet_flits * (flows @ routing_matrix(tiers, mesh)).toarray()
+    utilisation = noc.packet_flits * (flows @ routes).toarray()
     packets = np.bincount(case, rate, cases)
     with np.errstate(invalid="ignore"):
         hops = np.bincount(case, rate * distance[source, target], cases) / packets
@@ -109,7 +130,7 @@ def evaluate_traffic(
         if mode == "queue":
             # A link makes each of its packets wait: summed over links here, over packets and their links in the text.
             free = np.where(utilisation < 1.0, utilisation, np.nan)
-            waiting = free / noc.packet_flits * waiting_cycles(free, noc.packet_flits)
+            waiting = free / noc.packet_flits * _waiting(free, noc.packet_flits)
             latency += waiting.sum(axis=1) / packets
     latency[utilisation.max(axis=1, initial=0.0) >= 1.0] = np.nan
     return CaseLatency(latency, hops, utilisation)

@@ -14,12 +14,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import whole_number
+from moopim.errors import ConfigError
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["coordinates", "hop_counts", "link_count", "link_ends", "link_groups", "routing_matrix"]
+__all__ = ["check_mesh", "coordinates", "hop_counts", "link_count", "link_ends", "link_groups", "routing_matrix"]
 
 IntArray = NDArray[np.int64]
+
+_MOST_NODES = 1_000_000
+_MOST_PAIRED = 4096  # the hops between all of them take 128 MiB
+_MOST_ROUTED = 1024  # the paths between all of them take some hundred megabytes
+
+
+def check_mesh(tiers: int, mesh: int, most: int = _MOST_NODES) -> None:
+    """Refuses what is no mesh.
+
+    Args:
+        tiers: Tiers.
+        mesh: Nodes along each side of a tier.
+        most: Most nodes that are allowed.
+
+    Raises:
+        ConfigError: If it is none, or has too many nodes.
+    """
+    whole_number("tiers", tiers, 1)
+    whole_number("mesh", mesh, 1)
+    if tiers * mesh**2 > most:
+        raise ConfigError(f"a mesh of {mesh} x {mesh} x {tiers} has too many nodes; expected at most {most}")
 
 
 def link_count(tiers: int, mesh: int) -> int:
@@ -28,6 +52,9 @@ def link_count(tiers: int, mesh: int) -> int:
     Args:
         tiers: Tiers.
         mesh: Nodes along each side of a tier.
+
+    Raises:
+        ConfigError: If there is no such mesh, see `check_mesh`.
     """
     return int(link_groups(tiers, mesh)[-1].stop)
 
@@ -42,7 +69,11 @@ def link_groups(tiers: int, mesh: int) -> tuple[slice, ...]:
 
     Returns:
         Six slices: links towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier.
+
+    Raises:
+        ConfigError: If there is no such mesh, see `check_mesh`.
     """
+    check_mesh(tiers, mesh)
     plane, vertical = tiers * mesh * (mesh - 1), (tiers - 1) * mesh**2
     ends = np.cumsum([0, plane, plane, plane, plane, vertical, vertical]).tolist()
     return tuple(slice(first, last) for first, last in pairwise(ends))
@@ -58,7 +89,11 @@ def link_ends(tiers: int, mesh: int) -> IntArray:
 
     Returns:
         From which node to which, shape ``(links, 2)``; read only.
+
+    Raises:
+        ConfigError: If there is no such mesh, see `check_mesh`.
     """
+    check_mesh(tiers, mesh)
     nodes = np.arange(tiers * mesh**2).reshape(tiers, mesh, mesh)
     pairs = (
         (nodes[:, :, :-1], nodes[:, :, 1:]),
@@ -84,7 +119,11 @@ def coordinates(tiers: int, mesh: int) -> IntArray:
 
     Returns:
         x, y and tier of each node, shape ``(3, nodes)``; read only.
+
+    Raises:
+        ConfigError: If there is no such mesh, see `check_mesh`.
     """
+    check_mesh(tiers, mesh)
     tier, y, x = np.unravel_index(np.arange(tiers * mesh**2), (tiers, mesh, mesh))
     place = np.stack([x, y, tier])
     place.flags.writeable = False
@@ -101,7 +140,11 @@ def hop_counts(tiers: int, mesh: int) -> IntArray:
 
     Returns:
         Hops, shape ``(nodes, nodes)``; read only.
+
+    Raises:
+        ConfigError: If there is no such mesh, or it has more than 4096 nodes.
     """
+    check_mesh(tiers, mesh, _MOST_PAIRED)
     place = coordinates(tiers, mesh)
     hops = np.asarray(np.abs(place[:, :, None] - place[:, None, :]).sum(axis=0))
     hops.flags.writeable = False
@@ -119,7 +162,11 @@ def routing_matrix(tiers: int, mesh: int) -> csr_array:
     Returns:
         1 where the path from node ``src`` to node ``dst``, row ``nodes src + dst``, takes a link, else 0; a sparse
         matrix of shape ``(nodes^2, links)``.
+
+    Raises:
+        ConfigError: If there is no such mesh, or it has more than 1024 nodes.
     """
+    check_mesh(tiers, mesh, _MOST_ROUTED)
     from scipy.sparse import csr_array
 
     x, y, tier = coordinates(tiers, mesh)

@@ -1,12 +1,15 @@
 """SRAM buffers of the planar chip: figures by size, node and bus, read from ``hardware/data/planar_buffers.toml``."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
 
@@ -67,7 +70,7 @@ def load_buffers(node_nm: float | None = None, bus_bits: int | None = None) -> B
     file = read_table("moopim.hardware", "planar_buffers.toml")
     node = figure("node_nm", file["node_nm"]) if node_nm is None else node_nm
     bus = int(figure("bus_bits", file["bus_bits"])) if bus_bits is None else bus_bits
-    if not (node > 0 and bus > 0):
+    if not all(isinstance(given, Real) and 0 < given < math.inf for given in (node, bus)):
         raise ConfigError(f"buffers at {node} nm with a bus of {bus} bits are not allowed; expected numbers > 0")
     nodes = {table["node_nm"] for table in file["table"]}
     buses = {table["bus_bits"] for table in file["table"]}
@@ -92,7 +95,11 @@ def buffer_figures(size_KB: ArrayLike, buffers: Buffers | None = None) -> Buffer
 
     Returns:
         Figures of the smallest class that holds each size, in the shape of the sizes.
+
+    Raises:
+        ConfigError: If a size is negative or not finite.
     """
+    size_KB = numbers("size_KB of buffers", size_KB, None, least=0)
     buffers = load_buffers() if buffers is None else buffers
-    place = np.searchsorted(buffers.size_KB, np.asarray(size_KB))
+    place = np.searchsorted(buffers.size_KB, size_KB)
     return BufferFigures(*(column[place] for column in buffers.figures))

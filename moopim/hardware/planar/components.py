@@ -8,6 +8,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, TypeAlias, TypeVar
 
+from moopim.checks import number
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, read_table, read_user_table, values
 
@@ -121,7 +122,13 @@ def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  #
 
     Returns:
         The power (W).
+
+    Raises:
+        ConfigError: If a number is not above 0, or the power is not finite.
     """
+    for name, given in (("walden_fJ", walden_fJ), ("enob", enob), ("rate_GSps", rate_GSps)):
+        number(name, given, positive=True)
+    number("enob", enob, most=_MOST_BITS)
     return walden_fJ * 1e-15 * 2**enob * rate_GSps * 1e9
 
 
@@ -135,7 +142,12 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
 
     Returns:
         The area (um2).
+
+    Raises:
+        ConfigError: If a number is not above 0.
     """
+    for name, given in (("node_nm", node_nm), ("rate_GSps", rate_GSps), ("power_W", power_W)):
+        number(name, given, positive=True)
     table = read_table("moopim.hardware", "planar_converters.toml")["adc_area"]
     weight = {name: figure(f"adc_area {name}", entry) for name, entry in table.items()}
     energy_pJ = power_W / rate_GSps * 1e3
@@ -233,7 +245,7 @@ def _user_adc(what: str, table: Table) -> Converter:
 def _estimated_area_um2(what: str, node_nm: float, rate_GSps: float, power_W: float) -> float:
     try:
         area_um2 = adc_area_um2(node_nm, rate_GSps, power_W)
-    except (ArithmeticError, ValueError):  # of logarithms of 0 and exponentials without end
+    except (ArithmeticError, ValueError):  # of powers that are 0 and exponentials without end
         area_um2 = math.inf
     _check_result(what, "area_um2", area_um2, ("node_nm", "rate_GSps", "power_W"))
     return area_um2

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cache
+from sys import float_info
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from moopim.checks import check_broadcast, numbers
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table, values
 
@@ -117,9 +119,12 @@ def mux_transistors(inputs: ArrayLike) -> IntArray:
 
     Returns:
         Their number, same shape.
+
+    Raises:
+        ConfigError: If a number of inputs is negative or not finite.
     """
     bounds, transistors = _load_mux()
-    return transistors[np.searchsorted(bounds, np.asarray(inputs))]
+    return transistors[np.searchsorted(bounds, numbers("inputs of a multiplexer", inputs, None, least=0))]
 
 
 def mux_levels(inputs: ArrayLike) -> IntArray:
@@ -130,8 +135,12 @@ def mux_levels(inputs: ArrayLike) -> IntArray:
 
     Returns:
         Its levels, same shape: 2 for 1 .. 7 inputs, 3 for 8 .. 63, 4 for 64 .. 511.
+
+    Raises:
+        ConfigError: If a number of inputs is negative or not finite.
     """
-    return np.searchsorted(_load_powers(), np.asarray(inputs), side="right") + 1
+    found = numbers("inputs of a multiplexer", inputs, None, least=0)
+    return np.searchsorted(_load_powers(), found, side="right") + 1
 
 
 def cell_power_W(  # noqa: N802 (the unit is W)
@@ -147,11 +156,19 @@ def cell_power_W(  # noqa: N802 (the unit is W)
 
     Returns:
         The power (W), in the shape that they broadcast to.
+
+    Raises:
+        ConfigError: If a resistance is not above 0, a voltage is not finite, or the shapes do not broadcast.
     """
     read = _load_read()
-    low, high = np.asarray(resistance_low_ohm), np.asarray(resistance_high_ohm)
+    low, high = (
+        numbers(name, ohm, None, least=float_info.min)
+        for name, ohm in (("resistance_low_ohm", resistance_low_ohm), ("resistance_high_ohm", resistance_high_ohm))
+    )
+    none, one = numbers("read_low_V", read_low_V, None), numbers("read_high_V", read_high_V, None)
+    check_broadcast(resistance_low_ohm=low, resistance_high_ohm=high, read_low_V=none, read_high_V=one)
     resistance = high * low / (read.high_share * low + read.low_share * high)
-    squared = read.read_low_share * np.square(read_low_V) + read.read_high_share * np.square(read_high_V)
+    squared = read.read_low_share * np.square(none) + read.read_high_share * np.square(one)
     power: FloatArray = squared / resistance
     return power
 
@@ -165,11 +182,16 @@ def crossbar_read_ns(read_ns: ArrayLike, crossbar: ArrayLike) -> FloatArray:
 
     Returns:
         The time (ns), in the shape that they broadcast to.
+
+    Raises:
+        ConfigError: If a number is negative or not finite, or the shapes do not broadcast.
     """
     read = _load_read()
-    size_KB = np.square(crossbar) / (8 * 1024)
+    device, rows = numbers("read_ns", read_ns, None, least=0), numbers("crossbar", crossbar, None, least=0)
+    check_broadcast(read_ns=device, crossbar=rows)
+    size_KB = np.square(rows) / (8 * 1024)
     wires = read.crossbar_read_ns_per_KB2 * size_KB**2 + read.crossbar_read_ns_per_KB * size_KB + read.crossbar_read_ns
-    time: FloatArray = np.asarray(read_ns) + wires
+    time: FloatArray = device + wires
     return time
 
 

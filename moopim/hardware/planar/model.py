@@ -17,7 +17,7 @@ from moopim.hardware.planar.mapping import LayerMapping, map_layers
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
 from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
-from moopim.workload.layers import LayerTable
+from moopim.workload.layers import LayerTable, check_table
 
 __all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar"]
 
@@ -83,8 +83,8 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
         its latency, and what depends on it, is NaN.
 
     Raises:
-        ConfigError: If there is no such mode or fix, the number of networks is not that of the chips, or a crossbar is
-            smaller than a kernel.
+        ConfigError: If there is no such mode or fix, the number of networks is not that of the chips, a crossbar is
+            smaller than a kernel, or a table that was not made by `moopim.workload.layers.make_table` is none.
     """
     fixes = _fixes(mode)
     return _join([_totals(part, _run(part, chips, fixes)) for part, chips in _blocks(table, chip)])
@@ -124,6 +124,7 @@ class _Parts(NamedTuple):
 
 def _blocks(table: LayerTable, chip: Chip) -> Iterator[tuple[LayerTable, Chip]]:
     """Designs in blocks that fit into the processor's cache."""
+    check_table(table)
     networks, chips = len(table), len(chip)
     if networks != chips and 1 not in (networks, chips):
         raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
@@ -243,6 +244,8 @@ def _fixes(mode: str | Collection[str]) -> tuple[str, ...]:
         if mode not in MODES:
             raise unknown_name("mode", mode, MODES)
         return MODES[mode]
+    if not isinstance(mode, Collection):
+        raise ConfigError(f"mode is {mode!r}; expected one of {', '.join(MODES)}, or names of fixes")
     for name in mode:
         if name not in FIXES:
             raise unknown_name("fix", name, FIXES)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import whole_number
 from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.mapping import LayerMapping
 from moopim.workload.layers import IMAGE, LayerTable
@@ -22,6 +23,7 @@ FloatArray = NDArray[np.float64]
 
 # Stands for "no tile" where the largest of several sums is looked for.
 _NONE = -(2**40)
+_MOST_TILES = 2**27  # whose places take some gigabytes
 
 
 class Hops(NamedTuple):
@@ -44,7 +46,11 @@ def tile_places(count: int) -> tuple[IntArray, IntArray]:
 
     Returns:
         Rows and columns, each of shape ``(count,)``.
+
+    Raises:
+        ConfigError: If the count is no whole number from 0.
     """
+    whole_number("count of tiles", count, 0, _MOST_TILES)
     number = np.arange(count, dtype=np.int64)
     shell = np.sqrt(number).astype(np.int64)
     step = number - shell**2

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.stack.model import SystemModel, occupy, violation
-from moopim.hardware.stack.placement import Occupancy
+from moopim.hardware.stack.model import SystemModel, check_mappings, violation
+from moopim.hardware.stack.placement import Occupancy, tier_occupancy
 
 __all__ = ["Metrics", "evaluate_in_blocks"]
 
@@ -42,14 +42,20 @@ def evaluate_in_blocks(
     Returns:
         Arrays of shape ``(designs,)``: ``violation``, and both kinds of metrics, the latter NaN where a mapping does
         not fit. A design's values do not depend on the others, not even in their last bit.
+
+    Raises:
+        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
     """
     _keep_memory()
+    tiers, genes = check_mappings(model, tiers, genes)
     # NumPy adds in the order of memory: only rows in one piece are added up alike in every batch.
     tiers, genes = np.ascontiguousarray(tiers), np.ascontiguousarray(genes)
 
     def block(start: int) -> Metrics:
         some_tiers, some_genes = tiers[start : start + _BLOCK], genes[start : start + _BLOCK]
-        occupancy = occupy(model, some_tiers, some_genes)
+        occupancy = tier_occupancy(
+            model.costs, model.stack, model.can_serve_bp, some_tiers, some_genes, farthest_bp=model.farthest_bp
+        )
         excess = violation(occupancy)
         result = {"violation": excess, **all_metrics(model, occupancy)}
         fit = np.flatnonzero(excess == 0)

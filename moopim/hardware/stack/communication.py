@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.hardware.noc import load_noc, network_period
+from moopim.hardware.noc import load_noc
+from moopim.hardware.noc.period import unchecked_period
 from moopim.hardware.stack.chain_traffic import chain_traffic
 from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.model import SystemModel
@@ -53,7 +54,7 @@ def communicate(
         return Communication(period, sent, None)
     noc = load_noc()
     traffic = graph_traffic(model.workload, bits, stack, occupancy, line)
-    found = network_period(busy, rest, traffic, noc, noc.flit_bits / stack.link_bits_per_ns, model.noc)
+    found = unchecked_period(busy, rest, traffic, noc, noc.flit_bits / stack.link_bits_per_ns, model.noc)
     return Communication(found.period, noc.flit_bits * traffic.flits.sum(axis=1), found.utilisation)
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import numbers
+
 __all__ = ["copies_period"]
 
 FloatArray = NDArray[np.float64]
@@ -25,7 +27,14 @@ def copies_period(
     Returns:
         The period of each forward tier (ns), 0 where it holds no layer, shape ``(designs, forward_tiers)``; and the
         number of copies of each layer, shape ``(designs, layers)``.
+
+    Raises:
+        ConfigError: If an array has another shape, or holds no numbers.
     """
+    arrays = numbers("arrays", arrays, ("designs", "layers"), values=False)
+    time = numbers("time", time, arrays.shape, values=False)
+    tier = numbers("tier", tier, arrays.shape, whole=True, values=False)
+    free = numbers("free", free, (len(arrays), "forward_tiers"), values=False)
     designs, n_tiers = free.shape
     place = (np.arange(0, designs * n_tiers, n_tiers)[:, None] + tier).ravel()
     room, work = free.ravel(), (arrays * time).ravel()

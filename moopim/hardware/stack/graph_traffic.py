@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.hardware.noc import LinkTraffic, link_groups, load_noc
-from moopim.hardware.noc.loads import link_loads, tree_steps
+from moopim.hardware.noc._loads import link_loads, tree_steps
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake, spread, to_stack
 from moopim.workload import Workload

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc import MODES as NOC_MODES
 from moopim.hardware.stack.devices import Device
@@ -20,7 +21,7 @@ from moopim.hardware.stack.placement import Occupancy, tier_occupancy
 from moopim.hardware.thermal import influence_matrix, load_thermal
 from moopim.workload import Workload
 
-__all__ = ["BP_TIERS", "TRAFFIC", "SystemModel", "occupy", "system_model", "violation"]
+__all__ = ["BP_TIERS", "TRAFFIC", "SystemModel", "check_mappings", "occupy", "system_model", "violation"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -115,6 +116,8 @@ def system_model(
         ConfigError: If a name or a figure is not usable, no device can serve back-propagation, or a layer fits on no
             tier.
     """
+    if not isinstance(workload, Workload):
+        raise ConfigError(f"workload is {workload!r}; expected a Workload, such as load_workload('vgg11')")
     for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES), ("bp_tier", bp_tier, BP_TIERS)):
         if name not in allowed:
             raise unknown_name(what, name, allowed)
@@ -177,6 +180,25 @@ def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, ca
         )
 
 
+def check_mappings(model: SystemModel, tiers: IntArray, genes: IntArray) -> tuple[IntArray, IntArray]:
+    """Refuses what are no mappings.
+
+    Args:
+        model: The model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+
+    Returns:
+        Both, as arrays.
+
+    Raises:
+        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
+    """
+    tiers = numbers("tiers", tiers, ("designs", model.stack.tiers), least=0, most=len(model.devices) - 1, whole=True)
+    shape = (len(tiers), len(model.workload))
+    return tiers, numbers("genes", genes, shape, least=0, most=model.slots - 1, whole=True)
+
+
 def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
     """Adds up what each forward tier has to hold; see `moopim.hardware.stack.placement.tier_occupancy`.
 
@@ -187,7 +209,11 @@ def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
 
     Returns:
         The occupancy.
+
+    Raises:
+        ConfigError: See `check_mappings`.
     """
+    tiers, genes = check_mappings(model, tiers, genes)
     return tier_occupancy(model.costs, model.stack, model.can_serve_bp, tiers, genes, farthest_bp=model.farthest_bp)
 
 

@@ -31,6 +31,9 @@ def evaluate_surrogates(model: SystemModel, tiers: IntArray, genes: IntArray) ->
         Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), ``pes`` (PEs that the layers
         take, eq. 5), and, NaN where infeasible, ``latency`` (ns, eqs 2-4), ``power`` (W, eqs 9-11), ``err`` (values
         times noise, eqs 6-7) and ``peak`` (K).
+
+    Raises:
+        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
     """
     return evaluate_in_blocks(model, tiers, genes, _pes, _evaluate_feasible)
 

@@ -54,6 +54,9 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Met
         where infeasible, ``period`` (ns per image), ``energy`` (pJ per image), ``power`` (W), ``peak`` (K), ``err``
         (1), ``tops_per_W`` (operations per pJ) and ``tops_per_mm2``; in traffic ``graph`` also ``link_util`` (busy
         share of the busiest link). A design's values do not depend on the others, not even in their last bit.
+
+    Raises:
+        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
     """
     return evaluate_in_blocks(model, tiers, genes, _area, _evaluate_feasible)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import numbers
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Stack
 
@@ -24,7 +25,12 @@ def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
     Returns:
         Rise of each PE (K), shape ``(designs, pes)``. A design's values do not depend on the other designs: a matrix
         product by BLAS would round differently from one batch size to another.
+
+    Raises:
+        ConfigError: If an array has another shape, or holds no numbers.
     """
+    influence = numbers("influence", influence, ("pes", "pes"), values=False)
+    power = numbers("power", power, ("designs", influence.shape[1]), values=False)
     return np.asarray(np.einsum("dk,pk->dp", power, influence))
 
 

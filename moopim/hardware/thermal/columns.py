@@ -11,11 +11,15 @@ other. ``paper+`` mends both.
 
 import numpy as np
 
+from moopim.checks import numbers
+from moopim.errors import unknown_name
 from moopim.hardware.thermal.assembly import FloatArray
 from moopim.hardware.thermal.description import ThermalStack
-from moopim.hardware.thermal.geometry import die_layers
+from moopim.hardware.thermal.geometry import check_stack, die_layers
 
 __all__ = ["column_matrix", "fit_columns"]
+
+_MODES = ("paper", "paper+")
 
 
 def column_matrix(
@@ -33,6 +37,9 @@ def column_matrix(
 
     Returns:
         Rise per power (K/W), shape ``(pes, pes)``.
+
+    Raises:
+        ConfigError: If there is no such mode or stack, or ``measured`` has another shape or is not finite.
     """
     terms = _terms(tiers, mesh, pe_area_mm2, thermal, mode)
     figures = fit_columns(tiers, mesh, pe_area_mm2, thermal, mode, measured)
@@ -57,8 +64,12 @@ def fit_columns(
 
     Returns:
         ``Phi_H``; ``R_b Phi_H`` (K/W); and, of ``paper+``, ``R_t`` (K/W).
+
+    Raises:
+        ConfigError: If there is no such mode or stack, or ``measured`` has another shape or is not finite.
     """
     terms = _terms(tiers, mesh, pe_area_mm2, thermal, mode)
+    measured = numbers("measured", measured, (tiers * mesh**2, tiers * mesh**2))
     # The mean of p p' is 1 + 11' for such powers p of mean 1: squares of entries and squares of sums of rows.
     parts = [np.append(term.ravel(), term.sum(axis=1)) for term in (*terms.values(), measured)]
     found = np.linalg.lstsq(np.stack(parts[:-1], axis=1), parts[-1])[0]
@@ -67,6 +78,9 @@ def fit_columns(
 
 def _terms(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str) -> dict[str, FloatArray]:
     """What each free figure is multiplied by, shape ``(pes, pes)``, by its name."""
+    if mode not in _MODES:
+        raise unknown_name("thermal mode of columns", mode, _MODES)
+    check_stack(tiers, mesh, pe_area_mm2)
     die = die_layers(tiers, thermal)
     # R_v: the silicon of a tier and what lies below it, over the area of a PE, as HotSpot counts them.
     layer = die.thickness_m / die.conductivity / (pe_area_mm2 * 1e-6)

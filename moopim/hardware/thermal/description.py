@@ -9,11 +9,12 @@ from typing import Any
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole, plain, read_table, read_user_table, values
 
-__all__ = ["ThermalStack", "TierLayers", "load_thermal"]
+__all__ = ["MOST_CELLS", "ThermalStack", "TierLayers", "load_thermal"]
 
 _TABLES = ("stack", "thermal")  # of a user's file
 _FIGURES = (1e-6, 1e6)  # no physical figure lies outside; within, the equations can be solved
-_MOST_CELLS = 16
+MOST_CELLS = 16
+"""Most cells along a side of a PE."""
 _MOST_DIGITS = 4  # of a tier
 _GROWTHS = (1.1, 8.0)
 
@@ -102,9 +103,9 @@ class ThermalStack:
         for name, value in vars(self).items():
             if name not in ("cells_per_pe_side", "growth", "tiers"):
                 _check(f"thermal {name}", value)
-        if not is_whole(self.cells_per_pe_side, 1, _MOST_CELLS):
+        if not is_whole(self.cells_per_pe_side, 1, MOST_CELLS):
             raise ConfigError(
-                f"thermal cells_per_pe_side is {self.cells_per_pe_side!r}; expected 1, 2, ..., {_MOST_CELLS}"
+                f"thermal cells_per_pe_side is {self.cells_per_pe_side!r}; expected 1, 2, ..., {MOST_CELLS}"
             )
         _check("thermal growth", self.growth, *_GROWTHS)
         if self.spreader_side_mm > self.sink_side_mm:

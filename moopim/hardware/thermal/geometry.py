@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import number, whole_number
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.hardware.thermal.description import ThermalStack
 
 __all__ = ["DieLayers", "check_stack", "die_layers", "die_side_m"]
@@ -40,13 +40,11 @@ def check_stack(tiers: int, mesh: int, pe_area_mm2: float) -> None:
     Raises:
         ConfigError: If it is none, or has too many PEs for an influence matrix.
     """
-    for name, count in (("tiers", tiers), ("mesh", mesh)):
-        if not is_whole(count, 1):
-            raise ConfigError(f"{name} is {count!r}; expected 1, 2, ...")
+    whole_number("tiers", tiers, 1)
+    whole_number("mesh", mesh, 1)
     if tiers * mesh**2 > _MOST_PES:
         raise ConfigError(f"{tiers} tiers of {mesh} x {mesh} PEs are {tiers * mesh**2}; expected at most {_MOST_PES}")
-    if not 0 < pe_area_mm2 < math.inf:
-        raise ConfigError(f"pe_area_mm2 is {pe_area_mm2!r}; expected a number > 0")
+    number("pe_area_mm2", pe_area_mm2, positive=True)
 
 
 def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
@@ -60,8 +58,9 @@ def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
         The layers.
 
     Raises:
-        ConfigError: If ``thermal`` has figures of a tier that is not there.
+        ConfigError: If there are no tiers, or ``thermal`` has figures of one that is not there.
     """
+    whole_number("tiers", tiers, 1, _MOST_PES)
     own = {layers.tier: layers.own for layers in thermal.tiers}
     if own and max(own) > tiers:
         raise ConfigError(f"thermal.tier.{max(own)} is given; expected one of the tiers, 1 .. {tiers}")
@@ -87,8 +86,10 @@ def die_side_m(mesh: int, pe_area_mm2: float, thermal: ThermalStack) -> float:
         The side (m).
 
     Raises:
-        ConfigError: If the die is larger than the spreader.
+        ConfigError: If the die is larger than the spreader, or there is none.
     """
+    whole_number("mesh", mesh, 1)
+    number("pe_area_mm2", pe_area_mm2, positive=True)
     side_mm = mesh * math.sqrt(pe_area_mm2)
     if math.isclose(side_mm, thermal.spreader_side_mm):
         return thermal.spreader_side_mm * 1e-3  # without a rim, not with one of the width of a rounding error

@@ -8,7 +8,7 @@ import numpy as np
 
 from moopim.hardware.thermal.assembly import FloatArray, IntArray, Link, ThermalSystem, assemble
 from moopim.hardware.thermal.description import ThermalStack
-from moopim.hardware.thermal.geometry import die_layers, die_side_m
+from moopim.hardware.thermal.geometry import check_stack, die_layers, die_side_m
 
 __all__ = ["hotspot_system"]
 
@@ -34,6 +34,7 @@ def hotspot_system(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalSt
     Raises:
         ConfigError: If the stack does not fit the die.
     """
+    check_stack(tiers, mesh, pe_area_mm2)
     die_m = die_side_m(mesh, pe_area_mm2, thermal)
     n = mesh * thermal.cells_per_pe_side
     cell_area = (die_m / n) ** 2

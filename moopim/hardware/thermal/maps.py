@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.hardware.thermal.assembly import FloatArray, pe_of_cell
 from moopim.hardware.thermal.description import ThermalStack
+from moopim.hardware.thermal.geometry import check_stack
 from moopim.hardware.thermal.solving import factorised, solve
 
 __all__ = ["temperature_map"]
@@ -28,12 +30,13 @@ def temperature_map(
         temperature by the influence matrix.
 
     Raises:
-        ConfigError: If the mode has no grid, the stack does not fit the die, or there is not one power per PE.
+        ConfigError: If the mode has no grid, the stack does not fit the die, or there is not one power from 0 per PE.
     """
-    body = factorised(tiers, mesh, pe_area_mm2, thermal, mode)
-    power = np.asarray(power, dtype=np.float64)
+    check_stack(tiers, mesh, pe_area_mm2)
+    power = numbers("power", power, None, least=0)
     if power.shape != (tiers * mesh**2,):
         raise ConfigError(f"powers have shape {power.shape}; expected ({tiers * mesh**2},), one per PE")
+    body = factorised(tiers, mesh, pe_area_mm2, thermal, mode)
     heat = np.zeros(len(body.system.to_ambient))
     heat[body.system.cells] = power[pe_of_cell(body.system)] / thermal.cells_per_pe_side**2
     rise = solve(body, heat[:, None])[body.system.cells, 0]

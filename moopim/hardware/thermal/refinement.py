@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from moopim.checks import whole_number
 from moopim.hardware.thermal.assembly import FloatArray
-from moopim.hardware.thermal.description import ThermalStack
+from moopim.hardware.thermal.description import MOST_CELLS, ThermalStack
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import factorised
 
@@ -55,10 +56,11 @@ def refine(
         Temperatures on each grid.
 
     Raises:
-        ConfigError: If the stack does not fit the die, or a grid is not allowed.
+        ConfigError: If the stack does not fit the die, a grid is not allowed, or there is not one power from 0 per PE.
     """
     found = []
     for cells in cells_per_pe_side:
+        whole_number("cells_per_pe_side", cells, 1, MOST_CELLS)
         growth = thermal.growth ** (thermal.cells_per_pe_side / cells)
         finer = replace(thermal, cells_per_pe_side=cells, growth=growth)
         nodes = len(factorised(tiers, mesh, pe_area_mm2, finer, "full").system.to_ambient)

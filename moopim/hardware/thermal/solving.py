@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import numbers
 from moopim.errors import unknown_name
 from moopim.hardware.thermal.assembly import FloatArray, ThermalSystem
 from moopim.hardware.thermal.description import ThermalStack
@@ -88,7 +89,11 @@ def solve(body: Factorised, heat: FloatArray) -> NDArray[np.longdouble]:
     Returns:
         Rises (K), shape ``(nodes, loads)``, refined in extended precision, as the last bits of a solution depend on how
         many threads the linear algebra takes.
+
+    Raises:
+        ConfigError: If there is not one finite heat per node and load.
     """
+    heat = numbers("heat", heat, (body.system.matrix.shape[0], "loads"))
     matrix = body.system.matrix.astype(np.longdouble)
     rise = body.factors.solve(heat).astype(np.longdouble)
     for _ in range(_REFINEMENTS):

@@ -10,7 +10,7 @@ import numpy as np
 
 from moopim.hardware.thermal.assembly import FloatArray, IntArray, Link, ThermalSystem, assemble
 from moopim.hardware.thermal.description import ThermalStack
-from moopim.hardware.thermal.geometry import DieLayers, die_layers, die_side_m
+from moopim.hardware.thermal.geometry import DieLayers, check_stack, die_layers, die_side_m
 
 __all__ = ["full_system"]
 
@@ -48,6 +48,7 @@ def full_system(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack
     Raises:
         ConfigError: If the stack does not fit the die.
     """
+    check_stack(tiers, mesh, pe_area_mm2)
     grid = _make_grid(mesh, die_side_m(mesh, pe_area_mm2, thermal), die_layers(tiers, thermal), thermal)
     place = np.arange(len(grid.width))
     inside = (place >= grid.margin[:, None]) & (place[::-1] >= grid.margin[:, None])

@@ -1,0 +1,178 @@
+"""Checks of the arguments of public functions: arrays of numbers, single numbers and names."""
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.errors import ConfigError
+from moopim.figures import is_whole
+
+__all__ = ["check_broadcast", "number", "numbers", "whole_number"]
+
+_LONGEST = 60  # letters of a value in a message
+
+
+def numbers(
+    what: str,
+    given: object,
+    shape: Sequence[int | str] | None,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    whole: bool = False,
+    values: bool = True,
+) -> NDArray[Any]:
+    """Checks an array of finite numbers.
+
+    Args:
+        what: Name of the argument, for messages.
+        given: The array, or what `numpy.asarray` makes one of.
+        shape: Length of each axis, or a word for an axis of any length; any shape if not given.
+        least: Least number that is allowed.
+        most: Largest number that is allowed.
+        whole: Whether fractions are refused.
+        values: Whether the numbers are looked at, or only shape and type, which costs next to nothing.
+
+    Returns:
+        The array: of whole numbers in the type that they were given in, or ``int64``; else as ``float64``; as it was
+        given if the numbers are not looked at.
+
+    Raises:
+        ConfigError: If there are no numbers, the shape is wrong, or a number is not finite or out of range; names the
+            argument, the place, the value and what is allowed.
+    """
+    try:
+        found = given if isinstance(given, np.ndarray) else np.asarray(given)
+    except ValueError:  # rows of different lengths
+        raise ConfigError(f"{what} has rows of different lengths; expected {_shape_text(shape)}") from None
+    if not found.size and found.dtype.kind == "f":  # an empty list
+        found = found.astype(np.int64 if whole else np.float64)
+    if found.dtype.kind not in ("iu" if whole and not values else "iuf"):
+        raise ConfigError(f"{what} holds {_type_text(given, found)}; expected {_expected(least, most, whole)}")
+    if shape is not None and not _fits(found.shape, shape):
+        raise ConfigError(f"{what} has shape {found.shape}; expected {_shape_text(shape)}")
+    if values and found.size:
+        _check_values(what, found, least, most, whole)
+    if not values:
+        return found
+    if whole:
+        return found.astype(np.int64) if found.dtype.kind == "f" else found
+    return np.asarray(found, dtype=np.float64)
+
+
+def number(
+    what: str, given: object, *, least: float = -math.inf, most: float = math.inf, positive: bool = False
+) -> float:
+    """Checks a finite number.
+
+    Args:
+        what: Name of the argument, for messages.
+        given: The number.
+        least: Least number that is allowed.
+        most: Largest number that is allowed.
+        positive: Whether 0 and less are refused.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: If it is none, not finite or out of range; names the argument, the value and what is allowed.
+    """
+    if isinstance(given, Real) and not isinstance(given, bool | np.bool_):
+        found = float(given)
+        if math.isfinite(found) and least <= found <= most and (found > 0 or not positive):
+            return found
+    raise ConfigError(f"{what} is {_word(given)}; expected {_expected(least, most, False, positive, many=False)}")
+
+
+def whole_number(what: str, given: object, least: int, most: int | None = None) -> int:
+    """Checks a whole number.
+
+    Args:
+        what: Name of the argument, for messages.
+        given: The number.
+        least: Least number that is allowed.
+        most: Largest number that is allowed; no bound if not given.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: If it is none or out of range; names the argument, the value and what is allowed.
+    """
+    if not is_whole(given, least, most):
+        expected = f"{least}, {least + 1}, ..." if most is None else f"{least} .. {most}"
+        raise ConfigError(f"{what} is {_word(given)}; expected {expected}")
+    return int(given)
+
+
+def check_broadcast(**arrays: NDArray[Any]) -> None:
+    """Refuses arrays whose shapes do not broadcast.
+
+    Args:
+        **arrays: The arrays by name.
+
+    Raises:
+        ConfigError: If they do not; names them and their shapes.
+    """
+    try:
+        np.broadcast_shapes(*(found.shape for found in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {found.shape}" for name, found in arrays.items())
+        raise ConfigError(f"shapes do not broadcast: {shapes}; expected one shape, or 1 in place of a length") from None
+
+
+def _check_values(what: str, found: NDArray[Any], least: float, most: float, whole: bool) -> None:
+    low, high = found.min(), found.max()  # NaN if there is one, which compares as False
+    if (
+        low >= least
+        and high <= most
+        and (found.dtype.kind != "f" or (-math.inf < low and high < math.inf and not whole))
+    ):
+        return
+    good = np.isfinite(found) & (found >= least) & (found <= most)
+    if whole:
+        good &= found == np.floor(found)
+    if good.all():
+        return
+    place = np.unravel_index(int((~good).argmax()), good.shape)
+    where = f"[{', '.join(map(str, place))}]" if place else ""
+    raise ConfigError(f"{what}{where} is {found[place]}; expected {_expected(least, most, whole, many=False)}")
+
+
+def _fits(shape: tuple[int, ...], expected: Sequence[int | str]) -> bool:
+    return len(shape) == len(expected) and all(
+        isinstance(want, str) or have == want for have, want in zip(shape, expected, strict=True)
+    )
+
+
+def _shape_text(shape: Sequence[int | str] | None) -> str:
+    if shape is None:
+        return "an array"
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def _type_text(given: object, found: NDArray[Any]) -> str:
+    """What an array holds that are no numbers."""
+    if found.dtype.kind == "O":
+        return _word(found.flat[0]) if found.size else "no numbers"
+    return f"{_word(found.flat[0].item())}" if found.size else f"values of type {found.dtype}"
+
+
+def _word(given: object) -> str:
+    """A value as a short word."""
+    text = " ".join(repr(given).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _expected(least: float, most: float, whole: bool, positive: bool = False, *, many: bool = True) -> str:
+    kind = ("whole numbers" if whole else "finite numbers") if many else "a number"
+    if positive:
+        return f"{kind} > 0" + (f" and at most {most:g}" if most < math.inf else "")
+    if least > -math.inf:
+        return f"{kind} from {least:g}" + (f" to {most:g}" if most < math.inf else "")
+    return f"{kind} up to {most:g}" if most < math.inf else kind

@@ -1,0 +1,172 @@
+"""Link loads of many designs at once, each with flows of its own between the nodes of one mesh.
+
+Dimension-order routing takes one dimension after the other, so a flow is three straight legs, and a leg is told by its
+line, where on it it begins and where it ends. The legs of all flows are counted in one table per dimension; the load of
+a link is the sum of the legs that begin on one side of it and end on the other.
+
+A search calls these functions thousands of times a second on what the model itself has made: nothing is checked here,
+but in `moopim.hardware.noc.loads`, which says what they take and give.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moopim.hardware.noc.parameters import CACHED
+from moopim.hardware.noc.routing import coordinates, link_count, link_groups
+
+__all__ = ["link_loads", "tree_steps"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+NodeArray = NDArray[np.signedinteger]
+BoolArray = NDArray[np.bool_]
+
+# Designs at a time are at least so many: a large mesh would take many calls else.
+_LEAST_DESIGNS = 16
+
+
+def link_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: FloatArray) -> FloatArray:
+    """Adds up what flows put on the links."""
+    designs = begin.shape[2]
+    loads = np.empty((designs, link_count(tiers, mesh)))
+    step = max(_LEAST_DESIGNS, CACHED // max(table.size for table in _tables(tiers, mesh)))
+    for first in range(0, designs, step):
+        some = slice(first, first + step)
+        loads[some] = _block_loads(tiers, mesh, begin[:, :, some], end[:, :, some], volume).T
+    return loads
+
+
+def _block_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: FloatArray) -> FloatArray:
+    """The loads of a few designs, shape ``(links, designs)``."""
+    tables, (flows, parts, designs) = _tables(tiers, mesh), begin.shape
+    own = np.arange(designs)
+    # Legs are numbered by begin, end, line and design; the begin brings the design with it.
+    keys = [((table.begin[:, None] * designs + own).ravel(), table.end * designs) for table in tables]
+    counts: list[FloatArray] = []
+    pieces = max(1, round(begin.size / CACHED))
+    for piece in range(pieces):
+        some = slice(flows * piece // pieces, flows * (piece + 1) // pieces)
+        # NumPy looks up by 64-bit numbers only.
+        begins, ends = begin[some].astype(np.int64), end[some].astype(np.int64)
+        begins *= designs
+        begins += own
+        weights = np.repeat(volume[some], parts * designs)
+        for i, (begin_key, end_key) in enumerate(keys):
+            legs = begin_key.take(begins)
+            legs += end_key.take(ends)
+            count = np.asarray(np.bincount(legs.ravel(), weights, tables[i].size * designs), dtype=np.float64)
+            if piece:
+                counts[i] += count
+            else:
+                counts.append(count)
+    loads = np.empty((link_count(tiers, mesh), designs))
+    groups = iter(link_groups(tiers, mesh))
+    for table, total in zip(tables, counts, strict=True):
+        by_ends = total.reshape(table.length, table.length, table.outer, table.inner, designs)
+        for onwards in (True, False):
+            links = loads[next(groups)].reshape(table.outer, table.length - 1, table.inner, designs)
+            _cross(by_ends, onwards, links)
+    return loads
+
+
+def _cross(legs: FloatArray, onwards: bool, links: FloatArray) -> None:
+    """Adds up the legs over each link: of those that begin on one side of it, the ones that end on the other.
+
+    Args:
+        legs: Legs by begin, end and line, shape ``(length, length, outer, inner, designs)``.
+        onwards: Whether links towards larger or towards smaller places are meant.
+        links: Takes the result, shape ``(outer, length - 1, inner, designs)``.
+    """
+    last = len(legs) - 1
+    begun = legs[0 if onwards else last].copy()
+    for link in range(last) if onwards else range(last - 1, -1, -1):
+        np.add.reduce(begun[link + 1 :] if onwards else begun[: link + 1], axis=0, out=links[:, link])
+        begun += legs[link + 1 if onwards else link]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How the legs along a dimension are numbered: by begin, end and line.
+
+    Attributes:
+        length: Places on a line.
+        outer: Lines outside of the dimension in the order of node numbers.
+        inner: Lines inside of it.
+        begin: What the node where a flow begins adds to the number of its leg, shape ``(nodes,)``.
+        end: What the node where it ends adds, shape ``(nodes,)``.
+    """
+
+    length: int
+    outer: int
+    inner: int
+    begin: IntArray
+    end: IntArray
+
+    @property
+    def size(self) -> int:
+        """Possible legs."""
+        return self.length**2 * self.outer * self.inner
+
+
+@cache
+def _tables(tiers: int, mesh: int) -> tuple[_Table, _Table, _Table]:
+    x, y, tier = coordinates(tiers, mesh)
+    plane, column = tiers * mesh, mesh**2
+    return (
+        _Table(mesh, plane, 1, x * mesh * plane + tier * mesh + y, x * plane),
+        _Table(mesh, tiers, mesh, y * mesh * plane + tier * mesh, y * plane + x),
+        _Table(tiers, 1, column, tier * tiers * column, tier * column + y * mesh + x),
+    )
+
+
+def tree_steps(tiers: int, mesh: int, source: NodeArray, targets: NodeArray) -> tuple[NodeArray, NodeArray, BoolArray]:
+    """Splits multicast trees into flows.
+
+    The paths from one source form a tree. Taken in the order of x, y and tier, the path to a target leaves the tree of
+    those before it where it leaves the path to the one right before it.
+    """
+    x, y, tier = coordinates(tiers, mesh).astype(source.dtype)
+    code = (x * mesh + y) * tiers + tier
+    order = _sorted(code.take(targets))
+    own = code.take(source)
+    here, start = _places(order, tiers, mesh), _places(own, tiers, mesh)
+    begin = np.empty_like(order)
+    begin[0] = source
+    same: BoolArray | bool = True
+    leaves = []
+    for place, origin in zip(here, start, strict=True):
+        before, now = place[:-1], place[1:]
+        # As far as both paths go the same way, while they have been the same so far.
+        common = np.maximum(before, np.minimum(now, origin))
+        leaves.append(np.where(same, common, origin))
+        same = same & (before == now)
+    begin[1:] = _node(leaves, mesh)
+    arrives = order != own
+    arrives[1:] &= order[1:] != order[:-1]
+    return begin, _node(here, mesh), arrives
+
+
+def _sorted(values: NodeArray) -> NodeArray:
+    """Sorts a few long rows against each other, in place: by neighbours, odd and even pairs in turn."""
+    for turn in range(len(values) if len(values) > 2 else 1):  # noqa: PLR2004 (a pair is sorted at once)
+        first, second = values[turn % 2 : -1 : 2], values[turn % 2 + 1 :: 2]
+        low = np.minimum(first, second)
+        np.maximum(first, second, out=second)
+        first[:] = low
+    return values
+
+
+def _places(code: NodeArray, tiers: int, mesh: int) -> tuple[NodeArray, NodeArray, NodeArray]:
+    """x, y and tier of nodes numbered in this order."""
+    row = code // tiers
+    x = row // mesh
+    return x, row - x * mesh, code - row * tiers
+
+
+def _node(place: Sequence[NodeArray], mesh: int) -> NodeArray:
+    x, y, tier = place
+    return x + mesh * (y + mesh * tier)
