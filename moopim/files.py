@@ -1,4 +1,4 @@
-"""Files and folders: atomic writing, and folders that one process uses at a time."""
+"""Files and folders: bounded reading, atomic writing, and folders that one process uses at a time."""
 
 import errno
 import os
@@ -17,10 +17,36 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["is_vacant", "locked", "open_atomically", "write_atomically"]
+__all__ = ["is_vacant", "locked", "open_atomically", "read_bounded", "write_atomically"]
 
 # Content that has not got its name yet.
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Reads a regular file of bounded size; pipes and devices, which may never end, are not opened.
+
+    Args:
+        path: The file; links are followed.
+        most: Largest size that is read (byte).
+
+    Returns:
+        Its content.
+
+    Raises:
+        OSError: If it cannot be read, is no regular file or is larger; ``strerror`` says so.
+    """
+    try:
+        status = path.stat()
+    except ValueError:  # a NUL in the name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise OSError(errno.EINVAL, "is a pipe or a device; expected a regular file", str(path))
+    with path.open("rb") as file:  # says so where it is a folder
+        content = file.read(most + 1) if status.st_size <= most else b""
+    if max(status.st_size, len(content)) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most / 2**20:,g} MiB; expected at most that", str(path))
+    return content
 
 
 @contextmanager
