@@ -35,8 +35,8 @@ def read_rows(path: Path, needed: Sequence[str] = (), what: str = "designs") -> 
         The columns, and each row as words by column; a short row has empty words at its end.
 
     Raises:
-        ConfigError: If the file cannot be read, is empty, larger than 64 MiB or not CSV, has more than 1,000,000 rows or
-            5,000,000 cells, lacks a column or has one twice, or has a row that is longer than its header.
+        ConfigError: If the file cannot be read, is empty, larger than 64 MiB or not CSV, has more than 1,000,000 rows
+            or 5,000,000 cells, lacks a column or has one twice, or has a row that is longer than its header.
     """
     try:
         content = read_bounded(path, _BYTES)

@@ -128,8 +128,8 @@ def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:
     places = len(designs) * int(counts.max())
     if places > _MOST_PLACES or places * most > _MOST_INPUTS:
         raise ConfigError(
-            f"{len(designs):,} designs of up to {counts.max():,} layers that read up to {most:,} layers are too many at "
-            f"a time; expected a product of at most {_MOST_PLACES:,}, and of {_MOST_INPUTS:,} with what they read"
+            f"{len(designs):,} designs of up to {counts.max():,} layers that read up to {most:,} layers are too many; "
+            f"expected a product of at most {_MOST_PLACES:,}, and of {_MOST_INPUTS:,} with what they read"
         )
     where = np.arange(counts.max()) < counts[:, None]  # (designs, layers)
 
