@@ -4,7 +4,6 @@ Archives are never unpacked: what is needed is read into memory, so nothing is w
 member by member, as an archive with a strange member is not the one that was published.
 """
 
-import io
 import stat
 import struct
 import tarfile
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol, Self, cast
 
 from moopim.errors import ConfigError
-from moopim.files import read_bounded
+from moopim.files import ZipSource, read_bounded
 
 __all__ = ["MEMBER_BYTES", "SET_BYTES", "Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar", "short_reason"]
 
@@ -30,13 +29,11 @@ ZIP_BYTES = 2**30
 """Most that a zip archive may unpack to (byte); the largest published one has 0.5 GB. Images are read one by one."""
 
 _PIECE = 24 * 2**20  # of a zip archive (byte): a member, or its directory, of which TinyImageNet's has 16 MB
-_TAIL = 2**17  # byte; the end of a zip archive, which says where its directory is, has at most 65,557
 _CHUNK = 2**18  # bytes read at a time
 _TAR_MEMBERS = 100  # CIFAR's have fewer than 10
 _EXTENSIONS = 200  # headers of a tar archive that say more about its members; Python writes one for each
 _EXTENSION_BYTES = 2048  # of such a header
 _ZIP_MEMBERS = 200_000  # TinyImageNet has 120,609
-_MEMBER = b"PK\1\2"  # how the entry of a member begins in the directory of a zip archive
 _DEPTH = 16  # folders within folders; published archives have 5
 _SHOWN = 100  # characters of a name in messages
 _REASON = 200  # characters of a reason, which may quote a file
@@ -209,7 +206,7 @@ def open_zip(path: Path, top: str) -> Iterator[ZipFiles]:
             is compressed in another way than usual or is too large.
     """
     try:
-        with _PieceByPiece(path) as file, zipfile.ZipFile(file) as archive:
+        with ZipSource(path, _PIECE, _ZIP_MEMBERS) as file, zipfile.ZipFile(file) as archive:
             _check_zip(archive, path)
             yield ZipFiles(archive, path, top)
     except ConfigError:
@@ -230,21 +227,6 @@ def _check_zip(archive: zipfile.ZipFile, path: Path) -> None:
             raise ConfigError(f"{what} is compressed by method {member.compress_type}; expected 0 or 8 (deflate)")
         _check_size(what, member.file_size, _PIECE)
     _check_total(path, sum(member.file_size for member in members), ZIP_BYTES)
-
-
-class _PieceByPiece(io.BufferedReader):
-    """A file of which no more than a piece is read at a time, whatever its directory says."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb", buffering=0))
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > _PIECE:
-            raise zipfile.BadZipFile(f"its directory or a member has {size} bytes; expected at most {_PIECE}")
-        content = super().read(_TAIL if size is None or size < 0 else size)
-        if content.count(_MEMBER) > _ZIP_MEMBERS:
-            raise zipfile.BadZipFile(f"it has more than {_ZIP_MEMBERS} members")
-        return content
 
 
 def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
