@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError, shown, unknown_name
 from moopim.files import ZipSource
 from moopim.network._layers import check_finite
 from moopim.network.crossbar.circuit import Circuit, Range
@@ -48,7 +48,6 @@ _META = 2**16  # characters
 _BLOCKS = 2**16  # crossbars of a layer
 _PADDED = 2**26  # values of the padded inputs
 _LARGEST = sys.float_info.max
-_SHOWN = 40  # characters of a wrong value in messages
 _KINDS = "biufU"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _ONE_ARRAY = b"\x93NUMPY"
@@ -300,13 +299,8 @@ def _one_of(meta: Mapping[str, Any], name: str, allowed: Collection[str]) -> str
 def _number(meta: Mapping[str, Any], name: str) -> float:
     value = _field(meta, name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
-        raise ConfigError(f"{name}={_shown(value)} of 'meta' is not allowed; expected a finite number")
+        raise ConfigError(f"{name}={shown(value)} of 'meta' is not allowed; expected a finite number")
     return float(value)
-
-
-def _shown(value: object) -> str:
-    words = repr(value)
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
 
 
 def _positive(meta: Mapping[str, Any], name: str) -> float:
