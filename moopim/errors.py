@@ -7,8 +7,23 @@ them into one line on standard error and exit code 2.
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-__all__ = ["ConfigError", "EvaluationError", "LogError", "MoopimError", "differences", "unknown_name"]
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = [
+    "ConfigError",
+    "EvaluationError",
+    "LogError",
+    "MoopimError",
+    "differences",
+    "first_fault",
+    "shown",
+    "unknown_name",
+]
+
+_SHOWN = 80  # characters of a wrong value
 
 
 class MoopimError(Exception):
@@ -42,6 +57,36 @@ def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
         for name in sorted({*there, *here})
         if there.get(name) != here.get(name)
     )
+
+
+def first_fault(error: "ValidationError") -> str:
+    """Says what pydantic found wrong first in a record.
+
+    Args:
+        error: Its error.
+
+    Returns:
+        Such as ``field 'problem.genome.0.values': Input should be a valid list (got 7)``.
+    """
+    first = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return first["msg"]
+    where = ".".join(map(str, first["loc"]))
+    given = "" if first["type"] == "missing" else f" (got {shown(first['input'])})"
+    return f"field {shown(where)}: {first['msg']}{given}" if where else f"{first['msg']}{given}"
+
+
+def shown(value: object) -> str:
+    """A value in one line of bounded length.
+
+    Args:
+        value: The value.
+
+    Returns:
+        Its representation, cut where it is long.
+    """
+    words = repr(value)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> ConfigError:

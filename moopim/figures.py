@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.files import read_bounded
 
 __all__ = [
     "KINDS",
@@ -28,6 +29,12 @@ __all__ = [
 
 KINDS = ("paper", "derived", "measured", "literature", "assumption", "calibrated")
 """Where a figure may come from; calibrated ones are fitted to claims and support none."""
+
+# Bounds of a user's TOML file, written by hand: the largest built-in one has 12 kB, lines of 260 characters, 3 levels.
+_BYTES = 2**17
+_LINE = 1000
+_LEVELS = 16
+_LARGEST = 2**63 - 1  # what TOML promises for whole numbers
 
 
 def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
@@ -103,16 +110,44 @@ def read_user_table(path: Path, tables: Collection[str] | None = None) -> dict[s
         What it holds.
 
     Raises:
-        ConfigError: If it cannot be read, is no TOML or names something else than these tables.
+        ConfigError: If it cannot be read, is no TOML, is larger, nested deeper or has longer lines or numbers than any
+            such file needs, or names something else than these tables.
     """
     try:
-        file = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from error
+        text = read_bounded(path, _BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; expected a TOML file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from None
+    longest = max(map(len, text.splitlines()), default=0)
+    if longest > _LINE:  # the parser takes quadratic time for a long dotted key
+        raise ConfigError(f"cannot read {path}: a line has {longest} characters; expected at most {_LINE}")
+    try:
+        file = tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"cannot read {path}: it is nested too deep; expected at most {_LEVELS} levels") from None
+    except ValueError as error:  # of TOML, or of a number with too many digits
+        raise ConfigError(f"cannot read {path}: {error}; expected a TOML file") from None
+    _check_entries(path, file)
     for name in file:
         if tables is not None and name not in tables:
             raise unknown_name(f"table of {path}", name, tables)
     return file
+
+
+def _check_entries(path: Path, file: dict[str, Any]) -> None:
+    """Refuses what is nested deep, and whole numbers that floating point may not hold."""
+    waiting: list[tuple[str, object, int]] = [(name, value, 1) for name, value in file.items()]
+    while waiting:
+        name, value, level = waiting.pop()
+        if level > _LEVELS:
+            raise ConfigError(f"cannot read {path}: {name!r} is nested too deep; expected at most {_LEVELS} levels")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ConfigError(f"{path}: {name} is a number beyond 64 bits; expected at most {_LARGEST}")
+        if isinstance(value, dict):
+            waiting += [(key, entry, level + 1) for key, entry in value.items()]
+        elif isinstance(value, list):
+            waiting += [(name, entry, level + 1) for entry in value]
 
 
 def plain(what: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Files and folders: atomic writing, and folders that one process uses at a time."""
+"""Files and folders: bounded reading, atomic writing, and folders that one process uses at a time."""
 
 import errno
+import io
 import os
 import re
 import secrets
 import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +19,76 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["is_vacant", "locked", "open_atomically", "write_atomically"]
+__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "read_bounded", "write_atomically"]
 
 # Content that has not got its name yet.
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
+
+_ZIP_END = 2**17  # byte; what stands behind the directory of a zip archive has at most 65,557
+_ZIP_ENTRY = b"PK\1\2"  # how the entry of a member begins in the directory
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Reads a regular file of bounded size; pipes and devices, which may never end, are not opened.
+
+    Args:
+        path: The file; links are followed.
+        most: Largest size that is read (byte).
+
+    Returns:
+        Its content.
+
+    Raises:
+        OSError: If it cannot be read, is no regular file or is larger; ``strerror`` says so.
+    """
+    try:
+        status = path.stat()
+    except ValueError:  # a NUL in the name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise OSError(errno.EINVAL, "is a pipe or a device; expected a regular file", str(path))
+    with path.open("rb") as file:  # says so where it is a folder
+        content = file.read(most + 1) if status.st_size <= most else b""
+    if max(status.st_size, len(content)) > most:
+        raise OSError(errno.EFBIG, f"is larger than {most / 2**20:,g} MiB; expected at most that", str(path))
+    return content
+
+
+class ZipSource(io.BufferedReader):
+    """A file that `zipfile.ZipFile` reads, with bounds on what its directory can make it read and hold.
+
+    Args:
+        path: The file.
+        most: Largest directory, and largest member that is stored without compression (byte).
+        members: Largest number of members.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+
+    def __init__(self, path: Path, most: int, members: int) -> None:
+        super().__init__(path.open("rb", buffering=0))
+        self._most = most
+        self._members = members
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Reads a piece.
+
+        Args:
+            size: How much (byte); what is left where it is not given, which `zipfile` asks for at the end only.
+
+        Returns:
+            The piece.
+
+        Raises:
+            zipfile.BadZipFile: If it is larger, or has more entries of a directory, than allowed.
+        """
+        if size is not None and size > self._most:
+            raise zipfile.BadZipFile(f"its directory or a member has {size} bytes; expected at most {self._most}")
+        content = super().read(_ZIP_END if size is None or size < 0 else size)
+        if content.count(_ZIP_ENTRY) > self._members:
+            raise zipfile.BadZipFile(f"it has more than {self._members} members")
+        return content
 
 
 @contextmanager

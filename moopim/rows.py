@@ -1,5 +1,6 @@
 """CSV files as rows of words: read whole, checked as a table, written so that an old file or a new one is there."""
 
+import codecs
 import csv
 import io
 import os
@@ -9,9 +10,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from moopim.errors import ConfigError
-from moopim.files import open_atomically
+from moopim.files import open_atomically, read_bounded
 
 __all__ = ["check_files", "check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
+
+# Bounds of a table that is held as words by column: half a gigabyte of memory at most.
+_BYTES = 2**26
+_LINES = 4_000_000
+_LINE = 2**22  # characters
+_ROWS = 1_000_000
+_CELLS = 5_000_000
+_FIELD = 2**20  # characters: a design with thousands of layers is one field
 
 
 def read_rows(path: Path, needed: Sequence[str] = (), what: str = "designs") -> tuple[list[str], list[dict[str, str]]]:
@@ -26,24 +35,16 @@ def read_rows(path: Path, needed: Sequence[str] = (), what: str = "designs") -> 
         The columns, and each row as words by column; a short row has empty words at its end.
 
     Raises:
-        ConfigError: If the file cannot be read, is empty or not CSV, lacks a column or has one twice, or has a row
-            that is longer than its header.
+        ConfigError: If the file cannot be read, is empty, larger than 64 MiB or not CSV, has more than 1,000,000 rows
+            or 5,000,000 cells, lacks a column or has one twice, or has a row that is longer than its header.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{what} {str(path)!r} cannot be read: {error}") from None
-    if not text.strip():
+        content = read_bounded(path, _BYTES)
+    except OSError as error:
+        raise ConfigError(f"{what} {str(path)!r} cannot be read: {error.strerror}") from None
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise ConfigError(f"{what} {str(path)!r} is empty; expected a header and rows")
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, restval="")
-    limit = csv.field_size_limit(max(len(text), csv.field_size_limit()))  # a layer table is a long word
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise ConfigError(f"{what} {str(path)!r} is not CSV (after line {reader.line_num}): {error}") from None
-    finally:
-        csv.field_size_limit(limit)
-    columns = list(reader.fieldnames or ())
+    columns, rows = _table(content, f"{what} {str(path)!r}")
     for column in needed:
         if columns.count(column) != 1:
             count = "no column" if column not in columns else "more than one column"
@@ -53,6 +54,35 @@ def read_rows(path: Path, needed: Sequence[str] = (), what: str = "designs") -> 
             where = row_name(path, number, row, next(iter(needed), "id"))
             raise ConfigError(f"{where}: more fields than columns; expected {len(columns)}")
     return columns, rows
+
+
+def _table(content: bytes, name: str) -> tuple[list[str], list[dict[str, str]]]:
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(_lines(text, name), strict=True, restval="")
+    limit = csv.field_size_limit(_FIELD)
+    rows: list[dict[str, str]] = []
+    try:
+        columns = list(reader.fieldnames or ())
+        most = min(_ROWS, _CELLS // max(1, len(columns)))
+        for row in reader:
+            if len(rows) == most:
+                raise ConfigError(f"{name} has more than {most:,} rows of {len(columns)} columns; expected fewer")
+            rows.append(row)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name} cannot be read: {error}") from None
+    except csv.Error as error:
+        raise ConfigError(f"{name} is not CSV (after line {reader.line_num}): {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+    return columns, rows
+
+
+def _lines(text: Iterable[str], name: str) -> Iterator[str]:
+    """The lines of a file, as long as they are no more and no longer than those of a table."""
+    for number, line in enumerate(text, start=1):
+        if number > _LINES or len(line) > _LINE:
+            raise ConfigError(f"{name} has more than {_LINES:,} lines or one of more than {_LINE:,} characters")
+        yield line
 
 
 def row_name(path: Path, number: int, row: Mapping[str, str], column: str) -> str:

@@ -5,8 +5,10 @@ code. It is written under another name first and then renamed: the old file or t
 """
 
 import json
+import math
+import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
-from moopim.errors import ConfigError, differences
+from moopim.errors import ConfigError, differences, shown
 from moopim.network.datasets import Split
+from moopim.network.datasets.archives import short_reason
 from moopim.rows import check_output, open_output
 
 __all__ = [
     "checksum",
+    "count_values",
     "load_training",
     "load_weights",
     "read_about",
@@ -32,6 +36,12 @@ __all__ = [
     "weight_names",
 ]
 
+_BYTES = 2**30  # of a file: the largest network that is mapped in public, VGG16, has 0.55 GB
+_OWN_BYTES = 2**28  # of a file of which a network is made again; CrossNAS's supernets have 30 MB
+_HEADER_BYTES = 2**22
+_TENSORS = 2**16
+_LENGTH = struct.Struct("<Q")  # of the header, with which a file begins
+_SHOWN = 80  # characters of a wrong kind in messages
 _KEY = "moopim"
 _FORMAT = 1
 _FOREIGN = "weights in safetensors format"
@@ -96,8 +106,7 @@ def load_weights(module: nn.Module, path: Path | str, *, foreign: bool = False) 
         ConfigError: If the file is missing, damaged or not one of those, or does not fit the module.
     """
     path = Path(path)
-    tensors, about = _read(path, "weights", foreign=foreign)
-    _check_fit(path, tensors, module)
+    tensors, about = _read(path, "weights", foreign=foreign, module=module)
     _check_finite(path, tensors)
     module.load_state_dict(tensors)
     return about
@@ -119,6 +128,22 @@ def weight_names(path: Path | str) -> list[str]:
         return list(file.keys())
 
 
+def count_values(path: Path | str) -> int:
+    """Counts the numbers of all parameters and buffers that a file holds, without reading them.
+
+    Args:
+        path: A file in safetensors format, of `save_weights` or of others.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ConfigError: If the file is missing, damaged or in another format.
+    """
+    with _opened(Path(path), _FOREIGN) as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no mapping)
+
+
 def read_about(path: Path | str) -> dict[str, Any]:
     """Reads what is known about weights, such as what network they are for.
 
@@ -129,9 +154,9 @@ def read_about(path: Path | str) -> dict[str, Any]:
         What `save_weights` was told about them.
 
     Raises:
-        ConfigError: If the file is missing, damaged or not one of `save_weights`.
+        ConfigError: If the file is missing, damaged, larger than 256 MiB or not one of `save_weights`.
     """
-    return _read(Path(path), "weights")[1]
+    return _read(Path(path), "weights", most=_OWN_BYTES)[1]
 
 
 def save_training(
@@ -173,23 +198,55 @@ def load_training(
         ConfigError: If the file is missing, damaged or of another training; says what differs.
     """
     tensors, about = _read(path, "training")
-    if told := differences(about["settings"], settings):
+    settings_there, rows = about.get("settings"), about.get("rows")
+    if not isinstance(settings_there, dict) or not _is_log(rows):
+        raise ConfigError(f"checkpoint {str(path)!r} has no settings or no log of a training; expected save_training's")
+    if told := differences(settings_there, settings):
         raise ConfigError(f"checkpoint {str(path)!r} is of another training: {told}")
     weights = _without_prefix(tensors, _MODEL)
-    _check_fit(path, weights, model)
+    _check_fit(path, _kinds(weights), model)
+    state = _optimiser_state(path, _without_prefix(tensors, _OPTIMISER), optimiser)
     _check_finite(path, tensors)
-    parameters = optimiser.param_groups[0]["params"]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _without_prefix(tensors, _OPTIMISER).items():
-        number, _, key = name.partition(".")
-        like = parameters[int(number)]
-        # In the memory format of its parameter, as if it had never left.
-        value = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
-        state.setdefault(int(number), {})[key] = value
     model.load_state_dict(weights)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    rows: list[dict[str, Any]] = about["rows"]
-    return rows
+    log: list[dict[str, Any]] = rows
+    return log
+
+
+def _is_log(rows: Any) -> bool:
+    """Whether something is the log of a training: a row of numbers for each epoch."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and row.get("epoch") == number
+        and all(isinstance(value, int | float) for value in row.values())
+        for number, row in enumerate(rows, start=1)
+    )
+
+
+def _optimiser_state(path: Path, tensors: Mapping[str, Tensor], optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The state of each parameter that has one, checked against what the optimiser keeps."""
+    parameters = optimiser.param_groups[0]["params"]
+    kept = ("momentum_buffer",) if isinstance(optimiser, SGD) else ("step", "exp_avg", "exp_avg_sq")
+    known = {f"{number}.{key}": (number, key) for number in range(len(parameters)) for key in kept}
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, key = known.get(name, (0, ""))
+        like = parameters[number]
+        shape = () if key == "step" else tuple(like.shape)
+        if not key or tensor.dtype != like.dtype or tuple(tensor.shape) != shape:
+            raise ConfigError(
+                f"checkpoint {str(path)!r} does not fit the training: state {shown(name)} of its optimiser is "
+                f"{_kind(tensor.dtype, tensor.shape)}; expected {_kind(like.dtype, shape) if key else 'none'}"
+            )
+        # In the memory format of its parameter, as if it had never left.
+        state.setdefault(number, {})[key] = torch.empty_like(like).copy_(tensor) if shape else tensor
+    for number, entries in state.items():
+        if len(entries) < len(kept):
+            raise ConfigError(
+                f"checkpoint {str(path)!r} does not fit the training: state {number} of its optimiser has "
+                f"{', '.join(sorted(entries))}; expected {', '.join(sorted(kept))}"
+            )
+    return state
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
@@ -204,21 +261,30 @@ def _without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Ten
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _check_fit(path: Path, tensors: Mapping[str, Tensor], module: nn.Module) -> None:
+def _kind(dtype: torch.dtype, shape: Sequence[int]) -> str:
+    return f"{dtype} of shape {tuple(shape)}"
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Type and shape of tensors, in words."""
+    return {name: _kind(value.dtype, value.shape) for name, value in tensors.items()}
+
+
+def _check_fit(path: Path, found: Mapping[str, str], module: nn.Module) -> None:
     """Checks that a module has tensors of just these names, shapes and types."""
-    expected, found = (
-        {name: f"{value.dtype} of shape {tuple(value.shape)}" for name, value in state.items()}
-        for state in (_state(module), tensors)
-    )
+    expected = _kinds(_state(module))
     for name in sorted({*expected, *found}, key=lambda name: (name in expected, name in found, name)):
         if expected.get(name) != found.get(name):
             there, here = found.get(name, "missing"), expected.get(name, "missing")
-            raise ConfigError(f"{str(path)!r} does not fit the network: {name!r} is {there} in the file, {here} in it")
+            raise ConfigError(
+                f"{str(path)!r} does not fit the network: {shown(name)} is {there} in the file, {here} in it"
+            )
 
 
 def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
+        # Types of a byte have no such function.
+        if not (tensor.float() if tensor.is_floating_point() else tensor).isfinite().all():
             raise ConfigError(f"{name!r} of {str(path)!r} holds NaN or infinite values; expected finite ones")
 
 
@@ -247,26 +313,55 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str
         file.write(save(copies, metadata={_KEY: json.dumps(header)}))
 
 
-def _read(path: Path, kind: str, foreign: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    with _opened(path, _FOREIGN if foreign else f"{kind} written by moopim") as file:
+def _read(
+    path: Path, kind: str, *, foreign: bool = False, module: nn.Module | None = None, most: int = _BYTES
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and what is known about them; those that do not fit a module are not even read."""
+    with _opened(path, _FOREIGN if foreign else f"{kind} written by moopim", most) as file:
         header = (file.metadata() or {}).get(_KEY)
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    if header is None and foreign:
-        return tensors, {}
-    return tensors, _about(path, kind, header, tensors)
+        about, checksum = ({}, None) if header is None and foreign else _about(path, kind, header)
+        names = list(file.keys())
+        if module is not None:
+            # A slice of none has the type; a tensor without dimensions has no slices.
+            heads = {name: (file.get_slice(name), file.get_slice(name).get_shape()) for name in names}
+            types = {
+                name: (head[:0] if shape else file.get_tensor(name)).dtype for name, (head, shape) in heads.items()
+            }
+            _check_fit(path, {name: _kind(types[name], heads[name][1]) for name in names}, module)
+        tensors = {name: file.get_tensor(name) for name in names}
+    if checksum is not None and checksum != _checksum(tensors, about):
+        raise ConfigError(f"file {str(path)!r} is damaged: its content does not match its checksum")
+    return tensors, about
 
 
 @contextmanager
-def _opened(path: Path, expected: str) -> Iterator[Any]:
-    """Opens a file; what goes wrong while it is read is one line."""
+def _opened(path: Path, expected: str, most: int = _BYTES) -> Iterator[Any]:
+    """Opens a file within bounds; what goes wrong while it is read is one line."""
     if not path.is_file():
-        raise ConfigError(f"file {str(path)!r} does not exist; expected {expected}")
+        problem = "is no file" if path.exists() and not path.is_dir() else "does not exist"
+        raise ConfigError(f"file {str(path)!r} {problem}; expected {expected}")
     try:
+        with path.open("rb") as start:
+            head = start.read(_LENGTH.size)
+        header = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
+        size = path.stat().st_size
+        # A length beyond the file is none; safetensors says so.
+        if size > most or _HEADER_BYTES < header < size:
+            raise ConfigError(
+                f"file {str(path)!r} has {size} bytes, {header} of them in its header; expected at most {most} and "
+                f"{_HEADER_BYTES}"
+            )
         with safe_open(path, framework="pt") as file:
+            if len(file.keys()) > _TENSORS:
+                raise ConfigError(f"file {str(path)!r} has {len(file.keys())} tensors; expected at most {_TENSORS}")
             yield file
-    except (OSError, SafetensorError) as error:
+    except ConfigError:
+        raise
+    # Torch says in errors of its own that a tensor of a type of less than a byte cannot be made.
+    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"file {str(path)!r} is damaged, cut short or not in safetensors format{_guess(path)}: {error}"
+            f"file {str(path)!r} is damaged, cut short or not in safetensors format{_guess(path)}: "
+            f"{short_reason(error)}"
         ) from None
 
 
@@ -277,19 +372,19 @@ def _guess(path: Path) -> str:
     return ", but of torch.save as it seems (write it with safetensors.torch.save_file)" if pickled else ""
 
 
-def _about(path: Path, kind: str, header: str | None, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the header says, if it is one of moopim's and of this content."""
+def _about(path: Path, kind: str, header: str | None) -> tuple[dict[str, Any], Any]:
+    """What the header says and the checksum, if it is one of moopim's and of a kind."""
     if header is None:
         raise ConfigError(f"file {str(path)!r} was not written by moopim: its header has no entry {_KEY!r}")
     try:
         read = json.loads(header)
-        found, checksum, about = (read["format"], read["kind"]), read["checksum"], dict(read["about"])
-    except (ValueError, TypeError, KeyError):
-        raise ConfigError(f"file {str(path)!r} is damaged: entry {_KEY!r} of its header cannot be read") from None
+        found, checksum, about = (read["format"], read["kind"]), read["checksum"], read["about"]
+        json.dumps(about)  # for the checksum; what is nested nearly too deep to be read may be too deep to be written
+    except (ValueError, TypeError, KeyError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise ConfigError(f"file {str(path)!r} is damaged: entry {_KEY!r} of its header cannot be read")
     if found != (_FORMAT, kind):
-        raise ConfigError(
-            f"file {str(path)!r} holds {found[1]} of format {found[0]}; expected {kind} of format {_FORMAT}"
-        )
-    if checksum != _checksum(tensors, about):
-        raise ConfigError(f"file {str(path)!r} is damaged: its content does not match its checksum")
-    return about
+        words = " of format ".join(item if isinstance(item, str) else shown(item) for item in reversed(found))
+        raise ConfigError(f"file {str(path)!r} holds {words[:_SHOWN]}; expected {kind} of format {_FORMAT}")
+    return about, checksum

@@ -1,21 +1,55 @@
 """Files of networks made of blocks, quantised or not: the weights, and what else it takes to make the network again."""
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, first_fault
 from moopim.network.blocks import make_network
-from moopim.network.checkpoint import load_weights, read_about, save_weights
+from moopim.network.checkpoint import count_values, load_weights, read_about, save_weights
 from moopim.network.mixed_precision import bits, set_bits
 from moopim.network.quantisation import input_width, is_quantised, quantise_module
-from moopim.network.subnets import Block, Subnet
+from moopim.network.subnets import Block, Subnet, network_layers
 
-__all__ = ["StoredNetwork", "load_network", "save_network"]
+__all__ = ["Channels", "Classes", "ImageShape", "StoredNetwork", "load_network", "save_network"]
 
 _KEY = "network"
+
+Channels = Annotated[int, Field(strict=True, ge=1, le=65_536)]
+"""Channels that a file may name."""
+Classes = Annotated[int, Field(strict=True, ge=2, le=1_000_000)]
+"""Classes that a file may name."""
+_Side = Annotated[int, Field(strict=True, ge=1, le=4096)]
+ImageShape = tuple[Channels, _Side, _Side]
+"""Channels, height and width of an image that a file may name."""
+# Quantisers are placed by running the network once.
+_MOST_MACS = 2**35
+_MOST_VALUES = 2**24  # of a feature map
+
+_Width = Annotated[int, Field(strict=True)]
+
+
+class _Widths(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    image: _Width
+    layers: dict[str, tuple[_Width, _Width]]
+
+
+class _Made(BaseModel):
+    """What it takes to make a network again, without the weights."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    blocks: Annotated[list[tuple[str, Channels, Channels]], Field(min_length=1, max_length=1000)]
+    image_shape: ImageShape
+    classes: Classes
+    widths: _Widths | None = None
 
 
 class StoredNetwork(NamedTuple):
@@ -76,18 +110,35 @@ def load_network(path: Path | str) -> StoredNetwork:
         ConfigError: If the file is missing or damaged, or does not hold such a network.
     """
     about = read_about(path)
-    made = about.pop(_KEY, None)
     try:
-        subnet = tuple(Block(*block) for block in made["blocks"])
-        image_shape, classes = tuple(made["image_shape"]), made["classes"]
-        net: nn.Module = make_network(subnet, image_shape, classes)
-        widths = made.get("widths")
-        if widths is not None:
-            net = quantise_module(net, image_shape, input_bits=widths["image"])
-            set_bits(net, *({path: pair[i] for path, pair in widths["layers"].items()} for i in range(2)))
-    except (TypeError, KeyError, IndexError, AttributeError):
+        made = _Made.model_validate(about.pop(_KEY, None))
+    except ValidationError as error:
         raise ConfigError(
-            f"file {str(path)!r} holds other weights than those of a network of blocks; expected save_network's"
+            f"file {str(path)!r} holds other weights than those of a network of blocks: {first_fault(error)}; expected "
+            "save_network's"
         ) from None
+    subnet = tuple(Block(*block) for block in made.blocks)
+    _check_room(path, subnet, made)
+    net: nn.Module = make_network(subnet, made.image_shape, made.classes)
+    if made.widths is not None:
+        net = quantise_module(net, made.image_shape, input_bits=made.widths.image)
+        set_bits(net, *({path: pair[i] for path, pair in made.widths.layers.items()} for i in range(2)))
     load_weights(net, path)
-    return StoredNetwork(net.eval(), subnet, image_shape, classes, about)
+    return StoredNetwork(net.eval(), subnet, made.image_shape, made.classes, about)
+
+
+def _check_room(path: Path | str, subnet: Subnet, made: _Made) -> None:
+    """Refuses networks that are larger than the file before they are made, or too slow to run once."""
+    widths = [made.image_shape[0], *(block.channels for block in subnet), made.classes]
+    least = sum(block.channels**2 for block in subnet) + sum(a * b for a, b in pairwise(widths))
+    if least > count_values(path):
+        raise ConfigError(f"file {str(path)!r} holds too few weights for a network of {least:,} or more")
+    if made.widths is None:
+        return
+    table = network_layers(subnet, made.image_shape, made.classes)
+    values, macs = int((table.c_out * table.h_out * table.w_out).max()), int(table.macs.sum())
+    if max(values, math.prod(made.image_shape)) > _MOST_VALUES or macs > _MOST_MACS:
+        raise ConfigError(
+            f"file {str(path)!r} holds a network of {macs:,} products and {values:,} values in a feature map; "
+            f"expected at most {_MOST_MACS:,} and {_MOST_VALUES:,}"
+        )

@@ -2,16 +2,33 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from moopim.errors import ConfigError
-from moopim.network.checkpoint import load_weights, read_about, save_weights
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moopim.errors import ConfigError, first_fault
+from moopim.network.checkpoint import count_values, load_weights, read_about, save_weights
+from moopim.network.network_file import Channels, Classes, ImageShape
 from moopim.network.supernet import Supernet
 
 __all__ = ["load_supernet", "save_supernet"]
 
 _KEY = "supernet"
-_ARGUMENTS = ("image_shape", "classes", "max_blocks", "channels", "strides", "seed")
+
+_Several = Annotated[list[Channels], Field(min_length=1, max_length=1000)]
+
+
+class _Arguments(BaseModel):
+    """What it takes to make a supernet again, without the weights."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_shape: ImageShape
+    classes: Classes
+    max_blocks: Annotated[int, Field(strict=True, ge=1, le=1000)]
+    channels: _Several
+    strides: _Several
+    seed: Annotated[int, Field(strict=True, ge=0)]
 
 
 def save_supernet(supernet: Supernet, path: Path | str, about: Mapping[str, Any] | None = None) -> None:
@@ -25,7 +42,7 @@ def save_supernet(supernet: Supernet, path: Path | str, about: Mapping[str, Any]
     Raises:
         ConfigError: If the file cannot be written, a weight is NaN or infinite, or `about` is not for JSON.
     """
-    arguments = {name: getattr(supernet, name) for name in _ARGUMENTS}
+    arguments = {name: getattr(supernet, name) for name in _Arguments.model_fields}
     save_weights(supernet, path, {**(about or {}), _KEY: arguments})
 
 
@@ -41,10 +58,18 @@ def load_supernet(path: Path | str) -> Supernet:
     Raises:
         ConfigError: If the file is missing or damaged, or does not hold a supernet.
     """
-    arguments = read_about(path).get(_KEY)
-    if not isinstance(arguments, dict) or set(arguments) != set(_ARGUMENTS):
-        raise ConfigError(f"file {str(path)!r} holds other weights than those of a supernet; expected save_supernet's")
-    shape = tuple(arguments.pop("image_shape"))
-    supernet = Supernet(shape, **arguments)
+    try:
+        arguments = _Arguments.model_validate(read_about(path).get(_KEY))
+    except ValidationError as error:
+        raise ConfigError(
+            f"file {str(path)!r} holds other weights than those of a supernet: {first_fault(error)}; expected "
+            "save_supernet's"
+        ) from None
+    # The supernet has more weights than any of these: what the file has no room for is not even made.
+    widest = max(arguments.channels)
+    least = widest * max(arguments.max_blocks * widest, arguments.image_shape[0], arguments.classes)
+    if least > count_values(path):
+        raise ConfigError(f"file {str(path)!r} holds too few weights for a supernet of {least:,} or more")
+    supernet = Supernet(**arguments.model_dump())
     load_weights(supernet, path)
     return supernet

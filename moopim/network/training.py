@@ -138,7 +138,7 @@ def fit(
     if path is not None and path.exists():
         rows = load_training(path, model, trainer.optimiser, settings)
     with _own_random_numbers(data.train.images.device), _explained(path, rows):
-        begun = rows[-1]["step"] if rows else 0
+        begun = len(rows) * trainer.steps_per_epoch
         with progress_bar(f"training on {title}", len(trainer.rates), begun, show=progress) as report:
             for epoch in range(len(rows) + 1, trainer.epochs + 1):
                 rows.append(trainer.run(epoch, report))

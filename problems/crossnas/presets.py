@@ -1,13 +1,12 @@
 """Sizes of CrossNAS's pipeline, by name or from a file of one's own."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole, read_table, values
+from moopim.figures import is_whole, read_table, read_user_table, values
 from moopim.network.recipes import load_recipe
 
 __all__ = ["POPULATION", "Preset", "default_preset", "load_preset", "preset_names"]
@@ -92,7 +91,7 @@ def load_preset(name: str) -> Preset:
     """
     tables = _tables()
     if name.endswith(".toml"):
-        table = _read(Path(name))
+        table = read_user_table(Path(name))
     elif name in tables:
         table = dict(tables[name])
     else:
@@ -116,13 +115,6 @@ def default_preset(data: str) -> str:
         That of the set's own name, or ``paper``.
     """
     return data if data in _tables() else "paper"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"preset {str(path)!r} cannot be read: {error}") from None
 
 
 def _tables() -> dict[str, dict[str, Any]]:

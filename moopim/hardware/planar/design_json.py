@@ -39,6 +39,10 @@ _PARAMETERS = {
     "noc": "noc_bits_per_ns",
     "intra": "tile_bits_per_ns",
 }
+# Layers of a file; their places, as designs are padded to the longest; and places of what they read.
+_MOST_LAYERS = 400_000
+_MOST_PLACES = 2_000_000
+_MOST_INPUTS = 20_000_000
 _FROM_PROFILE = ("cell_bits", "read_low_V", "write_ns", "write_pJ", "polarity", "digital_subtraction")
 
 
@@ -99,7 +103,7 @@ def read_designs(path: Path, profile: str | None = None) -> Designs:
         raise ConfigError(f"designs {str(path)!r} has no rows; expected at least one design")
     ids = read_ids(path, rows)
     components = load_components()
-    designs, profiles = [], []
+    designs, profiles, layers = [], [], 0
     for number, row in enumerate(rows, start=1):
         try:
             design = parse_design(row["design"])
@@ -109,16 +113,25 @@ def read_designs(path: Path, profile: str | None = None) -> Designs:
         except ConfigError as error:
             raise ConfigError(f"{row_name(path, number, row, 'id')}: {error}") from None
         designs.append(design)
-    chip = _chip([design.hw for design in designs], profiles)
-    return Designs(ids, _table([design.layers for design in designs]), chip)
+        layers += len(design.layers)
+        if layers > _MOST_LAYERS:
+            raise ConfigError(f"designs {str(path)!r} has more than {_MOST_LAYERS:,} layers in all; expected fewer")
+    table = _table([design.layers for design in designs])
+    return Designs(ids, table, _chip([design.hw for design in designs], profiles))
 
 
 def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:
     """Puts the layers of all designs into columns at once."""
     counts = np.array([len(layers) for layers in designs])
     every = [layer for layers in designs for layer in layers]
-    where = np.arange(counts.max()) < counts[:, None]  # (designs, layers)
     most = max(len(layer.producers) for layer in every)
+    places = len(designs) * int(counts.max())
+    if places > _MOST_PLACES or places * most > _MOST_INPUTS:
+        raise ConfigError(
+            f"{len(designs):,} designs of up to {counts.max():,} layers that read up to {most:,} layers are too many; "
+            f"expected a product of at most {_MOST_PLACES:,}, and of {_MOST_INPUTS:,} with what they read"
+        )
+    where = np.arange(counts.max()) < counts[:, None]  # (designs, layers)
 
     def column(values: Iterable[Any], filler: int = 1) -> IntArray:
         filled = np.array(list(values), dtype=np.int64)

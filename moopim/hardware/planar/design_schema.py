@@ -23,6 +23,8 @@ _INSTEAD = {
 # A sign and a bit: the sign is which one of two crossbars holds the bit.
 _LEAST_WEIGHT_BITS = 2
 
+_MOST_LAYERS = 4096
+_MOST_PRODUCERS = 512
 # Numbers beyond these are slips of the pen; with them no product leaves 64 bits.
 Channels = Annotated[int, Field(ge=1, le=1_000_000)]
 Size = Annotated[int, Field(ge=1, le=4096)]
@@ -38,7 +40,7 @@ class LayerRow(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     type: Literal["conv", "pool", "fc", "sum"]
-    producers: list[int] = Field(alias="in", min_length=1)
+    producers: list[int] = Field(alias="in", min_length=1, max_length=_MOST_PRODUCERS)
     cin: Channels
     cout: Channels
     k: int = Field(ge=0, le=4096)
@@ -86,7 +88,7 @@ class DesignRow(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     version: Literal[1] = Field(alias="schema")
-    layers: list[LayerRow] = Field(min_length=1)
+    layers: list[LayerRow] = Field(min_length=1, max_length=_MOST_LAYERS)
     hw: HardwareRow
 
 
@@ -184,7 +186,8 @@ def _explain(error: ValidationError) -> ConfigError:
         model: type[BaseModel] = HardwareRow if place == ["hw"] else LayerRow
         allowed = [item.alias or name for name, item in model.model_fields.items()]
         return unknown_name("field", field, [field.removesuffix(str(last)) + name for name in allowed])
-    message = "at least one" if kind == "too_short" else message
+    if kind in ("too_short", "too_long"):
+        message = "at least one" if kind == "too_short" else f"at most {first['ctx']['max_length']}"
     for long, short in _SHORTER.items():
         message = message.replace(long, short)
     given = repr(first["input"])

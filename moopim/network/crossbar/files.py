@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import zipfile
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError, shown, unknown_name
+from moopim.files import ZipSource
 from moopim.network._layers import check_finite
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.layers import (
@@ -30,6 +31,7 @@ from moopim.network.crossbar.layers import (
 )
 from moopim.network.crossbar.slices import Cells
 from moopim.network.crossbar.window import Window
+from moopim.network.datasets.archives import short_reason
 from moopim.network.quantiser import check_bits, largest_code
 from moopim.rows import open_output
 
@@ -38,7 +40,17 @@ __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "wri
 _RANGES: dict[str, Range] = {"SCALE": "output", "FIX": "full"}  # MNSIM's names
 _DIMENSIONS = {"conv": 4, "fc": 2}  # of weights and inputs
 _DEFAULTS = {"cell_bits": 1, "dac_num": 128, "kernel": 1, "stride": 1, "padding": 0, "point_shift": -2.0}
-_NAMES = ("W", "X", "cells_pos", "cells_neg", "meta")
+# Most values of each array that is read: with them, and all in double precision, a layer takes less than a gigabyte.
+_MOST = {"W": 2**22, "X": 2**23, "cells_pos": 2**24, "cells_neg": 2**24, "meta": 1}
+_BYTES = 2**26  # of an array
+_MEMBERS = 1000  # arrays of a file
+_META = 2**16  # characters
+_BLOCKS = 2**16  # crossbars of a layer
+_PADDED = 2**26  # values of the padded inputs
+_LARGEST = sys.float_info.max
+_KINDS = "biufU"
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_ONE_ARRAY = b"\x93NUMPY"
 
 
 class LayerFile(NamedTuple):
@@ -129,16 +141,40 @@ def write_result(path: Path, result: LayerResult) -> None:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
-        raise ConfigError(f"layer file {str(path)!r} does not exist; expected an .npz file")
+        problem = "is no file" if path.exists() else "does not exist"
+        raise ConfigError(f"layer file {str(path)!r} {problem}; expected an .npz file")
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.lib.npyio.NpzFile):
-            with archive:
-                return {name: archive[name] for name in _NAMES if name in archive.files}
-    # NumPy says by different errors that a file is cut short, is none of its own, or holds pickled objects.
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        raise ConfigError(f"layer file {str(path)!r} is damaged or no .npz file of plain arrays: {error}") from None
-    raise ConfigError(f"layer file {str(path)!r} holds one array; expected an .npz file")
+        with ZipSource(path, _BYTES, _MEMBERS) as file:
+            if file.peek(len(_ONE_ARRAY)).startswith(_ONE_ARRAY):
+                raise ConfigError(f"layer file {str(path)!r} holds one array; expected an .npz file")
+            with zipfile.ZipFile(file) as archive:
+                stored = {*archive.namelist()}
+                return {name: _array(archive, name) for name in _MOST if f"{name}.npy" in stored}
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a damaged file makes zipfile and NumPy fail in many ways)
+        raise ConfigError(
+            f"layer file {str(path)!r} is damaged or no .npz file of plain arrays: {short_reason(error)}"
+        ) from None
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array of the archive; its header is checked before anything of it is unpacked."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"{name!r} is of version {version} of the format; expected 1.0 or 2.0")
+        shape, column_major, dtype = _HEADERS[version](file)
+        if dtype.kind not in _KINDS:
+            raise ValueError(f"{name!r} holds objects of type {dtype}; expected numbers, and one text as 'meta'")
+        count = math.prod(shape)
+        if min(shape, default=0) < 0 or count > _MOST[name] or count * dtype.itemsize > _BYTES:
+            most = f"{_MOST[name]:,} values and {_BYTES:,} bytes"
+            raise ValueError(f"{name!r} has shape {shape} and type {dtype}; expected at most {most}")
+        content = file.read(count * dtype.itemsize)
+        if len(content) < count * dtype.itemsize or file.read(1):
+            raise ValueError(f"{name!r} has another length than its shape says")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if column_major else "C")
 
 
 def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
@@ -162,6 +198,10 @@ def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
     kernel = (whole["kernel"], whole["kernel"])
     weights = _weights(arrays, cells, (inputs.shape[1], *(kernel if kind == "conv" else ())))
     step, scale = _positive(meta, "weight_scale") * _positive(meta, "input_scale"), _positive(meta, "output_scale")
+    if not (0 < step < math.inf and 0 < scale / step < math.inf):
+        product = f"weight_scale * input_scale of 'meta' is {step!r} and output_scale {scale!r}"
+        raise ConfigError(f"{product}; expected a finite ratio above 0")
+    _check_size(inputs, weights[0].numel(), circuit.rows, whole["padding"] if kind == "conv" else 0)
     layer = crossbar_layer(
         weights,
         circuit,
@@ -175,9 +215,20 @@ def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
     return LayerFile(layer, inputs, step, scale, whole["activation_bits"])
 
 
+def _check_size(inputs: Tensor, rows: int, crossbar: int, padding: int) -> None:
+    """Refuses what would be cut into too many crossbars, or be nearly nothing but padding."""
+    if rows > crossbar * _BLOCKS:
+        raise ConfigError(f"xbar_rows={crossbar} of 'meta' cut {rows} rows into more than {_BLOCKS} crossbars")
+    padded = math.prod(inputs.shape[:2]) * math.prod(side + 2 * padding for side in inputs.shape[2:])
+    if padded > _PADDED:
+        raise ConfigError(f"padding={padding} of 'meta' makes {padded} inputs; expected at most {_PADDED}")
+
+
 def _weights(arrays: Mapping[str, NDArray[Any]], cells: Cells | None, shape: tuple[int, ...]) -> Tensor:
     """The weights, checked against the shape of the inputs; zeros stand for those whose cells alone are given."""
     if "W" not in arrays and cells is not None:
+        if math.prod(shape) != cells.positive.shape[2]:
+            raise ConfigError(f"'cells_pos' has {cells.positive.shape[2]} rows; expected {math.prod(shape)}")
         return torch.zeros((cells.positive.shape[1], *shape), dtype=torch.int32)
     weights = _integers(arrays, "W", len(shape) + 1)
     if weights.shape[1:] != shape:
@@ -218,8 +269,13 @@ def _integers(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) ->
 def _meta(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     if "meta" not in arrays:
         raise ConfigError("array 'meta' is missing; expected a JSON object")
+    text = arrays["meta"]
+    if text.size != 1 or text.itemsize > 4 * _META:
+        raise ConfigError(f"'meta' has shape {text.shape} and type {text.dtype}; expected a JSON object as text")
     try:
-        meta = json.loads(str(arrays["meta"][()]))
+        meta = json.loads(str(text.flat[0]))
+    except RecursionError:
+        raise ConfigError("'meta' is nested too deep; expected a JSON object of numbers and words") from None
     except ValueError as error:
         raise ConfigError(f"'meta' is no JSON: {error}") from None
     if not isinstance(meta, dict):
@@ -242,8 +298,8 @@ def _one_of(meta: Mapping[str, Any], name: str, allowed: Collection[str]) -> str
 
 def _number(meta: Mapping[str, Any], name: str) -> float:
     value = _field(meta, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{name}={value!r} of 'meta' is not allowed; expected a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
+        raise ConfigError(f"{name}={shown(value)} of 'meta' is not allowed; expected a finite number")
     return float(value)
 
 

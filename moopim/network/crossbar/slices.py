@@ -99,8 +99,10 @@ def program(codes: Tensor, weight_bits: int, cell_bits: int) -> Cells:
         ConfigError: If a code does not fit the width.
     """
     check_codes("weights", codes, weight_bits)
-    signed = digits(codes.to(torch.int32), weight_bits, cell_bits)
-    return Cells(signed.clamp_min(0).to(torch.uint8), (-signed).clamp_min(0).to(torch.uint8))
+    # In bytes one by one: the digits of all weights at once would take eight times as much.
+    magnitude, mask = codes.to(torch.int32).abs(), 2**cell_bits - 1
+    levels = [(magnitude >> i * cell_bits & mask).to(torch.uint8) for i in range(slice_count(weight_bits, cell_bits))]
+    return Cells(*(torch.stack([level * side for level in levels]) for side in (codes > 0, codes < 0)))
 
 
 def row_blocks(circuit: Circuit, channels: int, kernel: int | None = None) -> tuple[RowBlock, ...]:

@@ -4,31 +4,47 @@ Archives are never unpacked: what is needed is read into memory, so nothing is w
 member by member, as an archive with a strange member is not the one that was published.
 """
 
-import gzip
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, Self, cast
 
 from moopim.errors import ConfigError
+from moopim.files import ZipSource, read_bounded
 
-__all__ = ["Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar", "short_reason"]
+__all__ = ["MEMBER_BYTES", "SET_BYTES", "Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar", "short_reason"]
 
-MEMBER_BYTES = 256 * 2**20
-"""Largest file taken from a folder or an archive (byte); the largest published one, CIFAR-100's, has 155 MB."""
+MEMBER_BYTES = 160 * 2**20
+"""Largest file taken from a folder or a tar archive (byte); the largest published one, CIFAR-100's, has 155 MB."""
 
-ARCHIVE_BYTES = 2**30
-"""Most that an archive may unpack to (byte); the largest published one has 0.5 GB."""
+SET_BYTES = 2**28
+"""Most that all files of a set may have, or a tar archive unpack to (byte); CIFAR has 186 MB."""
 
-_CHUNK = 2**20  # bytes read at a time
-_TAR_MEMBERS = 1000  # CIFAR's have fewer than 10
+ZIP_BYTES = 2**30
+"""Most that a zip archive may unpack to (byte); the largest published one has 0.5 GB. Images are read one by one."""
+
+_PIECE = 24 * 2**20  # of a zip archive (byte): a member, or its directory, of which TinyImageNet's has 16 MB
+_CHUNK = 2**18  # bytes read at a time
+_TAR_MEMBERS = 100  # CIFAR's have fewer than 10
+_EXTENSIONS = 200  # headers of a tar archive that say more about its members; Python writes one for each
+_EXTENSION_BYTES = 2048  # of such a header
+_ZIP_MEMBERS = 200_000  # TinyImageNet has 120,609
 _DEPTH = 16  # folders within folders; published archives have 5
 _SHOWN = 100  # characters of a name in messages
 _REASON = 200  # characters of a reason, which may quote a file
+_EXTENDING = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_SPARSE = b"GNU.sparse"  # lists of holes, which may be endless; nobody packs images so
 
 
 class Files(Protocol):
@@ -37,8 +53,8 @@ class Files(Protocol):
     def names(self, folder: str) -> list[str]:
         """Files and folders directly within a folder, sorted; none if it does not exist."""
 
-    def read(self, name: str) -> bytes:
-        """Content of a file; a `ConfigError` if it is missing or too large."""
+    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
+        """Content of a file; a `ConfigError` if it is missing or has more bytes than `most`."""
 
     def where(self, name: str) -> str:
         """Where a file is, for messages."""
@@ -72,11 +88,12 @@ class FolderFiles:
         except OSError as error:
             raise ConfigError(f"folder {str(path)!r} cannot be read: {error.strerror}") from None
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
         """Reads a file.
 
         Args:
             name: Its path within the root.
+            most: Largest size (byte).
 
         Returns:
             Its content.
@@ -88,8 +105,8 @@ class FolderFiles:
         try:
             if not path.is_file():
                 raise ConfigError(f"{self.where(name)} is missing")
-            _check_size(self.where(name), path.stat().st_size)
-            return path.read_bytes()
+            _check_size(self.where(name), path.stat().st_size, most)
+            return read_bounded(path, most)
         except OSError as error:
             raise ConfigError(f"{self.where(name)} cannot be read: {error.strerror}") from None
 
@@ -135,26 +152,30 @@ class ZipFiles:
         """
         return sorted(name for name in self._folders.get((self._top + folder).rstrip("/"), ()) if name[0] != ".")
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
         """Reads a file.
 
         Args:
             name: Its path.
+            most: Largest size (byte).
 
         Returns:
             Its content.
 
         Raises:
-            ConfigError: If it is missing or damaged.
+            ConfigError: If it is missing, too large or damaged.
         """
         try:
             member = self._archive.getinfo(self._top + name)
+            _check_size(self.where(name), member.file_size, most)
             with self._archive.open(member) as stream:
                 # Asked for all at once, it would unpack more than the member says it holds, however much that is.
                 return stream.read(member.file_size + 1)
         except KeyError:
             raise ConfigError(f"{self.where(name)} is missing") from None
-        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
+        except ConfigError:
+            raise
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
             raise ConfigError(f"{self.where(name)} cannot be read: {short_reason(error)}") from None
 
     def where(self, name: str) -> str:
@@ -185,21 +206,27 @@ def open_zip(path: Path, top: str) -> Iterator[ZipFiles]:
             is compressed in another way than usual or is too large.
     """
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        with ZipSource(path, _PIECE, _ZIP_MEMBERS) as file, zipfile.ZipFile(file) as archive:
+            _check_zip(archive, path)
+            yield ZipFiles(archive, path, top)
+    except ConfigError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error) as error:
         raise ConfigError(f"archive {str(path)!r} cannot be read: {short_reason(error)}") from None
-    with archive:
-        for member in archive.infolist():
-            what = f"member {member.filename[:_SHOWN]!r} of archive {str(path)!r}"
-            _check_name(what, member.filename)
-            mode = stat.S_IFMT(member.external_attr >> 16)
-            if mode not in {0, stat.S_IFREG, stat.S_IFDIR} or member.flag_bits & 1:
-                raise ConfigError(f"{what} is a link, a special file or encrypted; expected plain files")
-            if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise ConfigError(f"{what} is compressed by method {member.compress_type}; expected 0 or 8 (deflate)")
-            _check_size(what, member.file_size)
-        _check_total(path, sum(member.file_size for member in archive.infolist()))
-        yield ZipFiles(archive, path, top)
+
+
+def _check_zip(archive: zipfile.ZipFile, path: Path) -> None:
+    members = archive.infolist()
+    for member in members:
+        what = f"member {member.filename[:_SHOWN]!r} of archive {str(path)!r}"
+        _check_name(what, member.filename)
+        mode = stat.S_IFMT(member.external_attr >> 16)
+        if mode not in {0, stat.S_IFREG, stat.S_IFDIR} or member.flag_bits & 1:
+            raise ConfigError(f"{what} is a link, a special file or encrypted; expected plain files")
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise ConfigError(f"{what} is compressed by method {member.compress_type}; expected 0 or 8 (deflate)")
+        _check_size(what, member.file_size, _PIECE)
+    _check_total(path, sum(member.file_size for member in members), ZIP_BYTES)
 
 
 def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
@@ -218,9 +245,10 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     try:
-        with gzip.open(path) as plain:
-            stream = _Bounded(plain, path)
-            with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:  # it reads only
+        with path.open("rb") as file:
+            stream = _Unpacked(file, path)
+            # It reads only.
+            with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", tarinfo=_bounded_headers()) as archive:
                 for number, member in enumerate(archive):
                     if number >= _TAR_MEMBERS:
                         raise ConfigError(f"archive {str(path)!r} has more than {_TAR_MEMBERS} members")
@@ -233,6 +261,8 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
                 pass
     except ConfigError:
         raise
+    except RecursionError:
+        raise ConfigError(f"archive {str(path)!r} cannot be read: it has chains of extended headers") from None
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
         raise ConfigError(f"archive {str(path)!r} cannot be read: {short_reason(error)}") from None
     for name in wanted:
@@ -253,26 +283,65 @@ def short_reason(error: Exception) -> str:
     return " ".join(str(error).split())[:_REASON] or type(error).__name__
 
 
-class _Bounded:
-    """A stream that ends with an error rather than unpack without end."""
+class _Unpacked:
+    """The content of a gzip file, which ends with an error rather than unpack without end.
 
-    def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
-        self._stream = stream
+    Unlike `gzip`, zlib skips a header of any length at once, and reads one part only.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
         self._path = path
+        self._unpack = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         self._total = 0
+        self._last = b""
 
     def read(self, size: int) -> bytes:
-        content = self._stream.read(size)
+        content = b""
+        while len(content) < size and not self._unpack.eof:
+            packed = self._unpack.unconsumed_tail or self._file.read(_CHUNK)
+            piece = self._unpack.decompress(packed, size - len(content))
+            if not packed and not piece:
+                raise EOFError("it is cut short")
+            content += piece
+        if self._unpack.eof and (self._unpack.unused_data + self._file.read(_CHUNK)).strip(b"\0"):
+            raise tarfile.ReadError("something follows its end")
         self._total += len(content)
-        _check_total(self._path, self._total)
+        _check_total(self._path, self._total, SET_BYTES)
+        if _SPARSE in self._last + content:
+            raise tarfile.ReadError("it has sparse files")
+        self._last = content[-len(_SPARSE) :]
         return content
+
+
+def _bounded_headers() -> type[tarfile.TarInfo]:
+    """A class for the headers of one archive that refuses long ones, and many, before they are read."""
+    extensions = 0
+
+    class Header(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal extensions
+            header = super().frombuf(buf, encoding, errors)
+            if header.type == tarfile.GNUTYPE_SPARSE:
+                raise tarfile.ReadError("it has sparse files")
+            if header.type in _EXTENDING:
+                extensions += 1
+                if not 0 <= header.size <= _EXTENSION_BYTES or extensions > _EXTENSIONS:
+                    raise tarfile.ReadError(
+                        f"an extended header has {header.size} bytes, or there are more than {_EXTENSIONS}; "
+                        f"expected at most {_EXTENSION_BYTES} bytes"
+                    )
+            return header
+
+    return Header
 
 
 def _check_member(what: str, member: tarfile.TarInfo) -> None:
     _check_name(what, member.name)
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise ConfigError(f"{what} is a link or a special file; expected plain files")
-    _check_size(what, member.size)
+    _check_size(what, member.size, MEMBER_BYTES)
 
 
 def _check_name(what: str, name: str) -> None:
@@ -283,11 +352,11 @@ def _check_name(what: str, name: str) -> None:
         raise ConfigError(f"{what} is {len(parts)} folders deep; expected at most {_DEPTH}")
 
 
-def _check_size(what: str, size: int) -> None:
-    if not 0 <= size <= MEMBER_BYTES:
-        raise ConfigError(f"{what} has {size} bytes; expected at most {MEMBER_BYTES}")
+def _check_size(what: str, size: int, most: int) -> None:
+    if not 0 <= size <= most:
+        raise ConfigError(f"{what} has {size} bytes; expected at most {most}")
 
 
-def _check_total(path: Path, size: int) -> None:
-    if size > ARCHIVE_BYTES:
-        raise ConfigError(f"archive {str(path)!r} unpacks to more than {ARCHIVE_BYTES} bytes")
+def _check_total(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise ConfigError(f"archive {str(path)!r} unpacks to more than {most} bytes")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from moopim.errors import ConfigError
-from moopim.network.datasets.archives import FolderFiles, read_tar
+from moopim.network.datasets.archives import MEMBER_BYTES, SET_BYTES, FolderFiles, read_tar
 from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data
 from moopim.network.datasets.pickles import read_pickle
 
@@ -121,8 +121,7 @@ def _find(root: Path, classes: int) -> tuple[_Form, Mapping[str, bytes], str]:
     for form in _FORMS[classes]:
         for folder in (root / form.folder, root):
             if any((folder / name).is_file() for name in (*form.train, form.test)):
-                files = FolderFiles(folder)
-                return form, {name: files.read(name) for name in form.files}, repr(str(folder))
+                return form, _read(folder, form), repr(str(folder))
     for form in _FORMS[classes]:
         archive = root / form.archive
         if archive.is_file():
@@ -130,6 +129,15 @@ def _find(root: Path, classes: int) -> tuple[_Form, Mapping[str, bytes], str]:
             return form, {name: found[f"{form.folder}/{name}"] for name in form.files}, repr(str(archive))
     forms = " or ".join(f"{form.archive} or {form.folder}/ with {', '.join(form.files)}" for form in _FORMS[classes])
     raise ConfigError(f"cifar{classes} is not in folder {str(root)!r}; expected {forms}")
+
+
+def _read(folder: Path, form: _Form) -> dict[str, bytes]:
+    files, left = FolderFiles(folder), SET_BYTES
+    found = {}
+    for name in form.files:
+        found[name] = files.read(name, min(MEMBER_BYTES, left))
+        left -= len(found[name])
+    return found
 
 
 def _class_names(form: _Form, content: bytes, what: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading JPEG and PNG images of one size."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ __all__ = ["is_image", "read_images"]
 MAX_SIDE = 1024
 """Largest height and width of an image (px); whole sets are held in memory."""
 
+SET_BYTES = 2**31
+"""Most that the pixels of a split may have (byte); TinyImageNet's training images have 1.2 GB."""
+
+_FILE_BYTES = 2**23
+_SCANS = 100  # of a JPEG, each of which goes over the whole image; progressive ones have about 10
 _ENDINGS = (".jpeg", ".jpg", ".png")
 _MODES = ("1", "CMYK", "L", "LA", "P", "RGB", "RGBA", "YCbCr")  # eight bits a channel or less
 
@@ -36,13 +42,16 @@ def read_images(files: Files, names: Sequence[str], size: tuple[int, int] | None
         Images (n, 3, height, width).
 
     Raises:
-        ConfigError: If Pillow is not installed, or an image is missing, truncated, no JPEG or PNG, of more than eight
-            bits a channel or of another size.
+        ConfigError: If Pillow is not installed, an image is missing, truncated, no JPEG or PNG, of more than eight bits
+            a channel, of another size or larger than `MAX_SIDE`, or all of them together than `SET_BYTES`.
     """
     images: NDArray[np.uint8] | None = None
     for place, name in enumerate(names):
         image = _read(files, name, size)
         if images is None:
+            if len(names) * image.size > SET_BYTES:
+                total = f"{len(names)} images like it have {len(names) * image.size} bytes"
+                raise ConfigError(f"{files.where(name)}: {total}; expected at most {SET_BYTES}")
             images = np.empty((len(names), *image.shape), np.uint8)
             size = (image.shape[1], image.shape[2])
         images[place] = image
@@ -51,14 +60,18 @@ def read_images(files: Files, names: Sequence[str], size: tuple[int, int] | None
 
 def _read(files: Files, name: str, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     module = _pillow()
-    content = files.read(name)
+    content = files.read(name, _FILE_BYTES)
+    if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > _SCANS:
+        raise ConfigError(f"{files.where(name)} is a JPEG image of more than {_SCANS} scans; expected fewer")
     try:
-        with module.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            _check(image, size, files.where(name))
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, module.DecompressionBombError) as error:
-        if isinstance(error, ConfigError):
-            raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are refused here
+            with module.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
+                _check(image, size, files.where(name))
+                pixels = np.asarray(image.convert("RGB"))
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a hostile image may fail in any way)
         raise ConfigError(f"{files.where(name)} cannot be read as a JPEG or PNG image: {_reason(error)}") from None
     return pixels.transpose(2, 0, 1)
 

@@ -5,8 +5,9 @@ data need, and the three names of NumPy that CIFAR's files use stand for plain r
 of another module runs on what a file says.
 
 Plain data, too, may be built to do harm: tuples a million deep overflow the stack when they are hashed, and hashing a
-pair of twice the same pair, and so on, never ends. So instructions and tuples are limited in number, and a list or a
-tuple can be used once only.
+pair of twice the same pair, and so on, never ends; so does a dictionary whose keys all have one hash, as whole numbers
+may that differ by multiples of ``2**61 - 1``. So instructions and tuples are limited in number, whole numbers in size,
+and a list or a tuple can be used once only.
 """
 
 import io
@@ -38,6 +39,7 @@ _SHARED = (
 _INSTRUCTIONS = 2_000_000  # CIFAR-100 needs about 250,000: file names and labels of 50,000 images
 _TUPLES = 100  # CIFAR needs 6, for its array
 _AXES = 4  # of an array
+_LARGEST = 2**63  # of a whole number; at most 8 such numbers have one hash
 
 
 class _Array:
@@ -130,12 +132,14 @@ def _check_instructions(content: bytes) -> None:
         tuples += name.startswith("TUPLE")
         if number >= _INSTRUCTIONS or tuples > _TUPLES:
             raise pickle.UnpicklingError("it has more instructions or tuples than data need")
+        if isinstance(argument, int) and abs(argument) > _LARGEST:
+            raise pickle.UnpicklingError(f"a whole number has more than {_LARGEST.bit_length()} bits")
         if name.endswith("GET") and not memory.get(int(argument or 0)):
             raise pickle.UnpicklingError("it uses a list, a tuple or nothing twice")
         if name.endswith("PUT") or name == "MEMOIZE":
             place = len(memory) if name == "MEMOIZE" else int(argument or 0)
             # The unpickler makes room for all places up to the one named.
-            if place > len(content):
+            if place > min(len(content), _INSTRUCTIONS):
                 raise pickle.UnpicklingError(f"it asks for place {place} of its memory")
             memory[place] = before in shared
         before = name

@@ -18,6 +18,8 @@ _SIZE = (64, 64)
 _CLASSES = "wnids.txt"
 _TEST = "val/val_annotations.txt"
 _SHOWN = 100  # characters of a line in messages
+_MOST_CLASSES = 1000  # there are 200
+_TEXT_BYTES = 2**22  # the longer text has 0.5 MB
 
 
 def load_tiny_imagenet(root: Path) -> ImageData:
@@ -93,6 +95,8 @@ def _words(files: Files, name: str) -> list[str]:
     words = _text(files, name).split()
     if not words or len(set(words)) < len(words):
         raise ConfigError(f"{files.where(name)} names {len(words)} classes, {len(set(words))} of them different")
+    if len(words) > _MOST_CLASSES:
+        raise ConfigError(f"{files.where(name)} names {len(words)} classes; expected at most {_MOST_CLASSES}")
     for word in words:
         if not _is_name(word):
             raise ConfigError(f"{files.where(name)} names class {word[:_SHOWN]!r}; expected such as 'n01443537'")
@@ -105,4 +109,4 @@ def _is_name(text: str) -> bool:
 
 
 def _text(files: Files, name: str) -> str:
-    return files.read(name).decode("utf-8", "replace")
+    return files.read(name, _TEXT_BYTES).decode("utf-8", "replace")

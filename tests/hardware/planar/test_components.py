@@ -301,7 +301,7 @@ ADC = {"bits": "7", "area_um2": "900", "power_W": "1e-3", "rate_GSps": "1.2"}
         ({"rate_GSps": "0"}, "[adc.mine] rate_GSps is 0; expected a number > 0"),
         ({"power_W": "'low'"}, "[adc.mine] power_W is 'low'; expected a number > 0"),
         ({"power_W": "nan"}, "[adc.mine] power_W is nan; expected a number > 0"),
-        ({"power_W": "1" + 400 * "0"}, "000; expected a number > 0"),
+        ({"power_W": "1" + 400 * "0"}, "power_W is a number beyond 64 bits"),
         ({"power_W": "inf"}, "[adc.mine] power_W is inf; expected a number > 0"),
         ({"rate_GSps": None}, "[adc.mine] has no rate_GSps; expected rate_GSps"),
         ({"bits": None}, "[adc.mine] has neither of bits and enob; expected one of them, or both"),

@@ -309,7 +309,7 @@ def test_hostile_archives_are_refused_and_nothing_is_written(tmp_path, change, m
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["a", "b", archive]
 
 
-@pytest.mark.parametrize("limit", ["MEMBER_BYTES", "ARCHIVE_BYTES"])
+@pytest.mark.parametrize("limit", ["MEMBER_BYTES", "SET_BYTES"])
 def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch, limit):
     folder, archive = FORMS["binary"]
     pack(tmp_path / archive, folder, binary_files())

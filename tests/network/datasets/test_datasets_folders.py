@@ -141,7 +141,7 @@ def test_hostile_zip_archives_are_refused_and_nothing_is_written(tmp_path, info,
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["a", "b", "tiny-imagenet-200.zip"]
 
 
-@pytest.mark.parametrize("limit", ["MEMBER_BYTES", "ARCHIVE_BYTES"])
+@pytest.mark.parametrize("limit", ["_PIECE", "ZIP_BYTES"])
 def test_zip_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch, limit):
     pack(tmp_path / "tiny-imagenet-200.zip", tiny(big=bytes(60_000)))
     monkeypatch.setattr(f"moopim.network.datasets.archives.{limit}", 50_000)

@@ -49,7 +49,7 @@ def test_a_file_gives_what_it_says(tmp_path):
         ("augmentation = false", "augmentation = 0", "augmentation=0 of a preset is not allowed"),
         ('"median"', "true", "reference=True of a preset is not allowed"),
         ('"folder"', "7", "data=7 of a preset is not allowed; expected a name"),
-        ("[4, 6, 8]", "[4, 6", "cannot be read: Unclosed array"),
+        ("[4, 6, 8]", "[4, 6", "cannot read .*: Unclosed array"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_presets_are_refused(tmp_path, old, new, message):
@@ -60,5 +60,5 @@ def test_files_that_are_no_presets_are_refused(tmp_path, old, new, message):
 def test_names_that_are_no_presets_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"unknown preset 'digit' .did you mean 'digits'"):
         load_preset("digit")
-    with pytest.raises(ConfigError, match=r"preset .* cannot be read: .*No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*none.*: No such file"):
         load_preset(str(tmp_path / "none.toml"))
