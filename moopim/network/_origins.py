@@ -183,6 +183,11 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
             handles.append(module.register_forward_hook(normalise))
         return handles
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch's compiler is to be kept off the method below, for which torch would load it: 2 s."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         kwargs = kwargs or {}

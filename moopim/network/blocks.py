@@ -9,6 +9,7 @@ bias as in MNSIM 2.0.
 
 from collections.abc import Callable, Sequence
 from math import sqrt
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
 
 __all__ = ["ConvBlock", "Shortcut", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
+
+_Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 
 
 def run_layers(kind: str, x: Tensor, layer: Callable[[str, Tensor], Tensor]) -> Tensor:
@@ -158,9 +161,6 @@ def channels_last(images: Tensor) -> Tensor:
     return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
 
 
-# Made without memory first: torch would draw weights from the global generator.
-
-
 def linear(c_in: int, c_out: int) -> nn.Linear:
     """Makes a linear layer without a bias.
 
@@ -171,13 +171,21 @@ def linear(c_in: int, c_out: int) -> nn.Linear:
     Returns:
         The layer; its weights are not set yet, see `initialise`.
     """
-    return nn.Linear(c_in, c_out, bias=False, device="meta").to_empty(device="cpu")
+    return _with_memory(nn.Linear(c_in, c_out, bias=False, device="meta"))
 
 
 def _conv(c_out: int, c_in: int, kernel: int, stride: int) -> nn.Conv2d:
     kind = Shortcut if kernel == 1 else nn.Conv2d
-    convolution = kind(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta")
-    return convolution.to_empty(device="cpu")
+    return _with_memory(kind(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False, device="meta"))
+
+
+def _with_memory(layer: _Layer) -> _Layer:
+    """Gives memory to a layer made without: in memory, torch would draw weights from the global generator.
+
+    `to_empty` does the same, but brings parts of torch's compiler, which take a second to load.
+    """
+    layer.weight = nn.Parameter(torch.empty(layer.weight.shape))
+    return layer
 
 
 class Shortcut(nn.Conv2d):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
@@ -127,7 +127,7 @@ def mean_interval(sample: NDArray[np.float64], confidence: float = 0.95) -> Mean
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence {confidence!r} is not allowed; expected a number between 0 and 1")
     mean = float(np.mean(sample))
-    half = float(student.ppf((1 + confidence) / 2, n - 1) * np.std(sample, ddof=1) / math.sqrt(n))
+    half = float(stdtrit(n - 1, (1 + confidence) / 2) * np.std(sample, ddof=1) / math.sqrt(n))
     return MeanInterval(mean, mean - half, mean + half)
 
 

@@ -77,7 +77,6 @@ def crossnas(
     """
     from moopim.problems.crossnas.pipeline import STEPS, Pipeline, Settings
     from moopim.problems.crossnas.presets import default_preset
-    from moopim.problems.crossnas.report import write_report
 
     def say(text: str) -> None:
         if not quiet:
@@ -102,6 +101,8 @@ def crossnas(
     pipeline = Pipeline(settings, asked=tuple(step or STEPS), force=force, say=say)
     pipeline.run()
     if "final" in pipeline.asked:
+        from moopim.problems.crossnas.report import write_report  # draws: not before the end
+
         say(write_report(pipeline))
 
 

@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import distribution, version
+from pathlib import Path
 
 import pytest
 from checkout import ROOT, library_files, lines, setup_cfg
@@ -30,14 +31,19 @@ def test_the_list_of_packages_is_what_is_on_disk():
     assert set(lines(setup_cfg()["options"]["packages"])) == on_disk
 
 
-def test_every_package_outside_moopim_is_mapped_to_its_folder():
-    mapping = dict(line.split(" = ") for line in lines(setup_cfg()["options"]["package_dir"]))
+def test_every_package_is_mapped_to_its_folder():
+    mapping = dict(line.partition("= ")[::2] for line in lines(setup_cfg()["options"]["package_dir"]))
     expected = {
         ".".join(place.parent.parts): path.parent.relative_to(ROOT).as_posix()
         for path, place in library_files("__init__.py")
-        if path.relative_to(ROOT).parts[0] != "moopim"
+        if path.relative_to(ROOT).parts[0] != "moopim" or place.parent == Path("moopim")
     }
-    assert mapping == expected
+    assert {name.strip(): folder for name, folder in mapping.items()} == {"": "editable", **expected}
+
+
+def test_an_editable_install_puts_nothing_but_the_package_on_the_path():
+    assert [path.name for path in (ROOT / "editable").iterdir()] == ["moopim"]
+    assert (ROOT / "editable" / "moopim").resolve() == (ROOT / "moopim").resolve()
 
 
 def test_entry_points_resolve():

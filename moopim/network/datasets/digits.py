@@ -4,6 +4,10 @@ The test set of E. Alpaydin and C. Kaynak, "Optical recognition of handwritten d
 networks reach nearly all of it in floating point, so it cannot tell good networks apart.
 """
 
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from moopim.errors import ConfigError
@@ -21,15 +25,17 @@ def load_digits() -> ImageData:
         The set; images (n, 1, 8, 8).
 
     Raises:
-        ConfigError: If scikit-learn is not installed.
+        ConfigError: If scikit-learn is not installed, or has no digits.
     """
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise ConfigError("data set 'digits' needs scikit-learn; install moopim[network]") from None
-    found = datasets.load_digits()
-    images = (found.images[:, None] / _WHITE).astype(np.float32)
-    labels = found.target.astype(np.int64)
+    package = find_spec("sklearn")  # without an import, which takes a second
+    if package is None or package.origin is None:
+        raise ConfigError("data set 'digits' needs scikit-learn; install moopim[network]")
+    path = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    if not path.is_file():
+        raise ConfigError(f"data set 'digits' is not in scikit-learn {version('scikit-learn')}: no {str(path)!r}")
+    table = np.loadtxt(path, delimiter=",")  # 64 grey levels, row by row, and the digit
+    images = (table[:, :-1].reshape(-1, 1, 8, 8) / _WHITE).astype(np.float32)
+    labels = table[:, -1].astype(np.int64)
     order = random_source(None).permutation(len(labels))
     ends = np.cumsum([int(split_figure("digits_train")), int(split_figure("digits_validation"))])
     parts = [Raw(images[part], labels[part]) for part in np.split(order, ends)]
