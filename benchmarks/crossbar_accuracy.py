@@ -37,7 +37,7 @@ from moopim.network.training import fit
 
 SEED = 1
 NETWORK = (Block("RES", 16), Block("VGG", 32), Block("RES", 64), Block("VGG", 64))
-RANGES: tuple[Range, ...] = ("full", "output", "calibrated", "unit")
+RANGES: tuple[Range, ...] = ("full", "fix", "output", "calibrated", "unit")
 ROWS = (32, 64, 128, 256)
 DRAWN = 7  # bits of the picture
 CALIBRATION = 128  # images
