@@ -41,7 +41,7 @@ RANGES: tuple[Range, ...] = ("full", "fix", "output", "calibrated", "unit")
 ROWS = (32, 64, 128, 256)
 DRAWN = 7  # bits of the picture
 CALIBRATION = 128  # images
-FAILING = Circuit(rows=64, adc_bits=6, dacs=64)
+FAILING = Circuit(rows=64, adc_bits=6, dacs=64, adc_range="fix")
 
 
 def trained(data: ImageData, quick: bool) -> tuple[nn.Module, float]:

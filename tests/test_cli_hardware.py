@@ -367,7 +367,7 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("--network", "net.py:Net"), "network 'net.py:Net' needs --input"),
         (("--network", "net.py:Net", "--input", "3x32"), "input '3x32' is not allowed"),
         (("--network", "net.py:Net", "--input", "3x8x8", "--classes", 5), "--classes is for built-in networks"),
-        (("--network", "vgg16", "--crossbar", 0), "crossbar is 0; expected 1, 2, ..."),
+        (("--network", "vgg16", "--crossbar", 0), "crossbar is 0; expected a whole number from 1 to 65536"),
         (
             ("--network", "vgg16", "--crossbar", 8),
             "crossbar 8 is smaller than one kernel of layer 0 (conv1) (9 entries)",
