@@ -112,7 +112,7 @@ def test_a_file_without_a_device_is_refused(tmp_path):
         (
             "vector_pJ = 50",
             "vector_pJ = -1",
-            "vector_pJ of device 'X' is -1 pJ; expected 0 or a number from 0.005 to 1e+06 pJ",
+            "vector_pJ of device 'X' is -1 pJ; expected 0 or a number from 0.005",
         ),
         ('"parallel"', '"cells"', "unknown read of device 'X' 'cells'; allowed: rows, columns, parallel, macs"),
         ('noise = "none"', 'noise = "cubic"', "unknown noise of device 'X' 'cubic'"),
