@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, style_axes
-from moopim.hardware.planar.model import Breakdown
+from moopim.hardware.planar.model import Breakdown, not_modelled
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["COMPONENTS", "breakdown_frame", "component_table", "layer_table", "plot_breakdown"]
@@ -31,6 +31,7 @@ COMPONENTS = {
 }
 """Components as they are shown, and what the model calls their parts; leakage is counted in the physical mode only."""
 
+_NOT_MODELLED = ("interconnect",)  # but for its time
 _QUANTITIES = {"energy_mJ": "energy (mJ)", "time_ms": "busy time (ms)", "area_mm2": "area (mm²)"}
 _ENERGY, _TIME = "energy_{}_nJ", "time_{}_ns"
 # The accumulator of element-wise layers stands beside the tiles; only the physical mode has one.
@@ -38,6 +39,7 @@ _BESIDE_TILES = "element_wise"
 # Ticks, and shares, that still fit beside each other.
 _MOST_NAMES = 70
 _LEAST_SHARE = 0.06
+_CROSS = 0.04  # of the height of a panel: where layers that are not modelled are crossed
 # The palette has a colour for each kind of work; leakage, which does none, is grey.
 _COLORS = (*(series_color(i) for i in range(len(COMPONENTS) - 1)), "#999999")
 # Orange, pink, sky blue and grey: black text is read better on them.
@@ -55,11 +57,13 @@ def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) ->
     Returns:
         One row per layer and component: ``layer`` (its place in the table), ``name``, ``kind``, ``component`` (those of
         `COMPONENTS` that the mode counts), ``energy_mJ``, ``time_ms`` (how long the layer is busy with it) and
-        ``area_mm2``. Energy and area add up to those of the design.
+        ``area_mm2``. Energy and area add up to those of the design; they are NaN where they are not modelled: of the
+        interconnect, and of element-wise layers without the fix ``sum_layers``.
     """
     designs = len(breakdown.totals["energy"])
-    kind, element_wise = (
-        np.broadcast_to(column, (designs, table.layers))[design] for column in (table.kind, table.element_wise)
+    kind, element_wise, unknown = (
+        np.broadcast_to(column, (designs, table.layers))[design]
+        for column in (table.kind, table.element_wise, not_modelled(table, breakdown))
     )
     places = np.flatnonzero(kind != LayerKind.NONE)
     columns = {name: column[design, places] for name, column in breakdown.layers.items()}
@@ -81,6 +85,8 @@ def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) ->
             "time_ms": _total(columns, _TIME, members, len(places)) * 1e-6,
             "area_mm2": in_tiles * sum(areas.values()) + beside * other,
         }
+        for name in ("energy_mJ", "area_mm2"):
+            part[name] = np.where(unknown[places] | (component in _NOT_MODELLED), np.nan, part[name])
         parts.append(pd.DataFrame(rows | {"component": component} | part))
     return pd.concat(parts, ignore_index=True).sort_values("layer", kind="stable", ignore_index=True)
 
@@ -93,9 +99,9 @@ def component_table(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per component, with its share of each sum in per cent: ``component``, ``energy_mJ``, ``energy_%``,
-        ``time_ms``, ``time_%``, ``area_mm2``, ``area_%``.
+        ``time_ms``, ``time_%``, ``area_mm2``, ``area_%``; NaN where a component is not modelled.
     """
-    sums = frame.groupby("component", sort=False)[list(_QUANTITIES)].sum()
+    sums = frame.groupby("component", sort=False)[list(_QUANTITIES)].sum(min_count=1)
     columns = {}
     for name in _QUANTITIES:
         columns[name] = sums[name]
@@ -113,9 +119,9 @@ def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> p
 
     Returns:
         One row per layer: ``layer``, ``name``, ``kind``, ``tiles``, ``energy_mJ``, ``energy_%``, ``begin_ms``,
-        ``finish_ms``, ``time_ms`` (busy), ``area_mm2``, ``area_%``.
+        ``finish_ms``, ``time_ms`` (busy), ``area_mm2``, ``area_%``; NaN where a layer is not modelled.
     """
-    sums = frame.groupby(["layer", "name", "kind"], sort=False)[list(_QUANTITIES)].sum().reset_index()
+    sums = frame.groupby(["layer", "name", "kind"], sort=False)[list(_QUANTITIES)].sum(min_count=1).reset_index()
     places = sums["layer"].to_numpy()
     sums["tiles"] = breakdown.layers["tiles"][design, places]
     for name in ("begin", "finish"):
@@ -129,6 +135,8 @@ def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> p
 def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     """Draws energy, busy time and area as stacked bars, one bar per layer and one for the whole chip.
 
+    What is not modelled is named below; layers whose energy and area are not have a cross.
+
     Args:
         frame: From `breakdown_frame`.
         title: What to write above.
@@ -141,17 +149,28 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     width = float(np.clip(0.2 * len(layers), 4.5, 15.0))
     figure = Figure(figsize=(width + 2.2, 7.2), layout="constrained")
     axes = figure.subplots(3, 2, width_ratios=[width, 1.3], sharex="col")
+    crossed = False
     for (left, right), (name, label) in zip(axes, _QUANTITIES.items(), strict=True):
         stack = frame.pivot_table(index="layer", columns="component", values=name, aggfunc="sum", fill_value=0.0)
         stack = stack[components]
         _draw_stack(left, stack.to_numpy())
         _draw_stack(right, stack.to_numpy().sum(axis=0, keepdims=True), shares=True)
         left.set_ylabel(label, fontsize=FONT)
+        unknown = np.flatnonzero(frame.groupby("layer")[name].count() == 0)
+        if len(unknown):
+            above = left.get_xaxis_transform()  # places of layers, shares of the panel's height
+            left.plot(unknown, np.full(len(unknown), _CROSS), "x", color="black", ms=4, transform=above)
+            crossed = True
     step = -(-len(layers) // _MOST_NAMES)
     axes[-1, 0].set_xticks(np.arange(len(layers))[::step], layers["name"][::step], rotation=90)
     axes[-1, 0].set_xlim(-0.7, len(layers) - 0.3)
     axes[-1, 1].set_xticks([0], ["chip"])
     figure_legend(figure, axes[0, 0].containers, components, title, handlelength=1.2)
+    counted = frame.groupby("component", sort=False)[list(_QUANTITIES)].count()
+    unknown_parts = [*counted.index[(counted == 0).any(axis=1)], *(["layers with a cross"] if crossed else [])]
+    if unknown_parts:
+        note = f"energy and area not modelled: {', '.join(unknown_parts)}"
+        axes[-1, 0].set_xlabel(note, fontsize=SMALL_FONT, loc="left")
     return figure
 
 

@@ -37,11 +37,11 @@ from moopim.network.training import fit
 
 SEED = 1
 NETWORK = (Block("RES", 16), Block("VGG", 32), Block("RES", 64), Block("VGG", 64))
-RANGES: tuple[Range, ...] = ("full", "output", "calibrated", "unit")
+RANGES: tuple[Range, ...] = ("full", "fix", "output", "calibrated", "unit")
 ROWS = (32, 64, 128, 256)
 DRAWN = 7  # bits of the picture
 CALIBRATION = 128  # images
-FAILING = Circuit(rows=64, adc_bits=6, dacs=64)
+FAILING = Circuit(rows=64, adc_bits=6, dacs=64, adc_range="fix")
 
 
 def trained(data: ImageData, quick: bool) -> tuple[nn.Module, float]:

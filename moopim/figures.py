@@ -5,22 +5,26 @@ import math
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.files import read_bounded
+from moopim.units import convert
 
 __all__ = [
     "KINDS",
-    "check_range",
+    "Bounds",
+    "check_bounds",
     "figure",
     "file_hash",
     "file_hashes",
     "is_whole",
+    "load_bounds",
     "plain",
     "read_table",
     "read_user_table",
@@ -37,19 +41,90 @@ _LEVELS = 16
 _LARGEST = 2**63 - 1  # what TOML promises for whole numbers
 
 
-def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
+class Bounds(NamedTuple):
+    """What a figure may be; the files ``data/bounds.toml`` have the reasons.
+
+    Attributes:
+        unit: The unit that it is taken in; ``"1"`` for a pure number.
+        least: Smallest value.
+        most: Largest value.
+        zero: Whether 0 is allowed besides.
+        whole: Whether it is a whole number.
+        absolute: Whether it is a temperature and no difference of two.
+    """
+
+    unit: str
+    least: float
+    most: float
+    zero: bool = False
+    whole: bool = False
+    absolute: bool = False
+
+    @property
+    def words(self) -> str:
+        """What is allowed, such as ``0 or a number from 0.001 to 100 pJ``."""
+        kind = "a whole number" if self.whole else "a number"
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{'0 or ' if self.zero else ''}{kind} from {self.least:g} to {self.most:g}{unit}"
+
+
+@cache
+def load_bounds(package: str) -> Mapping[str, Mapping[str, Bounds]]:
+    """Reads the bounds of the figures of a package.
+
+    Args:
+        package: The package, such as ``moopim.hardware``.
+
+    Returns:
+        Bounds by the kind of thing and the name of the figure.
+    """
+    return {
+        kind: {
+            name: Bounds(**{key: value for key, value in entry.items() if key != "reason"})
+            for name, entry in table.items()
+        }
+        for kind, table in read_table(package, "bounds.toml").items()
+    }
+
+
+def check_bounds(what: str, number: object, bounds: Bounds) -> None:
+    """Refuses what is no number within the bounds of a figure: a slip of its unit, as a rule.
+
+    Args:
+        what: What the number is, for messages.
+        number: The number.
+        bounds: Its bounds.
+
+    Raises:
+        ConfigError: If it is refused; names the number, its unit and the bounds.
+    """
+    usable = (
+        isinstance(number, Real)
+        and not isinstance(number, bool)
+        and (bounds.least <= number <= bounds.most or (bounds.zero and number == 0))
+        and not (bounds.whole and number % 1)
+    )
+    if not usable:
+        plain_number = isinstance(number, Real) and not isinstance(number, bool)
+        unit = f" {bounds.unit}" if plain_number and bounds.unit != "1" else ""
+        raise ConfigError(f"{what} is {number!r}{unit}; expected {bounds.words}")
+
+
+def figure(what: str, table: Mapping[str, Any], key: str = "value", bounds: Bounds | None = None) -> float:
     """Reads one figure and checks that it says where it comes from.
 
     Args:
         what: What the figure is, for messages.
         table: Its table: the number under ``key``, ``unit``, ``kind`` (one of `KINDS`) and ``source``.
         key: Where the number stands.
+        bounds: Bounds of the figure, in whose unit it is given back; in its own if not given.
 
     Returns:
         The number, whole if it was written so.
 
     Raises:
-        ConfigError: If a key is missing, the number is not finite or the kind is unknown.
+        ConfigError: If a key is missing, the number is not finite, the kind is unknown or the unit is one of another
+            dimension than that of the bounds, which names both.
     """
     for needed in (key, "unit", "kind", "source"):
         if not str(table.get(needed, "")).strip():
@@ -59,31 +134,13 @@ def figure(what: str, table: Mapping[str, Any], key: str = "value") -> float:
         raise ConfigError(f"{what} is {number!r}; expected a finite number")
     if table["kind"] not in KINDS:
         raise unknown_name(f"kind of {what}", table["kind"], KINDS)
-    return number
-
-
-def check_range(what: str, number: object, *, positive: bool, whole: bool = False) -> None:
-    """Refuses what is no finite number, or negative.
-
-    Args:
-        what: What the number is, for messages.
-        number: The number.
-        positive: Whether 0 is refused too.
-        whole: Whether fractions are refused too.
-
-    Raises:
-        ConfigError: If it is refused.
-    """
-    usable = (
-        isinstance(number, int | float)
-        and not isinstance(number, bool)
-        and 0 <= number < float("inf")
-        and not (positive and number == 0)
-        and not (whole and number % 1)
-    )
-    if not usable:
-        kind = "whole number" if whole else "finite number"
-        raise ConfigError(f"{what} is {number!r}; expected a {kind} {'above 0' if positive else 'from 0'}")
+    if bounds is None:
+        return number
+    unit = str(table["unit"]).strip()
+    converted = convert(number, unit, bounds.unit, absolute=bounds.absolute)
+    if converted is None:
+        raise ConfigError(f"unit of {what} is {unit!r}; expected {bounds.unit!r} or a multiple of it")
+    return converted
 
 
 def read_table(package: str, name: str) -> dict[str, Any]:
@@ -150,21 +207,23 @@ def _check_entries(path: Path, file: dict[str, Any]) -> None:
             waiting += [(name, entry, level + 1) for entry in value]
 
 
-def plain(what: str, table: Mapping[str, Any]) -> dict[str, Any]:
+def plain(what: str, table: Mapping[str, Any], bounds: Mapping[str, Bounds]) -> dict[str, Any]:
     """Plain values of a table whose numbers may stand alone or as figures with unit, kind and source.
 
     Args:
         what: What the table describes, for messages.
         table: Figures and plain values by name.
+        bounds: Bounds by name; figures are given back in their units.
 
     Returns:
         Value by name.
 
     Raises:
-        ConfigError: If a figure is not usable.
+        ConfigError: If a figure is not usable, or its unit has another dimension.
     """
     return {
-        name: figure(f"{what} {name}", entry) if isinstance(entry, dict) else entry for name, entry in table.items()
+        name: figure(f"{what} {name}", entry, bounds=bounds.get(name)) if isinstance(entry, dict) else entry
+        for name, entry in table.items()
     }
 
 
@@ -207,13 +266,16 @@ def is_whole(number: object, least: int, most: int | None = None) -> TypeGuard[i
     return least <= int(number) and (most is None or int(number) <= most)
 
 
-def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict[str, Any]:
+def values(
+    what: str, table: Mapping[str, Any], cls: type, bounds: Mapping[str, Bounds] | None = None, **known: Any
+) -> dict[str, Any]:
     """Plain values of a table, checked against the fields of the dataclass that they are for.
 
     Args:
         what: What the table describes, for messages.
         table: Figures and plain values by name.
         cls: The dataclass.
+        bounds: Bounds by name, see `plain`.
         **known: Fields that do not come from the table.
 
     Returns:
@@ -225,4 +287,4 @@ def values(what: str, table: Mapping[str, Any], cls: type, **known: Any) -> dict
     expected = {field.name for field in fields(cls)} - set(known)
     for name in sorted(expected ^ set(table)):
         raise ConfigError(f"{what}: field {name!r} is {'missing' if name in expected else 'unknown'}")
-    return plain(what, table)
+    return plain(what, table, bounds or {})

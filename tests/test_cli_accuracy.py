@@ -234,7 +234,7 @@ def test_the_help_names_all_devices_and_ranges(invoke, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = invoke("--help")
     assert code == 0
-    assert all(name in out for name in (*device_names(), "full|output|calibrated|unit"))
+    assert all(name in out for name in (*device_names(), "full|fix|output|calibrated|unit"))
 
 
 @pytest.mark.parametrize("command", ["accuracy", "crossbar"])

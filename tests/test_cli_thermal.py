@@ -72,10 +72,10 @@ def test_a_picture_of_a_case(capsys, tmp_path, options):
     ("content", "arguments", "message"),
     [
         (f"{HEADER}\na,x,power_W,{ONES}\nb,x,power_W,{ONES[:-1]}-1\n", (), "row 2 (case 'b')"),
-        (f"{HEADER}\na,x,power_W,{ONES[:-1]}-1\n", (), "T4_PE15 is '-1'; expected a power from 0 to 1e+06 W"),
-        (f"{HEADER}\na,x,power_W,x{ONES[1:]}\n", (), "T1_PE0 is 'x'; expected a power"),
-        (f"{HEADER}\na,x,power_W,nan{ONES[1:]}\n", (), "T1_PE0 is 'nan'"),
-        (f"{HEADER}\na,x,power_W,inf{ONES[1:]}\n", (), "T1_PE0 is 'inf'"),
+        (f"{HEADER}\na,x,power_W,{ONES[:-1]}-1\n", (), "T4_PE15 is -1.0 W; expected a number from 0 to 10000 W"),
+        (f"{HEADER}\na,x,power_W,x{ONES[1:]}\n", (), "T1_PE0 is 'x'; expected a number from 0 to 10000 W"),
+        (f"{HEADER}\na,x,power_W,nan{ONES[1:]}\n", (), "T1_PE0 is nan W"),
+        (f"{HEADER}\na,x,power_W,inf{ONES[1:]}\n", (), "T1_PE0 is inf W"),
         (f"{HEADER}\na,x,power_W,{ONES[:-2]}\n", (), "T4_PE15 is ''"),
         (f"{HEADER}\na,x,power_W,{ONES},1\n", (), "more fields than columns"),
         (f"{HEADER},T5_PE0\na,x,power_W,{ONES},1\n", (), "the header has 'T5_PE0'; expected T1_PE0 .. T4_PE15, 64"),
@@ -105,7 +105,7 @@ def test_an_unusable_file_or_option_is_one_line_and_nothing_written(capsys, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[thermal]\nsilicon_W_per_mK = -120\n", "thermal silicon_W_per_mK is -120; expected a number from"),
+        ("[thermal]\nsilicon_W_per_mK = -120\n", "thermal silicon_W_per_mK is -120 W/(m K); expected a number from"),
         ("[thermal.tier.5]\nsilicon_um = 50\n", "thermal.tier.5 is given; expected one of the tiers, 1 .. 4"),
         ("[thermal]\nspreader_side_mm = 3\n", "thermal spreader_side_mm is 3; expected at least the side of the die"),
         ("[stack]\ntiers = 3\n", "the header has 'T4_PE0'; expected T1_PE0 .. T3_PE15, 48 columns"),

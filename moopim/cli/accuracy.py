@@ -36,8 +36,8 @@ def evaluate_accuracy(
     adc_range: Annotated[
         Range,
         typer.Option(
-            help="Full scale of the ADCs: of the largest current, by the scale of the output, what loses least on "
-            "training images, or a code per unit of current.",
+            help="Full scale of the ADCs: codes for all currents, MNSIM's fixed one, by the scale of the output, what "
+            "loses least on training images, or a code per unit of current.",
             rich_help_panel=_CIRCUIT,
         ),
     ] = "full",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from moopim.cli.options import check_drawn
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.rows import check_files, read_rows, row_name, write_rows
@@ -100,11 +101,10 @@ def _node(row: dict[str, str], field: str, stack: Stack) -> int:
 
 
 def _rate(row: dict[str, str]) -> float:
-    word = row["packets_per_cycle"]
+    word, bounds = row["packets_per_cycle"], load_bounds("moopim.hardware")["files"]["packets_per_cycle"]
     try:
         rate = float(word)
     except ValueError:
-        rate = np.nan
-    if not 0.0 <= rate < np.inf:
-        raise ConfigError(f"packets_per_cycle {word!r} is not allowed; expected a number, at least 0")
+        raise ConfigError(f"packets_per_cycle is {word!r}; expected {bounds.words}") from None
+    check_bounds("packets_per_cycle", rate, bounds)
     return rate

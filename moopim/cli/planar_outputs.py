@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.design_json import Designs
-from moopim.hardware.planar.model import Breakdown, break_down
+from moopim.hardware.planar.model import Breakdown, break_down, not_modelled
 from moopim.rows import write_rows
 from moopim.workload import LayerKind
 
@@ -63,7 +63,7 @@ def write_results(path: Path, batches: Sequence[Designs], totals: Sequence[Total
 
 
 def write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
-    """Writes the figures of each layer of each design.
+    """Writes the figures of each layer of each design; energy, power and area that are not modelled stay empty.
 
     Args:
         path: The CSV file.
@@ -84,7 +84,14 @@ def _layer_blocks(batches: Sequence[Designs], mode: str) -> Iterator[tuple[list[
         for start in range(0, len(batch.ids), _BLOCK):
             block = slice(start, start + _BLOCK)
             table = batch.table.take(block)
-            columns = break_down(table, batch.chip.take(block), mode).layers
+            found = break_down(table, batch.chip.take(block), mode)
+            unknown = not_modelled(table, found)
+            columns = {
+                name: np.where(unknown, np.nan, column)
+                if name.startswith("energy_") or name in ("power_W", "area_um2")
+                else column
+                for name, column in found.layers.items()
+            }
             kind = np.broadcast_to(table.kind, next(iter(columns.values())).shape)
             designs, places = np.nonzero(kind != LayerKind.NONE)
             names = table.names or [str(place) for place in range(table.layers)]
@@ -158,7 +165,8 @@ def _text(table: "pd.DataFrame") -> str:
     for name in table.columns:
         if table[name].dtype.kind == "f":
             form = ".1f" if name.endswith("%") else ".4g"
-            shown[name] = ["" if math.isnan(value) else format(value, form) for value in table[name]]
+            missing = "not modelled" if name in ("energy_mJ", "area_mm2") else ""
+            shown[name] = [missing if math.isnan(value) else format(value, form) for value in table[name]]
     return table.assign(**shown).to_string(index=False)
 
 

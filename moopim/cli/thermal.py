@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from moopim.cli.options import check_drawn
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
@@ -22,7 +23,6 @@ from moopim.rows import check_files, read_rows, row_name, write_rows
 __all__ = ["evaluate_thermal"]
 
 _POWER = "power_W"
-_MOST_W = 1e6
 _PE_COLUMN = re.compile("T[0-9]+_PE[0-9]+")
 
 
@@ -110,10 +110,10 @@ def _read(path: Path, columns: Sequence[str]) -> _Maps:
 
 
 def _watts(row: Mapping[str, str], name: str, where: str) -> float:
+    bounds = load_bounds("moopim.hardware")["files"][_POWER]
     try:
         power = float(row[name])
     except ValueError:
-        power = -1.0
-    if not 0 <= power <= _MOST_W:
-        raise ConfigError(f"{where}: {name} is {row[name]!r}; expected a power from 0 to {_MOST_W:g} W")
+        raise ConfigError(f"{where}: {name} is {row[name]!r}; expected {bounds.words}") from None
+    check_bounds(f"{where}: {name}", power, bounds)
     return power

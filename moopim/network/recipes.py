@@ -121,7 +121,8 @@ class Recipe:
         rising = math.ceil(self.warm_up * total)
         rates = np.full(total, self.learning_rate, dtype=np.float64)
         if self.schedule == "cosine":
-            rates *= (1 + np.cos(np.pi * np.clip(step - rising, 0, None) / (total - rising))) / 2
+            falling = max(1, total - rising)  # a training so short that it ends in its warm-up has none
+            rates *= (1 + np.cos(np.pi * np.clip(step - rising, 0, None) / falling)) / 2
         for drop in self.drops:
             rates[step >= drop * steps_per_epoch] /= self.drop_factor
         rates[:rising] *= (step[:rising] + 1) / rising

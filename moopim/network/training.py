@@ -224,7 +224,15 @@ class _Trainer:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
-            logits = self.forward(self.model, x, rng)
+            try:
+                logits = self.forward(self.model, x, rng)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):  # of torch's batch normalisation
+                    raise
+                raise ConfigError(
+                    f"batch={len(y)} of {self.data.name!r} leaves batch normalisation a single value per channel; "
+                    f"expected batches of 2 or more images, or larger ones"
+                ) from None
             if logits.shape != (len(y), self.data.classes):
                 raise ConfigError(
                     f"outputs of the network have shape {tuple(logits.shape)}; expected {(len(y), self.data.classes)} "

@@ -60,7 +60,7 @@ class QuantisationPimSearch(CrossNasSearch):
         calibration: int = 512,
         profile: str = "paper",
         simulator: str | None = None,
-        adc_range: Literal["full", "output", "calibrated", "unit"] = "output",
+        adc_range: Literal["full", "fix", "output", "calibrated", "unit"] = "output",
         weight_bits: str = "5,7,9",
         activation_bits: str = "5,7,9",
         crossbar: str = "32,64,128,256",

@@ -98,6 +98,20 @@ def test_a_data_set_below_a_batch_is_one_batch():
     assert sizes == [10, 10]
 
 
+def test_a_training_may_be_one_step_on_one_image(tmp_path):
+    file = tmp_path / "run.safetensors"
+    logs = [fit(network(), rows_data(1), "digits-float", epochs=1, checkpoint=file) for _ in range(2)]  # and read back
+    for log in logs:
+        assert log.frame["learning_rate"].tolist() == [5e-3]
+        assert log.frame[["loss", "train_accuracy", "validation_accuracy"]].notna().all(axis=None)
+
+
+def test_a_batch_that_cannot_be_normalised_is_one_plain_error():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(25, 4), nn.BatchNorm1d(4))
+    with pytest.raises(ConfigError, match=r"^batch=1 of 'rows' leaves batch normalisation a single value per channel"):
+        fit(model, rows_data(1), SGD)
+
+
 def test_the_log_has_a_row_for_each_epoch():
     log = fit(network(), rows_data(), ADAM)
     assert list(log.frame) == [

@@ -79,6 +79,22 @@ def test_the_cosine_starts_where_warm_up_ends():
     assert (np.diff(rates[5:]) < 0).all()
 
 
+@pytest.mark.parametrize(("steps", "warm_up"), [(1, 0.05), (1, 0.99), (3, 0.9), (1, 0)])
+def test_a_training_that_ends_in_its_warm_up_ends_at_the_rate(steps, warm_up):
+    """Rates by hand: (k + 1) / steps of the rate at step k; a single step has all of it, whatever the schedule."""
+    rates = Recipe("sgd", 0.3, steps=steps, warm_up=warm_up, schedule="cosine").learning_rates(1)
+    np.testing.assert_allclose(rates, 0.3 * (1 + np.arange(steps)) / steps, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_built_in_recipes_have_finite_rates_down_to_a_single_step(name):
+    for epochs in (1, 2):
+        rates = load_recipe(name).scaled(epochs).learning_rates(1)
+        assert len(rates) == epochs
+        assert (rates > 0).all()
+        assert (rates <= load_recipe(name).learning_rate).all()
+
+
 def test_a_scaled_recipe_has_the_same_rates_at_the_same_share_of_the_training():
     recipe = load_recipe("crossnas-float")
     assert (recipe.scaled(20).learning_rates(100) == recipe.learning_rates(10)).all()

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from functools import cache
 
-from moopim.checks import number
-from moopim.figures import read_table, values
+from moopim.figures import check_bounds, load_bounds, read_table, values
 
 __all__ = ["CACHED", "MODES", "NocFigures", "load_noc"]
 
 CACHED = 15_000
 """Numbers that are worked on at a time: they stay in the processor's cache."""
+
+_BOUNDS = load_bounds("moopim.hardware")["noc"]
 
 MODES = ("queue", "paper")
 """Latency with waiting at the links, or by Manhattan distance alone, as in HuNT (TCAD 2024, eqs 3-4)."""
@@ -26,7 +27,7 @@ class NocFigures:
         flit_bits: Bits of a flit, which crosses a link in a cycle.
 
     Raises:
-        ConfigError: If a figure is not finite, negative, or 0 flits or bits.
+        ConfigError: If a figure is out of its bounds, those of ``data/bounds.toml``.
     """
 
     fixed_cycles: float
@@ -35,8 +36,8 @@ class NocFigures:
     flit_bits: float
 
     def __post_init__(self) -> None:
-        for name, figure in vars(self).items():
-            number(f"{name} of the network", figure, least=0, positive=name in ("packet_flits", "flit_bits"))
+        for name, bounds in _BOUNDS.items():
+            check_bounds(f"{name} of the network", getattr(self, name), bounds)
 
 
 @cache
@@ -46,4 +47,4 @@ def load_noc() -> NocFigures:
     Raises:
         ConfigError: If the file does not hold exactly the fields of `NocFigures`, or a figure is not usable.
     """
-    return NocFigures(**values("noc", read_table("moopim.hardware", "noc.toml"), NocFigures))
+    return NocFigures(**values("noc", read_table("moopim.hardware", "noc.toml"), NocFigures, _BOUNDS))

@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from sys import float_info
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
+from moopim.figures import Bounds, figure, load_bounds, read_table
 from moopim.hardware.planar.components import Components, Converter, Device, load_components
 
-__all__ = ["PROFILES", "Chip", "make_chip"]
+__all__ = ["CHIP_BOUNDS", "PROFILES", "Chip", "make_chip"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -22,9 +21,22 @@ PROFILES = ("cur", "paper")
 """Chips to start from: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
 
 
+def _bounds() -> dict[str, Bounds]:
+    kinds = load_bounds("moopim.hardware")
+    of_part = {"bits": "bits", "area_um2": "area_um2", "power_W": "power_W", "ns": "conversion_ns"}
+    parts = {f"{part}_{name}": kinds["converter"][field] for part in ("adc", "dac") for name, field in of_part.items()}
+    return {**kinds["chip"], **kinds["planar_device"], **parts}
+
+
+CHIP_BOUNDS = _bounds()
+"""Bounds of the parameters of a chip that are numbers, by name."""
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a chip equals itself only
 class Chip:
     """Planar chips; every parameter has shape ``(designs,)``, or ``(1,)`` where all designs share it.
+
+    `make_chip` refuses what is out of the bounds of ``hardware/data/bounds.toml``.
 
     Attributes:
         crossbar: Rows, and columns, of a crossbar.
@@ -141,18 +153,6 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
 
 
 _SELECTORS = ("adc", "dac", "device")
-_WHOLE = ("crossbar", "groups", "adcs", "dacs", "adc_bits", "dac_bits", "cell_bits", "polarity", "pes", "grid")
-_LARGEST = 65_536
-_MAY_BE_ZERO = ("driver_area_um2", "read_low_V")
-
-
-class _Rule(NamedTuple):
-    """What a parameter may be: a number from `least` to `most`, whole or not; `expected` says so."""
-
-    least: float
-    most: float
-    whole: bool
-    expected: str
 
 
 @cache
@@ -160,7 +160,7 @@ def _load_profile(name: str) -> Mapping[str, Any]:
     if name not in PROFILES:
         raise unknown_name("profile", name, PROFILES)
     return {
-        key: figure(f"profile {name} {key}", entry) if isinstance(entry, dict) else entry
+        key: figure(f"profile {name} {key}", entry, bounds=CHIP_BOUNDS[key]) if isinstance(entry, dict) else entry
         for key, entry in read_table("moopim.hardware", "planar_profiles.toml")[name].items()
     }
 
@@ -225,24 +225,16 @@ def _column(name: str, value: ArrayLike) -> NDArray[Any]:
     if name == "digital_subtraction":
         _refuse(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
         return column
-    rule = _rule(name)
+    bounds = CHIP_BOUNDS[name]
     if column.dtype.kind not in "iuf":
-        _refuse(name, column, np.ones(len(column), dtype=np.bool_), rule.expected)
-    good = (column >= rule.least) & (column <= rule.most)
-    if rule.whole:
+        _refuse(name, column, np.ones(len(column), dtype=np.bool_), bounds.words)
+    good = (column >= bounds.least) & (column <= bounds.most)
+    if bounds.zero:
+        good |= column == 0
+    if bounds.whole:
         good &= column == np.floor(column)
-    _refuse(name, column, ~good, rule.expected)
-    return column.astype(np.int64 if rule.whole else np.float64)
-
-
-def _rule(name: str) -> _Rule:
-    if name == "polarity":
-        return _Rule(1, 2, True, "1 or 2")
-    if name in _WHOLE:
-        return _Rule(1, _LARGEST, True, f"1, 2, ..., {_LARGEST}")
-    if name in _MAY_BE_ZERO:
-        return _Rule(0, float_info.max, False, "a number of at least 0")
-    return _Rule(float_info.min, float_info.max, False, "a number > 0")
+    _refuse(name, column, ~good, bounds.words, bounds.unit)
+    return column.astype(np.int64 if bounds.whole else np.float64)
 
 
 def _flat(name: str, value: ArrayLike) -> NDArray[Any]:
@@ -263,11 +255,12 @@ def _check_lengths(chip: Chip) -> None:
             raise ConfigError(f"{field.name} has {length} values; expected 1 or {designs}, the number of designs")
 
 
-def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str) -> None:
+def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str, unit: str = "1") -> None:
     places = np.flatnonzero(bad)
     if places.size:
         value = column.tolist()[places[0]]
-        raise ConfigError(f"{name}{_of_design(places[0], len(bad))} is {value!r}; expected {expected}")
+        shown = f"{value!r}" if unit == "1" else f"{value!r} {unit}"
+        raise ConfigError(f"{name}{_of_design(places[0], len(bad))} is {shown}; expected {expected}")
 
 
 def _of_design(place: int, count: int) -> str:

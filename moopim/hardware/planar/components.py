@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from sys import float_info
 from typing import Any, TypeAlias, TypeVar
 
 from moopim.checks import number
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table, read_user_table, values
+from moopim.figures import Bounds, check_bounds, figure, load_bounds, plain, read_table, read_user_table, values
 
 __all__ = ["Components", "Converter", "Device", "adc_area_um2", "load_components", "walden_power_W"]
 
@@ -87,7 +86,8 @@ def load_components(path: Path | None = None) -> Components:
     Tables ``[adc.NAME]`` hold ``bits`` or ``enob``; ``power_W`` or ``walden_fJ`` (energy per conversion step, fJ);
     ``area_um2`` or ``node_nm``, from which the area is estimated; ``rate_GSps``; and, if it is not bits + 2 periods of
     the rate as in MNSIM, ``conversion_ns``. Tables ``[dac.NAME]`` hold ``bits``, ``area_um2``, ``power_W``,
-    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `Device`.
+    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `Device`. Fields are numbers, or
+    tables of ``value``, ``unit``, ``kind`` and ``source``; ``hardware/data/bounds.toml`` has their bounds.
 
     Args:
         path: The user's TOML file.
@@ -128,7 +128,7 @@ def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  #
     """
     for name, given in (("walden_fJ", walden_fJ), ("enob", enob), ("rate_GSps", rate_GSps)):
         number(name, given, positive=True)
-    number("enob", enob, most=_MOST_BITS)
+    number("enob", enob, most=_CONVERTER["enob"].most)
     return walden_fJ * 1e-15 * 2**enob * rate_GSps * 1e9
 
 
@@ -159,8 +159,8 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     )
 
 
-_MOST_BITS = 32
-_WHOLE = ("bits", "cell_bits")
+_CONVERTER = load_bounds("moopim.hardware")["converter"]
+_DEVICE = load_bounds("moopim.hardware")["planar_device"]
 
 
 @cache
@@ -174,7 +174,7 @@ def _load_built_in() -> Components:
         return {int(bits): name for bits, name in file[kind]["by_bits"].items()}
 
     devices = {
-        name: Device(**values(f"device {name}", table, Device))
+        name: Device(**values(f"device {name}", table, Device, _DEVICE))
         for name, table in read_table("moopim.hardware", "planar_devices.toml").items()
     }
     return Components(converters("adc"), converters("dac"), devices, by_bits("adc"), by_bits("dac"))
@@ -183,7 +183,10 @@ def _load_built_in() -> Components:
 def _built_in_converter(kind: str, name: str, row: Table, file: Table) -> Converter:
     columns = file[kind]["columns"]
     return _converter(
-        {key: figure(f"{kind} {name} {key}", {**columns[key], "value": value}) for key, value in row.items()}
+        {
+            key: figure(f"{kind} {name} {key}", {**columns[key], "value": value}, bounds=_CONVERTER[key])
+            for key, value in row.items()
+        }
     )
 
 
@@ -220,6 +223,7 @@ def _user_adc(what: str, table: Table) -> Converter:
     known = _fields(
         what,
         table,
+        _CONVERTER,
         required=("rate_GSps",),
         optional=("bits", "enob", "power_W", "walden_fJ", "area_um2", "node_nm", "conversion_ns"),
     )
@@ -238,22 +242,21 @@ def _user_adc(what: str, table: Table) -> Converter:
         known["power_W"] = walden_power_W(known["walden_fJ"], enob, rate_GSps)
         _check_result(what, "power_W", known["power_W"], ("walden_fJ", "rate_GSps"))
     if "area_um2" not in known:
-        known["area_um2"] = _estimated_area_um2(what, known["node_nm"], rate_GSps, known["power_W"])
+        known["area_um2"] = adc_area_um2(known["node_nm"], rate_GSps, known["power_W"])
+        _check_result(what, "area_um2", known["area_um2"], ("node_nm", "rate_GSps", "power_W"))
     return _user_converter(what, known)
-
-
-def _estimated_area_um2(what: str, node_nm: float, rate_GSps: float, power_W: float) -> float:
-    try:
-        area_um2 = adc_area_um2(node_nm, rate_GSps, power_W)
-    except (ArithmeticError, ValueError):  # of powers that are 0 and exponentials without end
-        area_um2 = math.inf
-    _check_result(what, "area_um2", area_um2, ("node_nm", "rate_GSps", "power_W"))
-    return area_um2
 
 
 def _user_dac(what: str, table: Table) -> Converter:
     return _user_converter(
-        what, _fields(what, table, required=("bits", "area_um2", "power_W", "rate_GSps"), optional=("conversion_ns",))
+        what,
+        _fields(
+            what,
+            table,
+            _CONVERTER,
+            required=("bits", "area_um2", "power_W", "rate_GSps"),
+            optional=("conversion_ns",),
+        ),
     )
 
 
@@ -265,12 +268,11 @@ def _user_converter(what: str, known: Table) -> Converter:
 
 def _check_result(what: str, name: str, value: float, sources: tuple[str, ...]) -> None:
     """Refuses a value that follows from fields which are each allowed, but not together."""
-    if not 0 < value <= float_info.max:
-        raise ConfigError(f"{what} gives {name} {value!r} by its {', '.join(sources)}; expected a number > 0")
+    check_bounds(f"{what} {name}, by its {', '.join(sources)},", value, _CONVERTER[name])
 
 
 def _user_device(what: str, table: Table) -> Device:
-    known = _fields(what, table, required=tuple(field.name for field in fields(Device)))
+    known = _fields(what, table, _DEVICE, required=tuple(field.name for field in fields(Device)))
     low, high = known["resistance_low_ohm"], known["resistance_high_ohm"]
     if low > high:
         raise ConfigError(f"{what} resistance_low_ohm is {low}; expected at most resistance_high_ohm, {high}")
@@ -281,27 +283,20 @@ def _user_device(what: str, table: Table) -> Device:
     return Device(**known)
 
 
-def _fields(what: str, table: Table, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+def _fields(
+    what: str,
+    table: Table,
+    bounds: Mapping[str, Bounds],
+    required: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+) -> dict[str, Any]:
     for name in table:
         if name not in required + optional:
             raise unknown_name(f"field of {what}", name, required + optional)
     for name in required:
         if name not in table:
             raise ConfigError(f"{what} has no {name}; expected {', '.join(required)}")
-    for name, value in table.items():
-        _check(f"{what} {name}", name, value)
-    return {name: value if name in _WHOLE else float(value) for name, value in table.items()}
-
-
-def _check(what: str, name: str, value: object) -> None:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if name in _WHOLE:
-        good, expected = isinstance(value, int) and 1 <= number <= _MOST_BITS, f"1, 2, ..., {_MOST_BITS}"
-    elif name == "enob":
-        good, expected = 0 < number <= _MOST_BITS, f"a number > 0 and at most {_MOST_BITS}"
-    elif name == "read_low_V":
-        good, expected = 0 <= number <= float_info.max, "a number of at least 0"
-    else:
-        good, expected = 0 < number <= float_info.max, "a number > 0"
-    if not good:
-        raise ConfigError(f"{what} is {value!r}; expected {expected}")
+    known = plain(what, table, bounds)
+    for name, value in known.items():
+        check_bounds(f"{what} {name}", value, bounds[name])
+    return {name: int(value) if bounds[name].whole else float(value) for name, value in known.items()}

@@ -19,7 +19,7 @@ from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
 from moopim.workload.layers import LayerTable, check_table
 
-__all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar"]
+__all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar", "not_modelled"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,9 +54,12 @@ class Breakdown:
         totals: What `evaluate_planar` gives, shape ``(designs,)``.
         layers: Columns by name, shape ``(designs, layers)``: the mapping, ``begin_ns``, ``first_finish_ns``,
             ``finish_ns``, ``area_um2``, ``power_W``, ``energy_nJ``, ``energy_<component>_nJ``, which add up to it, and
-            ``time_<component>_ns``, which add up to ``time_ns``, the time that the layer is busy.
-        energy_mJ: Energy by component (mJ), shape ``(designs,)``; they add up to the total.
-        area_mm2: Area by component (mm2), shape ``(designs,)``; they add up to the total.
+            ``time_<component>_ns``, which add up to ``time_ns``, the time that the layer is busy. Area, power and
+            energy of layers that are `not_modelled` are 0, as MNSIM adds them up.
+        energy_mJ: Energy by component (mJ), shape ``(designs,)``; they add up to the total. Not modelled is that of
+            the interconnect.
+        area_mm2: Area by component (mm2), shape ``(designs,)``; they add up to the total. Not modelled is that of the
+            interconnect.
         buffers: ``input_buffer_KB`` of a PE, ``output_buffer_KB`` of a tile, ``tile_area_um2``, shape ``(designs,)``.
     """
 
@@ -107,6 +110,20 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
     fixes = _fixes(mode)
     blocks = [_break_down_block(part, _run(part, chips, fixes), chips) for part, chips in _blocks(table, chip)]
     return Breakdown(*(_join([getattr(block, field.name) for block in blocks]) for field in fields(Breakdown)))
+
+
+def not_modelled(table: LayerTable, breakdown: Breakdown) -> NDArray[np.bool_]:
+    """Tells which layers have a time, but no model of their energy, power and area.
+
+    Args:
+        table: The networks.
+        breakdown: Their breakdown.
+
+    Returns:
+        Whether it is so, shape ``(designs, layers)``: of element-wise layers without the fix ``sum_layers``.
+    """
+    modelled = "energy_element_wise_nJ" in breakdown.layers
+    return np.broadcast_to(table.element_wise & (not modelled), breakdown.layers["energy_nJ"].shape)
 
 
 class _Parts(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_range, plain, read_table, read_user_table
+from moopim.figures import check_bounds, load_bounds, plain, read_table, read_user_table
 
 __all__ = ["Changes", "Device", "built_in_devices", "device_tables", "load_devices"]
 
@@ -16,15 +16,12 @@ Changes = Mapping[str, float]
 
 _Read = Literal["rows", "columns", "parallel", "macs"]
 _Noise = Literal["none", "linear", "exponential"]
-_POSITIVE = ("rows", "columns", "bits_per_cell", "arrays_per_pe", "step_ns", "write_cells", "endurance")
-_NOT_NEGATIVE = ("vector_pJ", "static_mW", "write_row_ns", "write_pJ")
-_WHOLE = ("rows", "columns", "bits_per_cell")
-_GRADIENTS = ("gradient_speedup", "gradient_pJ")
+_BOUNDS = load_bounds("moopim.hardware")["stack_device"]
 
 
 @dataclass(frozen=True)
 class Device:
-    """A memory device and the arrays of a PE made of it; ``hardware/data/stack_devices.toml`` has the sources.
+    """A memory device and the arrays of a PE made of it; ``hardware/data/`` has the sources, and the bounds.
 
     Attributes:
         letter: One-letter name, such as ``R``.
@@ -78,9 +75,8 @@ class Device:
             )
         if self.serves_back_propagation and not (self.gradient_speedup and self.gradient_pJ):
             raise ConfigError(f"{what} serves back-propagation; expected gradient_speedup and gradient_pJ above 0")
-        for field in (*_POSITIVE, *_NOT_NEGATIVE, *_GRADIENTS):
-            number = getattr(self, field)
-            check_range(f"{field} of {what}", number, positive=field in _POSITIVE, whole=field in _WHOLE)
+        for field, bounds in _BOUNDS.items():
+            check_bounds(f"{field} of {what}", getattr(self, field), bounds)
 
     @property
     def write_cell_pJ(self) -> float:  # noqa: N802 (the unit is pJ)
@@ -143,21 +139,21 @@ def load_devices(
     devices = []
     for letter, table in device_tables(names).items():
         what = f"device {letter!r}"
-        values = plain(what, {name: value for name, value in table.items() if name not in ("variants", "variant")})
+        own_table = {name: value for name, value in table.items() if name not in ("variants", "variant")}
+        values = plain(what, own_table, _BOUNDS)
         _check_fields(what, values)
         chosen = built_in_devices()[letter]["variants"][table["variant"]] if "variant" in table else {}
-        values |= _figures_of(letter, calibrated or {}) | plain(what, chosen) | _figures_of(letter, own or {})
+        values |= _figures_of(letter, calibrated or {}) | plain(what, chosen, _BOUNDS) | _figures_of(letter, own or {})
         devices.append(Device(letter=letter, **values))
     return tuple(devices)
 
 
 def _figures_of(letter: str, changes: Changes) -> dict[str, float]:
     """The changes that are for a device, by the name of its figure."""
-    numbers = (*_POSITIVE, *_NOT_NEGATIVE, *_GRADIENTS)
     figures = {name.partition(".")[2]: value for name, value in changes.items() if name.startswith(f"{letter}.")}
     for name in figures:
-        if name not in numbers:
-            raise unknown_name(f"figure of device {letter!r}", name, numbers)
+        if name not in _BOUNDS:
+            raise unknown_name(f"figure of device {letter!r}", name, _BOUNDS)
     return figures
 
 

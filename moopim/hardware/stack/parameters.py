@@ -1,13 +1,23 @@
 """Parameters of the 3-D stack and of its model, read from ``hardware/data/``; units and sources stand there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_range, figure, is_whole, plain, read_table, read_user_table, values
+from moopim.figures import (
+    Bounds,
+    check_bounds,
+    figure,
+    is_whole,
+    load_bounds,
+    plain,
+    read_table,
+    read_user_table,
+    values,
+)
 from moopim.hardware.noc.routing import link_count
 from moopim.hardware.stack.devices import Changes, Device, built_in_devices, load_devices
 
@@ -17,9 +27,8 @@ FACTOR_SETS = ("physical", "calibrated")
 Factors: TypeAlias = Mapping[str, float]
 """One value per factor of ``data/stack_factors.toml``, by name."""
 
-_WHOLE = {"tiers": 2, "mesh": 1, "tiles_per_pe": 1, "gradient_bits": 1}
-_MOST = 1024
-_MAY_VANISH = ("hop_energy_pJ", "noise_exponential", "noise_linear_per_K", "noise_exponent_cap")
+_BOUNDS = load_bounds("moopim.hardware")
+_MOST_PES = 1024
 
 
 @dataclass(frozen=True)
@@ -53,17 +62,14 @@ class Stack:
     noise_exponent_cap: float
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            number = getattr(self, field.name)
-            if field.name not in _WHOLE:
-                check_range(f"{field.name} of the stack", number, positive=field.name not in _MAY_VANISH)
-            elif not is_whole(number, _WHOLE[field.name], _MOST):
-                raise ConfigError(
-                    f"{field.name} of the stack is {number!r}; expected a whole number, {_WHOLE[field.name]} .. {_MOST}"
-                )
-        if self.pes > _MOST:
+        for name, bounds in _BOUNDS["stack"].items():
+            number = getattr(self, name)
+            check_bounds(f"{name} of the stack", number, bounds)
+            if bounds.whole and not is_whole(number, 0):
+                object.__setattr__(self, name, int(number))
+        if self.pes > _MOST_PES:
             size = f"{self.tiers} tiers of {self.mesh} x {self.mesh} PEs"
-            raise ConfigError(f"{size} are {self.pes}; expected at most {_MOST} PEs in the stack")
+            raise ConfigError(f"{size} are {self.pes}; expected at most {_MOST_PES} PEs in the stack")
 
     @property
     def pes_per_tier(self) -> int:
@@ -107,7 +113,7 @@ def load_stack(path: Path | None = None, changes: Changes | None = None, *, cali
     Raises:
         ConfigError: If a figure is unknown, missing or not usable.
     """
-    known = values("stack", read_table("moopim.hardware", "stack.toml"), Stack)
+    known = values("stack", read_table("moopim.hardware", "stack.toml"), Stack, _BOUNDS["stack"])
     known |= {name: value for name, value in (calibrated or {}).items() if name in known}
     if path is not None:
         table = read_user_table(path, ("stack", "thermal")).get("stack", {})
@@ -116,7 +122,7 @@ def load_stack(path: Path | None = None, changes: Changes | None = None, *, cali
         for name in table:
             if name not in known:
                 raise unknown_name(f"figure of [stack] of {path}", name, known)
-        known |= plain(f"{path}: stack", table)
+        known |= plain(f"{path}: stack", table, _BOUNDS["stack"])
     return Stack(**(known | {name: value for name, value in (changes or {}).items() if name in known}))
 
 
@@ -134,9 +140,10 @@ def load_factor_set(name: str) -> Changes:
         return {}
     if name == "calibrated":
         tables: Mapping[str, Any] = read_table("moopim.hardware", "stack_calibrated.toml")
-        return {key: figure(f"figure {key}", table) for key, table in tables.items()}
+        return plain("figure", tables, _bounds_of_figures(tables))
     if name.lower().endswith(".toml"):
-        return plain(name, read_user_table(Path(name)))
+        own = read_user_table(Path(name))
+        return plain(name, own, _bounds_of_figures(own))
     raise unknown_name("factor set", name, (*FACTOR_SETS, "FILE.toml"))
 
 
@@ -160,7 +167,7 @@ def load_parameters(
     chosen, own = load_factor_set(factors), _parse(figures)
     used = load_devices(devices, chosen, own)
     known = {
-        name: figure(f"factor {name}", table)
+        name: figure(f"factor {name}", table, bounds=_BOUNDS["factors"][name])
         for name, table in read_table("moopim.hardware", "stack_factors.toml").items()
     }
     of_stack = [field.name for field in fields(Stack)]
@@ -174,15 +181,19 @@ def load_parameters(
                 raise unknown_name(f"figure of {source}", name, (*known, *of_stack, *(f"{x}.FIGURE" for x in letters)))
         known |= {name: value for name, value in changes.items() if name in known}
     for name, value in known.items():
-        _check_factor(name, value)
+        check_bounds(f"factor {name}", value, _BOUNDS["factors"][name])
     known = {name: float(value) for name, value in known.items()}
     return Parameters(used, known, load_stack(Path(stack) if stack else None, own, calibrated=chosen))
 
 
-def _check_factor(name: str, value: object) -> None:
-    check_range(f"factor {name}", value, positive=name in ("bits", "kappa", "g_f"), whole=name == "bits")
-    if name == "phi_HX" and isinstance(value, float | int) and value > 1:
-        raise ConfigError(f"factor phi_HX is {value!r}; expected a share, 0 .. 1")
+def _bounds_of_figures(names: Iterable[str]) -> dict[str, Bounds]:
+    """Bounds of the figures that there are, those of devices as ``X.figure``, by name."""
+    plain_ones = _BOUNDS["stack"] | _BOUNDS["factors"]
+    return {name: bounds for name in names if (bounds := plain_ones.get(name) or _of_device(name))}
+
+
+def _of_device(name: str) -> Bounds | None:
+    return _BOUNDS["stack_device"].get(name.partition(".")[2])
 
 
 def _parse(figures: str) -> Changes:

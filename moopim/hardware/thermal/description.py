@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole, plain, read_table, read_user_table, values
+from moopim.figures import check_bounds, is_whole, load_bounds, plain, read_table, read_user_table, values
 
 __all__ = ["MOST_CELLS", "ThermalStack", "TierLayers", "load_thermal"]
 
 _TABLES = ("stack", "thermal")  # of a user's file
-_FIGURES = (1e-6, 1e6)  # no physical figure lies outside; within, the equations can be solved
 MOST_CELLS = 16
 """Most cells along a side of a PE."""
+_BOUNDS = load_bounds("moopim.hardware")["thermal"]
 _MOST_DIGITS = 4  # of a tier
-_GROWTHS = (1.1, 8.0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class TierLayers:
         if not is_whole(self.tier, 1):
             raise ConfigError(f"tier of the thermal stack is {self.tier!r}; expected 1, 2, ...")
         for name, value in self.own.items():
-            _check(f"thermal.tier.{self.tier} {name}", value)
+            check_bounds(f"thermal.tier.{self.tier} {name}", value, _BOUNDS[name])
             if self.tier == 1 and name.startswith("bond"):
                 raise ConfigError(f"thermal.tier.1 {name} is {value!r}; expected none, as tier 1 lies on the interface")
 
@@ -56,7 +55,7 @@ class TierLayers:
 
 @dataclass(frozen=True)
 class ThermalStack:
-    """What heat flows through, from the silicon to the ambient; see ``data/stack_thermal.toml`` for the sources.
+    """What heat flows through, from the silicon to the ambient; ``hardware/data/`` has the sources, and the bounds.
 
     Attributes:
         ambient_K: Temperature of the ambient (K).
@@ -100,14 +99,9 @@ class ThermalStack:
     tiers: tuple[TierLayers, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name not in ("cells_per_pe_side", "growth", "tiers"):
-                _check(f"thermal {name}", value)
-        if not is_whole(self.cells_per_pe_side, 1, MOST_CELLS):
-            raise ConfigError(
-                f"thermal cells_per_pe_side is {self.cells_per_pe_side!r}; expected 1, 2, ..., {MOST_CELLS}"
-            )
-        _check("thermal growth", self.growth, *_GROWTHS)
+        for name, bounds in _BOUNDS.items():
+            check_bounds(f"thermal {name}", getattr(self, name), bounds)
+        object.__setattr__(self, "cells_per_pe_side", int(self.cells_per_pe_side))
         if self.spreader_side_mm > self.sink_side_mm:
             raise ConfigError(
                 f"thermal spreader_side_mm is {self.spreader_side_mm}; "
@@ -145,7 +139,7 @@ def load_thermal(path: Path | None = None) -> ThermalStack:
 @cache
 def _load_built_in() -> ThermalStack:
     table = read_table("moopim.hardware", "stack_thermal.toml")
-    return ThermalStack(**values("thermal", table, ThermalStack, tiers=()))
+    return ThermalStack(**values("thermal", table, ThermalStack, _BOUNDS, tiers=()))
 
 
 def _extended(built_in: ThermalStack, table: object) -> ThermalStack:
@@ -177,9 +171,4 @@ def _numbers(what: str, table: object, cls: type, besides: str) -> dict[str, Any
     for name in entries:
         if name not in allowed:
             raise unknown_name(f"field of [{what}]", name, allowed)
-    return plain(what, entries)
-
-
-def _check(what: str, value: object, least: float = _FIGURES[0], most: float = _FIGURES[1]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ConfigError(f"{what} is {value!r}; expected a number from {least:g} to {most:g}")
+    return plain(what, entries, _BOUNDS)

@@ -150,8 +150,8 @@ def kappa_of(circuit: Circuit, shape: Shape) -> float:
         shape: Of the layer.
 
     Returns:
-        ``kappa``. To a power of two, ``full`` is rounded down, so that its range covers all currents, and ``output``
-        up, as MNSIM's range is far wider than the sums that occur.
+        ``kappa``. To a power of two, ``full`` and ``fix`` are rounded down, so that their ranges are no smaller, and
+        ``output`` up, as MNSIM's range is far wider than the sums that occur.
 
     Raises:
         ConfigError: If the rule needs what is not given.
@@ -161,10 +161,15 @@ def kappa_of(circuit: Circuit, shape: Shape) -> float:
         return 1.0
     if circuit.adc_range == "calibrated":
         raise ConfigError("adc_range='calibrated' of a circuit needs inputs to calibrate with; see calibrated")
-    if circuit.adc_range == "full":
+    if circuit.adc_range in ("full", "fix"):
         # MNSIM takes the rows that a crossbar has for those that it uses.
         rows = min(circuit.rows, circuit.dacs) if circuit.row_groups == "sequential" else circuit.rows
-        kappa = half / ((2**circuit.dac_bits - 1) * (2**circuit.cell_bits - 1) * rows)
+        largest = (2**circuit.dac_bits - 1) * (2**circuit.cell_bits - 1) * rows
+        kappa = half / largest
+        if circuit.adc_range == "full":
+            kappa = (half - 1) / largest
+            if kappa * largest > half - 1:  # by a rounding error, which the ties "floor" would make a step
+                kappa = math.nextafter(kappa, 0)
         return kappa if circuit.step == "any" else _power_of_two(kappa, up=False)
     if shape.output_scale is None:
         raise ConfigError("adc_range='output' of a circuit needs the scale of the layer's output; none was given")

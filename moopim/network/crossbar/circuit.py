@@ -12,7 +12,7 @@ __all__ = ["Circuit", "Range", "RowGroups", "Split", "Step", "Subtraction", "Tie
 
 RowGroups: TypeAlias = Literal["bits", "sequential"]
 Split: TypeAlias = Literal["channels", "rows"]
-Range: TypeAlias = Literal["full", "output", "calibrated", "unit"]
+Range: TypeAlias = Literal["full", "fix", "output", "calibrated", "unit"]
 Ties: TypeAlias = Literal["even", "odd", "floor"]
 Step: TypeAlias = Literal["power_of_two", "any"]
 Subtraction: TypeAlias = Literal["analog", "digital"]
@@ -44,7 +44,9 @@ class Circuit:
             doubling, as in MNSIM; ``sequential``: each group of rows is converted on its own.
         split: What a crossbar takes of a convolution: whole input ``channels``, as in MNSIM, or as many ``rows`` as it
             has.
-        adc_range: Full scale of the ADCs of a layer. ``full``: the largest current of a crossbar (MNSIM's ``FIX``);
+        adc_range: Full scale of the ADCs of a layer. ``full``: the largest current of a crossbar of ideal cells has the
+            largest code or a smaller one, so that none is clipped; ``fix``: the largest current is one step above the
+            largest code, so that it is clipped by a step, and a step is about half as wide (MNSIM's ``FIX``);
             ``output``: follows from the scale of the layer's output (MNSIM's ``SCALE``); ``calibrated``: what loses
             least on inputs given; ``unit``: one code per unit of current.
         ties: Where a sum halfway between two codes goes: to the ``even`` code (MNSIM), to the ``odd`` one (CrossSim's

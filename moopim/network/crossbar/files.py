@@ -37,7 +37,7 @@ from moopim.rows import open_output
 
 __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]
 
-_RANGES: dict[str, Range] = {"SCALE": "output", "FIX": "full"}  # MNSIM's names
+_RANGES: dict[str, Range] = {"SCALE": "output", "FIX": "fix"}  # MNSIM's names
 _DIMENSIONS = {"conv": 4, "fc": 2}  # of weights and inputs
 _DEFAULTS = {"cell_bits": 1, "dac_num": 128, "kernel": 1, "stride": 1, "padding": 0, "point_shift": -2.0}
 # Most values of each array that is read: with them, and all in double precision, a layer takes less than a gigabyte.

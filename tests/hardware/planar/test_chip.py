@@ -112,7 +112,7 @@ def test_more_adcs_than_columns_are_allowed_as_in_mnsim():
     assert make_chip(crossbar=32, adcs=128).adcs.tolist() == [128]
 
 
-WHOLE = "expected 1, 2, ..., 65536"
+WHOLE = "expected a whole number from 1 to 65536"
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,15 @@ WHOLE = "expected 1, 2, ..., 65536"
         ({"dac": ["mnsim1", "mnsim6"]}, "unknown dac of design 1 'mnsim6'"),
         ({"device": "rram"}, "unknown device 'rram'"),
         ({"adc": "mnsim6", "adc_bits": 6}, "adc and adc_bits both choose the ADC; expected one of them"),
-        ({"polarity": 3}, "polarity is 3; expected 1 or 2"),
+        ({"polarity": 3}, "polarity is 3; expected a whole number from 1 to 2"),
         ({"digital_subtraction": 1}, "digital_subtraction is 1; expected True or False"),
-        ({"mux_nm": 0}, "mux_nm is 0; expected a number > 0"),
-        ({"read_ns": [1, float("nan")]}, "read_ns of design 1 is nan; expected a number > 0"),
-        ({"noc_bits_per_ns": float("inf")}, "noc_bits_per_ns is inf; expected a number > 0"),
-        ({"driver_area_um2": -1}, "driver_area_um2 is -1; expected a number of at least 0"),
+        ({"mux_nm": 0}, "mux_nm is 0 nm; expected a number from 1 to 5000 nm"),
+        ({"read_ns": [1, float("nan")]}, "read_ns of design 1 is nan ns; expected a number from 0.01 to 100000 ns"),
+        (
+            {"noc_bits_per_ns": float("inf")},
+            "noc_bits_per_ns is inf bit/ns; expected a number from 0.001",
+        ),
+        ({"driver_area_um2": -1}, "driver_area_um2 is -1 um2; expected 0 or a number from 0.01 to 1e+06 um2"),
         ({"resistance_low_ohm": 2e6}, "resistance_low_ohm is 2000000.0; expected at most resistance_high_ohm"),
         ({"resistance_high_ohm": [1e6, 1e3]}, "resistance_low_ohm of design 1 is 10000.0; expected at most resistance"),
         ({"read_low_V": 0.2}, "read_low_V is 0.2; expected at most read_high_V"),

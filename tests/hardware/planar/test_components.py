@@ -287,43 +287,68 @@ def test_a_byte_order_mark_at_the_start_of_a_file_does_not_matter(own):
     assert load_components(own("\ufeff" + OWN)) == load_components(own(OWN))
 
 
+def test_figures_in_other_units_are_converted(own):
+    def entry(value, unit):
+        return f'{{ value = {value}, unit = "{unit}", kind = "measured", source = "data sheet" }}'
+
+    text = f"""
+    [adc.mine]
+    bits = 7
+    area_um2 = {entry("9e-4", "mm2")}
+    power_W = {entry(1, "mW")}
+    rate_GSps = {entry(1200, "MS/s")}
+
+    [device.mine]
+    cell_area_um2 = {entry(50_000, "nm2")}
+    cell_bits = 1
+    resistance_low_ohm = {entry(100, "kohm")}
+    resistance_high_ohm = {entry(1, "Gohm")}
+    read_low_V = 0
+    read_high_V = {entry(300, "mV")}
+    read_ns = {entry(1000, "ps")}
+    write_ns = 3
+    write_pJ = {entry(80, "fJ")}
+    """
+    found, same = load_components(own(text)), load_components(own(OWN))
+    assert found.adcs["mine"] == same.adcs["sar7"]
+    assert found.devices["mine"] == same.devices["fefet"]
+
+
 ADC = {"bits": "7", "area_um2": "900", "power_W": "1e-3", "rate_GSps": "1.2"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bits": "0"}, "[adc.mine] bits is 0; expected 1, 2, ..., 32"),
-        ({"bits": "6.5"}, "[adc.mine] bits is 6.5; expected 1, 2, ..., 32"),
-        ({"bits": "true"}, "[adc.mine] bits is True; expected 1, 2, ..., 32"),
-        ({"bits": "2000"}, "[adc.mine] bits is 2000; expected 1, 2, ..., 32"),
-        ({"area_um2": "-1"}, "[adc.mine] area_um2 is -1; expected a number > 0"),
-        ({"rate_GSps": "0"}, "[adc.mine] rate_GSps is 0; expected a number > 0"),
-        ({"power_W": "'low'"}, "[adc.mine] power_W is 'low'; expected a number > 0"),
-        ({"power_W": "nan"}, "[adc.mine] power_W is nan; expected a number > 0"),
+        ({"bits": "0"}, "[adc.mine] bits is 0 bit; expected a whole number from 1 to 32 bit"),
+        ({"bits": "6.5"}, "[adc.mine] bits is 6.5 bit; expected a whole number from 1 to 32 bit"),
+        ({"bits": "true"}, "[adc.mine] bits is True; expected a whole number from 1 to 32 bit"),
+        ({"bits": "2000"}, "[adc.mine] bits is 2000 bit; expected a whole number from 1 to 32 bit"),
+        ({"area_um2": "-1"}, "[adc.mine] area_um2 is -1 um2; expected a number from 0.01 to 1e+07 um2"),
+        ({"rate_GSps": "0"}, "[adc.mine] rate_GSps is 0 GS/s; expected a number from 1e-05 to 200 GS/s"),
+        ({"power_W": "'low'"}, "[adc.mine] power_W is 'low'; expected a number from 1e-09 to 1 W"),
+        ({"power_W": "nan"}, "[adc.mine] power_W is nan W; expected a number from 1e-09 to 1 W"),
         ({"power_W": "1" + 400 * "0"}, "power_W is a number beyond 64 bits"),
-        ({"power_W": "inf"}, "[adc.mine] power_W is inf; expected a number > 0"),
+        ({"power_W": "inf"}, "[adc.mine] power_W is inf W; expected"),
         ({"rate_GSps": None}, "[adc.mine] has no rate_GSps; expected rate_GSps"),
         ({"bits": None}, "[adc.mine] has neither of bits and enob; expected one of them, or both"),
         ({"power_W": None}, "[adc.mine] has neither of power_W and walden_fJ; expected one of them"),
         ({"walden_fJ": "3"}, "[adc.mine] has both of power_W and walden_fJ; expected one of them"),
         ({"area_um2": None}, "[adc.mine] has neither of area_um2 and node_nm; expected one of them"),
         ({"enob": "7.5"}, "[adc.mine] enob is 7.5; expected at most its bits, 7"),
-        ({"enob": "0"}, "[adc.mine] enob is 0; expected a number > 0 and at most 32"),
-        ({"area_um2": "inf"}, "[adc.mine] area_um2 is inf; expected a number > 0"),
-        ({"area_um2": "nan"}, "[adc.mine] area_um2 is nan; expected a number > 0"),
-        ({"rate_GSps": "1e-320"}, "[adc.mine] gives conversion_ns inf by its rate_GSps; expected a number > 0"),
+        ({"enob": "0"}, "[adc.mine] enob is 0 bit; expected a number from 0.1 to 32 bit"),
+        ({"power_W": '{ value = 1, unit = "mW" }'}, "[adc.mine] power_W has no 'kind'; expected value, unit, kind"),
         (
-            {"power_W": None, "walden_fJ": "1e308", "rate_GSps": "1e300"},
-            "[adc.mine] gives power_W inf by its walden_fJ, rate_GSps; expected a number > 0",
+            {"rate_GSps": "1e-5", "bits": "32"},
+            "[adc.mine] conversion_ns, by its rate_GSps, is 3399999.",
         ),
         (
-            {"power_W": "1e300", "area_um2": None, "node_nm": "1e300"},
-            "[adc.mine] gives area_um2 inf by its node_nm, rate_GSps, power_W; expected a number > 0",
+            {"power_W": None, "walden_fJ": "1e5", "rate_GSps": "10", "bits": "32"},
+            "[adc.mine] power_W, by its walden_fJ, rate_GSps, is 4294967296.0 W; expected a number from 1e-09 to 1 W",
         ),
         (
-            {"power_W": "1e-320", "area_um2": None, "node_nm": "28", "rate_GSps": "1e300"},
-            "[adc.mine] gives area_um2 inf by its node_nm, rate_GSps, power_W; expected a number > 0",
+            {"power_W": "0.5", "area_um2": None, "node_nm": "5000", "rate_GSps": "1e-5"},
+            "[adc.mine] area_um2, by its node_nm, rate_GSps, power_W, is ",
         ),
         ({"rate_GSsp": "1"}, "unknown field of"),
         ({"rate_GSsp": "1"}, "'rate_GSsp' (did you mean 'rate_GSps'?)"),
@@ -351,9 +376,12 @@ def test_an_adc_that_cannot_be_used_is_refused(own, change, message):
         ('[adc.""]\nbits = 2', "[adc.''] has no name; expected [adc.NAME]"),
         ('[device." "]\ncell_bits = 2', "[device.' '] has no name; expected [device.NAME]"),
         ("[adc.mine", "expected a TOML file"),
-        (OWN.replace("resistance_low_ohm = 1e5", "resistance_low_ohm = 1e10"), "expected at most resistance_high_ohm"),
+        (OWN.replace("high_ohm = 1e9", "high_ohm = 1e4"), "expected at most resistance_high_ohm"),
         (OWN.replace("read_low_V = 0", "read_low_V = 0.31"), "read_low_V is 0.31; expected at most read_high_V, 0.3"),
-        (OWN.replace("read_low_V = 0", "read_low_V = -0.1"), "read_low_V is -0.1; expected a number of at least 0"),
+        (
+            OWN.replace("read_low_V = 0", "read_low_V = -0.1"),
+            "read_low_V is -0.1 V; expected 0 or a number",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(own, text, message):

@@ -105,19 +105,22 @@ def test_a_factor_set_of_ones_own(tmp_path):
         ({"figures": "kapa=4"}, "unknown figure of figures 'kapa' (did you mean 'kappa'?)"),
         ({"figures": "kappa"}, "figures has 'kappa'; expected NAME=NUMBER"),
         ({"figures": "kappa=four"}, "figures has 'kappa=four'; expected NAME=NUMBER"),
-        ({"figures": "kappa=0"}, "factor kappa is 0; expected a finite number above 0"),
-        ({"figures": "bits=16.5"}, "factor bits is 16.5; expected a whole number above 0"),
-        ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a share, 0 .. 1"),
-        ({"figures": "n_act=nan"}, "factor n_act is nan; expected a finite number from 0"),
-        ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number, 1 .. 1024"),
+        ({"figures": "kappa=0"}, "factor kappa is 0; expected a number from 0.001 to 1e+06"),
+        ({"figures": "bits=16.5"}, "factor bits is 16.5 bit; expected a whole number from 1 to 64 bit"),
+        ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a number from 0 to 1"),
+        ({"figures": "n_act=nan"}, "factor n_act is nan; expected a number from 0 to 1e+06"),
+        ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number from 1 to 1024"),
         ({"figures": "mesh=17"}, "4 tiers of 17 x 17 PEs are 1156; expected at most 1024 PEs in the stack"),
         ({"figures": "mesh=5,mesh=6"}, "figures name 'mesh' twice; expected each once"),
         ({"figures": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
-        ({"figures": "tiers=1"}, "tiers of the stack is 1; expected a whole number, 2 .. 1024"),
-        ({"figures": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3; expected a finite number above 0"),
+        ({"figures": "tiers=1"}, "tiers of the stack is 1; expected a whole number from 2 to 1024"),
+        ({"figures": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3 K; expected a number from 0.1 to 1000 K"),
         ({"figures": "G.static_mW=3"}, "unknown figure of figures 'G.static_mW'"),
         ({"figures": "R.static=3"}, "unknown figure of device 'R' 'static' (did you mean 'static_mW'?)"),
-        ({"figures": "R.static_mW=-3"}, "static_mW of device 'R' is -3; expected a finite number from 0"),
+        (
+            {"figures": "R.static_mW=-3"},
+            "static_mW of device 'R' is -3 mW; expected 0 or a number from 0.001",
+        ),
         ({"stack": "none.toml"}, "cannot read none.toml"),
     ],
 )
@@ -133,7 +136,7 @@ def test_a_factor_set_of_other_things_than_numbers_is_refused(tmp_path, value, s
     path.write_text(f"kappa = {value}\n")
     with pytest.raises(ConfigError) as error:
         load_parameters(str(path))
-    assert f"factor kappa is {shown}; expected a finite number above 0" in str(error.value)
+    assert f"factor kappa is {shown}; expected a number from" in str(error.value)
 
 
 @pytest.mark.parametrize(

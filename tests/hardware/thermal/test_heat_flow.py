@@ -80,10 +80,10 @@ def test_heat_spreads_in_the_copper_as_the_fourier_series_says(convection, sourc
     # An interface that conducts badly makes the heat enter the copper evenly, as in the series. Spreader and sink are
     # one plate of 60 x 60 x 7.9 mm3.
     thermal = replace(
-        load_thermal(), spreader_side_mm=60, convection_K_per_W=convection, interface_W_per_mK=0.001, silicon_um=1,
-        cells_per_pe_side=8, growth=1.3
+        load_thermal(), spreader_side_mm=60, convection_K_per_W=convection, interface_um=200, interface_W_per_mK=0.01,
+        silicon_um=1, cells_per_pe_side=8, growth=1.3
     )  # fmt: skip
-    interface, silicon = 20e-6 / 0.001 / source**2, 1e-6 / 120 / source**2
+    interface, silicon = 200e-6 / 0.01 / source**2, 1e-6 / 120 / source**2
     mean = influence_matrix(1, 4, (source * 1e3 / 4) ** 2, thermal, "full").mean()
     expected = series(60e-3, 7.9e-3, 400.0, convection, source)
     assert mean - interface - silicon / 2 == pytest.approx(expected, rel=0.02)

@@ -1,12 +1,17 @@
 """Circuits, the rows of their crossbars and their converters, against hand-worked numbers."""
 
+from dataclasses import replace
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moopim.errors import ConfigError
 from moopim.network.crossbar.adc import Converter, Shape, effective_bits, kappa_of, make_converter
-from moopim.network.crossbar.circuit import Circuit
+from moopim.network.crossbar.circuit import Circuit, RowGroups, Step, Subtraction, Ties
 from moopim.network.crossbar.slices import digits, program, row_blocks, slice_count, used_rows
 
 
@@ -76,15 +81,49 @@ def test_groups_of_rows_are_bits_or_conversions():
     assert effective_bits(circuit(row_groups="sequential"), 252) == 8
 
 
-def test_full_range_covers_all_currents():
+def test_the_fixed_range_has_its_steps_for_the_largest_current():
     shape = Shape(256, 1, 9, 9)
-    # Q = 9: 256 codes for 256 units; for 768 units with DACs of 2 bits, a third, and a fourth as a power of two.
-    assert kappa_of(circuit(rows=256), shape) == 1
-    assert kappa_of(circuit(rows=256, dac_bits=2, step="any"), shape) == pytest.approx(1 / 3)
-    assert kappa_of(circuit(rows=256, dac_bits=2), shape) == 0.25
-    assert kappa_of(circuit(rows=256, subtraction="digital"), shape) == 2
+    # Q = 9: 256 steps for 256 units; for 768 units with DACs of 2 bits, a third, and a fourth as a power of two.
+    assert kappa_of(circuit(rows=256, adc_range="fix"), shape) == 1
+    assert kappa_of(circuit(rows=256, dac_bits=2, step="any", adc_range="fix"), shape) == pytest.approx(1 / 3)
+    assert kappa_of(circuit(rows=256, dac_bits=2, adc_range="fix"), shape) == 0.25
+    assert kappa_of(circuit(rows=256, subtraction="digital", adc_range="fix"), shape) == 2
     # 8 bits for 128 rows at a time.
-    assert kappa_of(circuit(rows=256, row_groups="sequential"), Shape(128, 2, 9, 9)) == 1
+    assert kappa_of(circuit(rows=256, row_groups="sequential", adc_range="fix"), Shape(128, 2, 9, 9)) == 1
+
+
+def test_the_full_range_has_its_codes_for_all_currents():
+    shape = Shape(256, 1, 9, 9)
+    # Q = 9: codes to 255 for 256 units, or for 768 with DACs of 2 bits.
+    assert kappa_of(circuit(rows=256, step="any"), shape) == 255 / 256
+    assert kappa_of(circuit(rows=256), shape) == 0.5
+    assert kappa_of(circuit(rows=255), shape) == 1
+    assert kappa_of(circuit(rows=256, dac_bits=2, step="any"), shape) == 255 / 768
+    assert kappa_of(circuit(rows=256, subtraction="digital", step="any"), shape) == 511 / 256
+
+
+@given(
+    rows=st.integers(1, 300),
+    adc_bits=st.integers(2, 12),
+    widths=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    dacs=st.sampled_from([1, 20, 128]),
+    names=st.tuples(
+        st.sampled_from(get_args(RowGroups)),
+        st.sampled_from(get_args(Ties)),
+        st.sampled_from(get_args(Step)),
+        st.sampled_from(get_args(Subtraction)),
+    ),
+)
+def test_the_full_range_clips_nothing_and_the_fixed_one_at_most_a_step(rows, adc_bits, widths, dacs, names):
+    words = dict(zip(("row_groups", "ties", "step", "subtraction"), names, strict=True))
+    full = Circuit(rows, adc_bits, *widths, dacs, **words)
+    together = min(rows, dacs) if full.row_groups == "sequential" else rows
+    currents = torch.arange(together + 1, dtype=torch.float64) * (2 ** widths[0] - 1) * (2 ** widths[1] - 1)
+    for name, most in (("full", 0), ("fix", 1)):
+        converter = make_converter(replace(full, adc_range=name), Shape(together, 1, 9, 9))
+        for sign in (1, -1) if full.ties != "floor" or name == "full" else (1,):  # MNSIM knows no ties of that kind
+            rounded = converter.round_(sign * currents)
+            assert (rounded - converter.convert_(sign * currents)).abs().max() <= most
 
 
 def test_the_range_of_the_output_follows_its_scale():

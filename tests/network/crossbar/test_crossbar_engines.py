@@ -39,6 +39,20 @@ def used(monkeypatch):
     return calls
 
 
+@pytest.mark.parametrize("engine", ["torch", "planes"])
+@pytest.mark.parametrize("options", [{}, {"subtraction": "digital"}, {"ties": "odd"}, {"ties": "floor"}])
+def test_the_largest_current_has_a_code_in_the_full_range(engine, options):
+    """A value at the end of an ADC's range: 32 cells in parallel are 32 units of current wherever a unit has a code."""
+    for rows, adc_bits, exact in ((32, 7, True), (32, 12, True), (31, 6, True), (1, 2, True), (32, 6, False)):
+        ones = torch.ones((1, rows), dtype=torch.long)
+        circuit = Circuit(rows=rows, adc_bits=adc_bits, dacs=rows, **options)
+        layer = crossbar_layer(ones, circuit, weight_bits=2, input_bits=2)
+        assert (layer.converter.kappa >= 1) == (exact or "subtraction" in options)
+        for fuse in (True, False):
+            sums = layer_sums(layer, ones, fuse=fuse, engine=engine) / layer.converter.kappa
+            assert sums.item() == rows  # with 6 bits, a code stands for two units, and 32 is 16 of them
+
+
 def test_vectors_are_as_wide_as_the_compiled_loops_take_them():
     from moopim.network.crossbar import _lanes
 
