@@ -82,9 +82,7 @@ def test_a_design_of_a_batch_is_shown_without_its_padding():
         alone = breakdown_frame(break_down(table, chip.take(np.array([design]))), table)
         found = breakdown_frame(both, stack_tables(tables), design)
         assert found["layer"].tolist() == alone["layer"].tolist()
-        assert found["energy_mJ"].tolist() == pytest.approx(
-            alone["energy_mJ"].tolist(), rel=1e-12, nan_ok=True
-        )
+        assert found["energy_mJ"].tolist() == pytest.approx(alone["energy_mJ"].tolist(), rel=1e-12, nan_ok=True)
         assert set(found["name"]) == {str(i) for i in range(table.layers)}
 
 
