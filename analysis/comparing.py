@@ -78,9 +78,12 @@ def indicator_box(table: pd.DataFrame, indicator: str) -> str:
     Returns:
         The box in words; empty where the table does not tell.
     """
-    if indicator == "hypervolume_joint":
-        return JOINT_FRONT
-    return str(table["box"].iloc[0]) if "box" in table.columns and len(table) else ""
+    box = str(table["box"].iloc[0]) if "box" in table.columns and len(table) else ""
+    if indicator != "hypervolume_joint":
+        return box
+    # What is constant on the fronts of all runs is so on the joint front, and nothing else is left out there.
+    _, comma, without = box.partition(", ")
+    return f"{JOINT_FRONT}{comma}{without}"
 
 
 def comparison_text(compared: pd.DataFrame) -> str:

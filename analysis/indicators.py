@@ -160,7 +160,9 @@ def indicator_table(
     entries = list(runs)
     frames = [run.evaluations for run in entries]
     fronts = [non_dominated(frame, objectives) for frame in frames]
-    box, joint = common_box(frames, objectives), joint_box(frames, objectives)
+    # The box of several runs needs no more than their fronts.
+    sources = fronts if len(fronts) > 1 else frames
+    box, joint = common_box(sources, objectives), joint_box(sources, objectives)
     together = pd.concat(fronts, ignore_index=True)
     names = long_tailed(together, objectives) if log is None else log
     with_returned = all("returned" in frame.columns for frame in frames)
@@ -169,7 +171,7 @@ def indicator_table(
     plain = _shares([*fronts, *returned], box, "hypervolume")
     columns = {name: values[: len(entries)] for name, values in plain.items()}
     if names:
-        columns |= _shares(fronts, common_box(frames, objectives, names), "hypervolume_log")
+        columns |= _shares(fronts, common_box(sources, objectives, names), "hypervolume_log")
     target = box.coordinates(non_dominated(together, objectives))
     columns["igd_plus"] = np.array([pareto.igd_plus(box.coordinates(front), target) for front in fronts])
     columns |= _shares(fronts, joint, "hypervolume_joint")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from moopim.analysis.box import common_box
 from moopim.analysis.comparing import indicator_box
-from moopim.analysis.fronts import feasible, non_dominated, objective_values
+from moopim.analysis.fronts import non_dominated, objective_values
 from moopim.analysis.indicators import Run, by_algorithm, hypervolume_bands, hypervolume_history, indicator_table
 from moopim.analysis.parallel import parallel_coordinates
 from moopim.analysis.progress import plot_hypervolume, plot_samples, share_label
@@ -28,7 +27,6 @@ _INDICATORS = {
     "hypervolume_log": "hypervolume, log scale",
     "igd_plus": "IGD+",
 }
-_LINE = 76  # letters of a line below a row of boxes
 
 
 def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directory: Path | str) -> list[Path]:
@@ -48,14 +46,15 @@ def plot_run(evaluations: pd.DataFrame, objectives: Sequence[Objective], directo
         ConfigError: The frame has no column for an objective.
     """
     folder = Path(directory)
-    any_feasible = bool(feasible(evaluations, objectives).any())
+    front = non_dominated(evaluations, objectives)
+    any_feasible = len(front) > 0
     written = []
     if len(objectives) > 1 and np.isfinite(objective_values(evaluations, objectives)).all(axis=1).any():
         written.append(save_figure(_fronts(evaluations, objectives), folder / "front.png"))
     if any_feasible and len(objectives) > 2:  # noqa: PLR2004 (dimensions of the picture)
-        written.append(save_figure(scatter_3d(evaluations, objectives[:4]).figure, folder / "front_3d.png"))
+        written.append(save_figure(scatter_3d(front, objectives[:4]).figure, folder / "front_3d.png"))
     if any_feasible and len(objectives) > 1:
-        written.append(save_figure(parallel_coordinates(evaluations, objectives).figure, folder / "parallel.png"))
+        written.append(save_figure(parallel_coordinates(front, objectives).figure, folder / "parallel.png"))
     if any_feasible:
         box = common_box([evaluations], objectives)
         history = hypervolume_history(evaluations, box)
@@ -87,17 +86,18 @@ def plot_comparison(
     folder, entries = Path(directory), list(runs)
     groups = by_algorithm(entries)
     table = indicator_table(entries, objectives) if indicators is None else indicators
-    box = common_box((run.evaluations for run in entries), objectives)
+    fronts = [non_dominated(run.evaluations, objectives) for run in entries]
+    box = common_box(fronts if len(fronts) > 1 else [run.evaluations for run in entries], objectives)
     pictures = {
         "hypervolume.png": plot_hypervolume(hypervolume_bands(entries, box), box=box).figure,
         "comparison.png": _indicator_boxes(table),
     }
     if len(objectives) > 1:
-        fronts = {
-            name: pd.concat([non_dominated(run.evaluations, objectives) for run in group], ignore_index=True)
-            for name, group in groups.items()
+        by_name = {
+            name: pd.concat([front for run, front in zip(entries, fronts, strict=True) if run.algorithm == name])
+            for name in groups
         }
-        pictures = {"fronts.png": _fronts(fronts, objectives), **pictures}
+        pictures = {"fronts.png": _fronts(by_name, objectives), **pictures}
     return [save_figure(figure, folder / name) for name, figure in pictures.items()]
 
 
@@ -109,10 +109,15 @@ def _fronts(frames: Frames, objectives: Sequence[Objective]) -> Figure | SubFigu
 
 def _indicator_boxes(table: pd.DataFrame) -> Figure:
     """One row of boxes per indicator."""
-    shown = {name: label for name, label in _INDICATORS.items() if name in table.columns}
-    height = 0.9 + 0.36 * table["algorithm"].nunique()
-    figure = Figure(figsize=(5.6, height * len(shown)), layout="constrained")
-    for axes, (name, label) in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown.items(), strict=True):
-        error = float(table[f"{name}_error"].max()) if f"{name}_error" in table.columns else 0.0
-        plot_samples(table, name, fill(share_label(label, indicator_box(table, name), error), _LINE), axes)
+    errors = {name: float(table.get(f"{name}_error", pd.Series([0.0])).max()) for name in _INDICATORS}
+    labels = {
+        name: share_label(label, indicator_box(table, name), errors[name])
+        for name, label in _INDICATORS.items()
+        if name in table.columns
+    }
+    heights = [0.55 + 0.36 * table["algorithm"].nunique() + 0.17 * label.count("\n") for label in labels.values()]
+    figure = Figure(figsize=(5.6, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(labels), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (name, label) in zip(panels, labels.items(), strict=True):
+        plot_samples(table, name, label, axes)
     return figure

@@ -19,7 +19,7 @@ __all__ = ["plot_hypervolume", "plot_samples", "share_label"]
 _START = 0.05
 
 
-_LINE = 44  # letters of a line beside an axis
+_LINE = 56  # letters of a line beside an axis
 
 
 def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None, box: Box | None = None) -> Axes:
@@ -55,8 +55,7 @@ def plot_hypervolume(history: pd.DataFrame, ax: Axes | None = None, box: Box | N
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("evaluations", fontsize=FONT)
     error = float(history["hypervolume_error"].max()) if "hypervolume_error" in history.columns else 0.0
-    label = share_label("hypervolume", box.label if box else "", error)
-    axes.set_ylabel(fill(label, _LINE), fontsize=FONT)
+    axes.set_ylabel(share_label("hypervolume", box.label if box else "", error), fontsize=FONT)
     legend_above(axes)
     return axes
 
@@ -70,10 +69,13 @@ def share_label(name: str, box: str, error: float = 0.0) -> str:
         error: Largest standard error of the estimates; 0 where the values are exact.
 
     Returns:
-        Such as ``hypervolume (share of the box: fronts of all runs)``.
+        The lines, such as ``hypervolume`` and ``share of the box of the fronts of all runs``.
     """
-    label = f"{name} (share of the box{': ' if box else ''}{box})"
-    return f"{label}, estimates, standard error up to {error:.1g}" if error else label
+    fronts, comma, without = box.partition(", ")
+    lines = [name, f"share of the box{' of the ' if fronts else ''}{fronts}{comma}"]
+    lines += [without] if without else []
+    lines += [f"estimate, standard error up to {error:.1g}"] if error else []
+    return "\n".join(fill(line, _LINE) for line in lines)
 
 
 def plot_samples(values: pd.DataFrame, value: str, label: str | None = None, ax: Axes | None = None) -> Axes:
