@@ -70,7 +70,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     ``("n_gen", N)``) or given as `n_max_evals`; that budget is never exceeded. With `iterations`, and where no budget
     is known, each level takes a fixed number of steps, and the run ends when it has cooled down.
 
-    Every truncation keeps a member with the least value of each objective, so that these extremes are never lost.
+    Every truncation keeps a member with the least value of each objective, so that these extremes are never lost; a
+    `hard_limit` of fewer members than that leaves the choice to the rule of truncation alone.
 
     Ask and tell need ``steps_per_iteration=1``. A seed gives the same evaluations for any `steps_per_iteration`.
 
@@ -177,10 +178,6 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     # pymoo's interface ------------------------------------------------------------------------------------------------
 
     def _setup(self, problem: Problem, **kwargs: Any) -> None:
-        if self.hard_limit < problem.n_obj:
-            raise ValueError(
-                f"hard_limit={self.hard_limit} is not allowed for {problem.n_obj} objectives; expected at least as many"
-            )
         integer = problem.vtype is not None and np.issubdtype(problem.vtype, np.integer)
         sampling = (
             (IntegerRandomSampling() if integer else FloatRandomSampling()) if self.sampling is None else self.sampling

@@ -4,14 +4,13 @@ Each factory takes the problem and the budget of evaluations and returns a fresh
 theirs through the entry point group ``moopim.algorithms``.
 """
 
+import copy
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from math import comb
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.algorithm import Algorithm
 
 from moopim.errors import ConfigError, unknown_name
@@ -58,7 +57,8 @@ def make_algorithm(name: str, problem: DesignProblem, evaluations: int) -> Algor
         if not found:
             raise unknown_name("algorithm", name, algorithm_names())
         factory = found[0].load()
-    return factory(problem, evaluations)
+    # pymoo's default arguments are objects that all algorithms share, some of which keep a state (SPEA2Survival).
+    return copy.deepcopy(factory(problem, evaluations))
 
 
 def _integer_operators(problem: DesignProblem) -> dict[str, Any]:
@@ -106,28 +106,20 @@ def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
 def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-III with at most 100 Das-Dennis reference directions."""
     from pymoo.algorithms.moo.nsga3 import NSGA3
-    from pymoo.operators.selection.tournament import TournamentSelection
     from pymoo.util.ref_dirs import get_reference_directions
 
     m, limit = problem.n_obj, min(_POP_SIZE, evaluations)
-    if limit < m:
-        raise ConfigError(
-            f"evaluations={evaluations} is not allowed for nsga3; expected at least {m}, one per objective"
-        )
-    partitions = max(p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit)
-    directions = get_reference_directions("das-dennis", m, n_partitions=partitions)
-    # pymoo 0.6.2's own comparison draws unseeded random numbers where a design is infeasible (its issue 794).
-    selection = TournamentSelection(func_comp=_less_violation_or_random)
-    return NSGA3(directions, pop_size=limit, selection=selection, **_integer_operators(problem))
+    partitions = max((p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit), default=1)
+    # Fewer evaluations than objectives are all spent on the initial designs, whatever the directions.
+    directions = get_reference_directions("das-dennis", m, n_partitions=partitions)[:limit]
+    return NSGA3(directions, pop_size=limit, **_integer_operators(problem))
 
 
 def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
     """SPEA2, population 100."""
-    from pymoo.algorithms.moo.spea2 import SPEA2, SPEA2Survival
+    from pymoo.algorithms.moo.spea2 import SPEA2
 
-    # pymoo's default survival is one shared object that carries its normalisation over from run to run.
-    survival = SPEA2Survival(normalize=True)
-    return SPEA2(pop_size=min(_POP_SIZE, evaluations), survival=survival, **_integer_operators(problem))
+    return SPEA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -143,7 +135,11 @@ def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """SMS-EMOA, population 100."""
     from pymoo.algorithms.moo.sms import SMSEMOA
 
-    return SMSEMOA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
+    from moopim.algorithms.hypervolume_survival import BoundedContributionSurvival
+
+    return SMSEMOA(
+        pop_size=min(_POP_SIZE, evaluations), survival=BoundedContributionSurvival(), **_integer_operators(problem)
+    )
 
 
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -158,19 +154,6 @@ def topk(problem: DesignProblem, evaluations: int) -> Algorithm:
     from moopim.algorithms.topk import TopK
 
     return TopK() if problem.mutation is None else TopK(prob=problem.mutation)
-
-
-def _less_violation_or_random(
-    pop: Any, P: NDArray[np.int64], random_state: np.random.Generator, **kwargs: Any
-) -> NDArray[np.int64]:
-    """Winner of each pair: the smaller violation, otherwise either; shape ``(pairs, 1)``."""
-    violation = pop.get("CV")[:, 0][P]
-    first = np.where(
-        violation[:, 0] == violation[:, 1],
-        random_state.random(len(P)) < 0.5,  # noqa: PLR2004 (an even coin)
-        violation[:, 0] < violation[:, 1],
-    )
-    return np.where(first, P[:, 0], P[:, 1])[:, None]
 
 
 ALGORITHMS: dict[str, Factory] = {

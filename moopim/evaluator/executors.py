@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from moopim.errors import ConfigError, EvaluationError
 from moopim.genes import IntArray
 from moopim.problem import DesignProblem, FloatArray
+from moopim.randomness import controlled_randomness, randomness_key
 
 __all__ = ["Execute", "Workers", "executor"]
 
@@ -43,10 +45,11 @@ def executor(problem: DesignProblem, jobs: int) -> Execute:
     workers = None if jobs == 1 else Workers(jobs, problem)
 
     def execute(chunks: Sequence[IntArray]) -> Iterator[tuple[int, FloatArray]]:
+        key = randomness_key()
         # One chunk keeps one process busy: this one saves the way there and back.
         if workers is None or len(chunks) == 1:
-            return ((i, problem.tabulate(chunk)) for i, chunk in enumerate(chunks))
-        return workers.map(_tabulate, chunks)
+            return ((i, _tabulate(problem, chunk, key)) for i, chunk in enumerate(chunks))
+        return workers.map(_tabulate_there, [(chunk, key) for chunk in chunks])
 
     return execute
 
@@ -135,5 +138,16 @@ def _call(function: Callable[[Any], Any], number: int, item: Any) -> tuple[int, 
     return number, result, [(str(message), category) for message, category in known]
 
 
-def _tabulate(X: IntArray) -> FloatArray:
-    return _worker["problem"].tabulate(X)
+def _tabulate_there(item: tuple[IntArray, tuple[int, ...] | None]) -> FloatArray:
+    return _tabulate(_worker["problem"], *item)
+
+
+def _tabulate(problem: DesignProblem, X: IntArray, key: tuple[int, ...] | None) -> FloatArray:
+    """Evaluates a chunk; random numbers that the model draws follow from the run's key and the chunk alone.
+
+    They are then the same in any process and after an interruption, and change none of those that the optimiser draws.
+    """
+    if key is None:
+        return problem.tabulate(X)
+    with controlled_randomness(*key, zlib.crc32(X.tobytes())):
+        return problem.tabulate(X)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
@@ -24,6 +25,7 @@ from moopim.figures import is_whole
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
 from moopim.problem import DesignProblem
+from moopim.randomness import controlled_randomness
 
 __all__ = ["check_output", "resume", "run"]
 
@@ -320,25 +322,26 @@ def optimise(
         Whether every design of the genome was evaluated before the budget was spent.
     """
     size = evaluator.problem.genome.size
-    algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
-    algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
-    n_offsprings = getattr(algorithm, "n_offsprings", None)
-    if getattr(algorithm, "pop_size", None):
-        algorithm.pop_size = min(algorithm.pop_size, evaluations)
-    generation = 0
-    while evaluator.n_evaluations < evaluations and algorithm.has_next():
-        if n_offsprings is not None:
-            algorithm.n_offsprings = min(n_offsprings, evaluations - evaluator.n_evaluations)
-        generation += 1
-        algorithm.next()
-        evaluator.commit(generation)
-        if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing
-            _check_optimum(evaluator, algorithm)
-        report(generation, evaluator, algorithm)
-        if evaluator.n_distinct >= size:
-            break
-    _check_optimum(evaluator, algorithm)
-    return evaluator.n_distinct >= size
+    with controlled_randomness(seed):
+        algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
+        algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
+        n_offsprings = get(getattr(algorithm, "n_offsprings", None))
+        if pop_size := get(getattr(algorithm, "pop_size", None)):
+            algorithm.pop_size = min(pop_size, evaluations)
+        generation = 0
+        while evaluator.n_evaluations < evaluations and algorithm.has_next():
+            if n_offsprings is not None:
+                algorithm.n_offsprings = min(n_offsprings, evaluations - evaluator.n_evaluations)
+            generation += 1
+            algorithm.next()
+            evaluator.commit(generation)
+            if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing
+                _check_optimum(evaluator, algorithm)
+            report(generation, evaluator, algorithm)
+            if evaluator.n_distinct >= size:
+                break
+        _check_optimum(evaluator, algorithm)
+        return evaluator.n_distinct >= size
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:

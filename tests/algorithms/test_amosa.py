@@ -99,6 +99,8 @@ def test_parameters_out_of_range_are_refused(name, value):
         AMOSA(**{name: value})
 
 
-def test_fewer_members_than_objectives_are_refused():
-    with pytest.raises(ValueError, match="hard_limit=3 is not allowed for 4 objectives"):
-        AMOSA(hard_limit=3).setup(Table(n_obj=4))
+@pytest.mark.parametrize("truncation", ["linkage", "hypervolume", "closest-pair"])
+def test_an_archive_of_fewer_members_than_objectives_works(truncation):
+    algorithm = AMOSA(hard_limit=2, soft_limit=3, truncation=truncation, steps_per_iteration=50)
+    found = minimize(Table(n_obj=4), algorithm, ("n_eval", 2500), seed=1)
+    assert len(found.F) == 2

@@ -3,15 +3,20 @@
 import moocore
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist, pdist
 
+from moopim.algorithms import truncation
+from moopim.algorithms._sampled_boxes import N_SAMPLES, SampledBoxes
 from moopim.algorithms.truncation import (
     TRUNCATIONS,
     closest_pair,
     cluster_labels,
     extremes,
     greedy_hypervolume,
+    least_contributors_out,
     single_linkage,
 )
 
@@ -146,10 +151,74 @@ def test_an_objective_without_a_range_is_no_problem(name):
     assert np.array_equal(F[kept].min(axis=0), F.min(axis=0))
 
 
-@pytest.mark.parametrize("name", TRUNCATIONS)
-def test_a_limit_below_the_number_of_objectives_is_refused(name):
-    with pytest.raises(ValueError, match="limit 2 is less than the number of objectives, 3"):
-        TRUNCATIONS[name](random_front(10, 3, 0), 2)
+RULES = [*TRUNCATIONS.values(), least_contributors_out]
+members = st.integers(1, 6).flatmap(lambda m: st.lists(st.tuples(*[st.integers(0, 3)] * m), min_size=1, max_size=12))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("exact_cost", [0.0, np.inf])
+@given(rows=members, limit=st.integers(1, 12), scale=st.sampled_from([1.0, 1e-308, 5e307]))
+def test_any_room_is_filled(rule, exact_cost, rows, limit, scale):
+    # Small whole numbers: duplicates, ties and dominated members among them.
+    F = (np.array(rows) - 1.0) * scale
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(truncation, "EXACT_COST", exact_cost)
+        kept = rule(F, limit)
+        assert np.array_equal(kept, rule(F, limit))
+    assert (np.diff(kept) > 0).all()
+    assert len(kept) <= min(limit, len(F))
+    assert len(kept) >= (1 if rule is single_linkage else min(limit, len(F)))  # extremes may share a cluster
+    if limit >= F.shape[1] and rule is not least_contributors_out:
+        assert np.array_equal(F[kept].min(axis=0), F.min(axis=0))
+
+
+def test_without_room_for_the_extremes_the_rule_alone_decides():
+    # Of three extremes and a member close to the best in everything, the latter has by far the largest box, and lies
+    # in the middle of their one cluster.
+    F = np.array([[0.0, 9.0, 9.0], [9.0, 0.0, 9.0], [1.0, 1.0, 1.0], [9.0, 9.0, 0.0]])
+    assert greedy_hypervolume(F, 1).tolist() == single_linkage(F, 1).tolist() == [2]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_room_is_refused(rule):
+    with pytest.raises(ValueError, match="limit=0 is not allowed; expected 1"):
+        rule(random_front(10, 3, 0), 0)
+
+
+@pytest.mark.parametrize("n_obj", [2, 6])
+def test_estimated_shares_of_boxes_are_the_exact_ones_but_for_the_error_of_sampling(n_obj):
+    points = scaled(random_front(40, n_obj, 2))
+    boxes = SampledBoxes(points, 1.1)
+    free = ~np.bitwise_or.reduce([boxes.dominated_by(k) for k in range(20)])
+    share = np.bitwise_count(free).sum(axis=1) / N_SAMPLES
+    assert boxes.volumes == pytest.approx(np.prod(1.1 - points, axis=1))
+    for i in range(20, 40):
+        overlap = moocore.hypervolume(np.maximum(points[i], points[:20]), ref=np.full(n_obj, 1.1))
+        exact = 1 - overlap / boxes.volumes[i]
+        assert share[i] == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / N_SAMPLES) + 1e-3)
+    assert not share[:20].any()  # a member dominates all of its own box
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_estimates_cost_little_hypervolume(seed, monkeypatch):
+    F = random_front(120, 6, seed)
+    P, reference = scaled(F), np.full(6, 1.1)
+
+    def volume(kept):
+        return moocore.hypervolume(P[kept], ref=reference)
+
+    exact = volume(greedy_hypervolume(F, 60))
+    monkeypatch.setattr(truncation, "EXACT_COST", 0.0)
+    assert volume(greedy_hypervolume(F, 60)) > 0.997 * exact
+    assert volume(least_contributors_out(F, 60)) > 0.99 * exact
+    assert volume(np.random.default_rng(seed).choice(120, 60, replace=False)) < 0.97 * exact
+
+
+@pytest.mark.parametrize(
+    ("limit", "n_obj", "exact"), [(1414, 4, True), (125, 6, True), (126, 6, False), (100, 7, False)]
+)
+def test_the_stated_cost_decides_between_exact_and_estimated(limit, n_obj, exact):
+    assert (limit ** (n_obj / 2) <= truncation.EXACT_COST) == exact
 
 
 def test_extremes_prefer_the_better_of_equals():
