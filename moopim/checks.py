@@ -141,7 +141,7 @@ def _check_values(what: str, found: NDArray[Any], least: float, most: float, who
         return
     place = np.unravel_index(int((~good).argmax()), good.shape)
     where = f"[{', '.join(map(str, place))}]" if place else ""
-    raise ConfigError(f"{what}{where} is {found[place]}; expected {_expected(least, most, whole, many=False)}")
+    raise ConfigError(f"{what}{where} is {found[place]}; expected {_expected(least, most, whole)}")
 
 
 def _fits(shape: tuple[int, ...], expected: Sequence[int | str]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 
+from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.genes import GeneGroup, IntArray, Permutation
 from moopim.genome import Genome
@@ -63,9 +64,10 @@ def reset(genome: Genome, X: IntArray, prob: FloatArray, random_state: np.random
         Genes, shape ``(pop, n_genes)``.
 
     Raises:
-        ConfigError: If the shape is wrong.
+        ConfigError: If the shape is wrong, or the genes are no integers.
     """
     _check_shape(genome, X)
+    prob = numbers("prob", prob, (genome.n_genes,), values=False)
     return _shift(genome, X, random_state.random(X.shape) < prob, random_state)
 
 
@@ -81,7 +83,7 @@ def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) ->
         Genes, shape ``(pop, n_genes)``.
 
     Raises:
-        ConfigError: If the shape is wrong.
+        ConfigError: If the shape is wrong, or the genes are no integers.
     """
     _check_shape(genome, X)
     chosen = _pick_gene(genome, X, random_state)
@@ -108,7 +110,7 @@ def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntA
         Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
 
     Raises:
-        ConfigError: If the shape is wrong.
+        ConfigError: If the shape is wrong, or the genes are no integers.
     """
     _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
@@ -136,7 +138,7 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
         Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
 
     Raises:
-        ConfigError: If the shape is wrong.
+        ConfigError: If the shape is wrong, or the genes are no integers.
     """
     _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
@@ -156,8 +158,11 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
 
 
 def _check_shape(genome: Genome, X: IntArray) -> None:
-    if np.ndim(X) != 2 or np.shape(X)[1] != genome.n_genes:  # noqa: PLR2004 (designs and genes)
-        raise ConfigError(f"genes have shape {np.shape(X)}; expected (pop, {genome.n_genes})")
+    if not isinstance(X, np.ndarray) or X.shape[1:] != (genome.n_genes,) or X.dtype.kind not in "iu":
+        kind = f" and type {X.dtype}" if isinstance(X, np.ndarray) else ""
+        raise ConfigError(
+            f"genes have shape {np.shape(X)}{kind}; expected an array of integers (pop, {genome.n_genes})"
+        )
 
 
 def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntArray:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.rounding import ceil_div, floor_div, next_power_of_two
-from moopim.workload.layers import LayerKind, LayerTable
+from moopim.workload.layers import LayerKind, LayerTable, check_table
 
-__all__ = ["LayerMapping", "PEClass", "map_layers", "pe_classes"]
+__all__ = ["LayerMapping", "PEClass", "check_designs", "map_layers", "pe_classes"]
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -76,6 +76,28 @@ class PEClass(NamedTuple):
     columns: FloatArray
 
 
+def check_designs(table: LayerTable, chip: Chip) -> int:
+    """Refuses networks and chips that are no designs together.
+
+    Args:
+        table: One network, or one per design.
+        chip: One chip, or one per design.
+
+    Returns:
+        The number of designs.
+
+    Raises:
+        ConfigError: If they are no tables and chips, or the number of networks is not that of the chips.
+    """
+    check_table(table)
+    if not isinstance(chip, Chip):
+        raise ConfigError(f"chip is {chip!r}; expected a Chip, such as make_chip('cur')")
+    networks, chips = len(table), len(chip)
+    if networks != chips and 1 not in (networks, chips):
+        raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
+    return max(networks, chips)
+
+
 def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> LayerMapping:
     """Lays layers onto PEs and tiles (MNSIM 2.0; section "LayerMapping" of the documentation).
 
@@ -92,8 +114,9 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> La
 
     Raises:
         ConfigError: If a crossbar has fewer rows than a kernel has entries, or weights have no bit but the sign; names
-            design and layer.
+            design and layer. If networks and chips do not fit, see `check_designs`.
     """
+    check_designs(table, chip)
     crossbar, group_count = chip.crossbar[:, None], chip.groups[:, None]
     weighted = table.weighted
     entries = table.kernel_h * table.kernel_w

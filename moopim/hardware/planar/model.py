@@ -13,11 +13,11 @@ from moopim.hardware.planar.area import chip_area
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.element_wise import shared_equally
 from moopim.hardware.planar.energy import Consumption, layer_consumption
-from moopim.hardware.planar.mapping import LayerMapping, map_layers
+from moopim.hardware.planar.mapping import LayerMapping, check_designs, map_layers
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
 from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
-from moopim.workload.layers import LayerTable, check_table
+from moopim.workload.layers import LayerTable
 
 __all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar", "not_modelled"]
 
@@ -141,11 +141,7 @@ class _Parts(NamedTuple):
 
 def _blocks(table: LayerTable, chip: Chip) -> Iterator[tuple[LayerTable, Chip]]:
     """Designs in blocks that fit into the processor's cache."""
-    check_table(table)
-    networks, chips = len(table), len(chip)
-    if networks != chips and 1 not in (networks, chips):
-        raise ConfigError(f"{networks} networks and {chips} chips do not fit; expected one of either, or equally many")
-    for start in range(0, max(networks, chips), _BLOCK):
+    for start in range(0, check_designs(table, chip), _BLOCK):
         block = slice(start, start + _BLOCK)
         yield table.take(block), chip.take(block)
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import number
+from moopim.errors import ConfigError
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Factors
 from moopim.workload import Workload
@@ -46,7 +48,14 @@ def layer_costs(workload: Workload, devices: tuple[Device, ...], factors: Factor
 
     Returns:
         The costs.
+
+    Raises:
+        ConfigError: If there is no device, or a factor is missing or not usable.
     """
+    if not devices:
+        raise ConfigError("there are no devices; expected at least one")
+    for name in ("bits", "n_act", "g_w"):
+        number(f"factor {name}", factors.get(name), least=0, positive=name == "bits")
     columns = [_device_costs(workload, device, factors) for device in devices]
     arrays, time, energy, held = (np.array(column, dtype=np.float64) for column in zip(*columns, strict=True))
     stored = workload.weights + factors["n_act"] * workload.activations_out
@@ -66,7 +75,11 @@ def mac_rate(device: Device, bits: float) -> float:
     Args:
         device: The device.
         bits: Width of weights and inputs (bit).
+
+    Raises:
+        ConfigError: If there are no bits.
     """
+    number("bits", bits, positive=True)
     if device.read == "macs":
         return device.arrays_per_pe / device.step_ns
     weights = device.rows * device.columns / np.ceil(bits / device.bits_per_cell)

@@ -118,6 +118,9 @@ def system_model(
     """
     if not isinstance(workload, Workload):
         raise ConfigError(f"workload is {workload!r}; expected a Workload, such as load_workload('vgg11')")
+    for what, text in (("factors", factors), ("devices", devices), ("stack", stack), ("figures", figures)):
+        if not isinstance(text, str):
+            raise ConfigError(f"{what} is {text!r}; expected text")
     for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES), ("bp_tier", bp_tier, BP_TIERS)):
         if name not in allowed:
             raise unknown_name(what, name, allowed)

@@ -45,7 +45,11 @@ def noise(rise: FloatArray, device: Device, stack: Stack, *, printed: bool = Fal
 
     Returns:
         The noise, same shape.
+
+    Raises:
+        ConfigError: If the rises are no numbers.
     """
+    rise = numbers("rise", rise, None, values=False)
     if device.noise == "exponential":
         exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
         return np.asarray(stack.noise_exponential * (np.exp(exponent) - (0.0 if printed else 1.0)))
@@ -73,7 +77,13 @@ def total_noise(
 
     Returns:
         The sum, shape ``(designs,)``.
+
+    Raises:
+        ConfigError: If an array has another shape, or holds no numbers.
     """
+    rise = numbers("rise", rise, ("designs", stack.pes), values=False)
+    held = numbers("held", held, rise.shape, values=False)
+    tiers = numbers("tiers", tiers, (len(rise), stack.tiers), whole=True, values=False)
     weighted = np.zeros_like(rise)
     device = np.repeat(tiers, stack.pes_per_tier, axis=1)
     for i, kind in enumerate(devices):

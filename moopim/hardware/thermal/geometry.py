@@ -13,6 +13,7 @@ from moopim.hardware.thermal.description import ThermalStack
 __all__ = ["DieLayers", "check_stack", "die_layers", "die_side_m"]
 
 _MOST_PES = 4096  # a matrix of 128 MiB
+_AREAS_MM2 = (1e-6, 1e6)  # no PE lies outside; within, the equations can be solved
 
 
 class DieLayers(NamedTuple):
@@ -45,6 +46,7 @@ def check_stack(tiers: int, mesh: int, pe_area_mm2: float) -> None:
     if tiers * mesh**2 > _MOST_PES:
         raise ConfigError(f"{tiers} tiers of {mesh} x {mesh} PEs are {tiers * mesh**2}; expected at most {_MOST_PES}")
     number("pe_area_mm2", pe_area_mm2, positive=True)
+    number("pe_area_mm2", pe_area_mm2, least=_AREAS_MM2[0], most=_AREAS_MM2[1])
 
 
 def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
