@@ -2,15 +2,15 @@
 
 import errno
 import io
+import json
 import os
 import re
 import secrets
 import stat
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from moopim.errors import ConfigError
 
@@ -19,11 +19,14 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "read_bounded", "write_atomically"]
+__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "read_bounded", "read_json", "write_atomically"]
 
 # Content that has not got its name yet.
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 
+# Names, and entries of lists and objects, of a JSON file.
+_NAMES = 100_000
+_ENTRIES = 2_000_000
 _ZIP_END = 2**17  # byte; what stands behind the directory of a zip archive has at most 65,557
 _ZIP_ENTRY = b"PK\1\2"  # how the entry of a member begins in the directory
 
@@ -52,6 +55,32 @@ def read_bounded(path: Path, most: int) -> bytes:
     if max(status.st_size, len(content)) > most:
         raise OSError(errno.EFBIG, f"is larger than {most / 2**20:,g} MiB; expected at most that", str(path))
     return content
+
+
+def read_json(path: Path, most: int) -> Any:
+    """Reads a JSON file of bounded size and number of entries.
+
+    Args:
+        path: The file.
+        most: Largest size that is read (byte).
+
+    Returns:
+        What it holds.
+
+    Raises:
+        OSError: If it cannot be read, is no regular file, larger or not JSON; ``strerror`` says so.
+    """
+    content = read_bounded(path, most)
+    # What a validator has to say about each of them takes more room than they do.
+    if content.count(b":") > _NAMES or content.count(b",") > _ENTRIES:
+        problem = f"has more than {_NAMES:,} names or {_ENTRIES:,} entries; expected at most that"
+        raise OSError(errno.EFBIG, problem, str(path))
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise OSError(errno.EINVAL, "is nested too deep", str(path)) from None
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"is not JSON: {error}", str(path)) from None
 
 
 class ZipSource(io.BufferedReader):
@@ -83,11 +112,13 @@ class ZipSource(io.BufferedReader):
         Raises:
             zipfile.BadZipFile: If it is larger, or has more entries of a directory, than allowed.
         """
+        from zipfile import BadZipFile  # slow to load, and every command loads this module
+
         if size is not None and size > self._most:
-            raise zipfile.BadZipFile(f"its directory or a member has {size} bytes; expected at most {self._most}")
+            raise BadZipFile(f"its directory or a member has {size} bytes; expected at most {self._most}")
         content = super().read(_ZIP_END if size is None or size < 0 else size)
         if content.count(_ZIP_ENTRY) > self._members:
-            raise zipfile.BadZipFile(f"it has more than {self._members} members")
+            raise BadZipFile(f"it has more than {self._members} members")
         return content
 
 

@@ -7,18 +7,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 
 import moopim
-from moopim.errors import ConfigError
-from moopim.files import write_atomically
+from moopim.errors import ConfigError, first_fault
+from moopim.files import read_json, write_atomically
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 
 __all__ = [
     "MANIFEST",
+    "GroupRecord",
     "Manifest",
     "ProblemRecord",
     "new_manifest",
@@ -29,11 +30,37 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+# Numbers beyond these are slips; with them no manifest asks for more memory than there is.
+_BYTES = 2**24
+_GENES = 100_000
+_JOBS = 10_000
+# Of millions of wrong entries the first says it all.
+_Lines = Annotated[list[str], FailFast()]
+_Count = Annotated[int, Field(ge=0, le=10**12)]
 _PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GroupRecord(_Record):
+    """A gene group as `moopim.genome.Genome.describe` gives it.
+
+    Attributes:
+        values: Representations of the allowed values.
+    """
+
+    kind: str
+    name: str
+    repeat: Annotated[int, Field(ge=1, le=_GENES)] | None
+    values: _Lines = Field(min_length=1)
+    length: str | None
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the genes in frames."""
+        return [self.name] if self.repeat is None else [f"{self.name}_{i}" for i in range(self.repeat)]
 
 
 class ProblemRecord(_Record):
@@ -49,10 +76,18 @@ class ProblemRecord(_Record):
     parameters: dict[str, str | int | float | bool | None]
     fingerprint: str
     facts: dict[str, str] = {}
-    genome: list[dict[str, Any]]
-    objectives: list[Objective]
-    constraints: list[Constraint]
-    metrics: list[Metric]
+    genome: Annotated[list[GroupRecord], FailFast()] = Field(min_length=1, max_length=_GENES)
+    objectives: Annotated[list[Objective], FailFast()] = Field(min_length=1)
+    constraints: Annotated[list[Constraint], FailFast()]
+    metrics: Annotated[list[Metric], FailFast()]
+
+    @field_validator("genome")
+    @classmethod
+    def _check_genes(cls, genome: list[GroupRecord]) -> list[GroupRecord]:
+        genes = sum(group.repeat or 1 for group in genome)
+        if genes > _GENES:
+            raise ValueError(f"{genes:,} genes in all; expected at most {_GENES:,}")
+        return genome
 
 
 class Manifest(_Record):
@@ -68,56 +103,63 @@ class Manifest(_Record):
     """
 
     format: Literal[1] = 1
-    command: list[str]
+    command: _Lines
     problem: ProblemRecord
     algorithm: str | None
-    evaluations: int = Field(ge=1)
+    evaluations: _Count = Field(ge=1)
     seed: int = Field(ge=0)
-    jobs: int = Field(ge=1)
+    jobs: int = Field(ge=1, le=_JOBS)
     versions: dict[str, str]
     platform: str
     created: str
     tally: int = 0
     status: Literal["running", "finished"] = "running"
     message: str = ""
-    notes: list[str] = []
-    n_evaluations: int = 0
-    n_cached: int = 0
-    n_front: int = 0
-    seconds: float = 0.0
+    notes: _Lines = []
+    n_evaluations: _Count = 0
+    n_cached: _Count = 0
+    n_front: _Count = 0
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 def new_manifest(
     problem: DesignProblem, spec: str | None, algorithm: str | None, evaluations: int, seed: int, jobs: int
 ) -> Manifest:
-    """Makes the manifest of a run that is about to start."""
+    """Makes the manifest of a run that is about to start.
+
+    Raises:
+        ConfigError: If a number is beyond what a manifest may hold.
+    """
     parameters = problem.parameters()
     if not _is_text(spec or "") or not all(map(_is_recordable, parameters.values())):
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
-    return Manifest(
-        # A name of a file that is not UTF-8 has no place in JSON.
-        command=[word.encode("utf-8", "backslashreplace").decode() for word in sys.argv],
-        problem=ProblemRecord(
-            spec=spec,
-            title=repr(problem),
-            parameters=parameters,
-            fingerprint=problem.fingerprint(),
-            facts=problem.facts(),
-            genome=problem.genome.describe(),
-            objectives=list(problem.objectives),
-            constraints=list(problem.constraints),
-            metrics=list(problem.metrics),
-        ),
-        algorithm=algorithm,
-        evaluations=evaluations,
-        seed=seed,
-        jobs=jobs,
-        versions=versions(),
-        platform=platform.platform(),
-        created=now(),
-        tally=problem.tally(),
-    )
+    try:
+        return Manifest(
+            # A name of a file that is not UTF-8 has no place in JSON.
+            command=[word.encode("utf-8", "backslashreplace").decode() for word in sys.argv],
+            problem=ProblemRecord(
+                spec=spec,
+                title=repr(problem),
+                parameters=parameters,
+                fingerprint=problem.fingerprint(),
+                facts=problem.facts(),
+                genome=problem.genome.describe(),
+                objectives=list(problem.objectives),
+                constraints=list(problem.constraints),
+                metrics=list(problem.metrics),
+            ),
+            algorithm=algorithm,
+            evaluations=evaluations,
+            seed=seed,
+            jobs=jobs,
+            versions=versions(),
+            platform=platform.platform(),
+            created=now(),
+            tally=problem.tally(),
+        )
+    except ValidationError as error:
+        raise ConfigError(f"a run has {first_fault(error)}") from None
 
 
 def _is_recordable(value: object) -> bool:
@@ -162,11 +204,11 @@ def read_manifest(directory: Path) -> Manifest:
     if not path.is_file():
         raise ConfigError(f"{str(directory)!r} is not a run directory: it has no {MANIFEST}")
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate(read_json(path, _BYTES))
+    except OSError as error:
+        raise ConfigError(f"{str(path)!r} is not valid: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise ConfigError(f"{str(path)!r} is not valid: {where}: {first['msg']}") from None
+        raise ConfigError(f"{str(path)!r} is not valid: {first_fault(error)}") from None
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -14,7 +15,7 @@ import pandas as pd
 from moopim.errors import ConfigError
 from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
-from moopim.experiment.manifest import Manifest, read_manifest
+from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genome import Choice, Designs, Genome
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
@@ -24,6 +25,7 @@ __all__ = ["RunResult", "count", "load_run"]
 EVALUATIONS = "evaluations.csv"
 FRONT = "front.csv"
 LOG = "evaluations.sqlite"
+_FRAME_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -146,25 +148,47 @@ def algorithm_label(manifest: Manifest) -> str:
 
 def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
     """Reads a frame with the types it was written with: text stays text, even where it looks like a number."""
-    texts = {column: str for group in manifest.problem.genome if _is_text(group) for column in _columns(group)}
+    problem = manifest.problem
+    texts = {column: str for group in problem.genome if _is_text(group) for column in group.columns}
     try:
-        frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
+        _check_cells(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of columns of mixed types
+            frame = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+    except ConfigError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    except (ArithmeticError, MemoryError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}") from None
-    for objective in manifest.problem.objectives:
-        if objective.column not in frame:
-            raise ConfigError(f"{str(path)!r} has no column {objective.column!r}")
+    for quantity in (*problem.objectives, *problem.constraints):
+        if quantity.column not in frame:
+            raise ConfigError(f"{str(path)!r} has no column {quantity.column!r}")
+        if frame[quantity.column].dtype.kind not in "iuf":
+            raise ConfigError(f"{str(path)!r} has words in column {quantity.column!r}; expected numbers")
     return frame
 
 
-def _is_text(group: Mapping[str, Any]) -> bool:
-    """Tells whether the values of a gene group (as `Genome.describe` gives them) are not all numbers."""
-    return not all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group["values"])
+def _check_cells(path: Path) -> None:
+    """Refuses a file that would become a frame of more cells than it has bytes: pandas fills short rows up."""
+    size = path.stat().st_size
+    if not path.is_file() or size > _FRAME_BYTES:
+        raise ConfigError(f"{str(path)!r} has {size} bytes or is no file; expected a file of at most {_FRAME_BYTES}")
+    rows, quoted = 0, False
+    with path.open("rb") as file:
+        columns = file.readline().count(b",") + 1
+        while chunk := file.read(2**20):
+            for part in chunk.split(b'"'):
+                rows += 0 if quoted else part.count(b"\n") + part.count(b"\r")
+                quoted = not quoted
+            quoted = not quoted  # the last part goes on
+    if rows * columns > size:
+        raise ConfigError(f"{str(path)!r} has {columns} columns but rows that are shorter; expected whole rows")
 
 
-def _columns(group: Mapping[str, Any]) -> list[str]:
-    repeat = group["repeat"]
-    return [group["name"]] if repeat is None else [f"{group['name']}_{i}" for i in range(repeat)]
+def _is_text(group: GroupRecord) -> bool:
+    """Tells whether the values of a gene group are not all numbers."""
+    return not all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group.values)
 
 
 def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
@@ -194,9 +218,9 @@ class _Recorded(DesignProblem):
         raise NotImplementedError
 
 
-def _recorded_group(group: Mapping[str, Any]) -> Choice:
+def _recorded_group(group: GroupRecord) -> Choice:
     """A gene group of the values that `Genome.describe` gives; one that is no literal stands for itself."""
-    return Choice(group["name"], tuple(map(_literal, group["values"])), group["repeat"])
+    return Choice(group.name, tuple(map(_literal, group.values)), group.repeat)
 
 
 def _literal(text: str) -> Any:

@@ -13,19 +13,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 
-from moopim.errors import ConfigError, MoopimError, differences
-from moopim.files import write_atomically
+from moopim.errors import ConfigError, MoopimError, differences, first_fault, shown
+from moopim.files import read_json, write_atomically
 from moopim.text import table_lines
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
 STEP = "step.json"
+_BYTES = 2**20
+_PRODUCT_BYTES = 2**32
 
 
 class Step(BaseModel):
@@ -48,11 +50,19 @@ class Step(BaseModel):
     name: str
     state: Literal["running", "finished"] = "running"
     facts: dict[str, Any]
-    command: list[str]
+    command: Annotated[list[str], FailFast()] = Field(min_length=1)
     created: str
-    seconds: float = 0.0
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     result: dict[str, Any] = {}
     products: dict[str, str] = {}
+
+    @field_validator("products")
+    @classmethod
+    def _check_products(cls, products: dict[str, str]) -> dict[str, str]:
+        for name in products:
+            if PurePath(name).is_absolute() or ".." in PurePath(name).parts or "\0" in name:
+                raise ValueError(f"product {shown(name)} is not within the folder of the step")
+        return products
 
     @property
     def command_line(self) -> str:
@@ -131,11 +141,13 @@ def read_step(directory: Path) -> Step:
     """
     path = directory / STEP
     try:
-        return Step.model_validate_json(path.read_bytes())
+        return Step.model_validate(read_json(path, _BYTES))
     except FileNotFoundError:
         raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step") from None
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {_reason(error)}") from None
+    except OSError as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {first_fault(error)}") from None
 
 
 def find_steps(directory: Path) -> dict[str, Step]:
@@ -245,14 +257,9 @@ def _remove(directory: Path) -> None:
     (directory / STEP).unlink()
 
 
-def _reason(error: OSError | ValidationError) -> str:
-    if isinstance(error, OSError):
-        return str(error.strerror)
-    first = error.errors()[0]
-    return f"field {first['loc'][0]!r}: {first['msg']}" if first["loc"] else first["msg"]
-
-
 def _hash(path: Path) -> str:
+    if path.stat().st_size > _PRODUCT_BYTES:
+        raise ConfigError(f"{str(path)!r} has {path.stat().st_size} bytes; expected at most {_PRODUCT_BYTES}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

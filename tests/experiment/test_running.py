@@ -193,7 +193,7 @@ def test_a_front_without_its_objectives_is_refused(tmp_path):
     [
         (None, "has no manifest.json"),
         ("{", "is not valid"),
-        ('{"format": 2}', "is not valid: format"),
+        ('{"format": 2}', "is not valid: field 'format'"),
         ("[]", "is not valid"),
     ],
 )
