@@ -167,7 +167,8 @@ def _text(table: "pd.DataFrame") -> str:
             form = ".1f" if name.endswith("%") else ".4g"
             missing = "not modelled" if name in ("energy_mJ", "area_mm2") else ""
             shown[name] = [missing if math.isnan(value) else format(value, form) for value in table[name]]
-    return table.assign(**shown).to_string(index=False)
+    lines = table.assign(**shown).to_string(index=False).splitlines()
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _whole(name: str, values: NDArray[np.float64]) -> NDArray[np.generic]:
