@@ -19,8 +19,11 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "read_bounded", "write_atomically"]
+__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "own_stream", "read_bounded", "write_atomically"]
 
+# Names of what this process has open already, such as its standard output.
+_STREAM = re.compile(r"/dev/(?:(?P<name>stdin|stdout|stderr)|fd/(?P<fd>\d+))|/proc/self/fd/(?P<proc>\d+)")
+_STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 # Content that has not got its name yet.
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 
@@ -96,7 +99,8 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name when the block ends, so that the old one or the new one is there, never half.
 
     Until then the content stands under a name of its own in the same folder; it is removed if the block raises. A
-    link stays, and what it points to is written. A device or a pipe is written into.
+    link stays, and what it points to is written. A device or a pipe is written into, and so is what the process has
+    open, such as ``/dev/stdout``, wherever that leads.
 
     Args:
         path: The file.
@@ -107,6 +111,11 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: If the file cannot be written.
     """
+    stream = own_stream(path)
+    if stream is not None:
+        with os.fdopen(os.dup(stream), "wb") as file:  # opened anew, it would be written over from its start
+            yield file
+        return
     old = _mode(path)
     if old is not None and not stat.S_ISREG(old):
         with path.open("wb") as file:  # says so where it is a folder
@@ -143,6 +152,18 @@ def write_atomically(path: Path, text: str) -> None:
     """
     with open_atomically(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def own_stream(path: Path) -> int | None:
+    """Descriptor of what this process has open, if a path such as ``/dev/stdout`` names it; None otherwise.
+
+    Args:
+        path: The path.
+    """
+    found = _STREAM.fullmatch(str(path))
+    if found is None:
+        return None
+    return _STANDARD[found["name"]] if found["name"] else int(found["fd"] or found["proc"])
 
 
 def is_vacant(directory: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from moopim.cli.options import check_drawn
+from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
@@ -40,9 +40,10 @@ def evaluate_noc(
     case: Annotated[
         str | None, typer.Option(help="Case that --plot draws.", show_default="the one with the busiest link")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Evaluate traffic on the network of a 3-D stack: latency and hops of packets, load of the busiest link."""
-    check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path])
+    check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path], force=force)
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
     check_drawn(case, plot)

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from moopim.cli.options import check_drawn
+from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.stack.parameters import Stack, load_stack
@@ -45,9 +45,10 @@ def evaluate_thermal(
     stack: Annotated[Path | None, typer.Option(help="TOML file with a stack of one's own.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the temperatures of one case.")] = None,
     case: Annotated[str | None, typer.Option(help="Case that --plot draws.", show_default="the first")] = None,
+    force: Force = False,
 ) -> None:
     """Evaluate the steady-state temperature of each PE of a 3-D stack, in kelvin."""
-    check_files([path for path in (maps, stack) if path], [path for path in (output, plot) if path])
+    check_files([path for path in (maps, stack) if path], [path for path in (output, plot) if path], force=force)
     if mode not in THERMAL_MODES:
         raise unknown_name("thermal mode", mode, THERMAL_MODES)
     check_drawn(case, plot)

@@ -47,9 +47,10 @@ def evaluate_file(
     thermal: Annotated[str, typer.Option(help="hotspot, full, paper or paper+.")] = "hotspot",
     equations: Annotated[str, typer.Option(help="system, or paper for the surrogates as printed.")] = "system",
     bp_tier: Annotated[str, typer.Option(help="Tier for back-propagation: free or farthest.")] = "free",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Evaluate HuNT mappings: the tiers as letters from the heat sink outwards, one gene per layer."""
-    check_files([designs, *([Path(stack)] if stack else [])], [output])
+    check_files([designs, *([Path(stack)] if stack else [])], [output], force=force)
 
     @cache
     def problem(group: _Group) -> HuntMapping:
