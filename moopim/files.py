@@ -19,8 +19,33 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "own_stream", "read_bounded", "write_atomically"]
+__all__ = [
+    "ZipSource",
+    "file_format",
+    "is_vacant",
+    "locked",
+    "open_atomically",
+    "own_stream",
+    "read_bounded",
+    "write_atomically",
+]
 
+# What files are, by the ends of their names.
+_FORMATS = {
+    ".onnx": "a model in ONNX format",
+    ".pt .pth .ckpt .pkl .pickle": "a pickle of torch or Python",
+    ".h5 .hdf5 .keras .pb .tflite": "a model of Keras or TensorFlow",
+    ".safetensors": "weights without their network",
+    ".npz .npy": "a file of NumPy arrays",
+    ".csv": "a table in CSV format",
+    ".toml": "a TOML file",
+    ".json .yaml .yml": "a file of settings",
+    ".ini .cfg .conf": "a configuration file",
+    ".ipynb": "a notebook",
+}
+# Sections of MNSIM's configuration files, such as SimConfig.ini.
+_MNSIM = re.compile(rb"^\[(?:Device|Crossbar|Interface|Process element|Tile|Architecture) level\]", re.MULTILINE)
+_MOST_CONFIGURATION = 2**20
 # Names of what this process has open already, such as its standard output.
 _STREAM = re.compile(r"/dev/(?:(?P<name>stdin|stdout|stderr)|fd/(?P<fd>\d+))|/proc/self/fd/(?P<proc>\d+)")
 _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
@@ -55,6 +80,27 @@ def read_bounded(path: Path, most: int) -> bytes:
     if max(status.st_size, len(content)) > most:
         raise OSError(errno.EFBIG, f"is larger than {most / 2**20:,g} MiB; expected at most that", str(path))
     return content
+
+
+def file_format(path: Path) -> str:
+    """Says what a file is, by the end of its name; of configuration files, whether they are MNSIM's.
+
+    Args:
+        path: The file, which need not exist.
+
+    Returns:
+        Such as ``a model in ONNX format``; nothing for other names.
+    """
+    suffix = path.suffix.lower()
+    words = next((words for ends, words in _FORMATS.items() if suffix and suffix in ends.split()), "")
+    if words == _FORMATS[".ini .cfg .conf"]:
+        try:
+            content = read_bounded(path, _MOST_CONFIGURATION)
+        except OSError:
+            content = b""
+        if path.name == "SimConfig.ini" or _MNSIM.search(content):
+            return "a configuration file of MNSIM: give its numbers as options, such as --crossbar 256 for Xbar_Size"
+    return words
 
 
 class ZipSource(io.BufferedReader):

@@ -381,7 +381,7 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
             ("--network", "vgg16", "--crossbar", 8),
             "crossbar 8 is smaller than one kernel of layer 0 (conv1) (9 entries)",
         ),
-        (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 4, 6, 8, 10"),
+        (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 1, 4, 6, 8, 10"),
         (("--network", "vgg16", "--adc", "flash"), "unknown adc 'flash'"),
         (("--network", "vgg16", "--weight-bits", 1), "'--weight-bits'"),
         (("--network", "vgg16", "--activation-bits", 0), "(got '0')"),

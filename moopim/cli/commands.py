@@ -103,12 +103,17 @@ class _CompareGroup(ProblemGroup):
     function = staticmethod(_compare)
 
 
+_USAGE: dict[str, Any] = {"options_metavar": "", "subcommand_metavar": "PROBLEM [OPTIONS]"}
 _PROBLEM_HELP = " PROBLEM is a name of 'moopim list' or FILE.py:Class."
 app.add_typer(
-    typer.Typer(cls=_RunGroup, no_args_is_help=True), name="run", help=f"Search for a Pareto front.{_PROBLEM_HELP}"
+    typer.Typer(cls=_RunGroup, no_args_is_help=True, **_USAGE),
+    name="run",
+    help=f"Search for a Pareto front.{_PROBLEM_HELP}",
 )
 app.add_typer(
-    typer.Typer(cls=_CompareGroup, no_args_is_help=True), name="compare", help=f"Compare optimisers.{_PROBLEM_HELP}"
+    typer.Typer(cls=_CompareGroup, no_args_is_help=True, **_USAGE),
+    name="compare",
+    help=f"Compare optimisers.{_PROBLEM_HELP}",
 )
 app.add_typer(
     typer.Typer(cls=EvaluateGroup, no_args_is_help=True), name="evaluate", help="Evaluate given designs, no search."

@@ -1,5 +1,6 @@
 """The entry of the command ``moopim``: runs a command and turns expected errors into one line."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -7,13 +8,16 @@ from collections.abc import Callable, Sequence
 import typer
 
 from moopim.cli.commands import app
-from moopim.errors import CommandInterruptedError, MoopimError
+from moopim.cli.groups import ProblemGroup
+from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
 from moopim.text import command_line
 
 __all__ = ["main"]
 
 # What typer returns after Ctrl-C.
 _INTERRUPTED = 130
+# What typer says of a word that is none of an option's.
+_CHOICES = re.compile("Value error, .* is not one of (.*)\\.", re.DOTALL)
 # What the extra `network` brings and every command of networks needs.
 _NETWORK = ("torch", "safetensors")
 
@@ -69,10 +73,17 @@ def _explain(error: typer.TyperException) -> str:
     """The message of a wrong option, with the value that was given: typer leaves it out."""
     from pydantic import ValidationError  # a good part of the start, and needed here only
 
+    message = error.format_message()
+    if hasattr(error, "option_name") and isinstance(getattr(error, "cmd", None), ProblemGroup):
+        return f"{message}; options stand behind the problem"
     cause = error.__cause__
-    details = cause.errors() if isinstance(cause, ValidationError) else []
-    given = f" (got {details[0]['input']!r})" if details else ""
-    return f"{error.format_message()}{given}"
+    if not isinstance(cause, ValidationError):
+        return message
+    detail = cause.errors()[0]
+    if choices := _CHOICES.fullmatch(detail["msg"]):
+        option = error.param.opts[0]  # type: ignore[attr-defined]
+        return str(unknown_name(option, detail["input"], re.findall("'([^']*)'", choices[1])))
+    return f"{message} (got {detail['input']!r})"
 
 
 def _fail(message: str, code: int) -> None:

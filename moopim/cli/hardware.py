@@ -8,6 +8,7 @@ import typer
 
 from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
+from moopim.files import file_format
 from moopim.rows import check_files
 
 __all__ = ["evaluate_hardware"]
@@ -88,6 +89,8 @@ def evaluate_hardware(
     )  # fmt: skip
     read = [path for path in (designs, components, *own_files(network or [])) if path]
     check_files(read, [path for path in (output, layers, plot) if path], force=force)
+    if designs and (found := file_format(designs)) and designs.suffix.lower() != ".csv":
+        raise ConfigError(f"designs {str(designs)!r} is {found}; expected a CSV file, or --network for a network")
     if designs and not network:
         _evaluate_file(designs, output, layers, plot, mode, options)
     elif network and not designs:

@@ -13,6 +13,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
+from moopim.hardware.thermal.description import load_thermal
 from moopim.rows import check_files, read_rows, row_name, write_rows
 
 __all__ = ["evaluate_noc"]
@@ -48,6 +49,7 @@ def evaluate_noc(
         raise unknown_name("mode", mode, MODES)
     check_drawn(case, plot)
     chip = load_stack(stack)
+    load_thermal(stack)  # which counts for nothing here, but says what is wrong with the file
     names, number, source, target, rate = _read(traffic, chip)
     if case is not None and case not in names:
         raise unknown_name("case", case, names)

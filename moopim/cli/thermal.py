@@ -102,6 +102,9 @@ def _read(path: Path, columns: Sequence[str]) -> _Maps:
     cases, power = [], []
     for number, row in enumerate(rows, start=1):
         if row["quantity"] == _POWER:
+            if row["case"] in cases:
+                where = row_name(path, number, row, "case")
+                raise ConfigError(f"{where}: the case is there already; expected a name of its own for each power map")
             cases.append(row["case"])
             power.append([_watts(row, name, row_name(path, number, row, "case")) for name in columns])
     if not power:
