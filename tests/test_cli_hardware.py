@@ -54,7 +54,7 @@ def test_the_reference_networks_through_the_command(capsys, tmp_path, networks):
     path, expected = networks
     code, out, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
     assert (code, err) == (0, "")
-    assert "24 designs, 24 of them fit their chips" in out
+    assert "24 designs, 24 feasible" in out
     found = pd.read_csv(tmp_path / "out.csv")
     assert list(found.columns) == ["id", *FIGURES, "feasible"]
     assert found["id"].tolist() == expected["id"].tolist()

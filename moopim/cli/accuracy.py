@@ -11,6 +11,7 @@ from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Range, Split
 from moopim.rows import check_files
+from moopim.text import count
 
 if TYPE_CHECKING:
     from moopim.network.crossbar.devices import Devices
@@ -192,7 +193,7 @@ def _chips_text(cells: "Devices | None", chips: int = 1, seed: int = 1) -> str:
         return "ideal cells"
     told = [field for field in fields(cells) if getattr(cells, field.name) != field.default]
     words = ", ".join(f"{field.name} {getattr(cells, field.name)}" for field in told)
-    return f"cells with {words}; {chips} random chip{'s' if chips > 1 else ''} of seed {seed}"
+    return f"cells with {words}; {count(chips, 'random chip')} of seed {seed}"
 
 
 def _rates(text: str) -> Sequence[float]:

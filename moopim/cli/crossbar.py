@@ -9,6 +9,7 @@ import typer
 from moopim.cli.options import Force
 from moopim.errors import ConfigError
 from moopim.rows import check_files
+from moopim.text import count
 
 __all__ = ["evaluate_crossbar"]
 
@@ -41,8 +42,7 @@ def evaluate_crossbar(
         raise ConfigError(f"output folder {str(output)!r} cannot be made: {error.strerror}") from None
     for path, target in zip(layers, targets, strict=True):
         write_result(target, evaluate_layer_file(read_layer(path), fuse=fuse, device=device))
-    count = f"{len(layers)} layers" if len(layers) > 1 else "1 layer"
-    typer.echo(f"{count}; written to {output}")
+    typer.echo(f"{count(len(layers), 'layer')}; written to {output}")
 
 
 def _targets(layers: list[Path], output: Path, force: bool) -> list[Path]:

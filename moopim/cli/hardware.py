@@ -10,6 +10,7 @@ from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
 from moopim.files import file_format
 from moopim.rows import check_files
+from moopim.text import count
 
 __all__ = ["evaluate_hardware"]
 
@@ -117,7 +118,7 @@ def _evaluate_file(
     if layers is not None:
         write_layers(layers, [batch], mode)
     feasible = int((totals["violation"] <= 0).sum())
-    typer.echo(f"{len(batch.ids)} designs, {feasible} of them fit their chips; written to {output}")
+    typer.echo(f"{count(len(batch.ids), 'design')}, {feasible} feasible; written to {output}")
 
 
 def _evaluate_networks(

@@ -15,6 +15,7 @@ from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.thermal.description import load_thermal
 from moopim.rows import check_files, read_rows, row_name, write_rows
+from moopim.text import count
 
 __all__ = ["evaluate_noc"]
 
@@ -63,7 +64,7 @@ def evaluate_noc(
     saturated = ["true" if full else "false" for full in found.saturated]
     write_rows(output, _OUTPUT, zip(names, *words, saturated, strict=True))
     load = f"{found.highest[busiest]:.3g} flits per cycle in {names[busiest]}"
-    typer.echo(f"{len(names)} cases, {found.saturated.sum()} beyond saturation; busiest link: {load}")
+    typer.echo(f"{count(len(names), 'case')}, {found.saturated.sum()} beyond saturation; busiest link: {load}")
 
 
 def _draw(path: Path, name: str, utilisation: NDArray[np.float64], stack: Stack) -> None:

@@ -19,6 +19,7 @@ from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import GRID_MODES
 from moopim.rows import check_files, read_rows, row_name, write_rows
+from moopim.text import count
 
 __all__ = ["evaluate_thermal"]
 
@@ -65,7 +66,9 @@ def evaluate_thermal(
     lines = ([name, *map(repr, row)] for name, row in zip(cases, temperature.tolist(), strict=True))
     write_rows(output, ["case", *columns], lines)
     hottest, pe = np.unravel_index(int(temperature.round(2).argmax()), temperature.shape)  # the first of equal ones
-    typer.echo(f"{len(cases)} power maps; hottest: {temperature.max():.2f} K in {columns[pe]} of {cases[hottest]}")
+    typer.echo(
+        f"{count(len(cases), 'power map')}; hottest: {temperature.max():.2f} K in {columns[pe]} of {cases[hottest]}"
+    )
 
 
 def _draw(

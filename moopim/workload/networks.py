@@ -235,6 +235,10 @@ def network_error(name: str, built_in: Iterable[str] = ()) -> ConfigError:
     """
     path = Path(name)
     expected = "FILE.py:Name, a module of torch" + (", or a built-in network" if built_in else "")
+    if path.is_dir():
+        return ConfigError(f"network {name!r} is a folder; expected {expected}")
+    if path.suffix == ".py" and not path.is_file():
+        return ConfigError(f"network {name!r} is a file that does not exist; expected {expected}")
     if path.suffix == ".py":
         names = [f"{name}:{found}" for found in _top_names(path)]
         return ConfigError(f"network {name!r} names nothing in the file; expected {', '.join(names) or 'FILE.py:Name'}")
