@@ -5,7 +5,8 @@ caller would expect, so that both ``except MoopimError`` and ``except ValueError
 them into one line on standard error and exit code 2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 __all__ = [
+    "CommandInterruptedError",
     "ConfigError",
     "EvaluationError",
     "LogError",
     "MoopimError",
     "differences",
     "first_fault",
+    "interruptible",
     "shown",
     "unknown_name",
 ]
@@ -40,6 +43,23 @@ class EvaluationError(MoopimError, ValueError):
 
 class LogError(MoopimError, RuntimeError):
     """An evaluation log or a run directory does not belong to the problem or the run at hand."""
+
+
+class CommandInterruptedError(Exception):
+    """A command was interrupted by Ctrl-C; its text says what is kept and how to go on."""
+
+
+@contextmanager
+def interruptible(way_on: Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C in a block into `CommandInterruptedError`.
+
+    Args:
+        way_on: Says what is kept and how to go on; called after the interrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandInterruptedError(way_on()) from None
 
 
 def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:

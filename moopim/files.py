@@ -19,8 +19,37 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ZipSource", "is_vacant", "locked", "open_atomically", "read_bounded", "read_json", "write_atomically"]
+__all__ = [
+    "ZipSource",
+    "file_format",
+    "is_vacant",
+    "locked",
+    "open_atomically",
+    "own_stream",
+    "read_bounded",
+    "read_json",
+    "write_atomically",
+]
 
+# What files are, by the ends of their names.
+_FORMATS = {
+    ".onnx": "a model in ONNX format",
+    ".pt .pth .ckpt .pkl .pickle": "a pickle of torch or Python",
+    ".h5 .hdf5 .keras .pb .tflite": "a model of Keras or TensorFlow",
+    ".safetensors": "weights without their network",
+    ".npz .npy": "a file of NumPy arrays",
+    ".csv": "a table in CSV format",
+    ".toml": "a TOML file",
+    ".json .yaml .yml": "a file of settings",
+    ".ini .cfg .conf": "a configuration file",
+    ".ipynb": "a notebook",
+}
+# Sections of MNSIM's configuration files, such as SimConfig.ini.
+_MNSIM = re.compile(rb"^\[(?:Device|Crossbar|Interface|Process element|Tile|Architecture) level\]", re.MULTILINE)
+_MOST_CONFIGURATION = 2**20
+# Names of what this process has open already, such as its standard output.
+_STREAM = re.compile(r"/dev/(?:(?P<name>stdin|stdout|stderr)|fd/(?P<fd>\d+))|/proc/self/fd/(?P<proc>\d+)")
+_STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 # Content that has not got its name yet.
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 
@@ -83,6 +112,27 @@ def read_json(path: Path, most: int) -> Any:
         raise OSError(errno.EINVAL, f"is not JSON: {error}", str(path)) from None
 
 
+def file_format(path: Path) -> str:
+    """Says what a file is, by the end of its name; of configuration files, whether they are MNSIM's.
+
+    Args:
+        path: The file, which need not exist.
+
+    Returns:
+        Such as ``a model in ONNX format``; nothing for other names.
+    """
+    suffix = path.suffix.lower()
+    words = next((words for ends, words in _FORMATS.items() if suffix and suffix in ends.split()), "")
+    if words == _FORMATS[".ini .cfg .conf"]:
+        try:
+            content = read_bounded(path, _MOST_CONFIGURATION)
+        except OSError:
+            content = b""
+        if path.name == "SimConfig.ini" or _MNSIM.search(content):
+            return "a configuration file of MNSIM: give its numbers as options, such as --crossbar 256 for Xbar_Size"
+    return words
+
+
 class ZipSource(io.BufferedReader):
     """A file that `zipfile.ZipFile` reads, with bounds on what its directory can make it read and hold.
 
@@ -127,7 +177,8 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its name when the block ends, so that the old one or the new one is there, never half.
 
     Until then the content stands under a name of its own in the same folder; it is removed if the block raises. A
-    link stays, and what it points to is written. A device or a pipe is written into.
+    link stays, and what it points to is written. A device or a pipe is written into, and so is what the process has
+    open, such as ``/dev/stdout``, wherever that leads.
 
     Args:
         path: The file.
@@ -138,6 +189,11 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: If the file cannot be written.
     """
+    stream = own_stream(path)
+    if stream is not None:
+        with os.fdopen(os.dup(stream), "wb") as file:  # opened anew, it would be written over from its start
+            yield file
+        return
     old = _mode(path)
     if old is not None and not stat.S_ISREG(old):
         with path.open("wb") as file:  # says so where it is a folder
@@ -174,6 +230,18 @@ def write_atomically(path: Path, text: str) -> None:
     """
     with open_atomically(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def own_stream(path: Path) -> int | None:
+    """Descriptor of what this process has open, if a path such as ``/dev/stdout`` names it; None otherwise.
+
+    Args:
+        path: The path.
+    """
+    found = _STREAM.fullmatch(str(path))
+    if found is None:
+        return None
+    return _STANDARD[found["name"]] if found["name"] else int(found["fd"] or found["proc"])
 
 
 def is_vacant(directory: Path) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.genes import Choice, GeneGroup, Index, IntArray, Integer, Permutation
-from moopim.text import table_lines
+from moopim.text import count, table_lines
 
 __all__ = ["Choice", "Designs", "GeneGroup", "Genome", "Index", "Integer", "Permutation"]
 
@@ -262,17 +262,18 @@ class Genome:
         return self.canonical(genes)
 
     def __repr__(self) -> str:
-        about = f"Genome of {self.n_genes} genes, {_readable(self.size)} designs"
+        about = f"Genome of {self._about()}"
         return "\n".join([about, *table_lines(_table(self))])
+
+    def _about(self) -> str:
+        return f"{count(self.n_genes, 'gene')}, {_readable(self.size)} design{'s' if self.size > 1 else ''}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _table(self)[1:]
         )
         head = "".join(f"<th>{escape(cell)}</th>" for cell in _table(self)[0])
-        return (
-            f"<b>Genome</b> of {self.n_genes} genes, {_readable(self.size)} designs<table><tr>{head}</tr>{rows}</table>"
-        )
+        return f"<b>Genome</b> of {self._about()}<table><tr>{head}</tr>{rows}</table>"
 
 
 class Designs:
@@ -331,7 +332,7 @@ class Designs:
         return np.asarray(np.arange(group.width) < self[group.length][:, None])
 
     def __repr__(self) -> str:
-        return f"{len(self)} designs: {', '.join(group.name for group in self.genome.groups)}"
+        return f"{count(len(self), 'design')}: {', '.join(group.name for group in self.genome.groups)}"
 
 
 def _array(given: ArrayLike, width: int) -> NDArray[Any]:
@@ -353,8 +354,8 @@ def _check_names(groups: tuple[GeneGroup, ...], columns: tuple[str, ...]) -> Non
 
 def _product(counts: list[int]) -> int:
     total = 1
-    for count in counts:
-        total *= count
+    for factor in counts:
+        total *= factor
     return total
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from moopim.errors import ConfigError
-from moopim.files import open_atomically, read_bounded
+from moopim.files import open_atomically, own_stream, read_bounded
 
 __all__ = ["check_files", "check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
 
@@ -156,12 +156,15 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
         put_rows(file, columns, rows)
 
 
-def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Refuses outputs that have no place or would overwrite an input or each other.
+def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -> None:
+    """Refuses outputs that have no place or would overwrite something: an input, each other, or a file that is there.
+
+    Devices, pipes and what the process has open, such as ``/dev/stdout``, may be written.
 
     Args:
         read: Files that are read.
         written: Files that are to be written.
+        force: Whether files that are there may be replaced, unless they are inputs; option ``--force``.
 
     Raises:
         ConfigError: If there is one; names it.
@@ -173,6 +176,9 @@ def check_files(read: Sequence[Path], written: Sequence[Path]) -> None:
         if path.resolve() in taken:
             raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
         taken.add(path.resolve())
+    for path in written:
+        if not force and path.is_file() and own_stream(path) is None:
+            raise ConfigError(f"output {str(path)!r} exists; expected a new file, or --force to replace it")
 
 
 def check_output(path: Path) -> None:
@@ -184,7 +190,7 @@ def check_output(path: Path) -> None:
     Raises:
         ConfigError: If it is a folder or not writable, or its folder does not exist or is not writable.
     """
-    problem = _obstacle(path)
+    problem = "" if own_stream(path) is not None else _obstacle(path)
     if problem:
         raise ConfigError(f"output {str(path)!r} cannot be written: {problem}")
 

@@ -1,8 +1,30 @@
-"""Tables of words as lines of text."""
+"""Words as text: tables, numbers of things, command lines."""
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["table_lines"]
+__all__ = ["command_line", "count", "table_lines"]
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command as it can be typed again.
+
+    Args:
+        words: The program, maybe with its path, and its arguments, such as ``sys.argv``.
+    """
+    program = Path(words[0]).name
+    return " ".join(["python -m moopim" if program == "__main__.py" else program, *map(shlex.quote, words[1:])])
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words, such as ``1 evaluation`` or ``2,000 evaluations``.
+
+    Args:
+        number: The number.
+        what: One of the things.
+    """
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -54,7 +54,7 @@ def test_the_reference_networks_through_the_command(capsys, tmp_path, networks):
     path, expected = networks
     code, out, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
     assert (code, err) == (0, "")
-    assert "24 designs, 24 of them fit their chips" in out
+    assert "24 designs, 24 feasible" in out
     found = pd.read_csv(tmp_path / "out.csv")
     assert list(found.columns) == ["id", *FIGURES, "feasible"]
     assert found["id"].tolist() == expected["id"].tolist()
@@ -381,7 +381,7 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
             ("--network", "vgg16", "--crossbar", 8),
             "crossbar 8 is smaller than one kernel of layer 0 (conv1) (9 entries)",
         ),
-        (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 4, 6, 8, 10"),
+        (("--network", "vgg16", "--adc-bits", 7), "adc_bits is 7; expected one of 1, 4, 6, 8, 10"),
         (("--network", "vgg16", "--adc", "flash"), "unknown adc 'flash'"),
         (("--network", "vgg16", "--weight-bits", 1), "'--weight-bits'"),
         (("--network", "vgg16", "--activation-bits", 0), "(got '0')"),

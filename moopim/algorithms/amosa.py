@@ -38,6 +38,7 @@ from moopim.algorithms._archive import Archive
 from moopim.algorithms._batch import Batch, dominates
 from moopim.algorithms._moves import LaplaceMove, ResetMove
 from moopim.algorithms.truncation import TRUNCATIONS
+from moopim.text import count
 
 __all__ = ["AMOSA", "mapping_preset"]
 
@@ -195,11 +196,10 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     def _warn_if_short(self) -> None:
         steps = (self._budget - self.n_initial * (1 + self.hill_climb)) / self.chains
         if steps < _FEW_STEPS:
-            warnings.warn(
-                f"{self._budget} evaluations leave each of {self.chains} chains {max(0, int(steps))} steps after the "
-                f"{self.n_initial * (1 + self.hill_climb)} of the start; at least {_FEW_STEPS} are advisable",
-                stacklevel=5,
-            )
+            start = self.n_initial * (1 + self.hill_climb)
+            left = f"{count(self.chains, 'chain')} {count(max(0, int(steps)), 'step')} after the {start} of the start"
+            text = f"{self._budget} evaluations leave each of {left}; at least {_FEW_STEPS} are advisable"
+            warnings.warn(text, stacklevel=5)
 
     def _initialize_infill(self) -> Population:
         pop = self._initialization.do(self.problem, self.n_initial, algorithm=self, random_state=self.random_state)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.options import given, own_files
+from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Range, Split
 from moopim.rows import check_files
+from moopim.text import count
 
 if TYPE_CHECKING:
     from moopim.network.crossbar.devices import Devices
@@ -114,13 +115,14 @@ def evaluate_accuracy(
         Path | None, typer.Option(help="CSV file for what the ADCs of each layer lose; printed as well.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file for the accuracies.")] = None,
+    force: Force = False,
     device: Annotated[str, typer.Option(help="Where to compute, such as cuda.")] = "cpu",
 ) -> None:
     """Find the accuracy of a trained network on crossbars, beside that in floating point and quantised.
 
     Options that describe cells make chips that differ by chance; chip 0 of a seed is the same however many there are.
     """
-    check_files([weights, *own_files([network])], [path for path in (output, layers) if path])
+    check_files([weights, *own_files([network])], [path for path in (output, layers) if path], force=force)
     circuit = Circuit(crossbar, adc_bits, dac_bits, cell_bits, split=split_by, adc_range=adc_range)
     options = given(
         variation=variation, distribution=distribution, on_off=on_off, read_noise=read_noise,
@@ -191,7 +193,7 @@ def _chips_text(cells: "Devices | None", chips: int = 1, seed: int = 1) -> str:
         return "ideal cells"
     told = [field for field in fields(cells) if getattr(cells, field.name) != field.default]
     words = ", ".join(f"{field.name} {getattr(cells, field.name)}" for field in told)
-    return f"cells with {words}; {chips} random chip{'s' if chips > 1 else ''} of seed {seed}"
+    return f"cells with {words}; {count(chips, 'random chip')} of seed {seed}"
 
 
 def _rates(text: str) -> Sequence[float]:

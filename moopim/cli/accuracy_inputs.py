@@ -14,6 +14,7 @@ from moopim.network.datasets import ImageData, Split, load_data
 from moopim.network.device import check_device
 from moopim.network.quantisation import calibrate
 from moopim.network.quantised_file import Trained, load_trained
+from moopim.text import count
 from moopim.workload.tracing import load_module
 
 __all__ = ["Inputs", "Selection", "load_inputs"]
@@ -90,8 +91,8 @@ def load_inputs(
     module = load_module(network).to(device)
     data = load_data(selection.data, selection.root)
     split, what = _select(data, selection)
-    count = min(CALIBRATION, len(data.train)) if calibration is None else calibration
-    images = calibration_images(data, count).to(device)
+    number = min(CALIBRATION, len(data.train)) if calibration is None else calibration
+    images = calibration_images(data, number).to(device)
     _check_network(network, module, data, split.images[:1].to(device))
     trained = load_trained(
         module, weights, data.image_shape, weight_bits=weight_bits, activation_bits=activation_bits,
@@ -99,7 +100,7 @@ def load_inputs(
     )  # fmt: skip
     if not trained.scaled:
         calibrate(trained.quantised, images)
-        return Inputs(trained, split, images, what, f"measured on {count} training images")
+        return Inputs(trained, split, images, what, f"measured on {count(number, 'training image')}")
     if calibration is not None and not calibrated:
         raise ConfigError(
             f"--calibration {calibration} has no effect: {str(weights)!r} has scales of activations, and only ADCs of "
@@ -111,13 +112,13 @@ def load_inputs(
 def _select(data: ImageData, selection: Selection) -> tuple[Split, str]:
     """The images to evaluate on, and what they are."""
     split: Split = getattr(data, selection.split)
-    count = len(split) if selection.images is None else selection.images
-    if not 1 <= count <= len(split):
-        raise ConfigError(f"--images {count} is not allowed; expected 1..{len(split)} ({selection.split} images)")
-    first = f"the first {count} of " if count < len(split) else ""
+    number = len(split) if selection.images is None else selection.images
+    if not 1 <= number <= len(split):
+        raise ConfigError(f"--images {number} is not allowed; expected 1..{len(split)} ({selection.split} images)")
+    first = f"the first {number} of " if number < len(split) else ""
     name = f"{data.name} (synthetic)" if data.synthetic else data.name
-    chosen = replace(split, images=split.images[:count], labels=split.labels[:count])
-    return chosen, f"{name}, {first}{len(split)} {selection.split} images"
+    chosen = replace(split, images=split.images[:number], labels=split.labels[:number])
+    return chosen, f"{name}, {first}{count(len(split), f'{selection.split} image')}"
 
 
 def _check_network(name: str, module: nn.Module, data: ImageData, image: Tensor) -> None:

@@ -5,6 +5,7 @@ become its options. Heavy modules are imported inside the commands, so that ``mo
 """
 
 import inspect
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,10 @@ import typer
 import moopim
 from moopim.cli.devices import app as devices_app
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
-from moopim.errors import ConfigError
+from moopim.cli.options import Force
+from moopim.errors import ConfigError, interruptible
+from moopim.rows import check_files
+from moopim.text import command_line
 
 __all__ = ["app"]
 
@@ -30,6 +34,9 @@ Evaluations = Annotated[int, typer.Option(help="Budget of evaluations.")]
 Jobs = Annotated[int, typer.Option(help="Number of processes; the result does not depend on it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Directory = Annotated[Path, typer.Argument(help="A run directory.")]
+
+# What `moopim.analysis.plot_run` may write.
+_PICTURES = ("front.png", "front_3d.png", "parallel.png", "hypervolume.png")
 
 
 def _run(
@@ -51,7 +58,8 @@ def _run(
     name = type(problem).__name__ if ":" in spec else spec
     directory = output or Path("runs") / f"{name}-{algorithm}-s{seed}"
     settings: dict[str, Any] = {"evaluations": evaluations, "seed": seed, "output": directory, "jobs": jobs}
-    result = run(problem, algorithm, **settings, progress=not quiet)
+    with interruptible(lambda: _resuming(directory)):
+        result = run(problem, algorithm, **settings, progress=not quiet)
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
@@ -72,7 +80,8 @@ def _compare(
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
-    results = compare(problem, names, **settings, progress=not quiet)
+    with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):
+        results = compare(problem, names, **settings, progress=not quiet)
     if not any(result.feasible for result in results):
         _say(quiet, f"nothing feasible was found in any run; the runs are in {output}\n{results[0].summary()}")
         return
@@ -94,12 +103,17 @@ class _CompareGroup(ProblemGroup):
     function = staticmethod(_compare)
 
 
+_USAGE: dict[str, Any] = {"options_metavar": "", "subcommand_metavar": "PROBLEM [OPTIONS]"}
 _PROBLEM_HELP = " PROBLEM is a name of 'moopim list' or FILE.py:Class."
 app.add_typer(
-    typer.Typer(cls=_RunGroup, no_args_is_help=True), name="run", help=f"Search for a Pareto front.{_PROBLEM_HELP}"
+    typer.Typer(cls=_RunGroup, no_args_is_help=True, **_USAGE),
+    name="run",
+    help=f"Search for a Pareto front.{_PROBLEM_HELP}",
 )
 app.add_typer(
-    typer.Typer(cls=_CompareGroup, no_args_is_help=True), name="compare", help=f"Compare optimisers.{_PROBLEM_HELP}"
+    typer.Typer(cls=_CompareGroup, no_args_is_help=True, **_USAGE),
+    name="compare",
+    help=f"Compare optimisers.{_PROBLEM_HELP}",
 )
 app.add_typer(
     typer.Typer(cls=EvaluateGroup, no_args_is_help=True), name="evaluate", help="Evaluate given designs, no search."
@@ -122,9 +136,10 @@ def resume(
     """Go on with an interrupted run, to the result that it would have had."""
     from moopim.experiment import resume as resume_run
 
-    result = resume_run(
-        directory, jobs=jobs, progress=not quiet, drop_damaged=drop_damaged, changed_source=changed_source
-    )
+    with interruptible(lambda: _resuming(directory)):
+        result = resume_run(
+            directory, jobs=jobs, progress=not quiet, drop_damaged=drop_damaged, changed_source=changed_source
+        )
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
@@ -134,15 +149,22 @@ def plot(
     output: Annotated[
         Path | None, typer.Option(help="Where the pictures go.", show_default="the run directory")
     ] = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the front, the search and the trade-offs of a finished run."""
-    from moopim.analysis import plot_run
+    """Draw the front, the search and the trade-offs of a run.
+
+    In the run directory, its own pictures are drawn anew.
+    """
     from moopim.experiment import load_run
 
-    result = load_run(directory)
     target = output or directory
+    result = load_run(directory)
     target.mkdir(parents=True, exist_ok=True)
+    own = target.resolve() == directory.resolve()
+    check_files([], [target / name for name in _PICTURES], force=force or own)
+    from moopim.analysis import plot_run
+
     for path in plot_run(result.evaluations, result.objectives, target):
         _say(quiet, str(path))
 
@@ -209,6 +231,16 @@ def _root(
     ] = False,
 ) -> None:
     """Multi-objective optimisation of processing-in-memory accelerators."""
+
+
+def _resuming(directory: Path) -> str:
+    """What an interrupted run has kept, and how to go on."""
+    from moopim.experiment.manifest import MANIFEST
+
+    if not (directory / MANIFEST).is_file():
+        return f"nothing was begun; to begin: {command_line(sys.argv)}"
+    words = ("moopim", "resume", str(directory))
+    return f"what was evaluated is kept in {str(directory)!r}; to go on: {command_line(words)}"
 
 
 def _say(quiet: bool, text: str) -> None:

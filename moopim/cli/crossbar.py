@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from moopim.cli.options import Force
 from moopim.errors import ConfigError
+from moopim.rows import check_files
+from moopim.text import count
 
 __all__ = ["evaluate_crossbar"]
 
@@ -17,6 +20,7 @@ def evaluate_crossbar(
     fuse: Annotated[
         bool, typer.Option(help="Compute together what is proven to lose nothing; the result is the same.")
     ] = True,
+    force: Force = False,
     device: Annotated[str, typer.Option(help="Where to compute, such as cuda.")] = "cpu",
 ) -> None:
     """Compute layers as crossbars do.
@@ -27,7 +31,7 @@ def evaluate_crossbar(
     from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
     from moopim.network.device import check_device
 
-    targets = _targets(layers, output)
+    targets = _targets(layers, output, force)
     check_device(device)
     # Each is read twice, so that a fault in the last one shows before the first is computed.
     for path in layers:
@@ -38,10 +42,10 @@ def evaluate_crossbar(
         raise ConfigError(f"output folder {str(output)!r} cannot be made: {error.strerror}") from None
     for path, target in zip(layers, targets, strict=True):
         write_result(target, evaluate_layer_file(read_layer(path), fuse=fuse, device=device))
-    typer.echo(f"{len(layers)} layers; written to {output}")
+    typer.echo(f"{count(len(layers), 'layer')}; written to {output}")
 
 
-def _targets(layers: list[Path], output: Path) -> list[Path]:
+def _targets(layers: list[Path], output: Path, force: bool) -> list[Path]:
     """Where the results go, once for each layer and never onto one."""
     name, times = Counter(path.stem for path in layers).most_common(1)[0]
     if times > 1:
@@ -50,4 +54,6 @@ def _targets(layers: list[Path], output: Path) -> list[Path]:
     for target in targets:
         if target.resolve() in {path.resolve() for path in layers}:
             raise ConfigError(f"result {str(target)!r} would replace a layer file; expected another output folder")
+    if output.is_dir():
+        check_files([], targets, force=force)
     return targets

@@ -1,18 +1,23 @@
 """The entry of the command ``moopim``: runs a command and turns expected errors into one line."""
 
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
 from moopim.cli.commands import app
-from moopim.errors import MoopimError
+from moopim.cli.groups import ProblemGroup
+from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
+from moopim.text import command_line
 
 __all__ = ["main"]
 
 # What typer returns after Ctrl-C.
 _INTERRUPTED = 130
+# What typer says of a word that is none of an option's.
+_CHOICES = re.compile("Value error, .* is not one of (.*)\\.", re.DOTALL)
 # What the extra `network` brings and every command of networks needs.
 _NETWORK = ("torch", "safetensors")
 
@@ -26,9 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with the exit code.
     """
-    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        # Of all warnings, before options are read: the file of a problem is imported to know its options.
+        warnings.showwarning = _warner(quiet="--quiet" in words)
+        _run(words)
+
+
+def _run(words: Sequence[str]) -> None:
     try:
-        code = app(args=arguments, prog_name="moopim", standalone_mode=False)
+        code = app(args=words, prog_name="moopim", standalone_mode=False)
+    except CommandInterruptedError as way_on:
+        _fail(f"interrupted; {way_on}", _INTERRUPTED)
     except typer.TyperException as error:
         _fail(_explain(error), 2)
     except (MoopimError, OSError) as error:
@@ -38,18 +52,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(f"this command needs {error.name}; install moopim[network]", 2)
     if code == _INTERRUPTED:
-        _fail("interrupted; 'moopim resume DIRECTORY' goes on with a run, the same command with others", code)
+        _fail(f"interrupted; to begin anew: {command_line(['moopim', *words])}", code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _warner(*, quiet: bool) -> Callable[..., None]:
+    """Makes the function that shows a warning: one line, once, or nothing."""
+    shown = set()
+
+    def show(message: Warning | str, *_: object) -> None:
+        text = " ".join(str(message).split())
+        if not quiet and text not in shown:
+            shown.add(text)
+            typer.echo(f"warning: {text}", err=True)
+
+    return show
 
 
 def _explain(error: typer.TyperException) -> str:
     """The message of a wrong option, with the value that was given: typer leaves it out."""
     from pydantic import ValidationError  # a good part of the start, and needed here only
 
+    message = error.format_message()
+    if hasattr(error, "option_name") and isinstance(getattr(error, "cmd", None), ProblemGroup):
+        return f"{message}; options stand behind the problem"
     cause = error.__cause__
-    details = cause.errors() if isinstance(cause, ValidationError) else []
-    given = f" (got {details[0]['input']!r})" if details else ""
-    return f"{error.format_message()}{given}"
+    if not isinstance(cause, ValidationError):
+        return message
+    detail = cause.errors()[0]
+    if choices := _CHOICES.fullmatch(detail["msg"]):
+        option = error.param.opts[0]  # type: ignore[attr-defined]
+        return str(unknown_name(option, detail["input"], re.findall("'([^']*)'", choices[1])))
+    return f"{message} (got {detail['input']!r})"
 
 
 def _fail(message: str, code: int) -> None:

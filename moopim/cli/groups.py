@@ -3,7 +3,7 @@
 import inspect
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +60,19 @@ class ProblemGroup(LazyGroup):
 
     function: Callable[..., None]
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Shows the options that all problems share, which stand behind the problem, as well."""
+        sub_app = typer.Typer(add_completion=False)
+        sub_app.command()(_as_command(lambda **_: None, _own_parameters(type(self).function)))
+        shared = typer.main.get_command(sub_app).params
+        for option in shared:
+            option.rich_help_panel = "Options behind PROBLEM"  # type: ignore[attr-defined]
+        self.params, params = [*self.params, *shared], self.params
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.params = params
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the installed problems."""
         from moopim.experiment.plugins import problem_entries
@@ -76,7 +89,7 @@ def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[
     from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
 
     cls = load_problem(spec)
-    own = [item for item in inspect.signature(function).parameters.values() if item.name not in ("problem", "spec")]
+    own = _own_parameters(function)
     parameters = constructor_parameters(cls)
     for parameter in parameters:
         if parameter.name in {item.name for item in own}:
@@ -99,11 +112,21 @@ def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[
         )
         for parameter in parameters
     ]
-    own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
-    signature = inspect.Signature([*own, *extra])
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {item.name: item.annotation for item in signature.parameters.values()}
-    command.__doc__ = f"{(function.__doc__ or '').strip()}\n\n{about}"
+    # What the problem is comes first: the list of problems shows the first line.
+    command.__doc__ = f"{about}\n\n{(function.__doc__ or '').strip()}"
+    return _as_command(command, [*own, *extra])
+
+
+def _own_parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    """The options of a group's function."""
+    parameters = inspect.signature(function).parameters.values()
+    return [item.replace(kind=item.KEYWORD_ONLY) for item in parameters if item.name not in ("problem", "spec")]
+
+
+def _as_command(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """Gives a function the parameters that typer reads as options."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
     return command
 
 

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from moopim.cli.options import given, own_files
+from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
+from moopim.files import file_format
 from moopim.rows import check_files
+from moopim.text import count
 
 __all__ = ["evaluate_hardware"]
 
@@ -24,6 +26,7 @@ def evaluate_hardware(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file for the results.")] = None,
     layers: Annotated[Path | None, typer.Option(help="CSV file for the results layer by layer.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the breakdown of one network.")] = None,
+    force: Force = False,
     mode: Annotated[
         Literal["compat", "physical"], typer.Option(help="Numbers of MNSIM 2.0, or with its quirks mended.")
     ] = "compat",
@@ -86,7 +89,9 @@ def evaluate_hardware(
         device=device, groups=groups, adcs=adcs, dacs=dacs, pes=pes, grid=grid
     )  # fmt: skip
     read = [path for path in (designs, components, *own_files(network or [])) if path]
-    check_files(read, [path for path in (output, layers, plot) if path])
+    check_files(read, [path for path in (output, layers, plot) if path], force=force)
+    if designs and (found := file_format(designs)) and designs.suffix.lower() != ".csv":
+        raise ConfigError(f"designs {str(designs)!r} is {found}; expected a CSV file, or --network for a network")
     if designs and not network:
         _evaluate_file(designs, output, layers, plot, mode, options)
     elif network and not designs:
@@ -113,7 +118,7 @@ def _evaluate_file(
     if layers is not None:
         write_layers(layers, [batch], mode)
     feasible = int((totals["violation"] <= 0).sum())
-    typer.echo(f"{len(batch.ids)} designs, {feasible} of them fit their chips; written to {output}")
+    typer.echo(f"{count(len(batch.ids), 'design')}, {feasible} feasible; written to {output}")
 
 
 def _evaluate_networks(

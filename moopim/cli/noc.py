@@ -8,12 +8,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from moopim.cli.options import check_drawn
+from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
+from moopim.hardware.thermal.description import load_thermal
 from moopim.rows import check_files, read_rows, row_name, write_rows
+from moopim.text import count
 
 __all__ = ["evaluate_noc"]
 
@@ -40,13 +42,15 @@ def evaluate_noc(
     case: Annotated[
         str | None, typer.Option(help="Case that --plot draws.", show_default="the one with the busiest link")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Evaluate traffic on the network of a 3-D stack: latency and hops of packets, load of the busiest link."""
-    check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path])
+    check_files([path for path in (traffic, stack) if path], [path for path in (output, plot) if path], force=force)
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES)
     check_drawn(case, plot)
     chip = load_stack(stack)
+    load_thermal(stack)  # which counts for nothing here, but says what is wrong with the file
     names, number, source, target, rate = _read(traffic, chip)
     if case is not None and case not in names:
         raise unknown_name("case", case, names)
@@ -60,7 +64,7 @@ def evaluate_noc(
     saturated = ["true" if full else "false" for full in found.saturated]
     write_rows(output, _OUTPUT, zip(names, *words, saturated, strict=True))
     load = f"{found.highest[busiest]:.3g} flits per cycle in {names[busiest]}"
-    typer.echo(f"{len(names)} cases, {found.saturated.sum()} beyond saturation; busiest link: {load}")
+    typer.echo(f"{count(len(names), 'case')}, {found.saturated.sum()} beyond saturation; busiest link: {load}")
 
 
 def _draw(path: Path, name: str, utilisation: NDArray[np.float64], stack: Stack) -> None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from moopim.errors import ConfigError
 
-__all__ = ["check_drawn", "given", "own_files"]
+__all__ = ["Force", "check_drawn", "given", "own_files"]
+
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
 def check_drawn(case: str | None, plot: Path | None) -> None:

@@ -16,7 +16,8 @@ from moopim.hardware.planar.chip import Chip, make_chip
 from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
 from moopim.rows import read_rows, row_name
-from moopim.workload import LayerTable, load_network
+from moopim.workload import NETWORKS, LayerTable, load_network
+from moopim.workload.networks import network_error
 
 __all__ = ["Space", "load_networks", "read_file"]
 
@@ -56,6 +57,9 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
     Raises:
         ConfigError: If a network is unknown or an option is not allowed.
     """
+    for name in names:
+        if ":" not in name and name.lower() not in NETWORKS:
+            raise network_error(name, NETWORKS)
     chip = _chip(options, {})
     own = [name for name in names if ":" in name]
     _check_own(own, [name for name in names if ":" not in name], options)

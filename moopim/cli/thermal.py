@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from moopim.cli.options import check_drawn
+from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.stack.parameters import Stack, load_stack
@@ -19,6 +19,7 @@ from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import GRID_MODES
 from moopim.rows import check_files, read_rows, row_name, write_rows
+from moopim.text import count
 
 __all__ = ["evaluate_thermal"]
 
@@ -45,9 +46,10 @@ def evaluate_thermal(
     stack: Annotated[Path | None, typer.Option(help="TOML file with a stack of one's own.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the temperatures of one case.")] = None,
     case: Annotated[str | None, typer.Option(help="Case that --plot draws.", show_default="the first")] = None,
+    force: Force = False,
 ) -> None:
     """Evaluate the steady-state temperature of each PE of a 3-D stack, in kelvin."""
-    check_files([path for path in (maps, stack) if path], [path for path in (output, plot) if path])
+    check_files([path for path in (maps, stack) if path], [path for path in (output, plot) if path], force=force)
     if mode not in THERMAL_MODES:
         raise unknown_name("thermal mode", mode, THERMAL_MODES)
     check_drawn(case, plot)
@@ -64,7 +66,9 @@ def evaluate_thermal(
     lines = ([name, *map(repr, row)] for name, row in zip(cases, temperature.tolist(), strict=True))
     write_rows(output, ["case", *columns], lines)
     hottest, pe = np.unravel_index(int(temperature.round(2).argmax()), temperature.shape)  # the first of equal ones
-    typer.echo(f"{len(cases)} power maps; hottest: {temperature.max():.2f} K in {columns[pe]} of {cases[hottest]}")
+    typer.echo(
+        f"{count(len(cases), 'power map')}; hottest: {temperature.max():.2f} K in {columns[pe]} of {cases[hottest]}"
+    )
 
 
 def _draw(
@@ -101,6 +105,9 @@ def _read(path: Path, columns: Sequence[str]) -> _Maps:
     cases, power = [], []
     for number, row in enumerate(rows, start=1):
         if row["quantity"] == _POWER:
+            if row["case"] in cases:
+                where = row_name(path, number, row, "case")
+                raise ConfigError(f"{where}: the case is there already; expected a name of its own for each power map")
             cases.append(row["case"])
             power.append([_watts(row, name, row_name(path, number, row, "case")) for name in columns])
     if not power:

@@ -4,6 +4,7 @@ A batch is cut into chunks in the same way for any number of workers, so that th
 """
 
 import os
+import signal
 import threading
 import time
 import uuid
@@ -11,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 from moopim.errors import ConfigError, EvaluationError
@@ -86,7 +88,9 @@ class Workers:
         left = dict(enumerate(items))
         for replaced in (False, True):
             try:
-                for i, result, messages in self._pool()([call(function, i, item) for i, item in left.items()]):
+                with _sparing_workers():
+                    outcomes = self._pool()([call(function, i, item) for i, item in left.items()])
+                for i, result, messages in outcomes:
                     for message, category in messages:
                         warnings.warn(message, category, stacklevel=2)
                     del left[i]
@@ -113,6 +117,19 @@ class Workers:
             options = {"initializer": _adopt, "initargs": arguments, "return_as": "generator_unordered"}
             self._parallel = joblib.Parallel(self._jobs, **options)
         return self._parallel
+
+
+@contextmanager
+def _sparing_workers() -> Iterator[None]:
+    """Processes that start in the block ignore Ctrl-C, which a terminal sends to them too; this one ends them."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _adopt(problem: DesignProblem | None, parent: int, token: str) -> None:

@@ -19,8 +19,9 @@ from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genome import Choice, Designs, Genome
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
+from moopim.text import count
 
-__all__ = ["RunResult", "count", "load_run"]
+__all__ = ["RunResult", "load_run"]
 
 EVALUATIONS = "evaluations.csv"
 FRONT = "front.csv"
@@ -134,11 +135,6 @@ def load_run(directory: Path | str) -> RunResult:
         directory=directory,
         finished=finished,
     )
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words, such as ``1 evaluation`` or ``2,000 evaluations``."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def algorithm_label(manifest: Manifest) -> str:

@@ -20,12 +20,13 @@ from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.progress import Progress, progress_bar
-from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, count, load_run
+from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.figures import is_whole
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
 from moopim.problem import DesignProblem
 from moopim.randomness import controlled_randomness
+from moopim.text import count
 
 __all__ = ["check_output", "resume", "run"]
 

@@ -7,7 +7,6 @@ as long as its facts are the same; with other facts it is refused, so that nothi
 import hashlib
 import json
 import re
-import shlex
 import shutil
 import sys
 import time
@@ -21,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, fi
 
 from moopim.errors import ConfigError, MoopimError, differences, first_fault, shown
 from moopim.files import read_json, write_atomically
-from moopim.text import table_lines
+from moopim.text import command_line, table_lines
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
@@ -67,8 +66,7 @@ class Step(BaseModel):
     @property
     def command_line(self) -> str:
         """The command, as it can be typed again."""
-        program = "python -m moopim" if Path(self.command[0]).name == "__main__.py" else Path(self.command[0]).name
-        return " ".join([program, *map(shlex.quote, self.command[1:])])
+        return command_line(self.command)
 
 
 def run_step(

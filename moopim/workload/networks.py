@@ -11,20 +11,24 @@
 ReLU, batch normalisation, flattening and dropout cost nothing in the hardware models and are not layers here.
 """
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
+from moopim.files import file_format, read_bounded
 from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
 
-__all__ = ["NETWORKS", "load_network"]
+__all__ = ["NETWORKS", "load_network", "network_error"]
 
 Stages = tuple[tuple[int, ...], ...]
 
 _LEAST_SIZE = 16  # halved four times
 _MOST_SIZE = 4096
 _MOST_CLASSES = 1_000_000
+_MOST_SOURCE = 2**20
 
 
 class _Builder:
@@ -217,3 +221,39 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
         if not is_whole(value, least, most):
             raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected {least} .. {most}")
     return make_table(NETWORKS[name.lower()](size, classes))
+
+
+def network_error(name: str, built_in: Iterable[str] = ()) -> ConfigError:
+    """Makes the error for what is no network: says what a file is, and what to do.
+
+    Args:
+        name: What was given.
+        built_in: Names of built-in networks that would have been accepted.
+
+    Returns:
+        The error, ready to be raised.
+    """
+    path = Path(name)
+    expected = "FILE.py:Name, a module of torch" + (", or a built-in network" if built_in else "")
+    if path.is_dir():
+        return ConfigError(f"network {name!r} is a folder; expected {expected}")
+    if path.suffix == ".py" and not path.is_file():
+        return ConfigError(f"network {name!r} is a file that does not exist; expected {expected}")
+    if path.suffix == ".py":
+        names = [f"{name}:{found}" for found in _top_names(path)]
+        return ConfigError(f"network {name!r} names nothing in the file; expected {', '.join(names) or 'FILE.py:Name'}")
+    if found := file_format(path):
+        return ConfigError(f"network {name!r} is {found}; expected {expected}")
+    if not built_in and name.lower() in NETWORKS:
+        return ConfigError(f"network {name!r} is built in, which has no weights; expected a trained one, FILE.py:Name")
+    return unknown_name("network", name, [*built_in, "FILE.py:Name"])
+
+
+def _top_names(path: Path) -> list[str]:
+    """Names of the classes and functions of a Python file, which is not run."""
+    try:
+        body = ast.parse(read_bounded(path, _MOST_SOURCE)).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    return [item.name for item in body if isinstance(item, kinds) and not item.name.startswith("_")]

@@ -18,8 +18,10 @@ import numpy as np
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, MoopimError, unknown_name
 from moopim.figures import is_whole
+from moopim.files import file_format
 from moopim.loading import import_source, make_room, reason
 from moopim.workload.layers import LayerTable, make_table
+from moopim.workload.networks import network_error
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,7 +95,9 @@ def load_module(spec: str) -> nn.Module:
     """
     source, colon, name = spec.rpartition(":")
     if not colon or not source or not name:
-        raise ConfigError(f"network {spec!r} names no module; expected FILE.py:Name")
+        raise network_error(spec.removesuffix(":"))
+    if not source.endswith(".py") and file_format(Path(source)):
+        raise network_error(source)
     _need_torch()
     from torch import nn
 

@@ -1,11 +1,13 @@
 """``moopim crossnas``: from images to a tuned network on its PIM circuit, in one command."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, interruptible
+from moopim.text import command_line
 
 __all__ = ["crossnas"]
 
@@ -99,7 +101,10 @@ def crossnas(
         progress=not quiet,
     )
     pipeline = Pipeline(settings, asked=tuple(step or STEPS), force=force, say=say)
-    pipeline.run()
+    # What was begun by force goes on without.
+    again = command_line([word for word in sys.argv if word != "--force"])
+    with interruptible(lambda: f"what was made is kept in {str(output)!r}; to go on: {again}"):
+        pipeline.run()
     if "final" in pipeline.asked:
         from moopim.problems.crossnas.report import write_report  # draws: not before the end
 

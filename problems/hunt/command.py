@@ -1,18 +1,20 @@
 """``moopim hunt``: baselines, pictures of mappings, the studies of the paper's figures, and its claims."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from moopim.errors import ConfigError
-from moopim.rows import check_output, open_output, write_rows
+from moopim.rows import check_files, open_output, write_rows
 
 __all__ = ["app"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, pictures, studies and claims of HuNT.")
 
 _Seed = Annotated[int, typer.Option(help="Seed of the searches.")]
+_Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 _Dataset = Annotated[str, typer.Option(help="Data set that sets input size and classes.")]
 
 
@@ -23,6 +25,7 @@ def baselines(
     evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 10_000,
     seed: _Seed = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write.")] = None,
+    force: _Force = False,
 ) -> None:
     """Compare architectures on a network: TOPS/W, TOPS/mm2 and loss, ours beside the paper's."""
     from moopim.problems.hunt.comparison import compare
@@ -31,7 +34,7 @@ def baselines(
 
     network = load_workload(workload, dataset)
     if output is not None:
-        check_output(output)
+        check_files([], [output], force=force)
     frame = compare([workload], dataset, evaluations, seed)
     if output is not None:
         write_rows(output, list(frame.columns), frame.astype(object).map(_word).to_numpy().tolist())
@@ -57,12 +60,13 @@ def study(
         int | None, typer.Option(help="Designs that each search may ask for.", show_default="that of the figure")
     ] = None,
     seed: _Seed = 1,
+    force: _Force = False,
 ) -> None:
     """Make a figure of the paper with both factor sets: a picture, its tables, and the paper's numbers beside them."""
     from moopim.problems.hunt.studies import check_figure, make_study
 
     check_figure(figure)
-    folder = _folder(output or Path(f"hunt-figure-{figure}"))
+    folder = _folder(output or Path(f"hunt-figure-{figure}"), [f"figure_{figure}.png", f"figure_{figure}_*.csv"], force)
     made = make_study(figure, tuple(workload or ()), evaluations, seed)
     from moopim.analysis.style import save_figure
 
@@ -81,6 +85,7 @@ def draw(
     run: Annotated[Path, typer.Argument(help="A finished run directory of the problem hunt.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")],
     design: Annotated[int, typer.Option(help="Row of its front.csv, from 1.")] = 1,
+    force: _Force = False,
 ) -> None:
     """Draw a mapping of a run: its layers on the stack, its temperatures and the load of its links."""
     from moopim.experiment import load_run
@@ -95,10 +100,10 @@ def draw(
     front = load_run(run).front
     if not 1 <= design <= len(front):
         raise ConfigError(f"design={design} is not allowed; expected a row of the front, 1 .. {len(front)}")
-    folder = _folder(output)
     from moopim.analysis.style import save_figure
-    from moopim.problems.hunt.pictures import draw_mapping
+    from moopim.problems.hunt.pictures import PICTURES, draw_mapping
 
+    folder = _folder(output, [f"{name}.png" for name in PICTURES], force)
     row = front.iloc[design - 1]
     order = "".join(row.filter(regex="^tier_").astype(str))
     title = f"{problem.model.workload.network} on {order}, design {design}"
@@ -112,12 +117,13 @@ def claims(
     evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 5_000,
     seed: _Seed = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Markdown file to write.")] = None,
+    force: _Force = False,
 ) -> None:
     """Print the claims of the paper beside what both factor sets give."""
     from moopim.problems.hunt.claims import claims_page
 
     if output is not None:
-        check_output(output)
+        check_files([], [output], force=force)
     page = claims_page(evaluations, seed)
     if output is None:
         typer.echo(page)
@@ -126,12 +132,13 @@ def claims(
         file.write(page.encode())
 
 
-def _folder(path: Path) -> Path:
+def _folder(path: Path, names: Sequence[str], force: bool) -> Path:
+    """Makes a folder for files of some names, which may have wildcards."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output {str(path)!r} cannot be made: {error.strerror}") from None
-    check_output(path / "figure.png")
+    check_files([], [path / names[0], *(found for name in names[1:] for found in path.glob(name))], force=force)
     return path
 
 

@@ -4,16 +4,17 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
 
-from moopim.errors import ConfigError, MoopimError
+from moopim.errors import ConfigError, MoopimError, unknown_name
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.rows import check_files, read_rows, row_name, write_rows
+from moopim.workload import DATASETS
 
 __all__ = ["evaluate_file"]
 
@@ -42,14 +43,21 @@ def evaluate_file(
     devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
     stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
     figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
-    traffic: Annotated[str, typer.Option(help="Who talks to whom: graph or chain.")] = "graph",
-    noc: Annotated[str, typer.Option(help="How packets of the graph wait: queue or paper.")] = "queue",
-    thermal: Annotated[str, typer.Option(help="hotspot, full, paper or paper+.")] = "hotspot",
-    equations: Annotated[str, typer.Option(help="system, or paper for the surrogates as printed.")] = "system",
-    bp_tier: Annotated[str, typer.Option(help="Tier for back-propagation: free or farthest.")] = "free",
+    traffic: Annotated[Literal["graph", "chain"], typer.Option(help="Who talks to whom: graph or chain.")] = "graph",
+    noc: Annotated[
+        Literal["queue", "paper"], typer.Option(help="How packets of the graph wait: queue or paper.")
+    ] = "queue",
+    thermal: Annotated[Literal["hotspot", "full", "paper", "paper+"], typer.Option(help="Thermal model.")] = "hotspot",
+    equations: Annotated[
+        Literal["system", "paper"], typer.Option(help="system, or paper for the surrogates as printed.")
+    ] = "system",
+    bp_tier: Annotated[
+        Literal["free", "farthest"], typer.Option(help="Tier for back-propagation: free or farthest.")
+    ] = "free",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Evaluate HuNT mappings: the tiers as letters from the heat sink outwards, one gene per layer."""
-    check_files([designs, *([Path(stack)] if stack else [])], [output])
+    check_files([designs, *([Path(stack)] if stack else [])], [output], force=force)
 
     @cache
     def problem(group: _Group) -> HuntMapping:
@@ -67,6 +75,8 @@ def evaluate_file(
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
     # Says what is wrong with an option before a row is blamed for it.
+    if dataset.lower() not in DATASETS:
+        raise unknown_name("dataset", dataset, DATASETS)
     load_parameters("physical", devices, stack, figures)
     load_thermal(Path(stack) if stack else None)
     rows = list(_read(designs, problem))

@@ -15,7 +15,10 @@ from moopim.problems.hunt.placement import layers_frame, settle
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_mapping", "pe_labels"]
+__all__ = ["PICTURES", "draw_mapping", "pe_labels"]
+
+PICTURES = ("placement", "heat", "links")
+"""Names of the figures of a mapping; not all models have all of them."""
 
 _TOUCH = 1e-9  # PEs: what covers less of a PE has only been rounded onto it
 

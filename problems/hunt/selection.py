@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.text import count
 
 __all__ = ["GOALS", "LIMIT", "select", "selected_text"]
 
@@ -51,8 +52,8 @@ def select(front: pd.DataFrame, goal: str = "tops_per_W", limit: float = LIMIT, 
     feasible = known[known[loss] <= limit]
     if feasible.empty:
         raise ConfigError(
-            f"no design loses at most {100 * limit:g} % of accuracy; the lowest loss of the {len(known)} designs is "
-            f"{100 * known[loss].min():.3g} %"
+            f"no design loses at most {100 * limit:g} % of accuracy; the lowest loss of the "
+            f"{count(len(known), 'design')} is {100 * known[loss].min():.3g} %"
         )
     best: pd.Series = feasible.loc[feasible[goal].idxmax()]
     return best

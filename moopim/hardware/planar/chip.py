@@ -128,7 +128,7 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
         components: What they may be made of; the built-in catalogue if not given.
         **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``. Besides,
             ``adc``, ``dac`` and ``device`` name entries of the catalogue. ``adc_bits`` and ``dac_bits`` choose the
-            built-in entry that stands for this resolution. Of a part and one of its attributes, the attribute counts.
+            entry that stands for this resolution. Of a part and one of its attributes, the attribute counts.
 
     Returns:
         The chips.
@@ -186,10 +186,17 @@ def _place_of_name(part: str, names: ArrayLike, catalogue: Mapping[str, object])
     return place
 
 
-def _place_of_bits(name: str, bits: ArrayLike, by_bits: Mapping[int, str], catalogue: Mapping[str, object]) -> IntArray:
+def _place_of_bits(
+    name: str, bits: ArrayLike, by_bits: Mapping[int, str], catalogue: Mapping[str, Converter]
+) -> IntArray:
     """Places in a catalogue of the entries that stand for resolutions, shape ``(designs,)`` or ``(1,)``."""
     given = _column(name, bits)
     found = given[:, None] == np.array(list(by_bits))
+    for value in np.unique(given[~found.any(axis=1)]):
+        several = [entry for entry, converter in catalogue.items() if converter.bits == value]
+        if several:
+            part = name.removesuffix("_bits")
+            raise ConfigError(f"{name} {value} is that of several: {', '.join(several)}; expected {part} by name")
     _refuse(name, given, ~found.any(axis=1), f"one of {', '.join(map(str, by_bits))}")
     names = list(catalogue)
     place: IntArray = np.array([names.index(entry) for entry in by_bits.values()])[found.argmax(axis=1)]

@@ -89,6 +89,8 @@ def load_components(path: Path | None = None) -> Components:
     ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `Device`. Fields are numbers, or
     tables of ``value``, ``unit``, ``kind`` and ``source``; ``hardware/data/bounds.toml`` has their bounds.
 
+    For a resolution stands the only entry of the user's file that has it, else the built-in one.
+
     Args:
         path: The user's TOML file.
 
@@ -103,12 +105,14 @@ def load_components(path: Path | None = None) -> Components:
     if path is None:
         return built_in
     file = read_user_table(path, ("adc", "dac", "device"))
+    adcs = _extended(built_in.adcs, path, "adc", file, _user_adc)
+    dacs = _extended(built_in.dacs, path, "dac", file, _user_dac)
     return Components(
-        adcs=_extended(built_in.adcs, path, "adc", file, _user_adc),
-        dacs=_extended(built_in.dacs, path, "dac", file, _user_dac),
+        adcs=adcs,
+        dacs=dacs,
         devices=_extended(built_in.devices, path, "device", file, _user_device),
-        adc_by_bits=built_in.adc_by_bits,
-        dac_by_bits=built_in.dac_by_bits,
+        adc_by_bits=_by_bits(adcs, built_in.adcs, built_in.adc_by_bits),
+        dac_by_bits=_by_bits(dacs, built_in.dacs, built_in.dac_by_bits),
     )
 
 
@@ -170,14 +174,27 @@ def _load_built_in() -> Components:
     def converters(kind: str) -> dict[str, Converter]:
         return {name: _built_in_converter(kind, name, row, file) for name, row in file[kind]["entries"].items()}
 
-    def by_bits(kind: str) -> dict[int, str]:
-        return {int(bits): name for bits, name in file[kind]["by_bits"].items()}
-
     devices = {
         name: Device(**values(f"device {name}", table, Device, _DEVICE))
         for name, table in read_table("moopim.hardware", "planar_devices.toml").items()
     }
-    return Components(converters("adc"), converters("dac"), devices, by_bits("adc"), by_bits("dac"))
+    adcs, dacs = converters("adc"), converters("dac")
+    chosen = {int(bits): name for bits, name in file["adc"]["by_bits"].items()}
+    return Components(adcs, dacs, devices, {**_by_bits(adcs), **chosen}, _by_bits(dacs))
+
+
+def _by_bits(
+    entries: Mapping[str, Converter],
+    built_in: Mapping[str, Converter] | None = None,
+    known: Mapping[int, str] | None = None,
+) -> dict[int, str]:
+    """Name of the entry that stands for each resolution: the only new one that has it, else the known one."""
+    found: dict[int, list[str]] = {}
+    for name, entry in entries.items():
+        if name not in (built_in or ()):
+            found.setdefault(entry.bits, []).append(name)
+    kept = {bits: name for bits, name in (known or {}).items() if bits not in found}
+    return dict(sorted((kept | {bits: names[0] for bits, names in found.items() if len(names) == 1}).items()))
 
 
 def _built_in_converter(kind: str, name: str, row: Table, file: Table) -> Converter:

@@ -86,8 +86,8 @@ def test_converters_are_the_choices_of_mnsim(kind, expected):
 
 def test_resolutions_stand_for_the_choices_of_the_reference():
     components = load_components()
-    assert components.adc_by_bits == {4: "mnsim7", 6: "mnsim6", 8: "mnsim5", 10: "mnsim1"}
-    assert components.dac_by_bits == {1: "mnsim1", 2: "mnsim2"}
+    assert components.adc_by_bits == {1: "mnsim8", 4: "mnsim7", 6: "mnsim6", 8: "mnsim5", 10: "mnsim1"}
+    assert components.dac_by_bits == {1: "mnsim1", 2: "mnsim2", 3: "mnsim3", 4: "mnsim4", 6: "mnsim5"}
     assert all(components.adcs[name].bits == bits for bits, name in components.adc_by_bits.items())
     assert all(components.dacs[name].bits == bits for bits, name in components.dac_by_bits.items())
 
