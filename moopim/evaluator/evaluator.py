@@ -1,5 +1,6 @@
 """The evaluator: answers every design of a run from its cache, its log or the models, in that order."""
 
+import math
 import time
 
 import numpy as np
@@ -12,10 +13,14 @@ from moopim.genes import IntArray
 from moopim.operators.duplicates import row_keys
 from moopim.problem import DesignProblem, FloatArray
 
-__all__ = ["Evaluator"]
+__all__ = ["BudgetSpent", "Evaluator"]
 
 # Seconds after which finished chunks are logged: more often would slow quick models down.
 _FLUSH_AFTER = 0.1
+
+
+class BudgetSpent(Exception):  # noqa: N818 (no error: it leaves a generation that asks for more than is left)
+    """Raised after the last evaluation of a budget, where an optimiser asks for more in one go."""
 
 
 class Evaluator:
@@ -35,6 +40,7 @@ class Evaluator:
 
     Attributes:
         problem: The problem whose evaluations come through here.
+        budget: Number of evaluations that may be asked for; beyond it `BudgetSpent` is raised.
         batches: One batch per committed generation.
         n_evaluations: Number of evaluations asked for.
         n_cached: Number of those that an earlier evaluation of the run answered.
@@ -42,6 +48,7 @@ class Evaluator:
 
     def __init__(self, problem: DesignProblem, log: EvaluationLog | None = None, jobs: int = 1) -> None:
         self.problem = problem.with_backend(self._answer)
+        self.budget: float = math.inf
         self.batches: list[Batch] = []
         self.n_evaluations = 0
         self.n_cached = 0
@@ -81,7 +88,15 @@ class Evaluator:
 
         Returns:
             Quantities, shape ``(pop, n_quantities)``.
+
+        Raises:
+            BudgetSpent: If there are more designs than the budget has left; those within it are evaluated.
         """
+        left = self.budget - self.n_evaluations
+        if len(X) > left:
+            if left > 0:
+                self._answer(X[: int(left)])
+            raise BudgetSpent
         genes = X.astype(self._dtype)
         keys = row_keys(genes)
         fresh = np.zeros(len(X), dtype=np.bool_)

@@ -4,18 +4,20 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.mating import Mating
 from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.errors import ConfigError, EvaluationError, LogError
-from moopim.evaluator import EvaluationLog, Evaluator
+from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
@@ -33,6 +35,8 @@ __all__ = ["check_output", "resume", "run"]
 PARQUET = "evaluations.parquet"
 # Facts of a problem that may change without changing its results; only the author can tell.
 _MENDABLE = ("moopim", "source")
+# Generations in a row without an evaluation after which a run ends.
+_MOST_IDLE = 1_000
 
 
 def run(
@@ -322,27 +326,32 @@ def optimise(
     Returns:
         Whether every design of the genome was evaluated before the budget was spent.
     """
-    size = evaluator.problem.genome.size
+    evaluator.budget = evaluations
     with controlled_randomness(seed):
         algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
         n_offsprings = get(getattr(algorithm, "n_offsprings", None))
+        # Other ways to breed, such as differential evolution, need their offspring in full number.
+        divisible = type(getattr(algorithm, "mating", None)) in (Mating, NoneType)
         if pop_size := get(getattr(algorithm, "pop_size", None)):
             algorithm.pop_size = min(pop_size, evaluations)
-        generation = 0
-        while evaluator.n_evaluations < evaluations and algorithm.has_next():
-            if n_offsprings is not None:
+        generation = idle = 0
+        while evaluator.n_evaluations < evaluations and idle < _MOST_IDLE and algorithm.has_next():
+            if n_offsprings is not None and divisible:
                 algorithm.n_offsprings = min(n_offsprings, evaluations - evaluator.n_evaluations)
             generation += 1
-            algorithm.next()
+            before = evaluator.n_evaluations
+            with suppress(BudgetSpent):
+                algorithm.next()
+            idle = idle + 1 if evaluator.n_evaluations == before else 0
             evaluator.commit(generation)
             if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing
                 _check_optimum(evaluator, algorithm)
             report(generation, evaluator, algorithm)
-            if evaluator.n_distinct >= size:
+            if evaluator.n_distinct >= evaluator.problem.genome.size:
                 break
         _check_optimum(evaluator, algorithm)
-        return evaluator.n_distinct >= size
+    return evaluator.n_distinct >= evaluator.problem.genome.size
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:
@@ -385,7 +394,7 @@ def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted:
         designs = "the only design was" if evaluator.n_distinct == 1 else f"all {evaluator.n_distinct:,} designs were"
         parts.append(f"the space is exhausted: {designs} evaluated")
     elif evaluator.n_evaluations < evaluations:
-        parts.append(f"stopped before the budget of {evaluations:,}: the optimiser found no new designs")
+        parts.append(f"stopped before the budget of {evaluations:,}: the optimiser ended or found no new designs")
     parts.append(count(n_front, "non-dominated design") if n_front else "nothing feasible was found")
     return "; ".join(parts)
 

@@ -144,6 +144,33 @@ def test_an_own_algorithm_keeps_to_a_budget_below_its_population():
     assert len(result.evaluations) == 20
 
 
+class Greedy(NSGA2):
+    """Asks for its whole population again, however little of the budget is left, as differential evolution does."""
+
+    def _infill(self):
+        return Population.new("X", self.problem.genome.sample(self.pop_size, self.random_state))
+
+
+def test_an_own_algorithm_that_asks_for_more_gets_the_rest_of_the_budget():
+    result = moopim.run(Buffers(), Greedy(pop_size=50, sampling=RandomSampling(), mating=0), evaluations=120)
+    assert result.evaluations["generation"].value_counts().to_list() == [50, 50, 20]
+
+
+class Idle(NSGA2):
+    """Evaluates nothing after its first generation."""
+
+    def _infill(self):
+        return Population.empty()
+
+    def _advance(self, infills=None, **kwargs):
+        pass
+
+
+def test_an_own_algorithm_that_evaluates_nothing_more_is_ended():
+    result = moopim.run(Buffers(), Idle(pop_size=50, sampling=RandomSampling()), evaluations=120)
+    assert result.message.startswith("50 evaluations (0 cached); stopped before the budget of 120: the optimiser ended")
+
+
 def test_a_problem_of_a_script_is_resumed_with_that_problem(tmp_path):
     class Local(Buffers):
         pass
