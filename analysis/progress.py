@@ -72,7 +72,7 @@ def share_label(name: str, box: str, error: float = 0.0) -> str:
         The lines, such as ``hypervolume`` and ``share of the box of the fronts of all runs``.
     """
     fronts, comma, without = box.partition(", ")
-    lines = [name, f"share of the box{' of the ' if fronts else ''}{fronts}{comma}"]
+    lines = [name, f"share of the box of the {fronts}{comma}"] if fronts else [f"{name} (share of the box)"]
     lines += [without] if without else []
     lines += [f"estimate, standard error up to {error:.1g}"] if error else []
     return "\n".join(fill(line, _LINE) for line in lines)

@@ -237,10 +237,13 @@ def sampled_volumes(F: ArrayLike, reference: ArrayLike, samples: int = 4096) -> 
         The volume of each row along each ray, shape ``(designs, samples)``; the same in each call.
 
     Raises:
-        ConfigError: `F` is not two-dimensional, or the reference point does not fit it.
+        ConfigError: `F` is not two-dimensional, the reference point does not fit it, or the number of rays is not a
+            power of two.
     """
     values = _matrix(F)
     corner = _corner(values, reference)
+    if samples < 1 or samples & (samples - 1):
+        raise ConfigError(f"samples={samples} is not allowed; expected 1, 2, 4, 8, ...")
     inside = np.flatnonzero(_below(values, corner))
     volumes = np.zeros((len(values), samples))
     if len(inside):

@@ -2,6 +2,7 @@ import itertools
 import subprocess
 import sys
 
+import moocore
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +56,15 @@ def test_non_dominated_of_many_rows(rng):
     assert np.flatnonzero(pareto.non_dominated(F)).tolist() == [777]
 
 
+@given(grids)
+def test_rows_that_were_once_on_the_front(F):
+    first = [brute_force_mask(F[: i + 1])[i] for i in range(len(F))]
+    np.testing.assert_array_equal(pareto.non_dominated_in_turn(F), first)
+    # In steps of two: on the front of its own and all earlier steps.
+    of_steps = [brute_force_mask(F[: i // 2 * 2 + 2])[i] for i in range(len(F))]
+    np.testing.assert_array_equal(pareto.non_dominated_in_turn(F, np.arange(len(F)) // 2), of_steps)
+
+
 def test_ideal_and_nadir_belong_to_the_front():
     F = [[1.0, 5.0], [2.0, 3.0], [4.0, 2.0], [9.0, 9.0], [np.nan, 0.0]]
     ideal, nadir = pareto.ideal_nadir(F)
@@ -85,6 +95,81 @@ def test_hypervolume_of_five_objectives_agrees_with_sampling(rng):
     assert pareto.normalised_hypervolume(F, np.zeros(5), np.ones(5)) == pytest.approx(share, abs=0.015)
 
 
+def shaped_fronts(n, m, rng):
+    """Fronts of usual shapes between 0 and 1, and one far from the ideal point."""
+    linear = rng.dirichlet(np.ones(m), n)
+    concave = np.abs(rng.normal(size=(n, m)))
+    concave /= np.linalg.norm(concave, axis=1, keepdims=True)
+    yield from (linear / linear.max(axis=0), concave, 1 - concave, rng.random((n, m)), 0.9 + 0.15 * rng.random((n, m)))
+
+
+def test_estimates_agree_with_exact_hypervolumes_within_their_errors(monkeypatch, rng):
+    monkeypatch.setattr(pareto, "EXACT_COST", 0.0)
+    off = []
+    for n, m in ((60, 3), (60, 5), (40, 7), (24, 10), (15, 15)):
+        for F in shaped_fronts(n, m, rng):
+            exact = moocore.hypervolume(F, ref=np.full(m, 1.1))
+            [[value], [error]] = pareto.hypervolumes([[F]], 1.1)[0]
+            assert 0 < error < 0.01 * exact
+            off.append((value - exact) / error)
+    assert np.abs(off).max() < 4
+    assert 0.5 < np.sqrt(np.mean(np.square(off))) < 1.5
+
+
+def test_the_estimate_of_two_boxes_in_many_dimensions(monkeypatch):
+    monkeypatch.setattr(pareto, "EXACT_COST", 0.0)
+    m = 30
+    F = np.array([np.r_[np.zeros(m // 2), np.full(m // 2, 0.1)], np.r_[np.full(m // 2, 0.2), np.zeros(m // 2)]])
+    union = 0.9**15 + 0.8**15 - (0.8 * 0.9) ** 15
+    [[value], [error]] = pareto.hypervolumes([[F]], 1.0)[0]
+    assert value == pytest.approx(union, rel=1e-3)
+    assert abs(value - union) < 4 * error
+    # One box is known exactly, also where the objectives differ in size by far; nothing is 0.
+    single = pareto.hypervolumes([[np.full((1, 3), 0.5)], [np.full((2, 3), 2.0)]], (1.0, 1e9, 0.5 + 1e-9))
+    np.testing.assert_allclose([measured.values[0] for measured in single], [0.5 * 1e9 * 1e-9, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("cost", [0.0, np.inf])
+def test_growing_sets_are_measured_like_the_same_sets_at_once(monkeypatch, rng, cost):
+    monkeypatch.setattr(pareto, "EXACT_COST", cost)
+    first, second = rng.random((40, 4)), 0.3 + rng.random((30, 4))
+    blocks = [first[:0], first[:7], first[7:8], first[8:], np.full((3, 4), np.nan), second]
+    growing, at_once = pareto.hypervolumes([blocks, [second]], 1.1)
+    sets = (first[:7], first[:8], first, first, np.concatenate([first, second]))
+    exact = [moocore.hypervolume(F, ref=np.full(4, 1.1)) for F in sets]
+    np.testing.assert_allclose(growing.values, [0, *exact], rtol=1e-9 if cost else 0.02)
+    assert (np.diff(growing.values) >= 0).all()
+    assert at_once.values[0] <= growing.values[-1]  # along the same rays a part is never more than the whole
+    assert (growing.errors[1:] > 0).all() == (cost == 0)
+    again = pareto.hypervolumes([blocks, [second]], 1.1)[0]
+    np.testing.assert_array_equal(growing, again)
+
+
+def test_exact_up_to_a_cost(rng):
+    assert pareto.hypervolume_cost(50, 4) == 2500
+    assert pareto.hypervolume_cost(10, 2) == pareto.hypervolume_cost(10, 1) == 1
+    assert pareto.hypervolume_cost(10**6, 400) == np.inf
+    [[_], [few]] = pareto.hypervolumes([[rng.dirichlet(np.ones(10), 20)]], 1.1)[0]
+    [[_], [many]] = pareto.hypervolumes([[rng.dirichlet(np.ones(10), 30)]], 1.1)[0]
+    assert few == 0 < many
+
+
+def test_sampled_volumes_give_subsets_and_contributions(rng):
+    F = rng.dirichlet(np.ones(6), 40)
+    F[7] = np.nan
+    volumes = pareto.sampled_volumes(F, 1.1)
+    assert not volumes[7].any()
+    for size in (1, 3, 12, 40):
+        subset = rng.permutation(np.delete(np.arange(40), 7))[:size]
+        exact = moocore.hypervolume(F[subset], ref=np.full(6, 1.1))
+        assert volumes[subset].max(axis=0).sum() == pytest.approx(exact, rel=0.03)
+    volumes = pareto.sampled_volumes(F, 1.1, samples=2**15)
+    second, first = np.sort(volumes, axis=0)[-2:]
+    added = ((volumes == first) * (first - second)).sum(axis=1)
+    exact = moocore.hv_contributions(np.delete(F, 7, axis=0), ref=np.full(6, 1.1))
+    np.testing.assert_allclose(np.delete(added, 7), exact, atol=0.05 * exact.max())
+
+
 def test_normalised_hypervolume_is_a_share_of_the_box():
     assert pareto.normalised_hypervolume([[10.0, 100.0]], [10.0, 100.0], [20.0, 300.0]) == pytest.approx(1.0)
     # The nadir point dominates .1 x .1 of 1.1 x 1.1.
@@ -110,6 +195,8 @@ def test_igd_plus_of_nothing_is_infinite():
         (lambda: pareto.ideal_nadir([[np.nan, 1.0]]), "none of the 1 objective vectors is finite"),
         (lambda: pareto.normalise([[1.0]], [2.0], [1.0]), r"nadir point \[1.0\] is not above the ideal point \[2.0\]"),
         (lambda: pareto.igd_plus([[1.0]], [[np.inf]]), "no finite point"),
+        (lambda: pareto.hypervolumes([[[[1.0]]], [[[1.0, 2.0]]]], 3.0), "differ in their number of objectives"),
+        (lambda: pareto.sampled_volumes([[1.0]], 2.0, samples=3), "samples=3 is not allowed"),
     ],
 )
 def test_bad_input(call, message):

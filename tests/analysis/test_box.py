@@ -1,22 +1,52 @@
 import numpy as np
 import pytest
-from made_up import COST, GAIN, TIME, frame
+from made_up import AREA, COST, GAIN, TIME, frame
 
 from moopim import ConfigError
-from moopim.analysis import Box, common_box
+from moopim.analysis import Box, common_box, joint_box
 
 
-def test_box_is_that_of_the_union_of_fronts():
+def test_box_holds_the_fronts_of_all_runs():
     first = frame((COST, GAIN), [(1, 10), (4, 40), (9, 5)])
-    second = frame((COST, GAIN), [(2, 30), (0, 99)], feasible=[True, False])
+    second = frame((COST, GAIN), [(7, 30), (0, 99)], feasible=[True, False])  # dominated by the first run
     box = common_box([first, second], (COST, GAIN))
-    assert (box.ideal, box.nadir, box.log) == ((1, 40), (4, 10), ())
-    np.testing.assert_allclose(box.coordinates(second), [[1 / 3, 1 / 3]])
+    assert (box.ideal, box.nadir, box.log, box.label) == ((1, 40), (7, 10), (), "fronts of all runs")
+    np.testing.assert_allclose(box.coordinates(second), [[1, 1 / 3]])
+    joint = joint_box([first, second], (COST, GAIN))
+    assert (joint.ideal, joint.nadir, joint.label) == ((1, 40), (4, 10), "joint front")
 
 
-def test_objective_with_one_value_on_the_front_reaches_to_the_worst_design():
-    box = common_box([frame((COST,), [(3,), (2,), (7,)])], (COST,))
-    assert (box.ideal, box.nadir) == ((2,), (7,))
+def test_box_of_one_run_holds_its_front_over_time():
+    # The third design was never on the front; numbers of evaluations say what came first.
+    data = frame((COST, GAIN), [(1, 40), (5, 20), (6, 10), (9, 30)]).assign(evaluation=[4, 2, 3, 1])
+    box = common_box([data], (COST, GAIN))
+    assert (box.ideal, box.nadir, box.label) == ((1, 40), (9, 20), "front over time")
+    assert common_box([frame((COST,), [(3,), (2,), (7,)])], (COST,)).nadir == (3,)
+
+
+def test_objectives_that_are_constant_on_the_fronts_are_left_out_and_named():
+    # Designs off the fronts set no scale.
+    first = frame((COST, AREA, GAIN), [(1, 5, 10), (4, 5, 40), (9, 7, 5)])
+    second = frame((COST, AREA, GAIN), [(7, 5 * (1 + 1e-15), 30), (8, 1e6, 20)])
+    for make, words in ((common_box, "fronts of all runs"), (joint_box, "joint front")):
+        box = make([first, second], (COST, AREA, GAIN))
+        assert box.constant == ("area",)
+        assert box.label == f"{words}, without area (constant)"
+    box = common_box([first, second], (COST, AREA, GAIN))
+    np.testing.assert_allclose(box.coordinates(first), [[0, 1], [0.5, 0], [8 / 6, 35 / 30]])
+
+
+def test_where_all_is_constant_nothing_is_left_out():
+    data = frame((COST, GAIN), [(1, 10), (2, 5)])
+    box = common_box([data, data], (COST, GAIN))
+    assert box.constant == ()
+    np.testing.assert_allclose(box.coordinates(data), [[0, 0], [1, 5]])
+
+
+def test_objective_with_one_value_on_the_joint_front_reaches_to_its_worst_on_all_fronts():
+    first, second = frame((COST, GAIN), [(1, 10), (9, 99)]), frame((COST, GAIN), [(2, 10), (3, 11)])
+    assert joint_box([first.head(1), second.head(1)], (COST, GAIN)).nadir == (2, 10)
+    assert joint_box([first, second], (COST, GAIN)).nadir == (9, 10)
 
 
 def test_logarithmic_coordinates():

@@ -1,8 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import COST, FOUR, GAIN, TIME, frame, run, search
 
-from moopim import ConfigError, pareto
+from moopim import ConfigError, Objective, pareto
 from moopim.analysis import (
     Box,
     common_box,
@@ -11,6 +14,7 @@ from moopim.analysis import (
     hypervolume_history,
     igd_plus,
     indicator_table,
+    joint_box,
     non_dominated,
 )
 
@@ -71,7 +75,10 @@ def test_indicator_table_measures_in_the_common_box():
     runs = [run("x", 1, a.assign(returned=True)), run("y", 1, b.assign(returned=[True, False]))]
     table = indicator_table(runs, PAIR)
     # Box 0..10 in both; the union front is (0, 0), (4, 4), (8, 8), (10, 10).
-    assert table.columns.tolist() == ["algorithm", "seed", "hypervolume", "igd_plus", "hypervolume_returned"]
+    indicators = ["hypervolume", "igd_plus", "hypervolume_joint", "hypervolume_returned"]
+    assert table.columns.tolist() == ["algorithm", "seed", *indicators, "box"]
+    assert table["box"].tolist() == ["fronts of all runs"] * 2
+    assert table["hypervolume_joint"].tolist() == pytest.approx(table["hypervolume"].tolist())
     # Coordinates of x: (0, 1), (.8, .2); of y: (1, 0), (.4, .6).
     assert table["hypervolume"].tolist() == pytest.approx([(0.11 + 0.3 * 0.8) / 1.21, (0.11 + 0.7 * 0.5 - 0.05) / 1.21])
     assert table["igd_plus"].tolist() == pytest.approx([(0 + 0.4 + 0 + 0.2) / 4, (0.4 + 0 + 0.2 + 0) / 4])
@@ -85,6 +92,69 @@ def test_indicator_table_adds_a_logarithmic_hypervolume_for_long_tails():
     F = np.concatenate([box.coordinates(non_dominated(r.evaluations, FOUR)) for r in runs[:1]])
     assert table["hypervolume_log"][0] == pytest.approx(pareto.hypervolume(F, 1.1) / 1.1**4)
     assert "hypervolume_log" not in indicator_table(runs, FOUR, log=())
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.integers(2, 4))
+def test_no_run_counts_as_nothing_because_another_is_better(seed, m, n_runs):
+    rng = np.random.default_rng(seed)
+    objectives = tuple(Objective(f"f{i}") for i in range(m))
+    runs = [
+        run(str(i), 1, frame(objectives, rng.integers(0, 9, (rng.integers(1, 9), m)) + 8 * i)) for i in range(n_runs)
+    ]
+    table = indicator_table(runs, objectives)
+    # No design of a front is beyond the nadir point, a tenth from the reference point.
+    assert (table["hypervolume"] >= (0.1 / 1.1) ** m * (1 - 1e-9)).all()
+    assert (table["igd_plus"] <= np.sqrt(m) + 1e-9).all()
+    # What is better in every objective is better by both.
+    assert table["hypervolume"].is_monotonic_decreasing
+    assert table["igd_plus"].is_monotonic_increasing
+
+
+def test_a_small_joint_front_hides_the_others_in_its_own_box_only():
+    best = frame(PAIR, [(1, 10), (2, 11)])
+    fair, bad = frame(PAIR, [(5, 8), (9, 9)]), frame(PAIR, [(20, 1), (30, 3)])
+    table = indicator_table([run(name, 1, data) for name, data in (("b", best), ("f", fair), ("x", bad))], PAIR)
+    assert table["hypervolume_joint"].tolist()[1:] == [0, 0]
+    # Box 1..30 and 11..1.
+    assert table["hypervolume"].tolist() == pytest.approx(
+        [
+            (1.1 * 1 + 0.1 * (1.1 - 1 / 29)) / 1.21,
+            (0.8 * (1.1 - 4 / 29) + 0.1 * (1.1 - 8 / 29)) / 1.21,
+            (0.1 * (1.1 - 19 / 29) + 0.2 * 0.1) / 1.21,
+        ]
+    )
+    assert table["igd_plus"].is_monotonic_increasing
+    assert (table["igd_plus"] <= 1.5).all()
+
+
+def test_a_run_rises_from_its_first_design_on():
+    # The front ends up small: in its box all that came before would be nothing.
+    rows = [(50 - i, 10 - (50 - i) / 10) for i in range(45)] + [(1, 10), (1.5, 10.5)]
+    data = frame(PAIR, rows)
+    history = hypervolume_history(data, common_box([data], PAIR))["hypervolume"]
+    assert history[0] > 0
+    assert (hypervolume_history(data, joint_box([data], PAIR))["hypervolume"][:40] == 0).all()
+
+
+@pytest.mark.parametrize("m", [9, 15])
+def test_many_objectives_are_estimated_with_an_error(rng, m):
+    objectives = tuple(Objective(f"f{i}") for i in range(m))
+    runs = [run("a", k, frame(objectives, rng.dirichlet(np.ones(m), 300), returned=True)) for k in (1, 2)]
+    table = indicator_table(runs, objectives)
+    errors = [f"hypervolume{which}_error" for which in ("", "_joint", "_returned")]
+    assert set(errors) <= set(table.columns)
+    assert (table[errors] > 0).all(axis=None)
+    assert (table[errors] < 0.01).all(axis=None)
+    # What was returned is everything: along the same rays there is no difference.
+    assert table["hypervolume_returned"].equals(table["hypervolume"])
+    pd.testing.assert_frame_equal(indicator_table(runs, objectives), table)
+    box = common_box([r.evaluations for r in runs], objectives)
+    bands = hypervolume_bands(runs, box, points=5)
+    assert bands["hypervolume_error"].between(0, 0.01, inclusive="neither").all()
+    history = hypervolume_history(runs[0].evaluations, box, points=5)
+    last = table.loc[0, ["hypervolume", "hypervolume_error"]].astype(float)
+    assert history["hypervolume"].iloc[-1] == pytest.approx(last.iloc[0], abs=5 * last.iloc[1])
+    assert history["hypervolume"].is_monotonic_increasing
 
 
 def test_indicator_table_with_a_run_that_found_nothing():
@@ -101,5 +171,5 @@ def test_bad_input():
         hypervolume_bands([], BOX)
     with pytest.raises(ConfigError, match="no design is feasible"):
         indicator_table([run("x", 1, frame(PAIR, [(1, 1)], feasible=False))], PAIR)
-    with pytest.raises(ConfigError, match="no column 'gain__'"):
+    with pytest.raises(ConfigError, match="no column 'gain_pct'"):
         hypervolume(frame((COST, TIME), [(1, 1)]), BOX)

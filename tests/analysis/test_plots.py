@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import COST, FOUR, GAIN, frame, run, search
+from made_up import COST, FOUR, GAIN, TIME, frame, run, search
 
 import moopim.analysis
 from moopim import ConfigError
@@ -72,8 +72,13 @@ def test_comparison_without_a_feasible_design_is_refused(tmp_path):
 
 def test_hypervolume_of_one_run():
     data = frame((COST, GAIN), [(10, 0), (5, 5), (2, 9)] * 10)
-    ax = plot_hypervolume(hypervolume_history(data, Box((COST, GAIN), (0, 10), (10, 0))))
+    history = hypervolume_history(data, Box((COST, GAIN), (0, 10), (10, 0)))
+    ax = plot_hypervolume(history)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("evaluations", "hypervolume (share of the box)")
+    box = Box((COST, GAIN, TIME), (0, 10, 3), (10, 0, 3), fronts="front over time")
+    ax = plot_hypervolume(history.assign(hypervolume_error=0.0021), box=box)
+    lines = ["hypervolume", "share of the box of the front over time,", "without time (constant)"]
+    assert ax.get_ylabel().split("\n") == [*lines, "estimate, standard error up to 0.002"]
     assert len(ax.lines) == 1
     assert ax.get_xlim() == (0, 30)
     assert ax.get_legend() is None

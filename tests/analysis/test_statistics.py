@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import FOUR, run, search
+from made_up import FOUR, frame, run, search
 
-from moopim import ConfigError
-from moopim.analysis import a12, comparison, comparison_table, holm
+from moopim import ConfigError, Objective
+from moopim.analysis import a12, comparison, comparison_table, comparison_text, holm
 
 samples = st.lists(st.integers(0, 6), min_size=1, max_size=8)
 
@@ -85,8 +85,22 @@ def test_bad_input(data, options, message):
 def test_comparison_of_runs_has_every_indicator():
     runs = [run(name, seed, search(200, seed, luck)) for name, luck in (("far", 1.0), ("near", 0.1)) for seed in (1, 2)]
     table = comparison(runs, FOUR)
-    expected = ["hypervolume", "hypervolume_log", "igd_plus"]
+    expected = ["hypervolume", "hypervolume_log", "igd_plus", "hypervolume_joint"]
     assert table["indicator"].drop_duplicates().tolist() == expected
-    assert table["algorithm"].tolist() == ["near", "far"] * 3  # small IGD+ and large hypervolume are good
-    assert table["a12"].dropna().tolist() == [0.0] * 3
-    assert comparison(runs, FOUR, reference="far")["a12"].dropna().tolist() == [1.0] * 3
+    assert table["algorithm"].tolist() == ["near", "far"] * 4  # small IGD+ and large hypervolume are good
+    assert table["a12"].dropna().tolist() == [0.0] * 4
+    assert comparison(runs, FOUR, reference="far")["a12"].dropna().tolist() == [1.0] * 4
+    assert table["box"].tolist() == ["fronts of all runs"] * 6 + ["joint front"] * 2
+    assert table["error"].tolist() == [0.0] * 8
+
+
+def test_comparison_as_text_says_what_is_an_estimate_and_in_which_box(rng):
+    objectives = tuple(Objective(f"f{i}") for i in range(10))
+    rows = [np.column_stack([rng.random((60, 9)), np.ones(60)]) for _ in range(2)]
+    runs = [run(name, 1, frame(objectives, rows[i])) for i, name in enumerate("ab")]
+    table = comparison(runs, objectives, log=())
+    assert (table["error"] > 0).tolist() == [True, True, False, False, True, True]
+    text = comparison_text(table)
+    assert "in the box of the fronts of all runs, without f9 (constant): hypervolume, igd_plus\n" in text
+    assert "in the box of the joint front, without f9 (constant): hypervolume_joint\n" in text
+    assert "hypervolume is an estimate with a standard error of at most 0.00" in text
