@@ -68,7 +68,7 @@ class Box:
         """Which objectives are measured, shape ``(objectives,)``."""
         low, high = np.sort(np.array([self.ideal, self.nadir], dtype=np.float64), axis=0)
         varied = high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))
-        return varied if varied.any() else ~varied
+        return np.asarray(varied if varied.any() else ~varied)
 
     def coordinates(self, frame: pd.DataFrame) -> FloatArray:
         """Places the feasible designs of a frame in the box.

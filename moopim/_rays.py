@@ -77,7 +77,7 @@ class Rays:
 
     def density(self, start: int, volumes: FloatArray) -> FloatArray:
         """What the boxes of a chunk add to the density with which the rays are drawn, shape ``(samples,)``."""
-        return self._weights[start : start + len(volumes)] @ volumes
+        return np.asarray(self._weights[start : start + len(volumes)] @ volumes)
 
     def parts(self, density: FloatArray) -> FloatArray:
         """What turns the volume along each ray into its part of the hypervolume, shape ``(samples,)``.

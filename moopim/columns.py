@@ -62,15 +62,14 @@ def numbers(frame: "pd.DataFrame", name: str, *, missing: bool = True) -> NDArra
     """
     column = _column(frame, name)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
-        values, found = column, column.to_numpy(dtype=np.float64)
+        found = column.to_numpy(dtype=np.float64)
     else:
-        values = column.astype(object).tolist()
-        parsed = [_number(value) for value in values]
+        parsed = [_number(value) for value in column.astype(object)]
         if None in parsed:
-            raise _refused(name, values, parsed.index(None), "a number")
+            raise _refused(name, column.astype(object).tolist(), parsed.index(None), "a number")
         found = np.array(parsed, dtype=np.float64)
     if not missing and np.isnan(found).any():
-        raise _refused(name, list(values), int(np.isnan(found).argmax()), "a number")
+        raise _refused(name, column.astype(object).tolist(), int(np.isnan(found).argmax()), "a number")
     return found
 
 

@@ -215,7 +215,7 @@ def hypervolumes(histories: Sequence[Sequence[ArrayLike]], reference: ArrayLike)
         raise ConfigError("the sets differ in their number of objectives; expected one number for all of them")
     gains = [_gained(history) for history in blocks]
     moving = [list(gained.values()) for gained in gains if gained]
-    found = iter(moving and (_exact(moving, reference) or _estimated(moving, reference)))
+    found = iter((_exact(moving, reference) or _estimated(moving, reference)) if moving else [])
     return [
         _carried(list(gained), len(history), next(found) if gained else None)
         for gained, history in zip(gains, histories, strict=True)

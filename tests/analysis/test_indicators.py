@@ -139,7 +139,7 @@ def test_a_run_rises_from_its_first_design_on():
 @pytest.mark.parametrize("m", [9, 15])
 def test_many_objectives_are_estimated_with_an_error(rng, m):
     objectives = tuple(Objective(f"f{i}") for i in range(m))
-    runs = [run("a", k, frame(objectives, rng.dirichlet(np.ones(m), 300), returned=True)) for k in (1, 2)]
+    runs = [run("a", k, frame(objectives, rng.dirichlet(np.ones(m), 60), returned=True)) for k in (1, 2)]
     table = indicator_table(runs, objectives)
     errors = [f"hypervolume{which}_error" for which in ("", "_joint", "_returned")]
     assert set(errors) <= set(table.columns)
