@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 import moopim
+from moopim.columns import truth_values
 from moopim.evaluator.metric_store import MetricStore
 
 __all__ = ["paid_accuracies", "reused_text"]
@@ -39,5 +40,5 @@ def reused_text(evaluations: pd.DataFrame, paid: int) -> str:
     Returns:
         A few words.
     """
-    asked = int((evaluations["accuracy"].notna() & ~evaluations["cached"]).sum())
+    asked = int((evaluations["accuracy"].notna() & ~truth_values(evaluations, "cached")).sum())
     return f"{max(0, asked - paid):,} of {asked:,} accuracies were known before"

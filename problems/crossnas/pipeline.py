@@ -21,6 +21,7 @@ import torch
 
 import moopim
 from moopim.algorithms.registry import algorithm_names
+from moopim.columns import truth_values
 from moopim.errors import ConfigError, EvaluationError, unknown_name
 from moopim.experiment import resume, run
 from moopim.experiment.manifest import MANIFEST
@@ -431,7 +432,7 @@ class Pipeline:
             if settings.algorithm == _SINGLE_OBJECTIVE:
                 options["w_acc"] = w_acc
             result = self._run(problem(**options), directory / RUN, evaluations)
-            frame = result.evaluations[result.evaluations["feasible"]]
+            frame = result.evaluations[truth_values(result.evaluations, "feasible")]
             if frame.empty:
                 bounds = f"max {settings.max!r} and min {settings.min!r}"
                 raise EvaluationError(f"no {name} within {bounds} for w_acc={w_acc:g}: {result.message}")

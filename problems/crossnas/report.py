@@ -11,6 +11,7 @@ from moopim.analysis.strips import network_strip, plot_networks
 from moopim.analysis.style import save_figure
 from moopim.analysis.trend_bars import plot_trends
 from moopim.analysis.trends import trends
+from moopim.columns import truth_values
 from moopim.experiment.frames import front_frame
 from moopim.experiment.result import EVALUATIONS
 from moopim.experiment.steps import Step
@@ -155,7 +156,7 @@ def _evaluations(pipeline: Pipeline, name: str) -> dict[str, pd.DataFrame]:
     frames: dict[str, list[pd.DataFrame]] = {}
     for w_acc in pipeline.settings.w_acc:
         frame = pd.read_csv(pipeline.folder(w_acc) / name / RUN / EVALUATIONS)
-        frames.setdefault(_trends_name(pipeline, name, w_acc), []).append(frame[frame["feasible"]])
+        frames.setdefault(_trends_name(pipeline, name, w_acc), []).append(frame[truth_values(frame, "feasible")])
     return {table: pd.concat(parts, ignore_index=True) for table, parts in frames.items()}
 
 
