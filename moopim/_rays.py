@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Rays", "growing_volumes"]
+__all__ = ["growing_volumes"]
 
 FloatArray = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _CHUNK = 8  # boxes at a time, so that the work on them stays in the cache of a 
 _LEAST = 1e-300
 
 
-class Rays:
+class _Rays:
     """Rays through the boxes of some sets of points, an equal share of them through each set.
 
     Args:
@@ -40,7 +40,7 @@ class Rays:
         scramble: Number of the scramble of the Sobol sequence.
     """
 
-    def __init__(self, sides: FloatArray, sizes: Sequence[int], samples: int, scramble: int = 0) -> None:
+    def __init__(self, sides: FloatArray, sizes: Sequence[int], samples: int, scramble: int) -> None:
         scale = sides.max(axis=0)
         self._sides = sides / scale
         volumes = self._sides.prod(axis=1)
@@ -103,7 +103,7 @@ def growing_volumes(histories: Sequence[Sequence[FloatArray]]) -> list[tuple[Flo
     samples = int(2 ** np.clip(np.log2(_WORK / len(sides)), *np.log2(_SAMPLES)).round())
     values = []
     for scramble in range(_SCRAMBLES):
-        rays, density, farthest, first = Rays(sides, sizes, samples, scramble), np.zeros(samples), [], 0
+        rays, density, farthest, first = _Rays(sides, sizes, samples, scramble), np.zeros(samples), [], 0
         for history, size in zip(histories, sizes, strict=True):
             ends = first + np.cumsum(list(map(len, history)))
             union = np.zeros(samples)
