@@ -131,8 +131,12 @@ def count_correct(logits: Tensor, labels: Tensor, what: str) -> int:
         The number.
 
     Raises:
-        ConfigError: If an output is not finite.
+        ConfigError: If there is not one row of outputs per label, or an output is not finite.
     """
+    if logits.dim() != 2 or not logits.shape[1] or len(logits) != len(labels):  # noqa: PLR2004 (images and classes)
+        raise ConfigError(
+            f"outputs of {what} have shape {tuple(logits.shape)}; expected ({len(labels)}, classes), a row per image"
+        )
     if not logits.isfinite().all():
         raise ConfigError(f"outputs of {what} are not finite; expected weights and images without NaN or infinity")
     return int((logits.argmax(1) == labels).sum())

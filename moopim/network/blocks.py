@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
+from moopim.checks import whole_number
 from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
 
 __all__ = ["ConvBlock", "Shortcut", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
@@ -137,7 +138,11 @@ def initialise(module: nn.Module, seed: int) -> None:
     Args:
         module: The module, on the CPU; changed.
         seed: The seed, 0 or larger.
+
+    Raises:
+        ConfigError: If the seed is no whole number from 0.
     """
+    whole_number("seed", seed, 0)
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
     with torch.no_grad():
         for part in module.modules():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 from moopim.network.blocks import channels_last
 from moopim.network.datasets import ImageData
 from moopim.network.supernet import Statistics
@@ -45,7 +46,7 @@ def calibration_images(data: ImageData, count: int = CALIBRATION) -> Tensor:
         ConfigError: If there are not as many.
     """
     images = data.train.images
-    if not 1 <= count <= len(images):
+    if not is_whole(count, 1, len(images)):
         raise ConfigError(f"calibration {count!r} is not allowed; expected 1 .. {len(images)} (the training images)")
     picked = np.sort(np.random.default_rng(_SEED).choice(len(images), count, replace=False))
     return images[torch.from_numpy(picked).to(images.device)]
@@ -62,8 +63,10 @@ def measure(y: Tensor, what: str) -> Statistics:
         The statistics, in the type of the input.
 
     Raises:
-        ConfigError: If they are not finite.
+        ConfigError: If there are no values, or the statistics are not finite.
     """
+    if y.dim() < 2 or not y.numel():  # noqa: PLR2004 (images and channels)
+        raise ConfigError(f"the values of {what} have shape {tuple(y.shape)}; expected (images, channels, ...)")
     dims = [dim for dim in range(y.dim()) if dim != 1]
     total = torch.zeros(2, y.shape[1], dtype=torch.float64, device=y.device)
     for start in range(0, len(y), _CHUNK):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Ties
 from moopim.network.crossbar.slices import slice_count
@@ -117,7 +118,11 @@ def effective_bits(circuit: Circuit, used_rows: int) -> int:
 
     Returns:
         ``adc_bits``, and ``ceil(log2(used_rows / dacs))`` more for ``row_groups='bits'`` where that is positive.
+
+    Raises:
+        ConfigError: If no row is in use.
     """
+    whole_number("used_rows", used_rows, 1)
     extra = math.ceil(math.log2(used_rows / circuit.dacs)) if circuit.row_groups == "bits" else 0
     return circuit.adc_bits + max(0, extra)
 

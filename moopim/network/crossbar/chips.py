@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
+from moopim.figures import is_whole
 from moopim.network.accuracy import accuracy, chunks
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.devices import Devices, chip_programmer
@@ -139,7 +140,7 @@ def chip_networks(
     Raises:
         ConfigError: If a number is not allowed, or a layer cannot be on crossbars; names its path.
     """
-    if chips < 1:
+    if not is_whole(chips, 1):
         raise ConfigError(f"{chips} chips are not allowed; expected 1, 2, ...")
     for chip in range(chips):
         program = chip_programmer(devices, seed=seed, chip=chip) if devices is not None else None

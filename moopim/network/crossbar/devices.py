@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, is_whole, read_table
 from moopim.network.crossbar.circuit import Circuit
@@ -27,6 +28,7 @@ __all__ = ["Devices", "Distribution", "chip_programmer", "device_names", "load_d
 Distribution: TypeAlias = Literal["gaussian", "lognormal"]
 
 _NOT_NEGATIVE = ("variation", "read_noise", "drift_exponent", "drift_spread")
+_CELL_BITS = (1, 4)
 _EFFECTS = ("variation", "sigma", "stuck", "drift", "read")  # each has random numbers of its own
 
 
@@ -107,9 +109,10 @@ def programmed(
         The cells, on the same device: whole levels (uint8) if no effect makes them others, else float64.
 
     Raises:
-        ConfigError: If the seed or the chip is negative.
+        ConfigError: If the seed or the chip is negative, or a cell has another number of bits than 1 .. 4.
     """
     _check_numbers(seed, chip)
+    whole_number("cell_bits", cell_bits, *_CELL_BITS)
     sides = [
         _side(levels, devices, 2**cell_bits - 1, _Draws(seed, (chip, side, *name.encode())))
         for side, levels in enumerate(cells)

@@ -321,6 +321,8 @@ def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
     Raises:
         ConfigError: If their shape, type or width does not fit.
     """
+    if not isinstance(codes, Tensor):
+        raise ConfigError(f"inputs are a {type(codes).__name__}; expected a tensor")
     if layer.window is None:
         if not codes.ndim or codes.shape[-1] != layer.channels:
             raise ConfigError(f"inputs have shape {tuple(codes.shape)}; expected (..., {layer.channels})")

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from moopim.checks import whole_number
+from moopim.errors import ConfigError
 from moopim.network.crossbar.adc import Converter
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.slices import Cells, RowBlock
@@ -98,7 +100,13 @@ def make_plan(
 
     Returns:
         The plan.
+
+    Raises:
+        ConfigError: If the groups do not divide the outputs.
     """
+    whole_number("groups", groups, 1)
+    if cells.positive.shape[1] % groups:
+        raise ConfigError(f"{groups} groups do not divide {cells.positive.shape[1]} outputs")
     whole = not cells.positive.dtype.is_floating_point
     outputs, rows = cells.positive.shape[1:]
     merged = torch.zeros((outputs, rows), dtype=torch.float64, device=cells.positive.device)

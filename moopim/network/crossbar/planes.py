@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moopim.errors import ConfigError
 from moopim.network.crossbar.plan import Columns, Plan
 from moopim.network.crossbar.slices import slice_count
 from moopim.network.crossbar.window import Window
@@ -139,10 +140,14 @@ def add_planes(program: Program, plan: Plan, codes: Tensor, window: Window, sums
         codes: Inputs of an integer type, shape ``(images, channels, height, width)``.
         window: Of the convolution.
         sums: Where to add (float64), contiguous, shape ``(images, outputs, height, width)``.
+
+    Raises:
+        ConfigError: If program, plan, inputs and sums do not fit together: compiled loops do not look where they write.
     """
     loops = compiled_planes()
     if loops is None:
         raise ImportError("numba is not installed; expected the extra 'compiled'")
+    _check_fit(program, plan, codes, window, sums)
     images, channels, height, width = codes.shape
     grid = _Grid.of(window, height, width)
     size = window.output_size(height, width)
@@ -172,6 +177,23 @@ def add_planes(program: Program, plan: Plan, codes: Tensor, window: Window, sums
     else:
         with ThreadPoolExecutor(parts) as threads:
             list(threads.map(run, bounds[:-1], bounds[1:]))
+
+
+def _check_fit(program: Program, plan: Plan, codes: Tensor, window: Window, sums: Tensor) -> None:
+    if codes.ndim != 4 or codes.is_floating_point() or codes.device.type != "cpu" or not codes.numel():  # noqa: PLR2004
+        raise ConfigError(
+            f"inputs have shape {tuple(codes.shape)} and type {codes.dtype}; expected whole numbers (images, channels, "
+            "height, width)"
+        )
+    expected = (len(codes), plan.outputs, *window.output_size(*codes.shape[2:]))
+    if tuple(sums.shape) != expected or sums.dtype != torch.float64 or not sums.is_contiguous():
+        raise ConfigError(f"sums have shape {tuple(sums.shape)} and type {sums.dtype}; expected float64 {expected}")
+    rows, last = codes.shape[1] // plan.groups * math.prod(window.kernel), int(program.rows[:, 1].max(initial=-1))
+    if len(program.corrections) != plan.outputs or last >= rows:
+        raise ConfigError(
+            f"the program has {len(program.corrections)} outputs and reads row {last}; expected {plan.outputs} outputs "
+            f"and rows below {rows}, as plan and inputs have"
+        )
 
 
 def _space(loops: ModuleType, program: Program) -> NDArray[np.uint64]:
