@@ -23,6 +23,7 @@ __all__ = [
     "figure",
     "file_hash",
     "file_hashes",
+    "in_unit",
     "is_whole",
     "load_bounds",
     "plain",
@@ -134,9 +135,24 @@ def figure(what: str, table: Mapping[str, Any], key: str = "value", bounds: Boun
         raise ConfigError(f"{what} is {number!r}; expected a finite number")
     if table["kind"] not in KINDS:
         raise unknown_name(f"kind of {what}", table["kind"], KINDS)
-    if bounds is None:
-        return number
-    unit = str(table["unit"]).strip()
+    return number if bounds is None else in_unit(what, number, str(table["unit"]).strip(), bounds)
+
+
+def in_unit(what: str, number: float, unit: str, bounds: Bounds) -> float:
+    """Converts a number to the unit of its figure.
+
+    Args:
+        what: What the figure is, for messages.
+        number: The number.
+        unit: Its unit.
+        bounds: Bounds of the figure.
+
+    Returns:
+        The number in the unit of the bounds.
+
+    Raises:
+        ConfigError: If the units differ in dimension; names both.
+    """
     converted = convert(number, unit, bounds.unit, absolute=bounds.absolute)
     if converted is None:
         raise ConfigError(f"unit of {what} is {unit!r}; expected {bounds.unit!r} or a multiple of it")

@@ -162,6 +162,8 @@ def test_files_of_a_stack_may_be_in_other_units(tmp_path):
     assert vars(load_stack(path)) == pytest.approx(vars(load_stack()), rel=1e-15)
     thermal = load_thermal(path)
     assert (thermal.ambient_K, thermal.spreader_side_mm, thermal.tiers[0].silicon_um) == pytest.approx((300, 30, 100))
+    single = load_parameters(figures="R.write_pJ=2.5nJ,link_bits_per_ns=16 GB/s,mesh=3,noise_linear_per_K=1e-2")
+    assert (single.devices[1].write_pJ, single.stack.link_bits_per_ns, single.stack.mesh) == (2500, 128, 3)
     devices, factors = tmp_path / "device.toml", tmp_path / "factors.toml"
     devices.write_text(f"[X]\nlike = 'R'\nwrite_pJ = {entry(2, 'nJ')}\nstatic_mW = {entry(0.012, 'W')}\n")
     factors.write_text(f'"R.step_ns" = {entry(0.1, "us")}\n')
