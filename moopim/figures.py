@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.files import read_bounded
@@ -99,15 +99,12 @@ def check_bounds(what: str, number: object, bounds: Bounds) -> None:
     Raises:
         ConfigError: If it is refused; names the number, its unit and the bounds.
     """
-    usable = (
-        isinstance(number, Real)
-        and not isinstance(number, bool)
-        and (bounds.least <= number <= bounds.most or (bounds.zero and number == 0))
-        and not (bounds.whole and number % 1)
-    )
-    if not usable:
-        plain_number = isinstance(number, Real) and not isinstance(number, bool)
-        unit = f" {bounds.unit}" if plain_number and bounds.unit != "1" else ""
+    if isinstance(number, bool) or not isinstance(number, Real):  # NumPy's numbers are real ones, too
+        raise ConfigError(f"{what} is {number!r}; expected {bounds.words}")
+    value = cast("float", number)
+    within = bounds.least <= value <= bounds.most or (bounds.zero and value == 0)
+    if not within or (bounds.whole and value % 1):
+        unit = "" if bounds.unit == "1" else f" {bounds.unit}"
         raise ConfigError(f"{what} is {number!r}{unit}; expected {bounds.words}")
 
 

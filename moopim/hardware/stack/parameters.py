@@ -192,7 +192,7 @@ def load_parameters(
 
 def _bounds_of_figures(names: Iterable[str]) -> dict[str, Bounds]:
     """Bounds of the figures that there are, those of devices as ``X.figure``, by name."""
-    plain_ones = _BOUNDS["stack"] | _BOUNDS["factors"]
+    plain_ones = {**_BOUNDS["stack"], **_BOUNDS["factors"]}
     return {name: bounds for name in names if (bounds := plain_ones.get(name) or _of_device(name))}
 
 
