@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.files import read_bounded
@@ -23,6 +23,7 @@ __all__ = [
     "figure",
     "file_hash",
     "file_hashes",
+    "in_unit",
     "is_whole",
     "load_bounds",
     "plain",
@@ -98,15 +99,12 @@ def check_bounds(what: str, number: object, bounds: Bounds) -> None:
     Raises:
         ConfigError: If it is refused; names the number, its unit and the bounds.
     """
-    usable = (
-        isinstance(number, Real)
-        and not isinstance(number, bool)
-        and (bounds.least <= number <= bounds.most or (bounds.zero and number == 0))
-        and not (bounds.whole and number % 1)
-    )
-    if not usable:
-        plain_number = isinstance(number, Real) and not isinstance(number, bool)
-        unit = f" {bounds.unit}" if plain_number and bounds.unit != "1" else ""
+    if isinstance(number, bool) or not isinstance(number, Real):  # NumPy's numbers are real ones, too
+        raise ConfigError(f"{what} is {number!r}; expected {bounds.words}")
+    value = cast("float", number)
+    within = bounds.least <= value <= bounds.most or (bounds.zero and value == 0)
+    if not within or (bounds.whole and value % 1):
+        unit = "" if bounds.unit == "1" else f" {bounds.unit}"
         raise ConfigError(f"{what} is {number!r}{unit}; expected {bounds.words}")
 
 
@@ -134,9 +132,24 @@ def figure(what: str, table: Mapping[str, Any], key: str = "value", bounds: Boun
         raise ConfigError(f"{what} is {number!r}; expected a finite number")
     if table["kind"] not in KINDS:
         raise unknown_name(f"kind of {what}", table["kind"], KINDS)
-    if bounds is None:
-        return number
-    unit = str(table["unit"]).strip()
+    return number if bounds is None else in_unit(what, number, str(table["unit"]).strip(), bounds)
+
+
+def in_unit(what: str, number: float, unit: str, bounds: Bounds) -> float:
+    """Converts a number to the unit of its figure.
+
+    Args:
+        what: What the figure is, for messages.
+        number: The number.
+        unit: Its unit.
+        bounds: Bounds of the figure.
+
+    Returns:
+        The number in the unit of the bounds.
+
+    Raises:
+        ConfigError: If the units differ in dimension; names both.
+    """
     converted = convert(number, unit, bounds.unit, absolute=bounds.absolute)
     if converted is None:
         raise ConfigError(f"unit of {what} is {unit!r}; expected {bounds.unit!r} or a multiple of it")

@@ -11,6 +11,7 @@ from moopim.figures import (
     Bounds,
     check_bounds,
     figure,
+    in_unit,
     is_whole,
     load_bounds,
     plain,
@@ -29,6 +30,8 @@ Factors: TypeAlias = Mapping[str, float]
 
 _BOUNDS = load_bounds("moopim.hardware")
 _MOST_PES = 1024
+# A number, and a unit behind it.
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*([^\s\d.].*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def load_parameters(
         factors: Factor set, see `load_factor_set`.
         devices: Devices, see `moopim.hardware.stack.devices.device_tables`.
         stack: A TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
-        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5``.
+        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5`` or
+            ``R.write_pJ=2nJ``.
 
     Returns:
         The parameters.
@@ -188,7 +192,7 @@ def load_parameters(
 
 def _bounds_of_figures(names: Iterable[str]) -> dict[str, Bounds]:
     """Bounds of the figures that there are, those of devices as ``X.figure``, by name."""
-    plain_ones = _BOUNDS["stack"] | _BOUNDS["factors"]
+    plain_ones = {**_BOUNDS["stack"], **_BOUNDS["factors"]}
     return {name: bounds for name in names if (bounds := plain_ones.get(name) or _of_device(name))}
 
 
@@ -197,14 +201,17 @@ def _of_device(name: str) -> Bounds | None:
 
 
 def _parse(figures: str) -> Changes:
-    """Reads ``name=number,name=number``; whole numbers stay whole."""
+    """Reads ``name=number,name=number``, each with a unit behind it or without; whole numbers stay whole."""
     changes: dict[str, float] = {}
     for item in filter(None, (part.strip() for part in figures.split(","))):
         name, _, number = (part.strip() for part in item.partition("="))
         if name in changes:
             raise ConfigError(f"figures name {name!r} twice; expected each once")
-        try:
-            changes[name] = int(number) if re.fullmatch("[+-]?[0-9]+", number) else float(number)
-        except ValueError:
-            raise ConfigError(f"figures has {item!r}; expected NAME=NUMBER, such as kappa=4") from None
+        found = _NUMBER.fullmatch(number)
+        if not found:
+            raise ConfigError(f"figures has {item!r}; expected NAME=NUMBER, such as kappa=4")
+        digits, unit = found.groups()
+        value = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
+        bounds = _bounds_of_figures([name]).get(name)
+        changes[name] = value if not unit or bounds is None else in_unit(f"figure {name}", value, unit, bounds)
     return changes

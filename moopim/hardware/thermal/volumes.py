@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from moopim.errors import ConfigError
 from moopim.hardware.thermal.assembly import FloatArray, IntArray, Link, ThermalSystem, assemble
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import DieLayers, check_stack, die_layers, die_side_m
 
 __all__ = ["full_system"]
+
+_MOST_CELLS = 150_000  # the finest grid of the built-in stack has 120,532; its matrix takes minutes, and gigabytes
 
 
 class _Grid(NamedTuple):
@@ -46,15 +49,22 @@ def full_system(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack
         The system.
 
     Raises:
-        ConfigError: If the stack does not fit the die.
+        ConfigError: If the stack does not fit the die, or takes too many cells.
     """
     check_stack(tiers, mesh, pe_area_mm2)
     grid = _make_grid(mesh, die_side_m(mesh, pe_area_mm2, thermal), die_layers(tiers, thermal), thermal)
     place = np.arange(len(grid.width))
     inside = (place >= grid.margin[:, None]) & (place[::-1] >= grid.margin[:, None])
     present = inside[:, :, None] & inside[:, None, :]
+    cells = np.count_nonzero(present)
+    if cells > _MOST_CELLS:
+        raise ConfigError(
+            f"thermal mode 'full' takes {cells} cells with pe_area_mm2={pe_area_mm2:g}, growth={thermal.growth:g} and "
+            f"cells_per_pe_side={thermal.cells_per_pe_side}; expected at most {_MOST_CELLS}: fewer cells, or a larger "
+            "growth"
+        )
     node = np.full(present.shape, -1)
-    node[present] = np.arange(np.count_nonzero(present))
+    node[present] = np.arange(cells)
     area = grid.width[:, None] * grid.width
     sheet = (grid.height * grid.conductivity)[:, None, None]  # W/K of a square
     pitch = (grid.width[1:] + grid.width[:-1]) / 2
@@ -65,7 +75,7 @@ def full_system(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack
         _present(node[:-1], node[1:], area / (half[1:] + half[:-1])[:, None, None]),
     ]
     air = half[0] + thermal.convection_K_per_W * (thermal.sink_side_mm * 1e-3) ** 2  # K m2/W
-    to_ambient = np.zeros(np.count_nonzero(present))
+    to_ambient = np.zeros(cells)
     to_ambient[node[0]] = area / air
     die = slice(int(grid.margin[-1]), len(place) - int(grid.margin[-1]))
     return assemble(links, to_ambient, node[grid.silicon, die, die], thermal.cells_per_pe_side)

@@ -105,6 +105,8 @@ def test_a_factor_set_of_ones_own(tmp_path):
         ({"figures": "kapa=4"}, "unknown figure of figures 'kapa' (did you mean 'kappa'?)"),
         ({"figures": "kappa"}, "figures has 'kappa'; expected NAME=NUMBER"),
         ({"figures": "kappa=four"}, "figures has 'kappa=four'; expected NAME=NUMBER"),
+        ({"figures": "R.write_pJ=2mW"}, "unit of figure R.write_pJ is 'mW'; expected 'pJ' or a multiple of it"),
+        ({"figures": "R.write_pJ=2 000"}, "figures has 'R.write_pJ=2 000'; expected NAME=NUMBER"),
         ({"figures": "kappa=0"}, "factor kappa is 0; expected a number from 0.001 to 1e+06"),
         ({"figures": "bits=16.5"}, "factor bits is 16.5 bit; expected a whole number from 1 to 64 bit"),
         ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a number from 0 to 1"),

@@ -163,23 +163,27 @@ def test_built_in_devices_have_their_figures():
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
-        ("stuck_at_hrs", -0.1, "a rate from 0 to 1"),
-        ("stuck_at_lrs", 1.5, "a rate from 0 to 1"),
-        ("variation", -1, "a finite number from 0"),
-        ("variation", math.nan, "a finite number from 0"),
-        ("read_noise", math.inf, "a finite number from 0"),
+        ("stuck_at_hrs", -0.1, "a number from 0 to 1"),
+        ("stuck_at_lrs", 1.5, "a number from 0 to 1"),
+        ("variation", -1, "a number from 0 to 10"),
+        ("variation", math.nan, "a number from 0 to 10"),
+        ("variation", 1e308, "a number from 0 to 10"),
+        ("read_noise", math.inf, "a number from 0 to 10"),
         ("on_off", 1, "a ratio above 1"),
-        ("sigma_1", math.nan, "a finite number"),
-        ("time_s", 0.5, "a finite time from drift_start_s=1.0 (s)"),
-        ("drift_start_s", 0, "a finite time above 0 (s)"),
-        ("drift_exponent", "fast", "a number"),
-        ("stuck_at_hrs", True, "a number"),
+        ("sigma_1", math.nan, "a number from -10 to 10"),
+        ("time_s", 0.5, "a time from drift_start_s=1.0 on (s)"),
+        ("time_s", math.inf, "a number from 1e-09 to 1e+12 s"),
+        ("drift_start_s", 0, "a number from 1e-09 to 1e+09 s"),
+        ("drift_exponent", "fast", "a number from 0 to 10"),
+        ("stuck_at_hrs", True, "a number from 0 to 1"),
     ],
 )
 def test_a_device_that_is_not_allowed_is_refused(field, value, allowed):
     with pytest.raises(ConfigError) as error:
         Devices(**{field: value})
-    assert str(error.value) == f"{field}={value!r} of devices is not allowed; expected {allowed}"
+    assert field in str(error.value)
+    assert repr(value) in str(error.value)
+    assert str(error.value).endswith(f"; expected {allowed}")
 
 
 def test_names_and_rates_that_do_not_go_together_are_refused():
