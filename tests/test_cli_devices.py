@@ -49,7 +49,7 @@ def test_a_file_of_ones_own_is_shown_and_checked(capsys, tmp_path):
     path.write_text('[X]\nlike = "R"\nstatic_mW = -2\n')
     code, out, err = invoke(capsys, "devices", "show", path)
     assert (code, out) == (2, "")
-    assert err == "error: static_mW of device 'X' is -2; expected a finite number from 0\n"
+    assert err == "error: static_mW of device 'X' is -2 mW; expected 0 or a number from 0.001 to 100000 mW\n"
 
 
 def test_an_unknown_device_is_named(capsys):
