@@ -29,10 +29,12 @@ class Quantity:
     unit: str = "1"
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or keyword.iskeyword(self.name):
+        if not isinstance(self.name, str) or not self.name.isidentifier() or keyword.iskeyword(self.name):
             raise ConfigError(f"{type(self).__name__} name {self.name!r} is not allowed; expected a Python identifier")
-        if not self.unit or self.unit != self.unit.strip():
-            raise ConfigError(f"unit {self.unit!r} of {self.name!r} is not allowed; use '1' for a pure number")
+        if not isinstance(self.unit, str) or not self.unit or self.unit != self.unit.strip():
+            raise ConfigError(
+                f"unit {self.unit!r} of {self.name!r} is not allowed; expected text such as 'mJ', '1' for a pure number"
+            )
 
     @property
     def column(self) -> str:

@@ -1,5 +1,9 @@
 """The command line: every command once, and one line with exit code 2 for every kind of bad input."""
 
+import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +15,12 @@ import pytest
 
 import moopim
 from moopim import cli
+from moopim.cli import commands
+from moopim.experiment.plugins import problem_entries
 
+# The network is not looked for before the files.
+ACCURACY = ("evaluate", "accuracy", "--network", "n", "--weights", "w", "--data", "digits", "--crossbar", "128")
+ACCURACY += ("--adc-bits", "6", "--dac-bits", "2")
 TOYS = f"{Path(__file__).parent / 'toys.py'}:Buffers"
 
 
@@ -43,6 +52,18 @@ def test_run_says_what_it_found_and_where(capsys, tmp_path):
 def test_quiet_prints_nothing(capsys, tmp_path):
     words = ("run", TOYS, "--evaluations", 4000, "--output", tmp_path / "run", "--quiet")
     assert invoke(capsys, *words) == (0, "", "")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_warning_is_one_line_once_and_none_with_quiet(tmp_path, jobs):
+    words = ("compare", TOYS, "--algorithms", "amosa", "--seeds", 2, "--evaluations", 300, "--jobs", jobs)
+    command = [sys.executable, "-m", "moopim", *map(str, words), "--output"]
+    shown = subprocess.run([*command, tmp_path / "a"], capture_output=True, text=True, check=True).stderr
+    assert shown.startswith("warning: 300 evaluations leave each of 16 chains 6 steps")
+    assert shown.count("\n") == 1
+    assert (
+        subprocess.run([*command, tmp_path / "b", "--quiet"], capture_output=True, text=True, check=True).stderr == ""
+    )
 
 
 def test_the_default_directory_names_problem_algorithm_and_seed(capsys, tmp_path, monkeypatch):
@@ -95,6 +116,94 @@ def test_help_of_a_problem_shows_its_options(capsys):
     assert code == 0
     assert "--traffic" in out
     assert "Buffers of six layers" in out
+
+
+def test_help_of_run_and_compare_shows_their_options_and_what_each_problem_is(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for command, options in (
+        ("run", ("--algorithm ", "--evaluations ", "--seed ", "--output ", "--jobs ", "--quiet ")),
+        ("compare", ("--algorithms ", "--seeds ", "--evaluations ", "--output ", "--jobs ", "--quiet ")),
+    ):
+        code, out, _ = invoke(capsys, command, "--help")
+        assert code == 0
+        assert not [option for option in options if option not in out]
+        for name, entry in problem_entries().items():
+            assert re.search(rf"{name} +{re.escape(entry.load().__doc__.splitlines()[0])}", out)
+    assert "options stand behind the problem" in invoke(capsys, "run", "--seed", 3, "hunt")[2]
+
+
+def test_pictures_are_drawn_anew_in_the_run_but_replace_none_elsewhere(capsys, finished, tmp_path):
+    assert {path.name for path in finished.glob("*.png")} == set()
+    for _ in range(2):
+        assert invoke(capsys, "plot", finished)[0] == 0
+    names = {path.name for path in finished.glob("*.png")}
+    assert names == set(commands._PICTURES)
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "parallel.png").write_text("mine")
+    code, _, err = invoke(capsys, "plot", finished, "--output", tmp_path / "else")
+    assert code == 2
+    assert "parallel.png' exists; expected a new file, or --force to replace it" in err
+    assert [path.read_text() for path in (tmp_path / "else").iterdir()] == ["mine"]
+    assert invoke(capsys, "plot", finished, "--output", tmp_path / "else", "--force")[0] == 0
+    assert {path.name for path in (tmp_path / "else").iterdir()} == names
+
+
+WRITING = {
+    "hunt": ("evaluate", "hunt", "mappings.csv", "-o", "x.csv"),
+    "noc": ("evaluate", "noc", "traffic.csv", "-o", "x.csv"),
+    "noc-plot": ("evaluate", "noc", "traffic.csv", "-o", "y.csv", "--plot", "x.png"),
+    "thermal": ("evaluate", "thermal", "power_maps.csv", "-o", "x.csv"),
+    "thermal-plot": ("evaluate", "thermal", "power_maps.csv", "-o", "y.csv", "--plot", "x.png"),
+    "hardware": ("evaluate", "hardware", "--network", "vgg11", "-o", "x.csv"),
+    "hardware-layers": ("evaluate", "hardware", "--network", "vgg11", "--layers", "x.csv"),
+    "hardware-plot": ("evaluate", "hardware", "--network", "vgg11", "--plot", "x.png"),
+    "accuracy": (*ACCURACY, "-o", "x.csv"),
+    "accuracy-layers": (*ACCURACY, "--layers", "x.csv"),
+    "crossbar": ("evaluate", "crossbar", "x.npz", "-o", "folder"),
+    "baselines": ("hunt", "baselines", "-o", "x.csv"),
+    "claims": ("hunt", "claims", "-o", "x.md"),
+    "study": ("hunt", "study", "--figure", "5", "-o", "folder"),
+    "study-tables": ("hunt", "study", "--figure", "4", "-o", "folder"),
+}
+
+
+@pytest.mark.parametrize("words", WRITING.values(), ids=WRITING)
+def test_an_existing_file_is_refused_before_any_work(capsys, tmp_path, monkeypatch, words):
+    examples = Path(__file__).parents[1] / "docs" / "examples"
+    shutil.copytree(examples, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for name in ("x.csv", "x.png", "x.md", "folder/x.npz", "folder/figure_5.png", "folder/figure_4_orders.csv"):
+        (tmp_path / name).write_text("mine")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    code, out, err = invoke(capsys, *words)
+    assert (code, out) == (2, "")
+    assert "exists; expected a new file, or --force to replace it" in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    assert (tmp_path / "x.csv").read_text() == "mine"
+
+
+def test_force_replaces_a_file_but_no_input(capsys, tmp_path):
+    example = Path(__file__).parents[1] / "docs" / "examples" / "traffic.csv"
+    path = tmp_path / "out.csv"
+    path.write_text("mine")
+    assert invoke(capsys, "evaluate", "noc", example, "-o", path, "--force")[0] == 0
+    assert path.read_text().startswith("case,")
+    code, _, err = invoke(capsys, "evaluate", "noc", path, "-o", path, "--force")
+    assert code == 2
+    assert "is given twice" in err
+
+
+def test_standard_output_is_written_into_wherever_it_leads(tmp_path):
+    example = Path(__file__).parents[1] / "docs" / "examples" / "traffic.csv"
+    command = [sys.executable, "-m", "moopim", "evaluate", "noc", str(example), "-o", "/dev/stdout"]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert piped.startswith("case,")
+    (tmp_path / "log.txt").write_text("before\n")
+    with (tmp_path / "log.txt").open("a") as log:
+        subprocess.run(command, stdout=log, check=True)
+    assert (tmp_path / "log.txt").read_text() == "before\n" + piped
 
 
 def test_version(capsys):
@@ -172,17 +281,37 @@ def test_python_dash_m_is_the_same_command():
     assert found.stderr == "error: run directory 'nowhere' does not exist\n"
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path):
-    toys = TOYS.replace("Buffers", "Slow")
-    command = [sys.executable, "-m", "moopim", "run", toys, "--evaluations", "9000", "--output", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "evaluations.sqlite").exists():
+@pytest.mark.parametrize(
+    ("words", "folder", "kept", "way_on"),
+    [
+        (("run",), "a b", "what was evaluated is kept in 'a b'; to go on: moopim resume 'a b'", None),
+        (("run", "--jobs", "2"), "a b", "what was evaluated is kept in 'a b'; to go on: moopim resume 'a b'", None),
+        (
+            ("compare", "--algorithms", "nsga2", "--seeds", "2"),
+            "c/nsga2-s1",
+            "runs are kept in 'c'; to go on: ",
+            "same",
+        ),
+    ],
+    ids=["run", "jobs", "compare"],
+)
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tmp_path, words, folder, kept, way_on):
+    toys, output = TOYS.replace("Buffers", "Slow"), folder.split("/")[0]
+    words = [words[0], toys, *words[1:], "--evaluations", "9000", "--output", output]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moopim", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / folder / "evaluations.sqlite").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to worker processes too
     _, err = process.communicate()
-    assert process.returncode == 130
-    assert "'moopim resume DIRECTORY' goes on" in err
-    assert "Traceback" not in err
+    same = f"python -m moopim {shlex.join(words)}" if way_on else ""
+    assert (process.returncode, err) == (130, f"error: interrupted; {kept}{same}\n")
 
 
 def test_a_comparison_without_feasible_designs_says_so(capsys, tmp_path):

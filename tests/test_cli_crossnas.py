@@ -1,6 +1,7 @@
 """``moopim crossnas``: one command from images to a report, and bad input in one line before anything is trained."""
 
 import re
+import subprocess
 import sys
 
 import pandas as pd
@@ -171,3 +172,21 @@ def test_the_help_names_every_option(capsys):
 
 def test_simulators_of_the_other_tests_are_as_short_as_promised():
     assert len(SIMULATOR.strip().splitlines()) <= 20
+
+
+def test_the_start_loads_no_compiler_of_torch_and_no_statistics():
+    code = """
+import subprocess
+import sys
+import moopim.problems.crossnas.pipeline
+from moopim.network.datasets import load_data
+from moopim.network.quantisation import quantise_module
+from moopim.network.supernet import Supernet
+from torch import nn
+Supernet((1, 8, 8), classes=10, channels=(8, 16), max_blocks=2)
+load_data("digits")
+quantise_module(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 10)), (1, 8, 8))
+print([name for name in ("torch._dynamo", "sympy", "sklearn", "scipy.stats", "matplotlib") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

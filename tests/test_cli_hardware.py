@@ -20,6 +20,7 @@ from moopim.problems.crossnas import CrossNasSpace
 from moopim.workload import IMAGE, Layer, load_network, make_table
 
 REFERENCE = Path(__file__).parent / "reference" / "hardware"
+DAC = "bits = 5\narea_um2 = 3\npower_W = 6e-5\nrate_GSps = 1\n"
 FIGURES = ["energy_mJ", "latency_ms", "area_mm2", "edp_mJms", "power_W", "tiles"]
 TABLE_3 = ("--crossbar", 128, "--adc-bits", 6, "--dac-bits", 2, "--profile", "paper")
 
@@ -79,7 +80,7 @@ def test_designs_that_do_not_fit_are_rows_like_others(capsys, tmp_path):
     path.write_bytes(gzip.decompress((REFERENCE / "designs_infeasible.csv.gz").read_bytes()))
     code, out, _ = invoke(capsys, path, "-o", tmp_path / "out.csv")
     assert code == 0
-    assert "6 designs, 0 of them fit" in out
+    assert "6 designs, 0 feasible" in out
     found = pd.read_csv(tmp_path / "out.csv")
     assert found["feasible"].tolist() == [False] * 6
     assert (found["tiles"] > 4096).all()
@@ -279,7 +280,7 @@ def test_networks_of_one_name_are_told_apart_by_their_files(capsys, tmp_path, mo
 
     def found(*names):
         words = [word for name in names for word in ("--network", name)]
-        assert invoke(capsys, *words, "--input", "3x8x8", "-o", "out.csv")[0] == 0
+        assert invoke(capsys, *words, "--input", "3x8x8", "-o", "out.csv", "--force")[0] == 0
         return dict(pd.read_csv("out.csv")[["id", "tiles"]].itertuples(index=False))
 
     first, second, third = "a/same_net.py:Net", "b/same_net.py:Net", "b/next_net.py:Net"
@@ -368,6 +369,21 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("no.csv", "-o", "x.csv"), "designs 'no.csv' cannot be read"),
         (("other.csv", "-o", "x.csv"), "has no column 'design' and no gene 'depth' of crossnas"),
         (("--network", "vgg17"), "unknown network 'vgg17' (did you mean 'vgg16'?)"),
+        (("--network", "vgg17", "--input", "3x32x32"), "unknown network 'vgg17' (did you mean 'vgg16'?)"),
+        (
+            ("--network", "n.onnx", "--input", "3x32x32"),
+            "network 'n.onnx' is a model in ONNX format; expected FILE.py:Name",
+        ),
+        (("--network", "n.onnx:Net", "--input", "3x32x32"), "network 'n.onnx' is a model in ONNX format; expected"),
+        (("--network", "n.pth"), "network 'n.pth' is a pickle of torch or Python; expected FILE.py:Name"),
+        (("--network", "chip.ini"), "network 'chip.ini' is a configuration file of MNSIM: give its numbers as options"),
+        (("--network", "SimConfig.ini"), "network 'SimConfig.ini' is a configuration file of MNSIM"),
+        (("chip.ini", "-o", "x.csv"), "designs 'chip.ini' is a configuration file of MNSIM"),
+        (("--network", "net.py"), "network 'net.py' names nothing in the file; expected net.py:Tiny, net.py:make"),
+        (("--network", "none.py"), "network 'none.py' is a file that does not exist"),
+        (("--network", "."), "network '.' is a folder"),
+        (("--network", "vgg16", "--dac-bits", 5), "dac_bits is 5; expected one of 1, 2, 3, 4, 6"),
+        (("--network", "vgg16", "--components", "two.toml", "--dac-bits", 5), "dac_bits 5 is that of several: a, b;"),
         (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16' is given twice; expected different"),
         (("--network", "vgg16", "--classes", 10, "--classes", 10), "--classes '10' is given twice; expected different"),
         (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "draws one network; got 2"),
@@ -388,15 +404,17 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("--network", "vgg16", "--classes", 1), "'--classes': Input should be greater than or equal to 2"),
         (("--network", "vgg16", "--classes", 10**22), "'--classes': Input should be less than or equal to 1000000"),
         (("--network", "vgg16", "--components", "no.toml"), "no.toml"),
-        (("--network", "vgg16", "--mode", "real"), "'--mode'"),
-        (("--network", "vgg16", "--profile", "new"), "'--profile'"),
+        (("--network", "vgg16", "--mode", "real"), "unknown --mode 'real'; allowed: compat, physical"),
+        (("--network", "vgg16", "--profile", "new"), "unknown --profile 'new'"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
     capsys, tmp_path, monkeypatch, networks, genes, arguments, message
 ):
     (tmp_path / "other.csv").write_text("id,genes\n1,2\n")
-    (tmp_path / "net.py").write_text("Net = 3\n")
+    (tmp_path / "net.py").write_text("Net = 3\nclass Tiny: pass\ndef make(): pass\n")
+    (tmp_path / "chip.ini").write_text("[Device level]\nDevice_Tech = 45\n[Crossbar level]\nXbar_Size = 256,256\n")
+    (tmp_path / "two.toml").write_text("".join(f"[dac.{name}]\n{DAC}" for name in "ab"))
     (tmp_path / "parts.toml").write_text("")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.chdir(tmp_path)

@@ -57,14 +57,14 @@ def test_a_stack_of_ones_own(capsys, tmp_path):
     assert invoke(capsys, *arguments)[0] == 0
     assert pd.read_csv(tmp_path / "out.csv")["hops"].tolist() == [5.0]
     (tmp_path / "in.csv").write_text(f"{HEADER}\na,0,18,.1\n")
-    code, _, err = invoke(capsys, *arguments)
+    code, _, err = invoke(capsys, *arguments, "--force")
     assert code == 2
     assert "dst '18' is not allowed; expected a node of the mesh 3 x 3 x 2, 0 .. 17" in err
 
 
 def test_pictures_of_the_busiest_case_and_of_one_by_name(capsys, tmp_path):
     (tmp_path / "in.csv").write_text(f"{HEADER}\na,0,17,.1\nb,0,17,.2\n")
-    arguments = (tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--plot")
+    arguments = (tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--force", "--plot")
     for picture, more in (("busiest.png", ()), ("b.png", ("--case", "b")), ("a.png", ("--case", "a"))):
         assert invoke(capsys, *arguments, tmp_path / picture, *more)[0] == 0
     pictures = [(tmp_path / name).read_bytes() for name in ("busiest.png", "b.png", "a.png")]

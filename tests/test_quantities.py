@@ -86,7 +86,12 @@ def test_sign_makes_every_objective_one_to_minimise():
     [
         (lambda: Objective("no name"), "expected a Python identifier"),
         (lambda: Objective("class"), "expected a Python identifier"),
-        (lambda: Objective("f", ""), "use '1' for a pure number"),
+        (
+            lambda: Objective("f", ""),
+            "unit '' of 'f' is not allowed; expected text such as 'mJ', '1' for a pure number",
+        ),
+        (lambda: Objective("f", 5), "unit 5 of 'f' is not allowed"),
+        (lambda: Objective(5), "Objective name 5 is not allowed"),
         (lambda: Objective("f", sense="maximise"), "expected 'min' or 'max'"),
         (lambda: Constraint("g", "1"), "needs a finite upper= or lower= bound"),
         (lambda: Constraint("g", "1", upper=float("nan")), "needs a finite"),

@@ -25,6 +25,7 @@ import subprocess
 def _check(command, expected):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert "warning:" not in done.stderr, f"{command}: {done.stderr}"
     assert not expected or done.stdout.rstrip() == expected, f"{command}: {done.stdout}"
 """
 

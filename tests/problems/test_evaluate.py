@@ -72,7 +72,17 @@ def test_a_wrong_row_is_named_and_nothing_written(capsys, tmp_path, row, message
     [
         (None, (), "cannot be read"),
         ("case,set\na,b\n", (), "has no column 'workload'"),
-        (f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n", ("--traffic", "mesh"), "unknown traffic 'mesh'"),
+        (f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n", ("--traffic", "grahp"), "unknown --traffic 'grahp' (did you"),
+        (
+            f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n",
+            ("--thermal", "foo"),
+            "error: unknown --thermal 'foo'; allowed: hot",
+        ),
+        (
+            f"{HEADER}\na,physical,VGG11,RRFS,{GENES}\n",
+            ("--dataset", "mnist"),
+            "error: unknown dataset 'mnist'; allowed:",
+        ),
         (b"\xff\xfe\x00", (), "cannot be read"),
         (f'{HEADER}\na,physical,VGG11,RRFS,"{GENES}', (), "is not CSV (after line 1)"),
     ],

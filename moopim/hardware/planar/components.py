@@ -180,7 +180,7 @@ def _load_built_in() -> Components:
     }
     adcs, dacs = converters("adc"), converters("dac")
     chosen = {int(bits): name for bits, name in file["adc"]["by_bits"].items()}
-    return Components(adcs, dacs, devices, {**_by_bits(adcs), **chosen}, _by_bits(dacs))
+    return Components(adcs, dacs, devices, dict(sorted((_by_bits(adcs) | chosen).items())), _by_bits(dacs))
 
 
 def _by_bits(

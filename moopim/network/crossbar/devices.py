@@ -28,6 +28,7 @@ __all__ = ["Devices", "Distribution", "chip_programmer", "device_names", "load_d
 Distribution: TypeAlias = Literal["gaussian", "lognormal"]
 
 _BOUNDS = load_bounds("moopim.network")["cells"]
+_CELL_BITS = (1, 4)
 _EFFECTS = ("variation", "sigma", "stuck", "drift", "read")  # each has random numbers of its own
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from moopim import ConfigError
 from moopim.hardware.planar.buffers import buffer_figures, load_buffers
+from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import adc_area_um2, load_components, walden_power_W
 from moopim.hardware.planar.digital import (
     cell_power_W,
@@ -269,6 +270,18 @@ def test_entries_of_a_file_stand_beside_the_built_in_ones(own):
     assert components.dacs["dac4"].conversion_ns == 3
     assert (components.devices["fefet"].write_pJ, components.devices["fefet"].read_high_V) == (0.08, 0.3)
     assert "sar7" not in load_components().adcs
+
+
+def test_the_only_entry_of_a_file_with_a_resolution_stands_for_it(own):
+    components = load_components(own(OWN))
+    assert components.adc_by_bits == load_components().adc_by_bits | {3: "flash3", 7: "sar7", 8: "figures"}
+    assert components.dac_by_bits == load_components().dac_by_bits | {4: "dac4"}
+    chips = make_chip(components=components, adc_bits=[3, 6, 7], dac_bits=[4, 3, 2])
+    assert chips.adc_area_um2.tolist() == [400, 1650, 900]
+    assert chips.dac_area_um2.tolist() == [2, 0.664, 0.332]
+    several = load_components(own(f"{OWN}\n[dac.other4]\nbits = 4\narea_um2 = 3\npower_W = 4e-5\nrate_GSps = 2"))
+    with pytest.raises(ConfigError, match="dac_bits 4 is that of several: mnsim4, dac4, other4; expected dac by name"):
+        make_chip(components=several, dac_bits=4)
 
 
 def test_an_adc_of_figures_of_merit_gets_power_and_area(own):
