@@ -93,6 +93,15 @@ def attempt(name: str, random: Random, folder: Path) -> bool:
     return True
 
 
+def read_valid(name: str, folder: Path) -> None:
+    """Reads the files of a loader as they should be."""
+    for file, content in valid(name).items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    LOADERS[name].read(folder)
+
+
 @cache
 def valid(name: str) -> Mapping[str, bytes]:
     """The files of a loader as they should be."""
@@ -258,7 +267,7 @@ def _toml_files() -> dict[str, Content]:
     )
     preset = presets[presets.index("[digits]") + len("[digits]") : presets.index("# The same in less time")]
     adc = (
-        '[adc.mine]\nbits = 6\npower_W = 1e-3\narea_um2 = { value = 50, unit = "um2", kind = "paper", source = "x" }\n'
+        '[adc.mine]\nbits = 6\npower_W = 1e-3\narea_um2 = 50\n'
     )
     adc += "rate_GSps = 1\n[dac.mine]\nbits = 2\narea_um2 = 1\npower_W = 1e-6\nrate_GSps = 1\n[device.mine]\nnode_nm = 22\n"
     thermal = "\n[thermal]\nambient_K = 310\n[thermal.tier.2]\nsilicon_um = 50\n"
