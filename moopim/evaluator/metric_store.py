@@ -80,7 +80,9 @@ class MetricStore:
         known = {design: row[0] for design, row in rows.items() if row is not None}
         for design, value in known.items():
             if not isinstance(value, float):
-                raise LogError(f"metric store {str(self.path)!r} has {shown(value)} for {shown(design)}; expected a number")
+                raise LogError(
+                    f"metric store {str(self.path)!r} has {shown(value)} for {shown(design)}; expected a number"
+                )
         return known
 
     def _write(self, found: Mapping[str, float]) -> None:
