@@ -269,6 +269,8 @@ class EvaluationLog:
     ) -> Batch:
         if checksum != _checksum(generation, designs, genes, table, cached, seconds):
             raise ValueError("does not match its checksum")
+        if designs < 1:  # -1 would fit any number of values
+            raise ValueError(f"holds {designs} designs")
         n_genes, n_quantities = self._shape
         batch = Batch(
             generation=generation,
