@@ -2,7 +2,7 @@
 
     python benchmarks/fuzz.py [--quick] [--loader NAME] [--cases N] [--json FILE]
 
-The cases are those of ``tests/hostile.py``, chosen by the seed and the number of the case. Each loader has a process
+The cases are those of ``tests/hostile``, chosen by the seed and the number of the case. Each loader has a process
 of its own, whose peak memory is measured; a case that takes longer than a minute ends it. The exit code is 1 if a
 loader fails in a way that is not moopim's, takes 5 s or more for a case, or 1 GiB or more of memory.
 """
