@@ -26,11 +26,16 @@ __all__ = [
     "unknown_name",
 ]
 
+_LONGEST = 4000  # characters of a message, which may quote a file
 _SHOWN = 80  # characters of a wrong value
 
 
 class MoopimError(Exception):
-    """Base class of all errors that moopim raises on purpose."""
+    """Base class of all errors that moopim raises on purpose; its message is one line of bounded length."""
+
+    def __str__(self) -> str:
+        line = " ".join(super().__str__().splitlines())
+        return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}... ({len(line):,} characters)"
 
 
 class ConfigError(MoopimError, ValueError):

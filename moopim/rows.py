@@ -171,11 +171,11 @@ def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -
     """
     for path in written:
         check_output(path)
-    taken = {path.resolve() for path in read}
+    taken = {os.path.realpath(path) for path in read}  # of links in a circle, too
     for path in written:
-        if path.resolve() in taken:
+        if os.path.realpath(path) in taken:
             raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
-        taken.add(path.resolve())
+        taken.add(os.path.realpath(path))
     for path in written:
         if not force and path.is_file() and own_stream(path) is None:
             raise ConfigError(f"output {str(path)!r} exists; expected a new file, or --force to replace it")

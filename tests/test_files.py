@@ -1,4 +1,4 @@
-"""Writing files: the old one or the new one is there, links and devices stay what they are."""
+"""Files: read within bounds; written so that the old one or the new one is there, links and devices as they are."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moopim.files import open_atomically, write_atomically
+from moopim.files import open_atomically, read_bounded, read_json, write_atomically
 
 
 def left(folder):
@@ -125,3 +125,43 @@ def test_what_cannot_be_written_is_an_os_error(tmp_path):
         with pytest.raises(OSError, match=r"directory|symbolic links"):
             write_atomically(path, "")
     assert left(tmp_path) == ["circle"]
+
+
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "is a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+        (sparse, "is larger than 1 MiB"),
+        (lambda path: path.write_bytes(bytes(2**20 + 1)), "is larger than 1 MiB"),
+        (Path.mkdir, "Is a directory"),
+        (lambda path: None, "No such file"),
+    ],
+)
+def test_what_is_no_file_of_bounded_size_is_not_read(tmp_path, make, message):
+    make(tmp_path / "file")
+    with pytest.raises(OSError, match=message):
+        read_bounded(tmp_path / "file", 2**20)
+
+
+def test_a_file_within_bounds_is_read_through_a_link(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * 2**20)
+    (tmp_path / "link").symlink_to("file")
+    assert read_bounded(tmp_path / "link", 2**20) == b"x" * 2**20
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"{", b"\xff", b"9" * 5000, b'{"a":' * 100_001, b"[" + b"1," * 2_000_001 + b"1]"]
+)
+def test_json_that_is_damaged_deep_or_has_many_entries_is_not_read(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(
+        OSError, match=r"is nested too deep|is not JSON|has more than 100,000 names or 2,000,000 entries"
+    ):
+        read_json(tmp_path / "file", 2**24)

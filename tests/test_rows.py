@@ -42,6 +42,10 @@ def test_a_short_row_ends_in_empty_words(tmp_path):
         ("id,id,text\n", "has more than one column 'id'"),
         ("id,text\n1,2\n3,4,5\n", "row 2 (id '3') of"),
         ('id,text\n1,"2\n', "is not CSV"),
+        (",".join(map(str, range(10_000))) + "\n" + "1\n" * 1000, "has more than 500 rows of 10000 columns"),
+        ("id,text\n" + "\n" * 4_000_000, "has more than 4,000,000 lines"),
+        ("id,text\n" + "," * 4_200_000, "one of more than 4,194,304 characters"),
+        (f"id,text\n{'x' * 1_100_000},1\n", "field larger than field limit"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, text, message):

@@ -1,5 +1,6 @@
 """``moopim evaluate crossbar``: layers from files, as crossbars with their converters compute them."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,7 @@ def _targets(layers: list[Path], output: Path, force: bool) -> list[Path]:
         raise ConfigError(f"{times} layer files are called {name!r}; expected different names, as results get them")
     targets = [output / f"{path.stem}.npz" for path in layers]
     for target in targets:
-        if target.resolve() in {path.resolve() for path in layers}:
+        if os.path.realpath(target) in {os.path.realpath(path) for path in layers}:
             raise ConfigError(f"result {str(target)!r} would replace a layer file; expected another output folder")
     if output.is_dir():
         check_files([], targets, force=force)

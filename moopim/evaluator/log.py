@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import LogError, MoopimError
+from moopim.evaluator.database import check_plain
 from moopim.problem import DesignProblem
 
 __all__ = ["Batch", "EvaluationLog", "Logged"]
@@ -134,6 +135,7 @@ class EvaluationLog:
     def _adopt(self, *, read_only: bool) -> None:
         """Writes the facts into a new log; compares them with those of an existing one."""
         try:
+            check_plain(self._connection, f"evaluation log {str(self.path)!r}")
             if not read_only:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -267,6 +269,8 @@ class EvaluationLog:
     ) -> Batch:
         if checksum != _checksum(generation, designs, genes, table, cached, seconds):
             raise ValueError("does not match its checksum")
+        if designs < 1:  # -1 would fit any number of values
+            raise ValueError(f"holds {designs} designs")
         n_genes, n_quantities = self._shape
         batch = Batch(
             generation=generation,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.errors import LogError
+from moopim.errors import LogError, shown
+from moopim.evaluator.database import check_plain
 
 __all__ = ["MetricStore"]
 
@@ -76,7 +77,13 @@ class MetricStore:
         query = "SELECT value FROM metrics WHERE facts = ? AND design = ?"
         with self._open() as connection:
             rows = {design: connection.execute(query, (self._facts, design)).fetchone() for design in designs}
-        return {design: row[0] for design, row in rows.items() if row is not None}
+        known = {design: row[0] for design, row in rows.items() if row is not None}
+        for design, value in known.items():
+            if not isinstance(value, float):
+                raise LogError(
+                    f"metric store {str(self.path)!r} has {shown(value)} for {shown(design)}; expected a number"
+                )
+        return known
 
     def _write(self, found: Mapping[str, float]) -> None:
         rows = [(self._facts, design, value) for design, value in found.items()]
@@ -90,6 +97,7 @@ class MetricStore:
             connection = sqlite3.connect(self.path, timeout=_PATIENCE_S)
             try:
                 with connection:
+                    check_plain(connection, f"metric store {str(self.path)!r}")
                     connection.execute(_SCHEMA)
                     yield connection
             finally:

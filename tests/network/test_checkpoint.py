@@ -10,7 +10,15 @@ from torch import nn
 from toy_training import network
 
 from moopim.errors import ConfigError
-from moopim.network.checkpoint import load_training, load_weights, save_training, save_weights, weight_names
+from moopim.network.checkpoint import (
+    _checksum,
+    count_values,
+    load_training,
+    load_weights,
+    save_training,
+    save_weights,
+    weight_names,
+)
 
 
 @pytest.fixture
@@ -77,6 +85,10 @@ def foreign(path):
     save_file({"weight": torch.zeros(3)}, path)
 
 
+def long_header(path):
+    path.write_bytes(struct.pack("<Q", 5_000_000) + bytes(6_000_000))
+
+
 def huge_header(path):
     path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
 
@@ -86,6 +98,12 @@ DAMAGE = {
     "text": (lambda path: path.write_text("not weights at all"), "damaged, cut short or not in safetensors format"),
     "pickle": (lambda path: torch.save({"a": 1}, path), "damaged, cut short or not in safetensors format"),
     "header": (huge_header, "damaged, cut short or not in safetensors format"),
+    "long header": (long_header, "6000008 bytes, 5000000 of them in its header; expected at most"),
+    "deep": (
+        lambda path: save_file({}, path, {"moopim": "[" * 100_000}),
+        "entry 'moopim' of its header cannot be read",
+    ),
+    "pairs": (lambda path: rewrite(path, about=[["a", 1]]), "entry 'moopim' of its header cannot be read"),
     "half": (lambda path: path.write_bytes(path.read_bytes()[:-7]), "damaged, cut short or not in safetensors format"),
     "bit": (lambda path: path.write_bytes(flipped(path.read_bytes(), -5)), "does not match its checksum"),
     "about": (lambda path: rewrite(path, about={"accuracy": 1}), "does not match its checksum"),
@@ -266,3 +284,38 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_differs(path):
 def test_weights_are_no_checkpoint(written):
     with pytest.raises(ConfigError, match="holds weights of format 1; expected training of format 1"):
         load_training(written, *stepped(torch.optim.SGD, 1), {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimiser.0.exp_avg": torch.zeros(2)}, "state '0.exp_avg' of its optimiser is torch.float32 of shape (2,)"),
+        ({"optimiser.99.exp_avg": torch.zeros(2)}, "state '99.exp_avg' of its optimiser"),
+        ({"optimiser.x": torch.zeros(2)}, "state 'x' of its optimiser is torch.float32 of shape (2,); expected none"),
+        ({"optimiser.0.step": torch.zeros(2)}, "state '0.step' of its optimiser is torch.float32 of shape (2,)"),
+        ({"optimiser.0.exp_avg": None}, "state 0 of its optimiser has exp_avg_sq, step; expected exp_avg"),
+        ({"model.0.weight": torch.zeros(1)}, "'0.weight' is torch.float32 of shape (1,) in the file"),
+        ({"rows": [1]}, "has no settings or no log of a training"),
+        ({"rows": [{"epoch": 2}]}, "has no settings or no log of a training"),
+        ({"settings": 3}, "has no settings or no log of a training"),
+    ],
+)
+def test_a_checkpoint_of_sound_form_with_other_contents_is_refused(changes, message, path):
+    model, optimiser = stepped(torch.optim.Adam, 1)
+    save_training(path, model, optimiser, {"seed": 1}, [{"epoch": 1}])
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["moopim"])
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    tensors |= {name: value for name, value in changes.items() if "." in name}
+    tensors = {name: value for name, value in tensors.items() if value is not None}
+    about = header["about"] | {name: value for name, value in changes.items() if "." not in name}
+    save_file(tensors, path, {"moopim": json.dumps(header | {"about": about, "checksum": _checksum(tensors, about)})})
+    other, fresh = stepped(torch.optim.Adam, 2)
+    with pytest.raises(ConfigError) as error:
+        load_training(path, other, fresh, {"seed": 1})
+    assert message in str(error.value)
+    assert same(other, stepped(torch.optim.Adam, 2)[0])
+
+
+def test_the_numbers_of_a_file_are_counted_without_reading_them(written):
+    assert count_values(written) == sum(value.numel() for value in network().state_dict().values())

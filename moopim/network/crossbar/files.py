@@ -45,6 +45,7 @@ _MOST = {"W": 2**22, "X": 2**23, "cells_pos": 2**24, "cells_neg": 2**24, "meta":
 _BYTES = 2**26  # of an array
 _MEMBERS = 1000  # arrays of a file
 _META = 2**16  # characters
+_WINDOW = 4096  # positions, as in the layers of planar designs
 _BLOCKS = 2**16  # crossbars of a layer
 _PADDED = 2**26  # values of the padded inputs
 _LARGEST = sys.float_info.max
@@ -181,6 +182,9 @@ def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
     meta = _meta(arrays)
     kind = _one_of(meta, "type", _DIMENSIONS)
     whole = {name: _whole(meta, name) for name in ("weight_bits", "activation_bits", "kernel", "stride", "padding")}
+    for name in ("kernel", "stride", "padding"):
+        if whole[name] > _WINDOW:
+            raise ConfigError(f"{name}={whole[name]} of 'meta' is not allowed; expected at most {_WINDOW}")
     for name in ("weight_bits", "activation_bits"):
         check_bits(name, whole[name])
     circuit = Circuit(

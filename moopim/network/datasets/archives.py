@@ -263,7 +263,7 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
         raise
     except RecursionError:
         raise ConfigError(f"archive {str(path)!r} cannot be read: it has chains of extended headers") from None
-    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+    except (tarfile.TarError, ArithmeticError, EOFError, OSError, ValueError, zlib.error) as error:
         raise ConfigError(f"archive {str(path)!r} cannot be read: {short_reason(error)}") from None
     for name in wanted:
         if name not in found:

@@ -147,11 +147,41 @@ def test_files_of_another_kind_are_refused(tmp_path):
     assert "holds one array" in refused((tmp_path / "one.npy").rename(tmp_path / "one.npz"))
 
 
-def test_an_array_that_lies_about_its_shape_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "descr", "message"),
+    [
+        ((2, 3, 10**6, 10**6), "<i2", "expected at most 8,388,608 values"),
+        ((3000, 1000, 1000), "<i2", "'X' has shape (3000, 1000, 1000) and type int16; expected at most"),
+        ((-1, 3), "<i2", "'X' has shape (-1, 3)"),
+        ((2, 3), "<i2", "'X' has another length than its shape says"),
+        ((2, 3), "|O", "'X' holds objects of type object; expected numbers"),
+        ((2, 3), "<U1000000000", "'X' has shape (2, 3)"),
+    ],
+)
+def test_an_array_is_refused_by_its_header(shape, descr, message, tmp_path):
     data = io.BytesIO()
-    header = {"descr": "<i2", "fortran_order": False, "shape": (2, 3, 10**6, 10**6)}
-    np.lib.format.write_array_header_1_0(data, header)
+    np.lib.format.write_array_header_1_0(data, {"descr": descr, "fortran_order": False, "shape": shape})
     path = changed(tmp_path / "layer.npz", drop=("X",))
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("X.npy", data.getvalue() + bytes(100))
-    assert "damaged or no .npz file of plain arrays" in refused(path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("X.npy", data.getvalue() + bytes(10_000_000))
+    told = refused(path)
+    assert "damaged or no .npz file of plain arrays" in told
+    assert message in told
+    assert "allow_pickle" not in told
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        ({"weight_bits": 10**400}, "weight_bits=1000"),
+        ({"weight_scale": 1e-300, "input_scale": 1e-300}, "expected a finite ratio above 0"),
+        ({"stride": 2**63}, "expected at most 4096"),
+        ({"padding": 4096}, "padding=4096 of 'meta' makes"),
+    ],
+)
+def test_numbers_that_no_layer_has_are_refused(meta, words, tmp_path):
+    assert words in refused(changed(tmp_path / "layer.npz", meta=meta))
+
+
+def test_meta_that_is_nested_without_end_is_refused(tmp_path):
+    assert "'meta' is nested too deep" in refused(changed(tmp_path / "layer.npz", raw_meta="[" * 60_000))

@@ -253,6 +253,9 @@ class Hostile:
         (b"\x80\x02cos\nsystem\nU\x04true\x85R.", "names os.system, which could run code"),
         (b"\x80\x02Ux\x02Pme\n.", "cannot be read as a pickle"),
         (b"\x80\x02}r\xff\xff\xff\x7f.", "asks for place 2147483647"),
+        # Keys that all have one hash: looking them up would take hours.
+        (b"\x80\x02}(" + b"\x8a\x0c" + (2**80).to_bytes(12, "little") + b"Nu.", "a whole number has more than 64 bits"),
+        (b"\x80\x02}(I" + b"9" * 4000 + b"\nNu.", "a whole number has more than 64 bits"),
         (b"Pme\n.", "instruction PERSID is not one of plain data"),
         (b"\x80\x05\x96\xff\xff\xff\xff\xff\x00\x00\x00.", "cannot be read as a pickle"),
     ],
@@ -342,4 +345,40 @@ def test_truncated_archives_are_refused(tmp_path, keep):
     pack(tmp_path / archive, folder, binary_files())
     (tmp_path / archive).write_bytes((tmp_path / archive).read_bytes()[:keep])
     with pytest.raises(ConfigError, match="cannot be read"):
+        load_data("cifar10", tmp_path)
+
+
+def header(kind, size, name="x"):
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+SPARSE = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+
+
+LARGE = {
+    "extended header": (lambda: gzip.compress(header(tarfile.XHDTYPE, 900_000_000)), "header has 900000000 bytes"),
+    "negative size": (lambda: gzip.compress(header(tarfile.GNUTYPE_LONGNAME, -1)), "header has -1 bytes"),
+    "chain": (lambda: gzip.compress((header(tarfile.GNUTYPE_LONGNAME, 9) + bytes(512)) * 5000), "more than 200"),
+    "holes": (lambda: gzip.compress(header(tarfile.XHDTYPE, 44) + SPARSE.ljust(512, b"\0")), "it has sparse files"),
+    "old holes": (lambda: gzip.compress(header(tarfile.GNUTYPE_SPARSE, 0)), "it has sparse files"),
+    "zeros": (lambda: gzip.compress(bytes(300_000_000), 1), "unpacks to more than 268435456 bytes"),
+    "endless name": (lambda: b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * 10_000_000, "it is cut short"),
+    "two streams": (lambda: gzip.compress(b"") * 2, "something follows its end"),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_tar_archive_cannot_ask_for_much(tmp_path, name):
+    make, message = LARGE[name]
+    (tmp_path / FORMS["binary"][1]).write_bytes(make())
+    with pytest.raises(ConfigError, match=message):
+        load_data("cifar10", tmp_path)
+
+
+def test_the_files_of_a_set_are_bounded_in_all(tmp_path, monkeypatch):
+    write(tmp_path, binary_files())
+    monkeypatch.setattr("moopim.network.datasets.cifar.SET_BYTES", 100_000)
+    with pytest.raises(ConfigError, match=r"data_batch_4\.bin' has 30730 bytes; expected at most 7810"):
         load_data("cifar10", tmp_path)

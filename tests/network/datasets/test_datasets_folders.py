@@ -2,6 +2,7 @@
 
 import io
 import stat
+import struct
 import tracemalloc
 import zipfile
 
@@ -192,6 +193,35 @@ def test_truncated_and_damaged_zip_archives_are_refused(tmp_path):
     path.write_bytes(whole.replace(b"n01\nn02", b"n01\nn12", 1))
     with pytest.raises(ConfigError, match=r"wnids.txt' of archive .* cannot be read: Bad CRC-32"):
         load_data("tinyimagenet", tmp_path)
+
+
+def test_a_zip_archive_with_a_large_directory_is_refused_before_it_is_held(tmp_path):
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, *[0] * 8, 0, 1, *[0] * 6) + b"a"
+    for count, message in ((300_000, "more than 200000 members"), (600_000, "expected at most 25165824")):
+        directory = entry * count
+        end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(directory), 0)
+        end += struct.pack("<4sLQL", b"PK\6\7", 0, len(directory), 1)
+        end += struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)
+        (tmp_path / "tiny-imagenet-200.zip").write_bytes(directory + end)
+        with pytest.raises(ConfigError, match=message):
+            load_data("tinyimagenet", tmp_path)
+
+
+def test_an_image_with_many_scans_is_refused(tmp_path):
+    image = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(image, "JPEG", progressive=True)
+    content = image.getvalue()
+    scans = content[content.index(b"\xff\xda") : -2]
+    write(tmp_path, {**animals(), "dog/00.jpg": content[:-2] + scans * 20 + content[-2:]})
+    with pytest.raises(ConfigError, match="is a JPEG image of more than 100 scans"):
+        load_data("folder", tmp_path)
+
+
+def test_images_that_are_too_many_for_memory_are_refused(tmp_path, monkeypatch):
+    write(tmp_path, animals())
+    monkeypatch.setattr("moopim.network.datasets.images.SET_BYTES", 1000)
+    with pytest.raises(ConfigError, match="20 images like it have 1800 bytes; expected at most 1000"):
+        load_data("folder", tmp_path)
 
 
 def animals(count=10, size=(6, 5), folder=""):
