@@ -182,7 +182,7 @@ def test_chips_are_drawn_and_their_interval_is_shown(folder, invoke):
     mean, low, high = mean_interval(expected)
     row = shown(out)["crossbar, mean of 3 chips"]
     assert row == pytest.approx([mean, max(low, 0), min(high, 1), expected.min(), expected.max()], abs=5e-5)
-    assert invoke(*arguments)[1] == out
+    assert invoke(*arguments, "--force")[1] == out
 
 
 def test_devices_by_name_are_changed_by_options(folder, invoke):
@@ -275,7 +275,7 @@ BAD = {
     "no network": (["--network", "nets.py:Not"], "unknown name in nets.py 'Not'"),
     "data": (["--data", "digts"], "unknown data set 'digts' (did you mean 'digits'?)"),
     "root": (["--root", "."], "data set 'digits' comes with moopim; expected no root"),
-    "split": (["--split", "train"], "'--split'"),
+    "split": (["--split", "train"], "unknown --split 'train'"),
     "images": (["--images", 498], "--images 498 is not allowed; expected 1..497 (test images)"),
     "no images": (["--images", 0], "--images 0 is not allowed; expected 1..497 (test images)"),
     "calibration": (["--calibration", 1001], "calibration 1001 is not allowed; expected 1 .. 1000"),
@@ -288,7 +288,7 @@ BAD = {
     "adc": (["--adc-bits", 17], "adc_bits=17 of a circuit is not allowed; expected a whole number 2..16"),
     "dac": (["--dac-bits", 0], "dac_bits=0 of a circuit is not allowed; expected a whole number 1..8"),
     "cell": (["--cell-bits", 5], "cell_bits=5 of a circuit is not allowed; expected a whole number 1..4"),
-    "range": (["--adc-range", "half"], "'--adc-range'"),
+    "range": (["--adc-range", "half"], "unknown --adc-range 'half'"),
     "weight": (["--weight-bits", 17], "'--weight-bits'"),
     "activation": (["--activation-bits", 1], "'--activation-bits'"),
     "input": (["--input-bits", 1], "'--input-bits'"),
