@@ -288,9 +288,10 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def lasting(value: Any) -> Any:
-    """What a JSON file holds without what says when it was made."""
+    """What a JSON file holds without what says when it was made, and checksums of files that say so."""
     if isinstance(value, dict):
-        return {name: lasting(item) for name, item in value.items() if name not in VOLATILE}
+        names = [name for name in value if name not in VOLATILE and not name.endswith((".csv", ".json"))]
+        return {name: lasting(value[name]) for name in names}
     return [lasting(item) for item in value] if isinstance(value, list) else value
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
 
-__all__ = ["check_broadcast", "number", "numbers", "whole_number"]
+__all__ = ["check_broadcast", "check_shapes", "number", "numbers", "whole_number"]
 
 _LONGEST = 60  # letters of a value in a message
+_UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 def numbers(
@@ -126,7 +127,27 @@ def check_broadcast(**arrays: NDArray[Any]) -> None:
         raise ConfigError(f"shapes do not broadcast: {shapes}; expected one shape, or 1 in place of a length") from None
 
 
+def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
+    """Refuses arrays of other shapes than expected, at next to no cost, for steps that a search takes all the time.
+
+    Args:
+        **arrays: By name: the array, and the shape that it should have.
+
+    Raises:
+        ConfigError: If one has another shape; names it and both shapes.
+    """
+    for name, (found, expected) in arrays.items():
+        if np.shape(found) != expected:
+            raise ConfigError(f"{name} has shape {np.shape(found)}; expected {_shape_text(expected)}")
+
+
 def _check_values(what: str, found: NDArray[Any], least: float, most: float, whole: bool) -> None:
+    if least == 0 and found.dtype.kind == "i" and most < 1 << (8 * found.itemsize - 1):
+        high = found.view(
+            _UNSIGNED[found.itemsize]
+        ).max()  # in one pass: negative numbers are the largest unsigned ones
+        if high <= most:
+            return
     low, high = found.min(), found.max()  # NaN if there is one, which compares as False
     if (
         low >= least
@@ -146,7 +167,7 @@ def _check_values(what: str, found: NDArray[Any], least: float, most: float, who
 
 def _fits(shape: tuple[int, ...], expected: Sequence[int | str]) -> bool:
     return len(shape) == len(expected) and all(
-        isinstance(want, str) or have == want for have, want in zip(shape, expected, strict=True)
+        have == want or isinstance(want, str) for have, want in zip(shape, expected, strict=True)
     )
 
 

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
+from moopim.checks import numbers
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network.accuracy import accuracy
 from moopim.network.datasets import Split
@@ -99,7 +101,7 @@ def noisy_accuracies(
     Raises:
         ConfigError: If a number is not allowed, or weights hold NaN; names the layer.
     """
-    if draws < 1:
+    if not is_whole(draws, 1):
         raise ConfigError(f"{draws} draws are not allowed; expected 1, 2, ...")
     accuracies = np.empty(draws)
     for draw in range(draws):
@@ -119,8 +121,9 @@ def mean_interval(sample: NDArray[np.float64], confidence: float = 0.95) -> Mean
         The mean and the two ends.
 
     Raises:
-        ConfigError: If there are fewer than two values, or the confidence is not between 0 and 1.
+        ConfigError: If there are fewer than two values, one is not finite, or the confidence is not between 0 and 1.
     """
+    sample = numbers("sample", sample, ("draws",))
     n = len(sample)
     if n < 2:  # noqa: PLR2004 (a standard deviation needs two)
         raise ConfigError(f"an interval of {n} values is not defined; expected at least 2 draws")

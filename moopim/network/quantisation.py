@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.figures import is_whole
 from moopim.loading import reason
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network._origins import IMAGE, Origin, find_origins
@@ -59,6 +60,7 @@ __all__ = [
 
 Module = TypeVar("Module", bound=nn.Module)
 
+_MOST_SIZE = 1_000_000
 _SETTINGS, _PLACE = "_moopim_quantisation", "_moopim_quantiser"  # attributes of the network and of its modules
 _IMAGE_ALPHA, _INPUT_ALPHA, _OUTPUT_ALPHA = "image_alpha", "input_alpha", "output_alpha"  # buffers
 
@@ -136,6 +138,10 @@ def quantise_module(
     """
     if is_quantised(model):
         raise ConfigError(f"{type(model).__name__} is quantised; expected a module that is not")
+    if not all(is_whole(size, 1, _MOST_SIZE) for size in image_shape):
+        raise ConfigError(
+            f"image shape {tuple(image_shape)!r} is not allowed; expected 1 .. {_MOST_SIZE} for each axis"
+        )
     if not 0 <= momentum < 1:
         raise ConfigError(f"momentum {momentum!r} of activation scales is not allowed; expected 0 <= momentum < 1")
     image = Widths(0, check_bits("the image", input_bits))
@@ -209,6 +215,8 @@ def calibrate(net: nn.Module, images: Tensor) -> None:
             a scale is not finite; the scales are then as they were.
     """
     settings = _settings(net)
+    if not isinstance(images, Tensor):
+        raise ConfigError(f"images are a {type(images).__name__}; expected a tensor")
     if not len(images):
         raise ConfigError("no images to calibrate with; expected at least one")
     precision: torch.dtype = getattr(net, _IMAGE_ALPHA).dtype

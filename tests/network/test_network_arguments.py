@@ -1,5 +1,7 @@
 """Public functions of networks refuse what they cannot use, in one line that names it."""
 
+import math
+
 import pytest
 import torch
 
@@ -13,8 +15,10 @@ from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.devices import Devices, programmed
 from moopim.network.crossbar.layers import crossbar_layer, layer_sums
 from moopim.network.crossbar.planes import add_planes, compile_plan, compiled_planes
-from moopim.network.crossbar.slices import Cells
+from moopim.network.crossbar.slices import Cells, program, row_blocks
 from moopim.network.crossbar.window import Window
+from moopim.network.noise import mean_interval, noisy_accuracies
+from moopim.network.quantisation import quantise_module
 from moopim.workload.tracing import trace
 
 CIRCUIT = Circuit(16, 4, 1, row_groups="bits", dacs=8)
@@ -32,6 +36,11 @@ REFUSED = {
     "rows in use": (lambda: effective_bits(CIRCUIT, 0), "used_rows is 0; expected 1, 2, ..."),
     "chips": (lambda: list(chip_networks(torch.nn.ReLU(), CIRCUIT, chips=1.5)), "1.5 chips are not allowed"),
     "bits of a cell": (lambda: programmed(CELLS, Devices(), 10**9), r"cell_bits is 1000000000; expected 1 \.\. 4"),
+    "digits": (lambda: program(CODES[0, 0], 4, 0), r"bits of a digit is 0; expected 1 \.\. 32"),
+    "channels": (lambda: row_blocks(CIRCUIT, 0), "channels is 0; expected 1"),
+    "draws": (lambda: noisy_accuracies(torch.nn.ReLU(), None, 0.1, draws=0.5), "0.5 draws are not allowed"),
+    "sample": (lambda: mean_interval([0.5, math.nan]), r"sample\[1\] is nan"),
+    "shape of an image": (lambda: quantise_module(torch.nn.ReLU(), (-1, 8, 8)), r"image shape \(-1, 8, 8\) is not"),
     "codes": (lambda: layer_sums(LAYER, CODES.numpy()), "inputs are a ndarray; expected a tensor"),
     "a class": (lambda: trace(torch.nn.ReLU, (3, 8, 8)), "expected a torch.nn.Module, made by calling the class"),
     "bits": (lambda: trace(torch.nn.ReLU(), (3, 8, 8), weight_bits="9"), "weight_bits is '9'; expected 1, 2, ..."),

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import numbers
+from moopim.checks import check_shapes
 
 __all__ = ["copies_period"]
 
@@ -29,12 +29,9 @@ def copies_period(
         number of copies of each layer, shape ``(designs, layers)``.
 
     Raises:
-        ConfigError: If an array has another shape, or holds no numbers.
+        ConfigError: If an array has another shape.
     """
-    arrays = numbers("arrays", arrays, ("designs", "layers"), values=False)
-    time = numbers("time", time, arrays.shape, values=False)
-    tier = numbers("tier", tier, arrays.shape, whole=True, values=False)
-    free = numbers("free", free, (len(arrays), "forward_tiers"), values=False)
+    check_shapes(time=(time, arrays.shape), tier=(tier, arrays.shape), free=(free, (len(arrays), free.shape[-1])))
     designs, n_tiers = free.shape
     place = (np.arange(0, designs * n_tiers, n_tiers)[:, None] + tier).ravel()
     room, work = free.ravel(), (arrays * time).ravel()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import numbers
+from moopim.checks import check_shapes
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Stack
 
@@ -27,10 +27,9 @@ def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
         product by BLAS would round differently from one batch size to another.
 
     Raises:
-        ConfigError: If an array has another shape, or holds no numbers.
+        ConfigError: If an array has another shape.
     """
-    influence = numbers("influence", influence, ("pes", "pes"), values=False)
-    power = numbers("power", power, ("designs", influence.shape[1]), values=False)
+    check_shapes(influence=(influence, (len(influence),) * 2), power=(power, (len(power), len(influence))))
     return np.asarray(np.einsum("dk,pk->dp", power, influence))
 
 
@@ -45,11 +44,7 @@ def noise(rise: FloatArray, device: Device, stack: Stack, *, printed: bool = Fal
 
     Returns:
         The noise, same shape.
-
-    Raises:
-        ConfigError: If the rises are no numbers.
     """
-    rise = numbers("rise", rise, None, values=False)
     if device.noise == "exponential":
         exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
         return np.asarray(stack.noise_exponential * (np.exp(exponent) - (0.0 if printed else 1.0)))
@@ -79,11 +74,10 @@ def total_noise(
         The sum, shape ``(designs,)``.
 
     Raises:
-        ConfigError: If an array has another shape, or holds no numbers.
+        ConfigError: If an array has another shape.
     """
-    rise = numbers("rise", rise, ("designs", stack.pes), values=False)
-    held = numbers("held", held, rise.shape, values=False)
-    tiers = numbers("tiers", tiers, (len(rise), stack.tiers), whole=True, values=False)
+    shape = (len(rise), stack.pes)
+    check_shapes(rise=(rise, shape), held=(held, shape), tiers=(tiers, (len(rise), stack.tiers)))
     weighted = np.zeros_like(rise)
     device = np.repeat(tiers, stack.pes_per_tier, axis=1)
     for i, kind in enumerate(devices):

@@ -7,11 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from moopim.checks import whole_number
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.quantiser import check_bits, largest_code
 
 __all__ = ["Cells", "RowBlock", "check_codes", "digits", "program", "row_blocks", "slice_count", "used_rows"]
+
+_MOST_BITS = 32
+_MOST_CHANNELS = 2**24
 
 RowBlock = tuple[int, int]
 """First row of a layer on a crossbar and the one behind the last."""
@@ -39,7 +43,11 @@ def slice_count(bits: int, base_bits: int) -> int:
 
     Returns:
         Their number, ``ceil((bits - 1) / base_bits)``.
+
+    Raises:
+        ConfigError: If one of both is no number of bits.
     """
+    whole_number("bits of a digit", base_bits, 1, _MOST_BITS)
     return -(-(check_bits("a code", bits) - 1) // base_bits)
 
 
@@ -53,9 +61,13 @@ def digits(codes: Tensor, bits: int, base_bits: int) -> Tensor:
 
     Returns:
         Digits, shape ``(slices, *codes.shape)``, the least significant first, same type.
+
+    Raises:
+        ConfigError: If one of both is no number of bits.
     """
+    count = slice_count(bits, base_bits)
     magnitude, sign, mask = codes.abs(), codes.sign(), 2**base_bits - 1
-    return torch.stack([(magnitude >> i * base_bits & mask) * sign for i in range(slice_count(bits, base_bits))])
+    return torch.stack([(magnitude >> i * base_bits & mask) * sign for i in range(count)])
 
 
 def check_codes(what: str, codes: Tensor, bits: int) -> RowBlock:
@@ -99,9 +111,10 @@ def program(codes: Tensor, weight_bits: int, cell_bits: int) -> Cells:
         ConfigError: If a code does not fit the width.
     """
     check_codes("weights", codes, weight_bits)
+    count = slice_count(weight_bits, cell_bits)
     # In bytes one by one: the digits of all weights at once would take eight times as much.
     magnitude, mask = codes.to(torch.int32).abs(), 2**cell_bits - 1
-    levels = [(magnitude >> i * cell_bits & mask).to(torch.uint8) for i in range(slice_count(weight_bits, cell_bits))]
+    levels = [(magnitude >> i * cell_bits & mask).to(torch.uint8) for i in range(count)]
     return Cells(*(torch.stack([level * side for level in levels]) for side in (codes > 0, codes < 0)))
 
 
@@ -117,8 +130,9 @@ def row_blocks(circuit: Circuit, channels: int, kernel: int | None = None) -> tu
         The parts, in order; together all rows.
 
     Raises:
-        ConfigError: If a channel does not fit on a crossbar.
+        ConfigError: If there are no channels, or one does not fit on a crossbar.
     """
+    whole_number("channels", channels, 1, _MOST_CHANNELS)
     positions = kernel or 1
     rows, size = channels * positions, circuit.rows
     if circuit.split == "channels":
