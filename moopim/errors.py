@@ -35,7 +35,7 @@ class MoopimError(Exception):
 
     def __str__(self) -> str:
         line = " ".join(super().__str__().splitlines())
-        return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}... ({len(line):,} characters)"
+        return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 class ConfigError(MoopimError, ValueError):

@@ -7,6 +7,7 @@ import pytest
 
 from moopim import Choice, Constraint, DesignProblem, Genome, LogError, Objective
 from moopim.evaluator import Batch, EvaluationLog
+from moopim.evaluator.log import _checksum
 
 
 class Recorded(DesignProblem):
@@ -198,3 +199,37 @@ def test_any_damage_of_the_file_is_noticed_or_harmless(tmp_path):
         assert found == expected[: len(found)]
         log.close()
     assert refused > 60
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW endless AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c",
+        "CREATE TRIGGER t AFTER INSERT ON batches BEGIN DELETE FROM batches; END",
+        "CREATE TABLE computed (x INTEGER, y AS (x + 1))",
+        "CREATE VIRTUAL TABLE words USING fts5(word)",
+    ],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_log_in_which_anything_is_computed_is_refused(tmp_path, statement, read_only):
+    fill(tmp_path / "log.sqlite", 3)
+    execute(tmp_path / "log.sqlite", statement)
+    with pytest.raises(LogError, match="has views, triggers or computed columns"):
+        open_log(tmp_path / "log.sqlite", read_only=read_only)
+
+
+@pytest.mark.parametrize("designs", [0, -1])
+def test_a_batch_without_designs_is_damage(tmp_path, designs):
+    fill(tmp_path / "log.sqlite", 3)
+    row = (
+        1,
+        designs,
+        b"" if designs == 0 else bytes(3),
+        bytes(0 if designs == 0 else 16),
+        b"" if designs == 0 else b"\0\0",
+        0.5,
+    )
+    execute(tmp_path / "log.sqlite", "DELETE FROM batches")
+    execute(tmp_path / "log.sqlite", "INSERT INTO batches VALUES (0, ?, ?, ?, ?, ?, ?, ?)", *row, _checksum(*row))
+    with pytest.raises(LogError, match=f"holds {designs} designs"):
+        open_log(tmp_path / "log.sqlite")

@@ -75,3 +75,26 @@ def test_another_file_is_refused(tmp_path):
         connection.execute("CREATE TABLE metrics (other TEXT)")
     with pytest.raises(LogError, match="cannot be used"):
         MetricStore(tmp_path / "folder.sqlite", {}).count()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            "TABLE metrics AS SELECT '{}' AS facts, 'a' AS design, 'words' AS value",
+            "has 'words' for 'a'; expected a number",
+        ),
+        (
+            (
+                "VIEW metrics AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+                "SELECT x AS facts, x AS design, x AS value FROM c"
+            ),
+            "has views, triggers or computed columns",
+        ),
+    ],
+)
+def test_a_store_of_words_or_without_end_is_refused(tmp_path, table, message):
+    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+        connection.execute(f"CREATE {table}")
+    with pytest.raises(LogError, match=message):
+        MetricStore(tmp_path / "store.sqlite", {}).answer(["a"], lambda places: np.zeros(1))

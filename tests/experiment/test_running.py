@@ -216,6 +216,50 @@ def test_a_front_without_its_objectives_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"genome": [{"kind": "choice"}]}, "field 'problem.genome.0.name': Field required"),
+        ({"genome": []}, "field 'problem.genome'"),
+        ({"genome": [3]}, "field 'problem.genome.0'"),
+        ({"genome": ["repeat", 10**9]}, r"field 'problem.genome.0.repeat'.*100000 \(got 1000000000\)"),
+        ({"genome": ["values", []]}, "field 'problem.genome.0.values'"),
+        ({"genome": ["values", [1, 2]]}, r"field 'problem.genome.0.values.0': .*string \(got 1\)"),
+        ({"genome": ["many", 3]}, "150,000 genes in all; expected at most 100,000"),
+        ({"objectives": []}, "field 'problem.objectives'"),
+        ({"objectives": [{"name": "a b"}]}, "name 'a b' is not allowed"),
+        ({"parameters": {"traffic": [[]]}}, "field 'problem.parameters.traffic"),
+    ],
+)
+def test_a_manifest_with_an_absurd_problem_is_refused(tmp_path, change, message):
+    moopim.run(Buffers(), "random", evaluations=20, output=tmp_path, progress=False)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    genome = manifest["problem"]["genome"]
+    match change.get("genome"):
+        case ["many", count]:
+            change = {"genome": [genome[0] | {"name": f"x{i}", "repeat": 50_000} for i in range(count)]}
+        case [str(field), value]:
+            change = {"genome": [genome[0] | {field: value}, *genome[1:]]}
+    manifest["problem"] |= change
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ConfigError, match=message):
+        moopim.load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (",".join(map(str, range(1000))) + "\n" + "1\n" * 1000, "has 1000 columns but rows that are shorter"),
+        ("energy_mJ,latency_ms,hit_rate,area_mm2\n1,x,2,3\n", "has words in column 'latency_ms'; expected numbers"),
+    ],
+)
+def test_frames_that_no_run_writes_are_refused(tmp_path, content, message):
+    moopim.run(Buffers(), "random", evaluations=20, output=tmp_path, progress=False)
+    (tmp_path / "evaluations.csv").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        moopim.load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "has no manifest.json"),

@@ -134,3 +134,21 @@ def test_a_folder_with_nothing_but_a_half_written_file_is_empty(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".0123.partial").touch()
     assert make_step(tmp_path / "a", []).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"command": []}, "field 'command'"),
+        ({"products": {"/dev/zero": ""}}, "product '/dev/zero' is not within the folder of the step"),
+        ({"products": {"../x": ""}}, "product '../x' is not within the folder of the step"),
+        ({"seconds": float("nan")}, r"field 'seconds': .*finite number \(got nan\)"),
+        ({"seconds": -1}, "field 'seconds'"),
+    ],
+)
+def test_a_record_that_no_step_writes_is_refused(tmp_path, change, message):
+    make_step(tmp_path / "a", [])
+    record = json.loads((tmp_path / "a" / STEP).read_text())
+    (tmp_path / "a" / STEP).write_text(json.dumps(record | change))
+    with pytest.raises(ConfigError, match=message):
+        read_step(tmp_path / "a")

@@ -196,7 +196,7 @@ def test_truncated_and_damaged_zip_archives_are_refused(tmp_path):
 
 
 def test_a_zip_archive_with_a_large_directory_is_refused_before_it_is_held(tmp_path):
-    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, *[0] * 8, 0, 1, *[0] * 6) + b"a"
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, *[0] * 8, 1, *[0] * 6) + b"a"
     for count, message in ((300_000, "more than 200000 members"), (600_000, "expected at most 25165824")):
         directory = entry * count
         end = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(directory), 0)
