@@ -2,12 +2,13 @@
 
 import json
 import platform
+import re
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 
@@ -34,6 +35,8 @@ MANIFEST = "manifest.json"
 _BYTES = 2**24
 _GENES = 100_000
 _JOBS = 10_000
+_VALUES = 2**26
+_LISTED = 1_000  # values of a gene; longer ranges are written by their ends
 # Of millions of wrong entries the first says it all.
 _Lines = Annotated[list[str], FailFast()]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -48,7 +51,7 @@ class GroupRecord(_Record):
     """A gene group as `moopim.genome.Genome.describe` gives it.
 
     Attributes:
-        values: Representations of the allowed values.
+        values: Representations of the allowed values; one such as ``0 .. 99999`` stands for a long range.
     """
 
     kind: str
@@ -56,6 +59,19 @@ class GroupRecord(_Record):
     repeat: Annotated[int, Field(ge=1, le=_GENES)] | None
     values: _Lines = Field(min_length=1)
     length: str | None
+
+    @field_validator("values")
+    @classmethod
+    def _check_range(cls, values: list[str]) -> list[str]:
+        for low, high in filter(None, map(_range, values)):
+            if high - low >= _VALUES or len(values) > 1:
+                raise ValueError(f"{low} .. {high} is not a single range of at most {_VALUES:,} values")
+        return values
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """Least and greatest value of a long range; None where the values are listed."""
+        return _range(self.values[0])
 
     @property
     def columns(self) -> list[str]:
@@ -144,7 +160,7 @@ def new_manifest(
                 parameters=parameters,
                 fingerprint=problem.fingerprint(),
                 facts=problem.facts(),
-                genome=problem.genome.describe(),
+                genome=[GroupRecord(**_shortened(group)) for group in problem.genome.describe()],
                 objectives=list(problem.objectives),
                 constraints=list(problem.constraints),
                 metrics=list(problem.metrics),
@@ -160,6 +176,19 @@ def new_manifest(
         )
     except ValidationError as error:
         raise ConfigError(f"a run has {first_fault(error)}") from None
+
+
+def _shortened(group: dict[str, Any]) -> dict[str, Any]:
+    """A description of a gene group in which a long range of whole numbers is one entry."""
+    values = group["values"]
+    if len(values) > _LISTED and values == [str(int(values[0]) + i) for i in range(len(values))]:
+        return group | {"values": [f"{values[0]} .. {values[-1]}"]}
+    return group
+
+
+def _range(text: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"(-?\d{1,19}) \.\. (-?\d{1,19})", text, re.ASCII)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _is_recordable(value: object) -> bool:

@@ -16,7 +16,7 @@ from moopim.errors import ConfigError
 from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
-from moopim.genome import Choice, Designs, Genome
+from moopim.genome import Choice, Designs, GeneGroup, Genome, Integer
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 from moopim.text import count
@@ -26,7 +26,7 @@ __all__ = ["RunResult", "load_run"]
 EVALUATIONS = "evaluations.csv"
 FRONT = "front.csv"
 LOG = "evaluations.sqlite"
-_FRAME_BYTES = 2**30
+_FRAME_BYTES = 2**32
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def _check_cells(path: Path) -> None:
 
 def _is_text(group: GroupRecord) -> bool:
     """Tells whether the values of a gene group are not all numbers."""
-    return not all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group.values)
+    return not (group.bounds or all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group.values))
 
 
 def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
@@ -214,8 +214,10 @@ class _Recorded(DesignProblem):
         raise NotImplementedError
 
 
-def _recorded_group(group: GroupRecord) -> Choice:
-    """A gene group of the values that `Genome.describe` gives; one that is no literal stands for itself."""
+def _recorded_group(group: GroupRecord) -> GeneGroup:
+    """A gene group of the values that a manifest has; one that is no literal stands for itself."""
+    if group.bounds:
+        return Integer(group.name, *group.bounds, repeat=group.repeat)
     return Choice(group.name, tuple(map(_literal, group.values)), group.repeat)
 
 
