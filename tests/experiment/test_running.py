@@ -20,7 +20,7 @@ from pymoo.core.population import Population
 from toys import Buffers, Chunky, Failing, Labels, Slow, Tiny
 
 import moopim
-from moopim import ConfigError, EvaluationError, LogError
+from moopim import ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
 from moopim.files import locked
 from moopim.operators import HashedDuplicateElimination, RandomSampling, ResetMutation, UniformCrossover
 
@@ -388,6 +388,24 @@ def test_the_log_survives_a_mended_source_if_its_author_says_so(tmp_path, monkey
     still = call("resume", "run", "--changed-source")
     assert still.returncode == 2
     assert "changed: genome, source" in still.stderr
+
+
+class Wide(DesignProblem):
+    """Genes with as many values as a register has."""
+
+    genome = Genome(Integer("x", -3, 2**20, repeat=2), Index("y", 2000))
+    objectives = (Objective("f"),)
+
+    def evaluate_designs(self, designs):
+        return {"f": designs.x.sum(axis=1) + designs.y}
+
+
+def test_genes_of_many_values_take_no_room_in_the_manifest(tmp_path):
+    result = moopim.run(Wide(), "random", evaluations=50, output=tmp_path)
+    assert (tmp_path / "manifest.json").stat().st_size < 10_000
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations)
+    _unfinish(tmp_path)
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations.drop(columns="returned"))
 
 
 def test_other_versions_are_named_and_used(tmp_path):
