@@ -37,7 +37,7 @@ def evaluate_accuracy(
     adc_range: Annotated[
         Range,
         typer.Option(
-            help="Full scale of the ADCs: full has codes for all currents; fix, of MNSIM, is a step below; output is "
+            help="Full scale of the ADCs: full has codes for all currents; fix, of MNSIM, is a step below; output goes "
             "by the scale of the layer's output; calibrated loses least on training images; unit has a code for each "
             "unit of current and clips larger sums.",
             rich_help_panel=_CIRCUIT,
