@@ -127,7 +127,7 @@ def _check_network(name: str, module: nn.Module, data: ImageData, image: Tensor)
     try:
         with evaluating(module):
             output = module(torch.cat([image, image]))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         words = " ".join(reason(error).split())
         raise ConfigError(
             f"network {name!r} cannot be run on images of {size} of data {data.name!r}: {words}"
