@@ -144,7 +144,7 @@ def new_manifest(
                 parameters=parameters,
                 fingerprint=problem.fingerprint(),
                 facts=problem.facts(),
-                genome=problem.genome.describe(),
+                genome=[GroupRecord(**group) for group in problem.genome.describe()],
                 objectives=list(problem.objectives),
                 constraints=list(problem.constraints),
                 metrics=list(problem.metrics),

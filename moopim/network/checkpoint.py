@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -209,11 +209,10 @@ def load_training(
     _check_finite(path, tensors)
     model.load_state_dict(weights)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    log: list[dict[str, Any]] = rows
-    return log
+    return rows
 
 
-def _is_log(rows: Any) -> bool:
+def _is_log(rows: Any) -> TypeGuard[list[dict[str, Any]]]:
     """Whether something is the log of a training: a row of numbers for each epoch."""
     return isinstance(rows, list) and all(
         isinstance(row, dict)
