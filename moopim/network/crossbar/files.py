@@ -47,7 +47,6 @@ _MEMBERS = 1000  # arrays of a file
 _META = 2**16  # characters
 _WINDOW = 4096  # positions, as in the layers of planar designs
 _BLOCKS = 2**16  # crossbars of a layer
-_PADDED = 2**26  # values of the padded inputs
 _LARGEST = sys.float_info.max
 _KINDS = "biufU"
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -205,7 +204,11 @@ def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
     if not (0 < step < math.inf and 0 < scale / step < math.inf):
         product = f"weight_scale * input_scale of 'meta' is {step!r} and output_scale {scale!r}"
         raise ConfigError(f"{product}; expected a finite ratio above 0")
-    _check_size(inputs, weights[0].numel(), circuit.rows, whole["padding"] if kind == "conv" else 0)
+    if kind == "conv" and whole["padding"] > whole["kernel"]:  # outputs of nothing but zeros
+        raise ConfigError(f"padding={whole['padding']} of 'meta' is not allowed; expected at most kernel={kernel[0]}")
+    if weights[0].numel() > circuit.rows * _BLOCKS:
+        rows = weights[0].numel()
+        raise ConfigError(f"xbar_rows={circuit.rows} of 'meta' cut {rows} rows into more than {_BLOCKS} crossbars")
     layer = crossbar_layer(
         weights,
         circuit,
@@ -217,15 +220,6 @@ def _layer(arrays: Mapping[str, NDArray[Any]]) -> LayerFile:
     )
     check_inputs(layer, inputs)
     return LayerFile(layer, inputs, step, scale, whole["activation_bits"])
-
-
-def _check_size(inputs: Tensor, rows: int, crossbar: int, padding: int) -> None:
-    """Refuses what would be cut into too many crossbars, or be nearly nothing but padding."""
-    if rows > crossbar * _BLOCKS:
-        raise ConfigError(f"xbar_rows={crossbar} of 'meta' cut {rows} rows into more than {_BLOCKS} crossbars")
-    padded = math.prod(inputs.shape[:2]) * math.prod(side + 2 * padding for side in inputs.shape[2:])
-    if padded > _PADDED:
-        raise ConfigError(f"padding={padding} of 'meta' makes {padded} inputs; expected at most {_PADDED}")
 
 
 def _weights(arrays: Mapping[str, NDArray[Any]], cells: Cells | None, shape: tuple[int, ...]) -> Tensor:

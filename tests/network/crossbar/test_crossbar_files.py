@@ -176,7 +176,7 @@ def test_an_array_is_refused_by_its_header(shape, descr, message, tmp_path):
         ({"weight_bits": 10**400}, "weight_bits=1000"),
         ({"weight_scale": 1e-300, "input_scale": 1e-300}, "expected a finite ratio above 0"),
         ({"stride": 2**63}, "expected at most 4096"),
-        ({"padding": 4096}, "padding=4096 of 'meta' makes"),
+        ({"padding": 4096}, "padding=4096 of 'meta' is not allowed; expected at most kernel=3"),
     ],
 )
 def test_numbers_that_no_layer_has_are_refused(meta, words, tmp_path):
