@@ -105,11 +105,14 @@ def read_json(path: Path, most: int) -> Any:
         problem = f"has more than {_NAMES:,} names or {_ENTRIES:,} entries; expected at most that"
         raise OSError(errno.EFBIG, problem, str(path))
     try:
-        return json.loads(content)
+        value = json.loads(content)
+        if b"\\ud" in content.lower():  # halves of characters, which cannot be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise OSError(errno.EINVAL, "is nested too deep", str(path)) from None
     except ValueError as error:
         raise OSError(errno.EINVAL, f"is not JSON: {error}", str(path)) from None
+    return value
 
 
 def file_format(path: Path) -> str:

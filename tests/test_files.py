@@ -157,7 +157,8 @@ def test_a_file_within_bounds_is_read_through_a_link(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b"{", b"\xff", b"9" * 5000, b'{"a":' * 100_001, b"[" + b"1," * 2_000_001 + b"1]"]
+    "content",
+    [b'["\\ud800"]', b"[" * 100_000, b"{", b"\xff", b"9" * 5000, b'{"a":' * 100_001, b"[" + b"1," * 2_000_001 + b"1]"],
 )
 def test_json_that_is_damaged_deep_or_has_many_entries_is_not_read(tmp_path, content):
     (tmp_path / "file").write_bytes(content)

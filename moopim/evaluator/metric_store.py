@@ -102,5 +102,5 @@ class MetricStore:
                     yield connection
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where SQLite quotes damaged bytes
             raise LogError(f"metric store {str(self.path)!r} cannot be used: {error}") from None
