@@ -160,7 +160,7 @@ def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
     for quantity in (*problem.objectives, *problem.constraints):
         if quantity.column not in frame:
             raise ConfigError(f"{str(path)!r} has no column {quantity.column!r}")
-        if frame[quantity.column].dtype.kind not in "iuf":
+        if len(frame) and frame[quantity.column].dtype.kind not in "iuf":
             raise ConfigError(f"{str(path)!r} has words in column {quantity.column!r}; expected numbers")
     return frame
 

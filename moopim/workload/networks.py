@@ -235,7 +235,7 @@ def network_error(name: str, built_in: Iterable[str] = ()) -> ConfigError:
     """
     path = Path(name)
     expected = "FILE.py:Name, a module of torch" + (", or a built-in network" if built_in else "")
-    if path.is_dir():
+    if name and path.is_dir():
         return ConfigError(f"network {name!r} is a folder; expected {expected}")
     if path.suffix == ".py" and not path.is_file():
         return ConfigError(f"network {name!r} is a file that does not exist; expected {expected}")

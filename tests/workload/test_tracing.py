@@ -779,10 +779,14 @@ def test_code_that_ends_the_process_is_an_error_like_others(file):
 )
 def test_a_file_or_a_module_that_fails_when_imported_is_refused(file, code, why, monkeypatch):
     file.write_text(code)
-    with pytest.raises(ConfigError, match=f"file .*traced_networks.py' cannot be imported: {why}$"):
+    with pytest.raises(
+        ConfigError, match=rf"file .*traced_networks.py' cannot be imported: {why} \(traced_networks.py, line [12]\)$"
+    ):
         load_module(f"{file}:Net")
     monkeypatch.chdir(file.parent)
-    with pytest.raises(ConfigError, match=f"module 'traced_networks' cannot be imported: {why}$"):
+    with pytest.raises(
+        ConfigError, match=rf"module 'traced_networks' cannot be imported: {why} \(traced_networks.py, line [12]\)$"
+    ):
         load_module("traced_networks:Net")
 
 
@@ -825,9 +829,17 @@ def test_a_name_that_is_no_network_is_refused(file, name, message):
         load_module(f"{file}:{name}")
 
 
-@pytest.mark.parametrize("spec", ["net.py", ":Net", "net.py:", ""])
-def test_a_network_without_a_name_is_refused(spec):
-    with pytest.raises(ConfigError, match="names no module; expected FILE"):
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("net.py", "'net.py' is a file that does not exist; expected FILE.py:Name"),
+        ("net.py:", "'net.py' is a file that does not exist; expected FILE.py:Name"),
+        (":Net", "unknown network ':Net'; allowed: FILE.py:Name"),
+        ("", "unknown network ''; allowed: FILE.py:Name"),
+    ],
+)
+def test_a_network_without_a_name_is_refused(spec, message):
+    with pytest.raises(ConfigError, match=message):
         load_module(spec)
 
 

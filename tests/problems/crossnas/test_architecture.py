@@ -105,7 +105,7 @@ def test_other_weights_make_another_fingerprint(file, problem, tmp_path):
         ({"supernet": "none.safetensors"}, "'none.safetensors' does not exist"),
         ({"data": "shapes32"}, "have the shape (3, 32, 32); expected the supernet's (1, 8, 8)"),
         ({"calibration": 5000}, "calibration 5000 is not allowed; expected 1 .. 1000"),
-        ({"adc_bits": 7}, "adc_bits is 7; expected one of 4, 6, 8, 10"),
+        ({"adc_bits": 7}, "adc_bits is 7; expected one of 1, 4, 6, 8, 10"),
         ({"device": "cuda:7"}, "device 'cuda:7' cannot be used"),
         ({"bits": 0}, "weight_bits_a 0 of the CrossNAS space is not allowed"),
     ],

@@ -124,7 +124,7 @@ def test_baselines_take_another_chip_mode_and_measured_accuracies():
     [
         ({"accuracies": {"vgg": 0.9}}, r"unknown baseline 'vgg' \(did you mean 'VGG16'\?\)"),
         ({"accuracies": {"VGG16": 90}}, r"accuracy 90 of VGG16 is not allowed; expected a share, 0 \.\. 1"),
-        ({"adc_bits": 5}, "adc_bits is 5; expected one of 4, 6, 8, 10"),
+        ({"adc_bits": 5}, "adc_bits is 5; expected one of 1, 4, 6, 8, 10"),
         ({"mode": "exact"}, "exact"),
     ],
 )
