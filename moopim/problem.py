@@ -5,9 +5,10 @@ import hashlib
 import inspect
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -153,8 +154,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
         """Hash of all that results depend on (64 hexadecimal digits).
 
         It covers the genome, the quantities, the parameters, the files of the class and its bases with what they import
-        from their own folders, `identity` and the version of moopim. Evaluation logs of another fingerprint are never
-        used.
+        from their own folders and packages, `identity` and the version of moopim. Evaluation logs of another
+        fingerprint are never used.
         """
         return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()
 
@@ -261,7 +262,14 @@ class DesignProblem(Problem):  # type: ignore[misc]
         for name, i in self._column.items():
             if name not in returned:
                 raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(self._column)}")
-            column = np.asarray(returned[name])
+            try:
+                column = np.asarray(returned[name])
+            except Exception as error:  # what is no array, such as rows of unequal length or a tensor with gradients
+                raise EvaluationError(
+                    f"{where} returned {name!r} as what is no array ({reason(error)}); expected shape ({pop},)"
+                ) from error
+            if np.ma.is_masked(returned[name]):
+                raise EvaluationError(f"{where} returned {name!r} with masked values; expected numbers, NaN for none")
             if column.shape != (pop,):
                 raise EvaluationError(f"{where} returned {name!r} with shape {column.shape}; expected ({pop},)")
             if column.dtype.kind not in "biuf":
@@ -384,12 +392,34 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
+def _compiled(function: Any, seen: set[Any]) -> Iterator[bytes]:
+    """What a function does: its instructions and constants, and those of the functions of its module that it names."""
+    function = getattr(function, "__func__", function)  # of a class method
+    if not isinstance(function, FunctionType) or function in seen:
+        return
+    seen.add(function)
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        plain = [constant for constant in code.co_consts if not isinstance(constant, CodeType | frozenset)]
+        plain += [sorted(constant, key=repr) for constant in code.co_consts if isinstance(constant, frozenset)]
+        yield code.co_code + repr((code.co_names, plain)).encode()
+        for name in code.co_names:
+            value = function.__globals__.get(name)
+            if isinstance(value, str | int | float):
+                yield repr(value).encode()
+            elif getattr(value, "__module__", None) == function.__module__:
+                yield from _compiled(value, seen)
+
+
 def _source_hash(cls: type) -> str:
-    """Hash of the files that define a class; of its compiled method where there is no file, as in a notebook."""
+    """Hash of the files that define a class; of its compiled methods where there is no file, as in a notebook."""
     bases = cls.__mro__[: cls.__mro__.index(DesignProblem)]
     try:
         content = [path.read_bytes() for path in source_files(Path(inspect.getfile(base)) for base in bases)]
     except (OSError, TypeError):
-        code = cls.evaluate_designs.__code__  # type: ignore[attr-defined]
-        content = [code.co_code, repr(code.co_names).encode()]
+        seen: set[Any] = set()
+        members = [(name, value) for base in bases for name, value in sorted(vars(base).items())]
+        content = [part for name, value in members for part in (name.encode(), *_compiled(value, seen))]
     return hashlib.sha256(b"\0".join(content)).hexdigest()

@@ -54,9 +54,11 @@ def test_maximised_objectives_are_minimised_with_their_sign_changed():
         ({"z": np.zeros(2)}, "unknown name 'z'; expected f, g, m"),
         ({"f": np.zeros((2, 1))}, "'f' with shape (2, 1); expected (2,)"),
         ({"f": 1.0}, "'f' with shape (); expected (2,)"),
-        ({"f": np.array([np.nan, 1.0])}, "returned nan for objective 'f' (feasible design 0)"),
-        ({"f": np.array([np.inf, 1.0])}, "returned inf for objective 'f' (feasible design 0)"),
-        ({"g": np.array([2.0, np.nan])}, "returned nan for constraint 'g' (design 1)"),
+        ({"f": np.array([np.nan, 1.0])}, "returned nan for objective 'f' of the design a=1, which is feasible"),
+        ({"f": np.array([np.inf, 1.0])}, "returned inf for objective 'f' of the design a=1, which is feasible"),
+        ({"g": np.array([2.0, np.nan])}, "returned nan for constraint 'g' of the design a=2"),
+        ({"f": [1.0, [2.0, 3.0]]}, "'f' as what is no array (ValueError: "),
+        ({"f": np.ma.array([1.0, 2.0], mask=[False, True])}, "'f' with masked values"),
         ({"f": np.array(["1", "2"])}, "expected real numbers"),
         ({"f": np.array([1j, 2j])}, "expected real numbers"),
     ],
@@ -193,6 +195,46 @@ def test_fingerprint_follows_bases_and_neighbour_files(tmp_path, monkeypatch):
     assert problem.fingerprint() == before
     (tmp_path / "neighbour_a.py").write_text("COST = 2\n")
     assert problem.fingerprint() != before
+
+
+def test_fingerprint_follows_imports_within_a_package(tmp_path, monkeypatch):
+    package = tmp_path / "packed"
+    (package / "models").mkdir(parents=True)
+    modules = {"costs": "COST = 1\n", "units": "MJ = 1e-3\n", "sizes": "KB = 1024\n"}
+    for name, text in modules.items():
+        (package / f"{name}.py").write_text(text)
+    imports = "from packed.costs import COST\nfrom ..units import MJ\nfrom .. import sizes\nfrom toys import Buffers\n"
+    (package / "models" / "chip.py").write_text(f"{imports}class Chip(Buffers):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = importlib.import_module("packed.models.chip").Chip()
+    seen = {problem.fingerprint()}
+    for name in modules:
+        (package / f"{name}.py").write_text("COST = MJ = KB = 2\n")
+        seen.add(problem.fingerprint())
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("change", [("3.0", "4.0"), ("WEIGHT = 2", "WEIGHT = 1"), ("a - 1", "a + 1"), ("+ b", "- b")])
+def test_fingerprint_follows_code_without_a_file(change):
+    text = """
+from toys import Buffers
+WEIGHT = 2
+def helper(a):
+    return WEIGHT * (a - 1)
+class Cell(Buffers):
+    @classmethod
+    def inner(cls, a):
+        return sum(3.0 * b for b in a)
+    def evaluate_designs(self, designs):
+        return (lambda b: helper(b) + b)(designs) + self.inner(designs)
+"""
+    classes = []
+    for source in (text, text, text.replace(*change)):
+        scope = {"__name__": "no_file"}
+        exec(source, scope)  # noqa: S102
+        classes.append(scope["Cell"])
+    first, same, other = (cell().fingerprint() for cell in classes)
+    assert first == same != other
 
 
 def test_parameters_may_be_called_as_what_pymoo_keeps_but_not_as_what_it_needs():
