@@ -6,6 +6,7 @@ import inspect
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -161,12 +162,14 @@ class DesignProblem(Problem):  # type: ignore[misc]
 
     def facts(self) -> dict[str, str]:
         """Hashes of what results depend on, by name: the parts of `fingerprint` (64 hexadecimal digits each)."""
+        with self.naming_faults("identity"):
+            identity = {name: repr(value) for name, value in self.identity().items()}
         facts = {
             "class": type(self).__qualname__,
             "genome": self.genome.describe(),
             "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
             "parameters": {name: _plain(value) for name, value in self.parameters().items()},
-            "identity": {name: repr(value) for name, value in self.identity().items()},
+            "identity": identity,
             "moopim": moopim.__version__,
         }
         hashes = {name: json.dumps(value, sort_keys=True).encode() for name, value in facts.items()}
@@ -216,19 +219,56 @@ class DesignProblem(Problem):  # type: ignore[misc]
     def _tabulate_chunk(self, X: IntArray) -> FloatArray:
         genes = X.view()
         genes.flags.writeable = False
+        designs = Designs(self.genome, genes)
+        with self.naming_faults(
+            "evaluate_designs",
+            lambda: (
+                ", for " + (self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)")
+            ),
+        ):
+            returned = self.evaluate_designs(designs)
+        table = self._as_table(returned, len(X))
+        self.check_table(X, table, f"{type(self).__name__}.evaluate_designs returned")
+        return table
+
+    @contextmanager
+    def naming_faults(self, method: str, about: Callable[[], str] = str) -> Iterator[None]:
+        """Name method, file and line in what a method of the author raises in the block.
+
+        Args:
+            method: Name of the method.
+            about: Gives what else the message says at its end.
+
+        Raises:
+            EvaluationError: If the block raises any exception that is not moopim's own.
+        """
         try:
-            returned = self.evaluate_designs(Designs(self.genome, genes))
+            yield
         except Exception as error:
             place = where_raised(error, self.source_files())
             if isinstance(error, MoopimError) and not place:
                 raise
-            design = self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)"
+            raise EvaluationError(f"{type(self).__name__}.{method} raised {reason(error)}{place}{about()}") from error
+
+    def repaired(self, X: IntArray) -> IntArray:
+        """What `repair_designs` makes of designs, checked.
+
+        Args:
+            X: Designs in canonical form, shape ``(pop, n_genes)``.
+
+        Returns:
+            Designs, shape ``(pop, n_genes)``.
+
+        Raises:
+            EvaluationError: If the method fails or returns another shape.
+        """
+        with self.naming_faults("repair_designs"):
+            repaired = self.repair_designs(X)
+        if np.shape(repaired) != X.shape:
             raise EvaluationError(
-                f"{type(self).__name__}.evaluate_designs raised {reason(error)}{place}, for {design}"
-            ) from error
-        table = self._as_table(returned, len(X))
-        self.check_table(X, table)
-        return table
+                f"{type(self).__name__}.repair_designs returned shape {np.shape(repaired)}; expected {X.shape}"
+            )
+        return repaired
 
     @classmethod
     def source_files(cls) -> list[Path]:
@@ -277,24 +317,22 @@ class DesignProblem(Problem):  # type: ignore[misc]
             table[:, i] = column
         return table
 
-    def check_table(self, X: IntArray, table: FloatArray) -> None:
+    def check_table(self, X: IntArray, table: FloatArray, origin: str) -> None:
         """Checks that quantities can be used: no NaN constraint, finite objectives of feasible designs.
 
         Args:
             X: Designs, shape ``(pop, n_genes)``.
             table: Their quantities, shape ``(pop, n_quantities)``.
+            origin: Where they come from, the begin of the message.
 
         Raises:
             EvaluationError: If a value cannot be used; names the quantity and the design.
         """
-        where = f"{type(self).__name__}.evaluate_designs"
         for constraint in self.constraints:
             wrong = np.isnan(table[:, self._column[constraint.name]])
             if wrong.any():
                 design = self.named(X[int(wrong.argmax())])
-                raise EvaluationError(
-                    f"{where} returned nan for constraint {constraint.name!r} of {design}; expected a number"
-                )
+                raise EvaluationError(f"{origin} nan for constraint {constraint.name!r} of {design}; expected a number")
         feasible = self.feasible(table)
         for objective in self.objectives:
             values = table[:, self._column[objective.name]]
@@ -302,7 +340,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             if wrong.any():
                 row = int(wrong.argmax())
                 raise EvaluationError(
-                    f"{where} returned {values[row]} for objective {objective.name!r} of {self.named(X[row])}, which "
+                    f"{origin} {values[row]} for objective {objective.name!r} of {self.named(X[row])}, which "
                     "is feasible; expected a finite number"
                 )
 

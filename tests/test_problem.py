@@ -8,6 +8,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.optimize import minimize
 from toys import Blocks, Buffers, Impossible
 
+import moopim
 from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Metric, Objective
 
 
@@ -170,6 +171,34 @@ def test_a_failing_method_is_named_with_its_place():
         EvaluationError, match=r"Broken\.evaluate_designs raised ZeroDivisionError.*test_problem\.py, line"
     ):
         Broken().tabulate(Broken().genome.sample(1, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("method", ["repair_designs", "identity", "tally"])
+def test_other_failing_methods_are_named_with_their_place(method):
+    def fail(self, *_):
+        return 1 / 0
+
+    broken = type("Broken", (Buffers,), {method: fail})
+    with pytest.raises(EvaluationError, match=rf"Broken\.{method} raised ZeroDivisionError.*test_problem\.py, line"):
+        moopim.run(broken(), "random", evaluations=50)
+
+
+def test_a_repair_keeps_the_number_of_designs():
+    class Dropping(Buffers):
+        def repair_designs(self, X):
+            return X[1:]
+
+    with pytest.raises(EvaluationError, match=r"repair_designs returned shape \(49, 7\); expected \(50, 7\)"):
+        moopim.run(Dropping(), "random", evaluations=50)
+
+
+def test_a_failing_remark_costs_no_result():
+    class Mute(Buffers):
+        def remark(self, evaluations, tally):
+            return 1 / 0
+
+    with pytest.warns(UserWarning, match=r"Mute\.remark raised ZeroDivisionError"):
+        assert len(moopim.run(Mute(), "random", evaluations=50).evaluations) == 50
 
 
 def test_designs_are_read_only():

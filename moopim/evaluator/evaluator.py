@@ -183,8 +183,9 @@ class Evaluator:
         Raises:
             LogError: If the log cannot be written.
         """
-        self._generation, self._finished = generation + 1, []
+        self._generation = generation + 1
         if not self._pending:
+            self._finished = []
             return
         genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
         batch = Batch(generation, genes, table, cached, self._seconds)
@@ -193,4 +194,4 @@ class Evaluator:
             skip = max(0, self.n_logged - start)
             self._log.append(start + skip, Batch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds))
         self.batches.append(batch)
-        self._pending, self._seconds = [], 0.0
+        self._pending, self._finished, self._seconds = [], [], 0.0

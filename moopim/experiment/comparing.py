@@ -81,6 +81,7 @@ def _plan(
         raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
     if isinstance(algorithms, str):
         raise ConfigError(f"algorithms is {algorithms!r}; expected a list of names, such as {algorithms.split(',')!r}")
+    algorithms = list(algorithms or ())  # of any kind, read once
     if not algorithms:
         raise ConfigError("algorithms is empty; expected at least one name")
     for name in algorithms:
@@ -88,7 +89,7 @@ def _plan(
             raise ConfigError(f"algorithms has {name!r}; expected names: {', '.join(algorithm_names())}")
         if name not in algorithm_names():
             raise unknown_name("algorithm", name, algorithm_names())
-        if list(algorithms).count(name) > 1:
+        if algorithms.count(name) > 1:
             raise ConfigError(f"algorithm {name!r} is named twice")
         make_algorithm(name, problem, evaluations)
     spec = problem_spec(problem)

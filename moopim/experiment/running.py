@@ -16,7 +16,7 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
-from moopim.errors import ConfigError, EvaluationError, LogError
+from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
@@ -139,8 +139,7 @@ def resume(
         logged_as = manifest.problem.fingerprint
         manifest = check_fingerprint(directory, manifest, problem, changed_source=changed_source)
         if manifest.problem.fingerprint != logged_as and (directory / LOG).is_file():
-            with EvaluationLog(directory / LOG, problem, logged_as, repair=drop_damaged) as log:
-                log.accept(manifest.problem.fingerprint)
+            _open_log(problem, manifest, directory, repair=drop_damaged, former=logged_as).close()
             write_manifest(directory, manifest)
         if manifest.status == "finished" and (directory / EVALUATIONS).is_file():
             return _read_back(directory)
@@ -258,7 +257,7 @@ def _search(
 ) -> RunResult:
     """Runs the optimiser to its end and writes what came of it."""
     begun = time.perf_counter()
-    with _open_log(problem, manifest, directory, repair=repair) as log:
+    with nullcontext() if directory is None else _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
         with (
             progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
@@ -270,7 +269,11 @@ def _search(
     frame = evaluations_frame(problem, evaluator.batches, returned.reshape(-1, problem.n_obj))
     front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
-    message = "; ".join(filter(None, (message, problem.remark(frame, manifest.tally))))
+    try:
+        with problem.naming_faults("remark"):
+            message += "".join(f"; {remark}" for remark in [problem.remark(frame, manifest.tally)] if remark)
+    except MoopimError as error:  # the results are worth more than what is said about them
+        warnings.warn(str(error), stacklevel=3)
     result = RunResult(
         title=manifest.problem.title,
         algorithm=algorithm_label(manifest),
@@ -382,10 +385,10 @@ def _check_optimum(evaluator: Evaluator, algorithm: Algorithm) -> None:
         )
 
 
-def _open_log(problem: DesignProblem, manifest: Manifest, directory: Path | None, *, repair: bool) -> Any:
-    if directory is None:
-        return nullcontext()
-    return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair)
+def _open_log(
+    problem: DesignProblem, manifest: Manifest, directory: Path, *, repair: bool, former: str | None = None
+) -> EvaluationLog:
+    return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair, former=former)
 
 
 def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted: bool) -> str:

@@ -85,6 +85,11 @@ def test_a_comparison_goes_on_after_a_kill_at_its_very_first(tmp_path):
     assert len(moopim.compare(Buffers(), ["random"], seeds=1, evaluations=50, output=tmp_path)) == 1
 
 
+def test_names_may_come_from_a_generator(tmp_path):
+    names = (name for name in ["random", "nsga2"])
+    assert len(moopim.compare(Buffers(), names, seeds=1, evaluations=50, output=tmp_path)) == 2
+
+
 def test_one_comparison_uses_a_folder_at_a_time(tmp_path):
     tmp_path.joinpath("cmp").mkdir()
     with locked(tmp_path / "cmp"), pytest.raises(ConfigError, match="in use by another process"):
