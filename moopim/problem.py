@@ -240,11 +240,11 @@ class DesignProblem(Problem):  # type: ignore[misc]
             about: Gives what else the message says at its end.
 
         Raises:
-            EvaluationError: If the block raises any exception that is not moopim's own.
+            EvaluationError: If the block raises any exception, or ends the process.
         """
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             place = where_raised(error, self.source_files())
             if isinstance(error, MoopimError) and not place:
                 raise

@@ -173,6 +173,17 @@ def test_a_failing_method_is_named_with_its_place():
         Broken().tabulate(Broken().genome.sample(1, np.random.default_rng(0)))
 
 
+def test_a_model_that_ends_the_process_is_named():
+    class Leaving(Buffers):
+        def evaluate_designs(self, designs):
+            raise SystemExit(3)
+
+    with pytest.raises(
+        EvaluationError, match=r"Leaving\.evaluate_designs raised SystemExit: 3.*test_problem\.py, line"
+    ):
+        moopim.run(Leaving(), "random", evaluations=50)
+
+
 @pytest.mark.parametrize("method", ["repair_designs", "identity", "tally"])
 def test_other_failing_methods_are_named_with_their_place(method):
     def fail(self, *_):

@@ -162,17 +162,22 @@ class Evaluator:
                 self._log.append_chunk(chunk)
         self._finished, self._flushed = [], time.perf_counter()
 
-    def knows(self, X: ArrayLike) -> NDArray[np.bool_]:
+    def knows(self, X: ArrayLike, F: FloatArray | None = None) -> NDArray[np.bool_]:
         """Marks the designs that the run has evaluated.
 
         Args:
             X: Numbers that the genome's repair turns into designs, shape ``(designs, n_genes)``.
+            F: Objectives (to be minimised) that they must have had, shape ``(designs, n_obj)``; any if not given.
 
         Returns:
             The mask, shape ``(designs,)``.
         """
         keys = row_keys(self.problem.genome.repair(X).astype(self._dtype))
-        return np.array([key in self._known for key in keys], dtype=np.bool_)
+        known = np.array([key in self._known for key in keys], dtype=np.bool_)
+        if F is not None and known.any():
+            table = np.array([self._known[key] for key in keys if key in self._known])
+            known[known] = (self.problem.objective_values(table) == F[known]).all(axis=1)
+        return known
 
     def commit(self, generation: int) -> None:
         """Close a generation: what was evaluated since the last one goes into the log, in one transaction.

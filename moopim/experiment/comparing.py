@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
-from moopim.errors import ConfigError, unknown_name
-from moopim.evaluator.executors import Workers
+from moopim.errors import ConfigError, EvaluationError, unknown_name
+from moopim.evaluator.executors import Workers, WorkersDiedError
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
@@ -59,6 +59,7 @@ def compare(
     Raises:
         ConfigError: If an argument is not allowed, or the output directory holds something else.
         LogError: If the output directory holds runs of another problem.
+        EvaluationError: If a run fails, or worker processes die; what was evaluated before is kept.
     """
     directory = Path(output)
     tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs)
@@ -67,7 +68,11 @@ def compare(
         if jobs == 1:
             return [_perform(task, progress=progress) for task in tasks]
         # The problem is built again in each worker: what a worker gets is only its description.
-        results = dict(Workers(jobs).map(_perform, tasks))
+        try:
+            results = dict(Workers(jobs).map(_perform, tasks))
+        except WorkersDiedError as error:
+            kept = f"what was evaluated is kept in {str(directory)!r}, and the same comparison goes on from there"
+            raise EvaluationError(f"{error}; {kept}") from error
         return [results[i] for i in range(len(tasks))]
 
 

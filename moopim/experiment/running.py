@@ -363,7 +363,10 @@ def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callabl
     def evaluate_foreign(problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
         brought = [individual for individual in np.atleast_1d(pop) if individual.evaluated]
         if brought:
-            known = evaluator.knows(np.array([individual.X for individual in brought]))
+            X, F = (np.array([getattr(individual, name) for individual in brought]) for name in "XF")
+            known = (
+                evaluator.knows(X, F) if F.shape == (len(X), evaluator.problem.n_obj) else np.zeros(len(X), np.bool_)
+            )
             for i in np.flatnonzero(~known):
                 brought[i].evaluated = set()
         return evaluate(problem, pop, *args, **kwargs)

@@ -456,6 +456,19 @@ class Smuggler(NSGA2):
         self.opt = Population.merge(self.opt, Population.create(foreign))
 
 
+def test_a_known_design_with_other_values_is_evaluated_again():
+    class Injecting(NSGA2):
+        def _infill(self):
+            offspring = super()._infill()
+            brought = Individual(X=self.pop[0].X.copy(), F=np.full(3, -1e9), G=np.full(1, -1.0))
+            brought.evaluated = {"F", "G", "H"}
+            offspring[0] = brought
+            return offspring
+
+    result = moopim.run(Buffers(), Injecting(pop_size=20), evaluations=400)
+    assert result.front["returned"].any()
+
+
 def test_a_design_that_was_not_evaluated_ends_the_run():
     with pytest.raises(EvaluationError, match=r"Smuggler returns the design buffer_kb_0=2, .*, which this run has not"):
         moopim.run(Buffers(), Smuggler(pop_size=20, sampling=RandomSampling()), evaluations=60)
