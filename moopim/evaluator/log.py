@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from moopim.errors import LogError, MoopimError
 from moopim.evaluator.database import check_plain
 from moopim.problem import DesignProblem
+from moopim.text import resuming
 
 __all__ = ["Batch", "EvaluationLog", "Logged"]
 
@@ -139,8 +140,8 @@ class EvaluationLog:
         elif self._damage:
             self._connection.close()
             raise LogError(
-                f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; 'moopim resume {path.parent} "
-                "--drop-damaged' drops what is damaged and evaluates it again"
+                f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; "
+                f"{resuming(path.parent, '--drop-damaged')} drops what is damaged and evaluates it again"
             )
 
     def _adopt(self, *, read_only: bool) -> None:

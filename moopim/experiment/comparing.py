@@ -11,7 +11,7 @@ from moopim.evaluator.executors import Workers, WorkersDiedError
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_count, check_fingerprint, check_output, resume, run
+from moopim.experiment.running import check_count, check_fingerprint, check_output, check_problem, resume, run
 from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 
@@ -82,8 +82,7 @@ def _plan(
     """Checks everything before the first run starts."""
     for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
         check_count(label, value, 1)
-    if not isinstance(problem, DesignProblem):
-        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+    check_problem(problem)
     if isinstance(algorithms, str):
         raise ConfigError(f"algorithms is {algorithms!r}; expected a list of names, such as {algorithms.split(',')!r}")
     algorithms = list(algorithms or ())  # of any kind, read once

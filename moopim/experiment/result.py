@@ -19,7 +19,7 @@ from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genome import Choice, Designs, GeneGroup, Genome, Integer
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
-from moopim.text import count
+from moopim.text import count, resuming
 
 __all__ = ["RunResult", "load_run"]
 
@@ -120,7 +120,7 @@ def load_run(directory: Path | str) -> RunResult:
     if not finished:
         message = (
             f"not finished: {count(len(evaluations), 'evaluation')} of {manifest.evaluations:,} so far, "
-            f"{count(len(front), 'non-dominated design')}; 'moopim resume {directory}' goes on"
+            f"{count(len(front), 'non-dominated design')}; {resuming(directory)} goes on"
         )
     return RunResult(
         title=manifest.problem.title,

@@ -28,7 +28,7 @@ from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
 from moopim.problem import DesignProblem
 from moopim.randomness import controlled_randomness
-from moopim.text import count
+from moopim.text import count, resuming
 
 __all__ = ["check_output", "resume", "run"]
 
@@ -70,11 +70,9 @@ def run(
     """
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         check_count(label, value, least)
-    if not isinstance(problem, DesignProblem):
-        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
-    if not isinstance(algorithm, str | Algorithm):
-        called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
-        raise ConfigError(f"algorithm is {algorithm!r}; expected {called}, or one of {', '.join(algorithm_names())}")
+    check_problem(problem)
+    if not isinstance(algorithm, str):
+        _check_algorithm(algorithm, f", or one of {', '.join(algorithm_names())}")
     name = algorithm if isinstance(algorithm, str) else None
     # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
     optimiser = copy.deepcopy(algorithm) if name is None else make_algorithm(name, problem, evaluations)
@@ -125,10 +123,15 @@ def resume(
     directory = Path(directory)
     if jobs is not None:
         check_count("jobs", jobs, 1)
+    if problem is not None:
+        check_problem(problem)
+    if algorithm is not None:
+        _check_algorithm(algorithm)
     read_manifest(directory)
     with locked(directory):
         manifest = read_manifest(directory)
-        if manifest.status == "finished" and not changed_source and (directory / EVALUATIONS).is_file():
+        finished = manifest.status == "finished" and (directory / EVALUATIONS).is_file()
+        if finished and problem is None and not changed_source:
             return _read_back(directory)
         if problem is None:
             if manifest.problem.spec is None:
@@ -141,7 +144,7 @@ def resume(
         if manifest.problem.fingerprint != logged_as and (directory / LOG).is_file():
             _open_log(problem, manifest, directory, repair=drop_damaged, former=logged_as).close()
             write_manifest(directory, manifest)
-        if manifest.status == "finished" and (directory / EVALUATIONS).is_file():
+        if finished:
             return _read_back(directory)
         optimiser = _recorded_algorithm(directory, manifest, problem, algorithm)
         if jobs is not None:
@@ -197,6 +200,26 @@ def check_count(label: str, value: object, least: int) -> None:
         raise ConfigError(f"{label}={value!r} is not allowed; expected {least}, {least + 1}, ...")
 
 
+def check_problem(problem: object) -> None:
+    """Raise ConfigError unless something is a problem.
+
+    Args:
+        problem: What was given as one.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not isinstance(problem, DesignProblem):
+        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+
+
+def _check_algorithm(algorithm: object, otherwise: str = "") -> None:
+    """Raises ConfigError unless something is a pymoo algorithm; the message ends with what else is allowed."""
+    if not isinstance(algorithm, Algorithm):
+        called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
+        raise ConfigError(f"algorithm is {algorithm!r}; expected {called}{otherwise}")
+
+
 def check_output(directory: Path) -> None:
     """Raise ConfigError if an output directory holds anything, so that nothing is overwritten.
 
@@ -208,7 +231,7 @@ def check_output(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {str(directory)!r} is not a directory")
     if not is_vacant(directory):
-        hint = f"; 'moopim resume {directory}' goes on with its run" if (directory / MANIFEST).is_file() else ""
+        hint = f"; {resuming(directory)} goes on with its run" if (directory / MANIFEST).is_file() else ""
         raise ConfigError(f"output directory {str(directory)!r} is not empty{hint}")
 
 
@@ -236,7 +259,7 @@ def check_fingerprint(
     mendable = set(changed) <= set(_MENDABLE)
     words = ["version of moopim" if name == "moopim" else name for name in changed]
     if not (mendable and changed_source):
-        way_out = f"; if its results still hold, 'moopim resume {directory} --changed-source' reuses them"
+        way_out = f"; if its results still hold, {resuming(directory, '--changed-source')} reuses them"
         raise LogError(
             f"the run in {str(directory)!r} belongs to another problem or version: it was {record.title}, now "
             f"{problem!r}; changed: {', '.join(words)}{way_out if mendable else ''}"
@@ -306,7 +329,7 @@ def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
         if directory is None or not isinstance(error, EvaluationError):
             raise
         kept = f"{count(evaluator.n_distinct, 'evaluated design')} kept in {str(directory)!r}"
-        way_on = f"'moopim resume {directory}' goes on, with --changed-source after the source was mended"
+        way_on = f"{resuming(directory)} goes on, with --changed-source after the source was mended"
         raise EvaluationError(f"{error}; {kept}: {way_on}") from error
 
 

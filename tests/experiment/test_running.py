@@ -296,6 +296,27 @@ def test_bad_settings_leave_no_directory(tmp_path, options, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithm": NSGA2}, r"algorithm is <class .*NSGA2'>; expected an instance such as NSGA2\(\.\.\.\)$"),
+        ({"algorithm": "nsga2"}, "algorithm is 'nsga2'; expected an instance$"),
+        ({"problem": Buffers}, "expected an instance of a subclass of moopim.DesignProblem"),
+        ({"problem": Buffers(traffic=2.0)}, "belongs to another problem or version: .* changed: parameters"),
+    ],
+)
+def test_a_finished_run_is_not_read_back_for_something_else(tmp_path, options, message):
+    moopim.run(Buffers(), "random", evaluations=50, output=tmp_path)
+    with pytest.raises((ConfigError, LogError), match=message):
+        moopim.resume(tmp_path, **options)
+
+
+def test_the_way_on_can_be_typed(tmp_path):
+    moopim.run(Buffers(), "random", evaluations=50, output=tmp_path / "my run")
+    _unfinish(tmp_path / "my run")
+    assert f"\"moopim resume '{tmp_path / 'my run'}'\" goes on" in moopim.load_run(tmp_path / "my run").message
+
+
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is not empty"):
