@@ -20,7 +20,7 @@ from pymoo.core.population import Population
 from toys import Buffers, Chunky, Failing, Labels, Slow, Tiny
 
 import moopim
-from moopim import ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
+from moopim import Choice, ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
 from moopim.files import locked
 from moopim.operators import HashedDuplicateElimination, RandomSampling, ResetMutation, UniformCrossover
 
@@ -189,6 +189,24 @@ def test_values_of_any_kind_come_back_from_the_directory(tmp_path):
     assert again.front.equals(result.front)
     assert set(again.evaluations["code"]) == {"001", "010", "NA"}
     assert set(again.evaluations["prune"]) == {"off", "2", "None"}
+
+
+class Exotic(DesignProblem):
+    """Values that files keep as text, and an infinite one, which stays a number."""
+
+    genome = Genome(Choice("tile", ((1, 2), (3, 4))), Choice("limit", (2.0, np.inf)), Choice("word", ("inf", "1e3")))
+    objectives = (Objective("f"),)
+
+    def evaluate_designs(self, designs):
+        return {"f": designs.indices("tile") + designs.indices("limit") + designs.indices("word")}
+
+
+def test_values_of_any_kind_come_back_from_csv_and_log(tmp_path):
+    result = moopim.run(Exotic(), "random", evaluations=20, output=tmp_path)
+    assert set(result.evaluations["tile"]) == {"(1, 2)", "(3, 4)"}
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations)
+    (tmp_path / "evaluations.csv").unlink()
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations.drop(columns="returned"))
 
 
 def test_a_class_in_place_of_a_problem_is_refused():
