@@ -5,9 +5,11 @@ import hashlib
 import inspect
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -153,19 +155,21 @@ class DesignProblem(Problem):  # type: ignore[misc]
         """Hash of all that results depend on (64 hexadecimal digits).
 
         It covers the genome, the quantities, the parameters, the files of the class and its bases with what they import
-        from their own folders, `identity` and the version of moopim. Evaluation logs of another fingerprint are never
-        used.
+        from their own folders and packages, `identity` and the version of moopim. Evaluation logs of another
+        fingerprint are never used.
         """
         return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()
 
     def facts(self) -> dict[str, str]:
         """Hashes of what results depend on, by name: the parts of `fingerprint` (64 hexadecimal digits each)."""
+        with self.naming_faults("identity"):
+            identity = {name: repr(value) for name, value in self.identity().items()}
         facts = {
             "class": type(self).__qualname__,
             "genome": self.genome.describe(),
             "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
             "parameters": {name: _plain(value) for name, value in self.parameters().items()},
-            "identity": {name: repr(value) for name, value in self.identity().items()},
+            "identity": identity,
             "moopim": moopim.__version__,
         }
         hashes = {name: json.dumps(value, sort_keys=True).encode() for name, value in facts.items()}
@@ -215,19 +219,56 @@ class DesignProblem(Problem):  # type: ignore[misc]
     def _tabulate_chunk(self, X: IntArray) -> FloatArray:
         genes = X.view()
         genes.flags.writeable = False
+        designs = Designs(self.genome, genes)
+        with self.naming_faults(
+            "evaluate_designs",
+            lambda: (
+                ", for " + (self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)")
+            ),
+        ):
+            returned = self.evaluate_designs(designs)
+        table = self._as_table(returned, len(X))
+        self.check_table(X, table, f"{type(self).__name__}.evaluate_designs returned")
+        return table
+
+    @contextmanager
+    def naming_faults(self, method: str, about: Callable[[], str] = str) -> Iterator[None]:
+        """Name method, file and line in what a method of the author raises in the block.
+
+        Args:
+            method: Name of the method.
+            about: Gives what else the message says at its end.
+
+        Raises:
+            EvaluationError: If the block raises any exception, or ends the process.
+        """
         try:
-            returned = self.evaluate_designs(Designs(self.genome, genes))
-        except Exception as error:
+            yield
+        except (Exception, SystemExit) as error:
             place = where_raised(error, self.source_files())
             if isinstance(error, MoopimError) and not place:
                 raise
-            design = self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)"
+            raise EvaluationError(f"{type(self).__name__}.{method} raised {reason(error)}{place}{about()}") from error
+
+    def repaired(self, X: IntArray) -> IntArray:
+        """What `repair_designs` makes of designs, checked.
+
+        Args:
+            X: Designs in canonical form, shape ``(pop, n_genes)``.
+
+        Returns:
+            Designs, shape ``(pop, n_genes)``.
+
+        Raises:
+            EvaluationError: If the method fails or returns another shape.
+        """
+        with self.naming_faults("repair_designs"):
+            repaired = self.repair_designs(X)
+        if np.shape(repaired) != X.shape:
             raise EvaluationError(
-                f"{type(self).__name__}.evaluate_designs raised {reason(error)}{place}, for {design}"
-            ) from error
-        table = self._as_table(returned, len(X))
-        self.check_table(X, table)
-        return table
+                f"{type(self).__name__}.repair_designs returned shape {np.shape(repaired)}; expected {X.shape}"
+            )
+        return repaired
 
     @classmethod
     def source_files(cls) -> list[Path]:
@@ -261,7 +302,14 @@ class DesignProblem(Problem):  # type: ignore[misc]
         for name, i in self._column.items():
             if name not in returned:
                 raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(self._column)}")
-            column = np.asarray(returned[name])
+            try:
+                column = np.asarray(returned[name])
+            except Exception as error:  # what is no array, such as rows of unequal length or a tensor with gradients
+                raise EvaluationError(
+                    f"{where} returned {name!r} as what is no array ({reason(error)}); expected shape ({pop},)"
+                ) from error
+            if np.ma.is_masked(returned[name]):
+                raise EvaluationError(f"{where} returned {name!r} with masked values; expected numbers, NaN for none")
             if column.shape != (pop,):
                 raise EvaluationError(f"{where} returned {name!r} with shape {column.shape}; expected ({pop},)")
             if column.dtype.kind not in "biuf":
@@ -269,24 +317,22 @@ class DesignProblem(Problem):  # type: ignore[misc]
             table[:, i] = column
         return table
 
-    def check_table(self, X: IntArray, table: FloatArray) -> None:
+    def check_table(self, X: IntArray, table: FloatArray, origin: str) -> None:
         """Checks that quantities can be used: no NaN constraint, finite objectives of feasible designs.
 
         Args:
             X: Designs, shape ``(pop, n_genes)``.
             table: Their quantities, shape ``(pop, n_quantities)``.
+            origin: Where they come from, the begin of the message.
 
         Raises:
             EvaluationError: If a value cannot be used; names the quantity and the design.
         """
-        where = f"{type(self).__name__}.evaluate_designs"
         for constraint in self.constraints:
             wrong = np.isnan(table[:, self._column[constraint.name]])
             if wrong.any():
                 design = self.named(X[int(wrong.argmax())])
-                raise EvaluationError(
-                    f"{where} returned nan for constraint {constraint.name!r} of {design}; expected a number"
-                )
+                raise EvaluationError(f"{origin} nan for constraint {constraint.name!r} of {design}; expected a number")
         feasible = self.feasible(table)
         for objective in self.objectives:
             values = table[:, self._column[objective.name]]
@@ -294,7 +340,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             if wrong.any():
                 row = int(wrong.argmax())
                 raise EvaluationError(
-                    f"{where} returned {values[row]} for objective {objective.name!r} of {self.named(X[row])}, which "
+                    f"{origin} {values[row]} for objective {objective.name!r} of {self.named(X[row])}, which "
                     "is feasible; expected a finite number"
                 )
 
@@ -384,12 +430,34 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
+def _compiled(function: Any, seen: set[Any]) -> Iterator[bytes]:
+    """What a function does: its instructions and constants, and those of the functions of its module that it names."""
+    function = getattr(function, "__func__", function)  # of a class method
+    if not isinstance(function, FunctionType) or function in seen:
+        return
+    seen.add(function)
+    waiting = [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        plain = [constant for constant in code.co_consts if not isinstance(constant, CodeType | frozenset)]
+        plain += [sorted(constant, key=repr) for constant in code.co_consts if isinstance(constant, frozenset)]
+        yield code.co_code + repr((code.co_names, plain)).encode()
+        for name in code.co_names:
+            value = function.__globals__.get(name)
+            if isinstance(value, str | int | float):
+                yield repr(value).encode()
+            elif getattr(value, "__module__", None) == function.__module__:
+                yield from _compiled(value, seen)
+
+
 def _source_hash(cls: type) -> str:
-    """Hash of the files that define a class; of its compiled method where there is no file, as in a notebook."""
+    """Hash of the files that define a class; of its compiled methods where there is no file, as in a notebook."""
     bases = cls.__mro__[: cls.__mro__.index(DesignProblem)]
     try:
         content = [path.read_bytes() for path in source_files(Path(inspect.getfile(base)) for base in bases)]
     except (OSError, TypeError):
-        code = cls.evaluate_designs.__code__  # type: ignore[attr-defined]
-        content = [code.co_code, repr(code.co_names).encode()]
+        seen: set[Any] = set()
+        members = [(name, value) for base in bases for name, value in sorted(vars(base).items())]
+        content = [part for name, value in members for part in (name.encode(), *_compiled(value, seen))]
     return hashlib.sha256(b"\0".join(content)).hexdigest()

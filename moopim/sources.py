@@ -1,15 +1,15 @@
-"""The Python files that a user's file is made of: itself and what it imports from its own folder."""
+"""The Python files that a user's file is made of: itself and what it imports from its own folder or package."""
 
 import ast
 import traceback
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 __all__ = ["source_files", "where_raised"]
 
 
 def source_files(files: Iterable[Path]) -> list[Path]:
-    """Follows the import statements of files within their own folders.
+    """Follows the import statements of files within their own folders and packages.
 
     Installed packages are not followed; their versions are another matter.
 
@@ -17,7 +17,7 @@ def source_files(files: Iterable[Path]) -> list[Path]:
         files: Python files.
 
     Returns:
-        The files and those that they import, directly or not, from the folder that they lie in; sorted.
+        The files and those that they import, directly or not, from the folder or the package that they lie in; sorted.
 
     Raises:
         OSError: If a file cannot be read.
@@ -64,20 +64,33 @@ def _imported(path: Path) -> Iterator[Path]:
         tree = ast.parse(path.read_bytes())
     except SyntaxError:
         return
-    for name in _module_names(tree):
-        base = path.parent.joinpath(*name.split("."))
-        for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-            if candidate.is_file():
-                yield candidate.resolve()
+    for level, name in _module_names(tree):
+        parts = name.split(".")
+        for folder in _roots(path, level, parts):
+            base = folder.joinpath(*parts)
+            for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+                if candidate.is_file():
+                    yield candidate.resolve()
 
 
-def _module_names(tree: ast.AST) -> Iterator[str]:
-    """Every module that a file may import, as written; ``from a import b`` may mean a module ``a.b``."""
+def _roots(path: Path, level: int, parts: Sequence[str]) -> list[Path]:
+    """Folders from which an import of a file starts: its own, or the one that holds its package."""
+    if level:
+        return list(path.parents[level - 1 : level])
+    package = parts[0] if parts[0] != "moopim" else None  # whose version is known
+    return [path.parent, *(folder.parent for folder in path.parents if folder.name == package)]
+
+
+def _module_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every module that a file may import: number of dots before it, and name.
+
+    ``from a import b`` may mean a module ``a.b``.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((0, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             prefix = f"{node.module}." if node.module else ""
             if node.module:
-                yield node.module
-            yield from (prefix + alias.name for alias in node.names if alias.name != "*")
+                yield node.level, node.module
+            yield from ((node.level, prefix + alias.name) for alias in node.names if alias.name != "*")

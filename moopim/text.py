@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["command_line", "count", "table_lines"]
+__all__ = ["command_line", "count", "resuming", "table_lines"]
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -15,6 +15,16 @@ def command_line(words: Sequence[str]) -> str:
     """
     program = Path(words[0]).name
     return " ".join(["python -m moopim" if program == "__main__.py" else program, *map(shlex.quote, words[1:])])
+
+
+def resuming(directory: Path, *options: str) -> str:
+    """The command that goes on with a run, in quotes.
+
+    Args:
+        directory: Its directory.
+        options: Options of the command.
+    """
+    return repr(command_line(["moopim", "resume", str(directory), *options]))
 
 
 def count(number: int, what: str) -> str:

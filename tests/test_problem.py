@@ -8,6 +8,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.optimize import minimize
 from toys import Blocks, Buffers, Impossible
 
+import moopim
 from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Metric, Objective
 
 
@@ -57,6 +58,8 @@ def test_maximised_objectives_are_minimised_with_their_sign_changed():
         ({"f": np.array([np.nan, 1.0])}, "returned nan for objective 'f' of the design a=1, which is feasible"),
         ({"f": np.array([np.inf, 1.0])}, "returned inf for objective 'f' of the design a=1, which is feasible"),
         ({"g": np.array([2.0, np.nan])}, "returned nan for constraint 'g' of the design a=2"),
+        ({"f": [1.0, [2.0, 3.0]]}, "'f' as what is no array (ValueError: "),
+        ({"f": np.ma.array([1.0, 2.0], mask=[False, True])}, "'f' with masked values"),
         ({"f": np.array(["1", "2"])}, "expected real numbers"),
         ({"f": np.array([1j, 2j])}, "expected real numbers"),
     ],
@@ -170,6 +173,45 @@ def test_a_failing_method_is_named_with_its_place():
         Broken().tabulate(Broken().genome.sample(1, np.random.default_rng(0)))
 
 
+def test_a_model_that_ends_the_process_is_named():
+    class Leaving(Buffers):
+        def evaluate_designs(self, designs):
+            raise SystemExit(3)
+
+    with pytest.raises(
+        EvaluationError, match=r"Leaving\.evaluate_designs raised SystemExit: 3.*test_problem\.py, line"
+    ):
+        moopim.run(Leaving(), "random", evaluations=50)
+
+
+@pytest.mark.parametrize("method", ["repair_designs", "identity", "tally"])
+def test_other_failing_methods_are_named_with_their_place(method):
+    def fail(self, *_):
+        return 1 / 0
+
+    broken = type("Broken", (Buffers,), {method: fail})
+    with pytest.raises(EvaluationError, match=rf"Broken\.{method} raised ZeroDivisionError.*test_problem\.py, line"):
+        moopim.run(broken(), "random", evaluations=50)
+
+
+def test_a_repair_keeps_the_number_of_designs():
+    class Dropping(Buffers):
+        def repair_designs(self, X):
+            return X[1:]
+
+    with pytest.raises(EvaluationError, match=r"repair_designs returned shape \(49, 7\); expected \(50, 7\)"):
+        moopim.run(Dropping(), "random", evaluations=50)
+
+
+def test_a_failing_remark_costs_no_result():
+    class Mute(Buffers):
+        def remark(self, evaluations, tally):
+            return 1 / 0
+
+    with pytest.warns(UserWarning, match=r"Mute\.remark raised ZeroDivisionError"):
+        assert len(moopim.run(Mute(), "random", evaluations=50).evaluations) == 50
+
+
 def test_designs_are_read_only():
     class Writing(Buffers):
         def evaluate_designs(self, designs):
@@ -193,6 +235,46 @@ def test_fingerprint_follows_bases_and_neighbour_files(tmp_path, monkeypatch):
     assert problem.fingerprint() == before
     (tmp_path / "neighbour_a.py").write_text("COST = 2\n")
     assert problem.fingerprint() != before
+
+
+def test_fingerprint_follows_imports_within_a_package(tmp_path, monkeypatch):
+    package = tmp_path / "packed"
+    (package / "models").mkdir(parents=True)
+    modules = {"costs": "COST = 1\n", "units": "MJ = 1e-3\n", "sizes": "KB = 1024\n"}
+    for name, text in modules.items():
+        (package / f"{name}.py").write_text(text)
+    imports = "from packed.costs import COST\nfrom ..units import MJ\nfrom .. import sizes\nfrom toys import Buffers\n"
+    (package / "models" / "chip.py").write_text(f"{imports}class Chip(Buffers):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    problem = importlib.import_module("packed.models.chip").Chip()
+    seen = {problem.fingerprint()}
+    for name in modules:
+        (package / f"{name}.py").write_text("COST = MJ = KB = 2\n")
+        seen.add(problem.fingerprint())
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("change", [("3.0", "4.0"), ("WEIGHT = 2", "WEIGHT = 1"), ("a - 1", "a + 1"), ("+ b", "- b")])
+def test_fingerprint_follows_code_without_a_file(change):
+    text = """
+from toys import Buffers
+WEIGHT = 2
+def helper(a):
+    return WEIGHT * (a - 1)
+class Cell(Buffers):
+    @classmethod
+    def inner(cls, a):
+        return sum(3.0 * b for b in a)
+    def evaluate_designs(self, designs):
+        return (lambda b: helper(b) + b)(designs) + self.inner(designs)
+"""
+    classes = []
+    for source in (text, text, text.replace(*change)):
+        scope = {"__name__": "no_file"}
+        exec(source, scope)  # noqa: S102
+        classes.append(scope["Cell"])
+    first, same, other = (cell().fingerprint() for cell in classes)
+    assert first == same != other
 
 
 def test_parameters_may_be_called_as_what_pymoo_keeps_but_not_as_what_it_needs():

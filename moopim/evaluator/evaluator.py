@@ -162,17 +162,22 @@ class Evaluator:
                 self._log.append_chunk(chunk)
         self._finished, self._flushed = [], time.perf_counter()
 
-    def knows(self, X: ArrayLike) -> NDArray[np.bool_]:
+    def knows(self, X: ArrayLike, F: FloatArray | None = None) -> NDArray[np.bool_]:
         """Marks the designs that the run has evaluated.
 
         Args:
             X: Numbers that the genome's repair turns into designs, shape ``(designs, n_genes)``.
+            F: Objectives (to be minimised) that they must have had, shape ``(designs, n_obj)``; any if not given.
 
         Returns:
             The mask, shape ``(designs,)``.
         """
         keys = row_keys(self.problem.genome.repair(X).astype(self._dtype))
-        return np.array([key in self._known for key in keys], dtype=np.bool_)
+        known = np.array([key in self._known for key in keys], dtype=np.bool_)
+        if F is not None and known.any():
+            table = np.array([self._known[key] for key in keys if key in self._known])
+            known[known] = (self.problem.objective_values(table) == F[known]).all(axis=1)
+        return known
 
     def commit(self, generation: int) -> None:
         """Close a generation: what was evaluated since the last one goes into the log, in one transaction.
@@ -183,8 +188,9 @@ class Evaluator:
         Raises:
             LogError: If the log cannot be written.
         """
-        self._generation, self._finished = generation + 1, []
+        self._generation = generation + 1
         if not self._pending:
+            self._finished = []
             return
         genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
         batch = Batch(generation, genes, table, cached, self._seconds)
@@ -193,4 +199,4 @@ class Evaluator:
             skip = max(0, self.n_logged - start)
             self._log.append(start + skip, Batch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds))
         self.batches.append(batch)
-        self._pending, self._seconds = [], 0.0
+        self._pending, self._finished, self._seconds = [], [], 0.0

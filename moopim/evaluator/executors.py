@@ -20,7 +20,7 @@ from moopim.genes import IntArray
 from moopim.problem import DesignProblem, FloatArray
 from moopim.randomness import controlled_randomness, randomness_key
 
-__all__ = ["Execute", "Workers", "executor"]
+__all__ = ["Execute", "Workers", "WorkersDiedError", "executor"]
 
 Execute = Callable[[Sequence[IntArray]], Iterator[tuple[int, FloatArray]]]
 """Evaluates chunks ``(rows, n_genes)``: yields number and quantities ``(rows, n_quantities)`` of each, as it ends."""
@@ -56,6 +56,10 @@ def executor(problem: DesignProblem, jobs: int) -> Execute:
     return execute
 
 
+class WorkersDiedError(EvaluationError):
+    """A worker process died, and so did one of its successors."""
+
+
 class Workers:
     """Worker processes that end with this one, and are replaced once in a call if one of them dies.
 
@@ -80,7 +84,7 @@ class Workers:
             Number and result of an item, as each ends.
 
         Raises:
-            EvaluationError: If a worker dies, and one of its successors as well.
+            WorkersDiedError: If a worker dies, and one of its successors as well.
         """
         import joblib
 
@@ -98,7 +102,7 @@ class Workers:
             except BrokenProcessPool:
                 self._parallel = None
                 if replaced:
-                    raise EvaluationError(
+                    raise WorkersDiedError(
                         f"a worker process died, and so did its successor (jobs={self._jobs}); where the system ended "
                         "them for want of memory, fewer jobs need less"
                     ) from None

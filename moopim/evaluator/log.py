@@ -7,6 +7,7 @@ stand in a table of their own, so that an interruption costs only the chunks tha
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from moopim.errors import LogError, MoopimError
 from moopim.evaluator.database import check_plain
 from moopim.problem import DesignProblem
+from moopim.text import resuming
 
 __all__ = ["Batch", "EvaluationLog", "Logged"]
 
@@ -94,6 +96,8 @@ class EvaluationLog:
         fingerprint: Fingerprint of the problem as the run was started with.
         read_only: Whether the file is only read; it must exist then.
         repair: Whether damaged batches are dropped. The file as it was is kept beside the log, as ``*.damaged``.
+        former: Another fingerprint that the log may have; it becomes that of the problem, whose author confirms that
+            the results still hold.
 
     Raises:
         LogError: If the file is not an evaluation log, belongs to another problem, or is damaged and not to be
@@ -101,10 +105,18 @@ class EvaluationLog:
     """
 
     def __init__(
-        self, path: Path, problem: DesignProblem, fingerprint: str, *, read_only: bool = False, repair: bool = False
+        self,
+        path: Path,
+        problem: DesignProblem,
+        fingerprint: str,
+        *,
+        read_only: bool = False,
+        repair: bool = False,
+        former: str | None = None,
     ) -> None:
         self.path = path
         self._problem = problem
+        self._former = None if former is None else json.dumps(former)
         self._dtype = problem.genome.storage_dtype.newbyteorder("<")
         self._shape = (problem.genome.n_genes, len(problem.quantities))
         facts = {"format": _FORMAT, "problem": fingerprint, "shape": list(self._shape), "dtype": self._dtype.str}
@@ -128,8 +140,8 @@ class EvaluationLog:
         elif self._damage:
             self._connection.close()
             raise LogError(
-                f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; 'moopim resume {path.parent} "
-                "--drop-damaged' drops what is damaged and evaluates it again"
+                f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; "
+                f"{resuming(path.parent, '--drop-damaged')} drops what is damaged and evaluates it again"
             )
 
     def _adopt(self, *, read_only: bool) -> None:
@@ -152,6 +164,10 @@ class EvaluationLog:
                 with self._connection:
                     self._connection.executemany("INSERT INTO facts VALUES (?, ?)", self._facts.items())
             return
+        self._compare(known)
+
+    def _compare(self, known: dict[str, str]) -> None:
+        """Compares the facts of the log with those of the run; accepts the former fingerprint of its problem."""
         if known.get("format") == "1":
             raise LogError(
                 f"evaluation log {str(self.path)!r} is of format 1, of an earlier moopim, without checksums; expected "
@@ -160,6 +176,10 @@ class EvaluationLog:
         if known.get("checksum") != _facts_checksum(known):
             self._damage.append("table 'facts' does not match its checksum")
             return
+        if self._former is not None and known.get("problem") == self._former:
+            known = known | self._facts
+            with self._connection:
+                self._connection.executemany("UPDATE facts SET value = ?2 WHERE name = ?1", known.items())
         for name, value in self._facts.items():
             if known.get(name) != value and name != "checksum":
                 raise LogError(
@@ -206,24 +226,6 @@ class EvaluationLog:
         except sqlite3.DatabaseError as error:
             raise LogError(f"evaluation log {str(self.path)!r} cannot be written: {error}") from None
 
-    def accept(self, fingerprint: str) -> None:
-        """Make the log that of a changed problem, whose author confirms that its results still hold.
-
-        Args:
-            fingerprint: Fingerprint of the problem as it is now.
-
-        Raises:
-            LogError: If the log cannot be written.
-        """
-        facts = {**self._facts, "problem": json.dumps(fingerprint)}
-        facts["checksum"] = _facts_checksum(facts)
-        try:
-            with self._connection:
-                self._connection.executemany("UPDATE facts SET value = ?2 WHERE name = ?1", facts.items())
-        except sqlite3.DatabaseError as error:
-            raise LogError(f"evaluation log {str(self.path)!r} cannot be written: {error}") from None
-        self._facts = facts
-
     def _row(self, start: int | None, batch: Batch) -> tuple[Any, ...]:
         genes, table = batch.genes.astype(self._dtype).tobytes(), batch.table.astype("<f8").tobytes()
         content = (batch.generation, len(batch.genes), genes, table, batch.cached.tobytes(), batch.seconds)
@@ -243,7 +245,8 @@ class EvaluationLog:
                 loose.append(batch)
         if loose and not self._damage:
             self._damage.append(f"the evaluations from {expected + 1:,} on are missing")
-        loose += [batch for _, batch in self._sound("chunks")]
+        committed = placed[-1].generation if placed else 0
+        loose += [chunk for _, chunk in self._sound("chunks") if chunk.generation > committed]
         self._connection.rollback()
         return Logged(placed, loose)
 
@@ -281,20 +284,23 @@ class EvaluationLog:
         )
         # The same checks as for fresh evaluations: a checksum does not tell who wrote the row.
         try:
-            self._problem.check_table(self._problem.genome.check(batch.genes), batch.table)
+            self._problem.check_table(self._problem.genome.check(batch.genes), batch.table, "it has")
         except MoopimError as error:
             raise ValueError(f"holds unusable values: {error}") from None
         return batch
 
     def _repair(self) -> None:
-        """Puts a log of the sound batches in the place of a damaged one, which is kept beside it."""
+        """Puts a log of the sound batches in the place of a damaged one, which is kept beside it.
+
+        It takes that place when it is complete, so that an interruption loses nothing.
+        """
         self._connection.close()
+        files = [self.path.with_name(self.path.name + suffix) for suffix in _SUFFIXES]
+        sound = self.path.with_name(f"{self.path.name}.sound")
         for suffix in _SUFFIXES:
-            old = self.path.with_name(self.path.name + suffix)
-            if old.exists():
-                old.replace(self.path.with_name(f"{self.path.name}.damaged{suffix}"))
+            sound.with_name(sound.name + suffix).unlink(missing_ok=True)
         self._damage = []
-        self._connection = _connect(self.path, read_only=False)
+        self._connection = _connect(sound, read_only=False)
         self._adopt(read_only=False)
         start = 0
         for batch in self._content.batches:
@@ -302,6 +308,14 @@ class EvaluationLog:
             start += len(batch.genes)
         for chunk in self._content.chunks:
             self.append_chunk(chunk)
+        self._connection.close()  # which leaves a single file
+        for suffix, old in zip(_SUFFIXES, files, strict=True):
+            if old.exists():
+                shutil.copyfile(old, self.path.with_name(f"{self.path.name}.damaged{suffix}"))
+        for old in files[1:]:
+            old.unlink(missing_ok=True)
+        sound.replace(self.path)
+        self._connection = _connect(self.path, read_only=False)
 
     def close(self) -> None:
         """Closes the file."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
-from moopim.errors import ConfigError, unknown_name
-from moopim.evaluator.executors import Workers
+from moopim.errors import ConfigError, EvaluationError, unknown_name
+from moopim.evaluator.executors import Workers, WorkersDiedError
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_count, check_fingerprint, check_output, resume, run
+from moopim.experiment.running import check_count, check_fingerprint, check_output, check_problem, resume, run
 from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 
@@ -59,6 +59,7 @@ def compare(
     Raises:
         ConfigError: If an argument is not allowed, or the output directory holds something else.
         LogError: If the output directory holds runs of another problem.
+        EvaluationError: If a run fails, or worker processes die; what was evaluated before is kept.
     """
     directory = Path(output)
     tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs)
@@ -67,7 +68,11 @@ def compare(
         if jobs == 1:
             return [_perform(task, progress=progress) for task in tasks]
         # The problem is built again in each worker: what a worker gets is only its description.
-        results = dict(Workers(jobs).map(_perform, tasks))
+        try:
+            results = dict(Workers(jobs).map(_perform, tasks))
+        except WorkersDiedError as error:
+            kept = f"what was evaluated is kept in {str(directory)!r}, and the same comparison goes on from there"
+            raise EvaluationError(f"{error}; {kept}") from error
         return [results[i] for i in range(len(tasks))]
 
 
@@ -77,10 +82,10 @@ def _plan(
     """Checks everything before the first run starts."""
     for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
         check_count(label, value, 1)
-    if not isinstance(problem, DesignProblem):
-        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+    check_problem(problem)
     if isinstance(algorithms, str):
         raise ConfigError(f"algorithms is {algorithms!r}; expected a list of names, such as {algorithms.split(',')!r}")
+    algorithms = list(algorithms or ())  # of any kind, read once
     if not algorithms:
         raise ConfigError("algorithms is empty; expected at least one name")
     for name in algorithms:
@@ -88,7 +93,7 @@ def _plan(
             raise ConfigError(f"algorithms has {name!r}; expected names: {', '.join(algorithm_names())}")
         if name not in algorithm_names():
             raise unknown_name("algorithm", name, algorithm_names())
-        if list(algorithms).count(name) > 1:
+        if algorithms.count(name) > 1:
             raise ConfigError(f"algorithm {name!r} is named twice")
         make_algorithm(name, problem, evaluations)
     spec = problem_spec(problem)

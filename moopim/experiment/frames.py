@@ -25,14 +25,15 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
         X: Genes, shape ``(pop, n_genes)``.
 
     Returns:
-        A frame with the columns `Genome.columns` and ``pop`` rows; values of mixed kinds as text.
+        A frame with the columns `Genome.columns` and ``pop`` rows; values of mixed kinds, and tuples, as text.
     """
     designs = genome.decode(X)
     columns = {}
     for group in genome.groups:
         values = designs[group.name].reshape(len(X), group.width)
         if values.dtype == object:
-            values = values.astype(str)  # mixed kinds: files have no other way to keep them
+            # Mixed kinds, tuples and the like: files have no other way to keep them.
+            values = np.array([str(value) for value in values.flat], dtype=np.str_).reshape(values.shape)
         columns.update({name: values[:, i] for i, name in enumerate(group.columns)})
     return pd.DataFrame(columns)
 

@@ -150,6 +150,8 @@ def new_manifest(
     if not _is_text(spec or "") or not all(map(_is_recordable, parameters.values())):
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
+    with problem.naming_faults("tally"):
+        tally = problem.tally()
     try:
         return Manifest(
             # A name of a file that is not UTF-8 has no place in JSON.
@@ -172,7 +174,7 @@ def new_manifest(
             versions=versions(),
             platform=platform.platform(),
             created=now(),
-            tally=problem.tally(),
+            tally=tally,
         )
     except ValidationError as error:
         raise ConfigError(f"a run has {first_fault(error)}") from None

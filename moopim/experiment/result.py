@@ -19,7 +19,7 @@ from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genome import Choice, Designs, GeneGroup, Genome, Integer
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
-from moopim.text import count
+from moopim.text import count, resuming
 
 __all__ = ["RunResult", "load_run"]
 
@@ -120,7 +120,7 @@ def load_run(directory: Path | str) -> RunResult:
     if not finished:
         message = (
             f"not finished: {count(len(evaluations), 'evaluation')} of {manifest.evaluations:,} so far, "
-            f"{count(len(front), 'non-dominated design')}; 'moopim resume {directory}' goes on"
+            f"{count(len(front), 'non-dominated design')}; {resuming(directory)} goes on"
         )
     return RunResult(
         title=manifest.problem.title,
@@ -184,7 +184,7 @@ def _check_cells(path: Path) -> None:
 
 def _is_text(group: GroupRecord) -> bool:
     """Tells whether the values of a gene group are not all numbers."""
-    return not (group.bounds or all(re.fullmatch(r"True|False|[-+0-9.e]+", value) for value in group.values))
+    return not (group.bounds or all(re.fullmatch(r"True|False|-?inf|[-+0-9.e]+", value) for value in group.values))
 
 
 def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
@@ -222,6 +222,8 @@ def _recorded_group(group: GroupRecord) -> GeneGroup:
 
 
 def _literal(text: str) -> Any:
+    if text in ("inf", "-inf"):
+        return float(text)
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -16,7 +16,7 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
-from moopim.errors import ConfigError, EvaluationError, LogError
+from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
@@ -28,7 +28,7 @@ from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
 from moopim.problem import DesignProblem
 from moopim.randomness import controlled_randomness
-from moopim.text import count
+from moopim.text import count, resuming
 
 __all__ = ["check_output", "resume", "run"]
 
@@ -70,11 +70,9 @@ def run(
     """
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         check_count(label, value, least)
-    if not isinstance(problem, DesignProblem):
-        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
-    if not isinstance(algorithm, str | Algorithm):
-        called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
-        raise ConfigError(f"algorithm is {algorithm!r}; expected {called}, or one of {', '.join(algorithm_names())}")
+    check_problem(problem)
+    if not isinstance(algorithm, str):
+        _check_algorithm(algorithm, f", or one of {', '.join(algorithm_names())}")
     name = algorithm if isinstance(algorithm, str) else None
     # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
     optimiser = copy.deepcopy(algorithm) if name is None else make_algorithm(name, problem, evaluations)
@@ -125,10 +123,15 @@ def resume(
     directory = Path(directory)
     if jobs is not None:
         check_count("jobs", jobs, 1)
+    if problem is not None:
+        check_problem(problem)
+    if algorithm is not None:
+        _check_algorithm(algorithm)
     read_manifest(directory)
     with locked(directory):
         manifest = read_manifest(directory)
-        if manifest.status == "finished" and not changed_source and (directory / EVALUATIONS).is_file():
+        finished = manifest.status == "finished" and (directory / EVALUATIONS).is_file()
+        if finished and problem is None and not changed_source:
             return _read_back(directory)
         if problem is None:
             if manifest.problem.spec is None:
@@ -139,10 +142,9 @@ def resume(
         logged_as = manifest.problem.fingerprint
         manifest = check_fingerprint(directory, manifest, problem, changed_source=changed_source)
         if manifest.problem.fingerprint != logged_as and (directory / LOG).is_file():
-            with EvaluationLog(directory / LOG, problem, logged_as, repair=drop_damaged) as log:
-                log.accept(manifest.problem.fingerprint)
+            _open_log(problem, manifest, directory, repair=drop_damaged, former=logged_as).close()
             write_manifest(directory, manifest)
-        if manifest.status == "finished" and (directory / EVALUATIONS).is_file():
+        if finished:
             return _read_back(directory)
         optimiser = _recorded_algorithm(directory, manifest, problem, algorithm)
         if jobs is not None:
@@ -198,6 +200,26 @@ def check_count(label: str, value: object, least: int) -> None:
         raise ConfigError(f"{label}={value!r} is not allowed; expected {least}, {least + 1}, ...")
 
 
+def check_problem(problem: object) -> None:
+    """Raise ConfigError unless something is a problem.
+
+    Args:
+        problem: What was given as one.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not isinstance(problem, DesignProblem):
+        raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
+
+
+def _check_algorithm(algorithm: object, otherwise: str = "") -> None:
+    """Raises ConfigError unless something is a pymoo algorithm; the message ends with what else is allowed."""
+    if not isinstance(algorithm, Algorithm):
+        called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
+        raise ConfigError(f"algorithm is {algorithm!r}; expected {called}{otherwise}")
+
+
 def check_output(directory: Path) -> None:
     """Raise ConfigError if an output directory holds anything, so that nothing is overwritten.
 
@@ -209,7 +231,7 @@ def check_output(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {str(directory)!r} is not a directory")
     if not is_vacant(directory):
-        hint = f"; 'moopim resume {directory}' goes on with its run" if (directory / MANIFEST).is_file() else ""
+        hint = f"; {resuming(directory)} goes on with its run" if (directory / MANIFEST).is_file() else ""
         raise ConfigError(f"output directory {str(directory)!r} is not empty{hint}")
 
 
@@ -237,7 +259,7 @@ def check_fingerprint(
     mendable = set(changed) <= set(_MENDABLE)
     words = ["version of moopim" if name == "moopim" else name for name in changed]
     if not (mendable and changed_source):
-        way_out = f"; if its results still hold, 'moopim resume {directory} --changed-source' reuses them"
+        way_out = f"; if its results still hold, {resuming(directory, '--changed-source')} reuses them"
         raise LogError(
             f"the run in {str(directory)!r} belongs to another problem or version: it was {record.title}, now "
             f"{problem!r}; changed: {', '.join(words)}{way_out if mendable else ''}"
@@ -258,7 +280,7 @@ def _search(
 ) -> RunResult:
     """Runs the optimiser to its end and writes what came of it."""
     begun = time.perf_counter()
-    with _open_log(problem, manifest, directory, repair=repair) as log:
+    with nullcontext() if directory is None else _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
         with (
             progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
@@ -270,7 +292,11 @@ def _search(
     frame = evaluations_frame(problem, evaluator.batches, returned.reshape(-1, problem.n_obj))
     front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
-    message = "; ".join(filter(None, (message, problem.remark(frame, manifest.tally))))
+    try:
+        with problem.naming_faults("remark"):
+            message += "".join(f"; {remark}" for remark in [problem.remark(frame, manifest.tally)] if remark)
+    except MoopimError as error:  # the results are worth more than what is said about them
+        warnings.warn(str(error), stacklevel=3)
     result = RunResult(
         title=manifest.problem.title,
         algorithm=algorithm_label(manifest),
@@ -303,7 +329,7 @@ def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
         if directory is None or not isinstance(error, EvaluationError):
             raise
         kept = f"{count(evaluator.n_distinct, 'evaluated design')} kept in {str(directory)!r}"
-        way_on = f"'moopim resume {directory}' goes on, with --changed-source after the source was mended"
+        way_on = f"{resuming(directory)} goes on, with --changed-source after the source was mended"
         raise EvaluationError(f"{error}; {kept}: {way_on}") from error
 
 
@@ -360,7 +386,10 @@ def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callabl
     def evaluate_foreign(problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
         brought = [individual for individual in np.atleast_1d(pop) if individual.evaluated]
         if brought:
-            known = evaluator.knows(np.array([individual.X for individual in brought]))
+            X, F = (np.array([getattr(individual, name) for individual in brought]) for name in "XF")
+            known = (
+                evaluator.knows(X, F) if F.shape == (len(X), evaluator.problem.n_obj) else np.zeros(len(X), np.bool_)
+            )
             for i in np.flatnonzero(~known):
                 brought[i].evaluated = set()
         return evaluate(problem, pop, *args, **kwargs)
@@ -382,10 +411,10 @@ def _check_optimum(evaluator: Evaluator, algorithm: Algorithm) -> None:
         )
 
 
-def _open_log(problem: DesignProblem, manifest: Manifest, directory: Path | None, *, repair: bool) -> Any:
-    if directory is None:
-        return nullcontext()
-    return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair)
+def _open_log(
+    problem: DesignProblem, manifest: Manifest, directory: Path, *, repair: bool, former: str | None = None
+) -> EvaluationLog:
+    return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair, former=former)
 
 
 def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted: bool) -> str:

@@ -15,4 +15,4 @@ class DesignRepair(Repair):  # type: ignore[misc]
     """Brings designs into bounds and canonical form and applies `DesignProblem.repair_designs`."""
 
     def _do(self, problem: DesignProblem, X: ArrayLike, *args: Any, **kwargs: Any) -> IntArray:
-        return problem.repair_designs(problem.genome.repair(X))
+        return problem.repaired(problem.genome.repair(X))

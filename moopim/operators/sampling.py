@@ -45,7 +45,7 @@ class RandomSampling(Sampling):  # type: ignore[misc]
     def _do(
         self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
     ) -> IntArray:
-        return problem.repair_designs(problem.genome.sample(n_samples, random_state))
+        return problem.repaired(problem.genome.sample(n_samples, random_state))
 
 
 class LatinHypercubeSampling(Sampling):  # type: ignore[misc]
@@ -54,4 +54,4 @@ class LatinHypercubeSampling(Sampling):  # type: ignore[misc]
     def _do(
         self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
     ) -> IntArray:
-        return problem.repair_designs(latin_hypercube(problem.genome, n_samples, random_state))
+        return problem.repaired(latin_hypercube(problem.genome, n_samples, random_state))

@@ -98,10 +98,36 @@ def test_the_log_of_another_problem_is_refused(tmp_path, change, message):
 
 def test_a_log_is_made_that_of_a_changed_problem(tmp_path):
     fill(tmp_path / "log", 4)
-    with open_log(tmp_path / "log") as log:
-        log.accept("xyz")
+    for _ in range(2):  # again after an interruption that left the manifest as it was
+        with open_log(tmp_path / "log", "xyz", former="abc") as log:
+            assert len(log.read().batches) == 1
     with open_log(tmp_path / "log", "xyz") as log:
         assert len(log.read().batches) == 1
+    with pytest.raises(LogError, match='problem is "xyz", expected "abc"'):
+        open_log(tmp_path / "log", former="def")
+
+
+def test_an_interrupted_repair_leaves_the_log(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    fill(path, 4, 5, 6)
+    execute(path, "UPDATE batches SET seconds = 9 WHERE generation = 2")
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(EvaluationLog, "append_chunk", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            open_log(path, repair=True)
+    assert path.read_bytes() == before
+    with open_log(path, repair=True) as log:
+        assert [b.generation for b in log.read().chunks] == [3]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["log", "log.damaged"]
+
+
+def test_chunks_of_a_committed_generation_do_not_count(tmp_path):
+    with open_log(tmp_path / "log") as log:
+        log.append(0, make_batch(1, 4))
+        log.append_chunk(make_batch(1, 4))  # where Ctrl-C comes right behind the commit
+    with open_log(tmp_path / "log") as log:
+        assert log.read().chunks == []
 
 
 def test_a_second_writer_is_refused(tmp_path):
@@ -164,8 +190,8 @@ def test_a_missing_generation_is_noticed(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ([[np.nan, 0.0]], "returned nan for objective 'f' of the design x_0=0, x_1=0, x_2=0"),
-        ([[1.0, np.nan]], "returned nan for constraint 'c'"),
+        ([[np.nan, 0.0]], "unusable values: it has nan for objective 'f' of the design x_0=0, x_1=0, x_2=0"),
+        ([[1.0, np.nan]], "it has nan for constraint 'c'"),
     ],
 )
 def test_a_checksum_does_not_excuse_unusable_values(tmp_path, table, message):

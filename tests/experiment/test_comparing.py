@@ -1,10 +1,12 @@
 """Comparisons: all runs, going on where it was, refusals before anything starts."""
 
+import os
+
 import pytest
 from toys import Buffers
 
 import moopim
-from moopim import ConfigError, LogError
+from moopim import ConfigError, EvaluationError, LogError
 from moopim.files import locked
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
@@ -83,6 +85,24 @@ def test_a_comparison_goes_on_after_a_kill_at_its_very_first(tmp_path):
     (tmp_path / "random-s1").mkdir()
     (tmp_path / "random-s1" / ".0123456789abcdef.partial").write_text("{")
     assert len(moopim.compare(Buffers(), ["random"], seeds=1, evaluations=50, output=tmp_path)) == 1
+
+
+def test_names_may_come_from_a_generator(tmp_path):
+    names = (name for name in ["random", "nsga2"])
+    assert len(moopim.compare(Buffers(), names, seeds=1, evaluations=50, output=tmp_path)) == 2
+
+
+class Dying(Buffers):
+    """A model that the system ends."""
+
+    def evaluate_designs(self, designs):
+        os._exit(1)
+
+
+@pytest.mark.filterwarnings("ignore:a worker process died")
+def test_dying_workers_say_what_is_kept(tmp_path):
+    with pytest.raises(EvaluationError, match=r"so did its successor .* kept in .* the same comparison goes on"):
+        moopim.compare(Dying(), ["random", "nsga2"], seeds=1, evaluations=50, output=tmp_path, jobs=2)
 
 
 def test_one_comparison_uses_a_folder_at_a_time(tmp_path):

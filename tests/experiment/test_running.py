@@ -20,7 +20,7 @@ from pymoo.core.population import Population
 from toys import Buffers, Chunky, Failing, Labels, Slow, Tiny
 
 import moopim
-from moopim import ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
+from moopim import Choice, ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
 from moopim.files import locked
 from moopim.operators import HashedDuplicateElimination, RandomSampling, ResetMutation, UniformCrossover
 
@@ -191,6 +191,24 @@ def test_values_of_any_kind_come_back_from_the_directory(tmp_path):
     assert set(again.evaluations["prune"]) == {"off", "2", "None"}
 
 
+class Exotic(DesignProblem):
+    """Values that files keep as text, and an infinite one, which stays a number."""
+
+    genome = Genome(Choice("tile", ((1, 2), (3, 4))), Choice("limit", (2.0, np.inf)), Choice("word", ("inf", "1e3")))
+    objectives = (Objective("f"),)
+
+    def evaluate_designs(self, designs):
+        return {"f": designs.indices("tile") + designs.indices("limit") + designs.indices("word")}
+
+
+def test_values_of_any_kind_come_back_from_csv_and_log(tmp_path):
+    result = moopim.run(Exotic(), "random", evaluations=20, output=tmp_path)
+    assert set(result.evaluations["tile"]) == {"(1, 2)", "(3, 4)"}
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations)
+    (tmp_path / "evaluations.csv").unlink()
+    assert moopim.load_run(tmp_path).evaluations.equals(result.evaluations.drop(columns="returned"))
+
+
 def test_a_class_in_place_of_a_problem_is_refused():
     with pytest.raises(ConfigError, match="expected an instance"):
         moopim.run(Buffers)
@@ -294,6 +312,27 @@ def test_bad_settings_leave_no_directory(tmp_path, options, message):
         moopim.run(Buffers(), output=tmp_path / "run", **options)
     assert message in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"algorithm": NSGA2}, r"algorithm is <class .*NSGA2'>; expected an instance such as NSGA2\(\.\.\.\)$"),
+        ({"algorithm": "nsga2"}, "algorithm is 'nsga2'; expected an instance$"),
+        ({"problem": Buffers}, "expected an instance of a subclass of moopim.DesignProblem"),
+        ({"problem": Buffers(traffic=2.0)}, "belongs to another problem or version: .* changed: parameters"),
+    ],
+)
+def test_a_finished_run_is_not_read_back_for_something_else(tmp_path, options, message):
+    moopim.run(Buffers(), "random", evaluations=50, output=tmp_path)
+    with pytest.raises((ConfigError, LogError), match=message):
+        moopim.resume(tmp_path, **options)
+
+
+def test_the_way_on_can_be_typed(tmp_path):
+    moopim.run(Buffers(), "random", evaluations=50, output=tmp_path / "my run")
+    _unfinish(tmp_path / "my run")
+    assert f"\"moopim resume '{tmp_path / 'my run'}'\" goes on" in moopim.load_run(tmp_path / "my run").message
 
 
 def test_nothing_is_overwritten(tmp_path):
@@ -454,6 +493,19 @@ class Smuggler(NSGA2):
         foreign = Individual(X=np.array([0, 0, 0, 0, 0, 0, 2]))
         foreign.F, foreign.G = np.zeros(3), np.zeros(1)
         self.opt = Population.merge(self.opt, Population.create(foreign))
+
+
+def test_a_known_design_with_other_values_is_evaluated_again():
+    class Injecting(NSGA2):
+        def _infill(self):
+            offspring = super()._infill()
+            brought = Individual(X=self.pop[0].X.copy(), F=np.full(3, -1e9), G=np.full(1, -1.0))
+            brought.evaluated = {"F", "G", "H"}
+            offspring[0] = brought
+            return offspring
+
+    result = moopim.run(Buffers(), Injecting(pop_size=20), evaluations=400)
+    assert result.front["returned"].any()
 
 
 def test_a_design_that_was_not_evaluated_ends_the_run():
