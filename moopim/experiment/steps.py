@@ -27,6 +27,7 @@ __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame",
 STEP = "step.json"
 _BYTES = 2**20
 _PRODUCT_BYTES = 2**32
+_NAME = 250  # bytes of a product's name; few file systems have room for more than 255
 
 
 class Step(BaseModel):
@@ -59,8 +60,9 @@ class Step(BaseModel):
     @classmethod
     def _check_products(cls, products: dict[str, str]) -> dict[str, str]:
         for name in products:
-            if PurePath(name).is_absolute() or ".." in PurePath(name).parts or "\0" in name:
-                raise ValueError(f"product {shown(name)} is not within the folder of the step")
+            parts = PurePath(name).parts
+            if PurePath(name).is_absolute() or ".." in parts or "\0" in name or len(name.encode()) > _NAME:
+                raise ValueError(f"product {shown(name)} is not a file within the folder of the step")
         return products
 
     @property

@@ -140,8 +140,9 @@ def test_a_folder_with_nothing_but_a_half_written_file_is_empty(tmp_path):
     ("change", "message"),
     [
         ({"command": []}, "field 'command'"),
-        ({"products": {"/dev/zero": ""}}, "product '/dev/zero' is not within the folder of the step"),
-        ({"products": {"../x": ""}}, "product '../x' is not within the folder of the step"),
+        ({"products": {"/dev/zero": ""}}, "product '/dev/zero' is not a file within the folder of the step"),
+        ({"products": {"x" * 300: ""}}, r"x\.\.\. is not a file within the folder of the step"),
+        ({"products": {"../x": ""}}, "product '../x' is not a file within the folder of the step"),
         ({"seconds": float("nan")}, r"field 'seconds': .*finite number \(got nan\)"),
         ({"seconds": -1}, "field 'seconds'"),
     ],
