@@ -217,19 +217,32 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return attached
 
     def _tabulate_chunk(self, X: IntArray) -> FloatArray:
-        genes = X.view()
-        genes.flags.writeable = False
-        designs = Designs(self.genome, genes)
-        with self.naming_faults(
-            "evaluate_designs",
-            lambda: (
-                ", for " + (self.named(X[0]) if len(X) == 1 else f"one of {len(X)} designs (chunk_rows = 1 names it)")
-            ),
-        ):
-            returned = self.evaluate_designs(designs)
+        with self.naming_faults("evaluate_designs", lambda: f", for {self._failing(X)}"):
+            returned = self.evaluate_designs(self._designs(X))
         table = self._as_table(returned, len(X))
         self.check_table(X, table, f"{type(self).__name__}.evaluate_designs returned")
         return table
+
+    def _designs(self, X: IntArray) -> Designs:
+        genes = X.view()
+        genes.flags.writeable = False
+        return Designs(self.genome, genes)
+
+    def _failing(self, X: IntArray) -> str:
+        """The design of a batch at which the author's method fails, in words; halves are evaluated again to find it."""
+        part = X
+        while len(part) > 1:
+            half = len(part) // 2
+            part = part[:half] if self._fails(part[:half]) else part[half:]
+        found = len(X) == 1 or self._fails(part)
+        return self.named(part[0]) if found else f"{len(X)} designs together"
+
+    def _fails(self, X: IntArray) -> bool:
+        try:
+            self.evaluate_designs(self._designs(X))
+        except (Exception, SystemExit):  # noqa: BLE001 (whatever a model raises)
+            return True
+        return False
 
     @contextmanager
     def naming_faults(self, method: str, about: Callable[[], str] = str) -> Iterator[None]:

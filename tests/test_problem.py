@@ -9,7 +9,7 @@ from pymoo.optimize import minimize
 from toys import Blocks, Buffers, Impossible
 
 import moopim
-from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Metric, Objective
+from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Integer, Metric, Objective
 
 
 class Plain(DesignProblem):
@@ -301,3 +301,39 @@ def test_parameters_may_be_called_as_what_pymoo_keeps_but_not_as_what_it_needs()
             DesignProblem.__init__(self)
 
     assert Data("cifar10").parameters() == {"data": "cifar10"}
+
+
+class Picky(DesignProblem):
+    """Raises for some designs only, as a table look-up does."""
+
+    genome = Genome(Integer("x", 0, 99), Choice("mode", ("a", "b")))
+    objectives = (Objective("f"),)
+
+    def __init__(self, wrong: int):
+        super().__init__()
+        self.wrong = wrong
+
+    def evaluate_designs(self, designs):
+        if (designs.x == self.wrong).any():
+            raise KeyError("no such entry")
+        return {"f": designs.x}
+
+
+@pytest.mark.parametrize("wrong", [0, 41, 99])
+def test_the_design_at_which_a_model_fails_is_named(wrong):
+    problem = Picky(wrong)
+    X = problem.genome.encode({"x": np.arange(100), "mode": np.full(100, "b")})
+    with pytest.raises(EvaluationError, match=rf"raised KeyError: .* line \d+\), for the design x={wrong}, mode=b"):
+        problem.tabulate(X)
+
+
+def test_a_model_that_fails_for_designs_together_only_is_told_apart():
+    class Crowded(Picky):
+        def evaluate_designs(self, designs):
+            if len(designs) == 100:
+                raise MemoryError
+            return super().evaluate_designs(designs)
+
+    problem = Crowded(-1)
+    with pytest.raises(EvaluationError, match=r"raised MemoryError .*, for 100 designs together"):
+        problem.tabulate(problem.genome.encode({"x": np.arange(100), "mode": np.full(100, "b")}))

@@ -102,31 +102,19 @@ def test_a_failing_model_leaves_all_it_finished_in_the_log(rng, tmp_path):
         with pytest.raises(EvaluationError, match="the simulator gave up"):
             evaluator.problem.evaluate(X[10:])
         evaluator.flush()
-    problem = Failing(str(tmp_path / "calls"), limit=6)  # one call was in vain
+    problem = Failing(str(tmp_path / "more calls"), limit=1)
     problem.chunk_rows = 5
     with open_log(tmp_path / "log", problem) as log:
         assert [len(batch.genes) for batch in log.read().batches] == [10]
         assert [len(batch.genes) for batch in log.read().chunks] == [5]
         evaluator = Evaluator(problem, log)
         evaluator.problem.evaluate(X[:10])
+        evaluator.commit(1)
         with pytest.raises(EvaluationError, match="the simulator gave up"):
             evaluator.problem.evaluate(X[10:])
-    assert len((tmp_path / "calls").read_text()) == 7  # of 15 designs that were left, two chunks were new
-
-
-@pytest.mark.parametrize("jobs", [2, 3])
-def test_worker_processes_give_the_same_values(jobs, rng):
-    problem = Chunky()
-    X = problem.genome.sample(60, rng)
-    F = Evaluator(problem, jobs=jobs).problem.evaluate(X)[0]
-    assert np.array_equal(F, problem.evaluate(X)[0])
-
-
-def test_an_error_in_a_worker_reaches_the_caller(rng, tmp_path):
-    problem = Failing(str(tmp_path / "calls"), limit=0)
-    problem.chunk_rows = 5
-    with pytest.raises(EvaluationError, match="the simulator gave up"):
-        Evaluator(problem, jobs=2).problem.evaluate(problem.genome.sample(60, rng))
+        evaluator.flush()
+    with open_log(tmp_path / "log", problem) as log:
+        assert [len(batch.genes) for batch in log.read().chunks] == [5, 5]  # one was known, one is new
 
 
 class Mortal(Chunky):

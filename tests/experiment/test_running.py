@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -406,7 +407,8 @@ def test_the_log_survives_a_mended_source_if_its_author_says_so(tmp_path, monkey
     failed = call("run", "mine.py:Mine", "--algorithm", "random", "--evaluations", "600", "--output", "run")
     assert failed.returncode == 2
     assert "evaluate_designs raised ValueError: cannot reshape" in failed.stderr
-    assert "(mine.py, line 13), for one of 10 designs" in failed.stderr
+    named = re.search(r"\(mine.py, line 13\), for the design x_0=(\d+), x_1=(\d+), x_2=(\d+);", failed.stderr)
+    assert sum(map(int, named.groups())) == 70
     assert len(failed.stderr.splitlines()) == 1
     kept = len(moopim.load_run(out).evaluations)
     assert 0 < kept < 600
