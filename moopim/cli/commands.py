@@ -249,4 +249,4 @@ def _say(quiet: bool, text: str) -> None:
 
 
 def _first_line(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").split("\n")[0]
+    return inspect.cleandoc(cls.__doc__ or "").split("\n")[0]

@@ -132,7 +132,7 @@ def _as_command(command: Callable[..., None], parameters: Sequence[inspect.Param
 
 def _describe(cls: type) -> tuple[str, dict[str, str]]:
     """A problem's docstring without its sections, and what its section ``Args`` says of each parameter."""
-    about, _, rest = (inspect.getdoc(cls) or "").partition("\nArgs:\n")
+    about, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("\nArgs:\n")
     section = rest.split("\n\n")[0]
     entries = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]
     helps = {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
