@@ -1,6 +1,8 @@
 """Fixtures that all tests share."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,10 @@ from hypothesis import settings
 
 for folder in ("", "hardware"):  # for toys.py, which worker processes import by name as well, and literal_hunt.py
     sys.path.insert(0, str(Path(__file__).parent / folder))
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, and with them the commands that they interrupt.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -125,15 +125,18 @@ class Workers:
 
 @contextmanager
 def _sparing_workers() -> Iterator[None]:
-    """Processes that start in the block ignore Ctrl-C, which a terminal sends to them too; this one ends them."""
-    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers
+    """Processes that start in the block never see Ctrl-C, which a terminal sends to them too; this one ends them.
+
+    It is blocked rather than ignored, so that this process gets one that comes in between when the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _adopt(problem: DesignProblem | None, parent: int, token: str) -> None:
