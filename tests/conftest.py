@@ -12,7 +12,7 @@ from hypothesis import settings
 for folder in ("", "hardware"):  # for toys.py, which worker processes import by name as well, and literal_hunt.py
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
-# A shell that starts the tests in its background has them ignore Ctrl-C, and with them the commands that they interrupt.
+# A shell that starts the tests in its background has them ignore Ctrl-C, and with them the commands they interrupt.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
