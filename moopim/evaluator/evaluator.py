@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import LogError
-from moopim.evaluator.executors import executor
+from moopim.evaluator.executors import Workers, executor
 from moopim.evaluator.log import Batch, EvaluationLog, Logged
 from moopim.genes import IntArray
 from moopim.operators.duplicates import row_keys
@@ -52,7 +52,8 @@ class Evaluator:
         self.batches: list[Batch] = []
         self.n_evaluations = 0
         self.n_cached = 0
-        self._execute = executor(problem, jobs)
+        self._workers = None if jobs == 1 else Workers(jobs, problem)
+        self._execute = executor(problem, self._workers)
         self._log = log
         self._dtype = problem.genome.storage_dtype
         self._known: dict[bytes, FloatArray] = {}
@@ -178,6 +179,11 @@ class Evaluator:
             table = np.array([self._known[key] for key in keys if key in self._known])
             known[known] = (self.problem.objective_values(table) == F[known]).all(axis=1)
         return known
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        if self._workers is not None:
+            self._workers.close()
 
     def commit(self, generation: int) -> None:
         """Close a generation: what was evaluated since the last one goes into the log, in one transaction.

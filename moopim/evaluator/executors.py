@@ -29,22 +29,16 @@ Execute = Callable[[Sequence[IntArray]], Iterator[tuple[int, FloatArray]]]
 _worker: dict[str, DesignProblem] = {}
 
 
-def executor(problem: DesignProblem, jobs: int) -> Execute:
+def executor(problem: DesignProblem, workers: "Workers | None") -> Execute:
     """Make the function that evaluates the chunks of a batch.
 
     Args:
         problem: The problem; its `chunk_rows` says how many designs a worker gets at a time.
-        jobs: Number of processes; 1 evaluates in this one.
+        workers: Processes that were given the problem; without them this one evaluates.
 
     Returns:
         The function, see `Execute`.
-
-    Raises:
-        ConfigError: If ``jobs`` is less than 1.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs} is not allowed; expected 1, 2, ...")
-    workers = None if jobs == 1 else Workers(jobs, problem)
 
     def execute(chunks: Sequence[IntArray]) -> Iterator[tuple[int, FloatArray]]:
         key = randomness_key()
@@ -64,11 +58,13 @@ class Workers:
     """Worker processes that end with this one, and are replaced once in a call if one of them dies.
 
     Args:
-        jobs: Number of processes.
+        jobs: Number of processes, at least 1.
         problem: What they are given when they start, for `_tabulate`.
     """
 
     def __init__(self, jobs: int, problem: DesignProblem | None = None) -> None:
+        if jobs < 1:
+            raise ConfigError(f"jobs={jobs} is not allowed; expected 1, 2, ...")
         self._jobs = jobs
         self._problem = problem
         self._parallel: Any = None
@@ -110,6 +106,15 @@ class Workers:
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
             else:
                 return
+
+    def close(self) -> None:
+        """End the processes, which would otherwise wait for more to do, and this process for them when it ends."""
+        from joblib.externals.loky import get_reusable_executor
+
+        if self._parallel is not None:
+            self._parallel = None
+            # Not asked but killed: one that died while it waited may hold the lock behind which the others are asked.
+            get_reusable_executor(reuse=True).shutdown(kill_workers=True)
 
     def _pool(self) -> Any:
         import joblib

@@ -1,6 +1,7 @@
 """Comparisons: several optimisers, several seeds, the same problem and budget; every run has its own directory."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def compare(
             return [_perform(task, progress=progress) for task in tasks]
         # The problem is built again in each worker: what a worker gets is only its description.
         try:
-            results = dict(Workers(jobs).map(_perform, tasks))
+            with closing(Workers(jobs)) as workers:
+                results = dict(workers.map(_perform, tasks))
         except WorkersDiedError as error:
             kept = f"what was evaluated is kept in {str(directory)!r}, and the same comparison goes on from there"
             raise EvaluationError(f"{error}; {kept}") from error

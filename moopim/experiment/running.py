@@ -4,7 +4,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -283,6 +283,7 @@ def _search(
     with nullcontext() if directory is None else _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
         with (
+            closing(evaluator),
             progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
             _way_on(evaluator, directory),
         ):

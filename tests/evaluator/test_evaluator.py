@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -149,6 +151,30 @@ def test_workers_that_die_again_and_again_end_the_run(rng, tmp_path):
     died = pytest.warns(RuntimeWarning, match="a worker process died, perhaps for want of memory")
     with died, pytest.raises(EvaluationError, match="a worker process died, and so did its successor"):
         evaluator.problem.evaluate(evaluator.problem.genome.sample(60, rng))
+
+
+def test_workers_end_with_the_run_whatever_happened_to_one_of_them(tmp_path):
+    """A worker that is killed while it waits holds the lock of the queue, at which the others would wait."""
+    script = """
+import os, signal, sys, time
+import numpy as np
+from joblib.externals.loky import get_reusable_executor
+from moopim.evaluator import Evaluator
+from toys import Chunky
+
+problem = Chunky()
+evaluator = Evaluator(problem, jobs=2)
+evaluator.problem.evaluate(problem.genome.sample(60, np.random.default_rng(1)))
+workers = list(get_reusable_executor(reuse=True)._processes)
+time.sleep(0.5)
+os.kill(workers[0], signal.SIGKILL)
+evaluator.close()
+alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
+print(len(workers), len(alive))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2 0\n", "")
 
 
 def test_warnings_of_workers_are_issued_here(rng):
