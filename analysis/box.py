@@ -65,7 +65,7 @@ class Box:
 
     @property
     def _measured(self) -> NDArray[np.bool_]:
-        """Which objectives are measured, shape ``(objectives,)``."""
+        """Mask of the objectives that are measured, shape ``(objectives,)``."""
         low, high = np.sort(np.array([self.ideal, self.nadir], dtype=np.float64), axis=0)
         varied = high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))
         return np.asarray(varied if varied.any() else ~varied)
@@ -170,7 +170,7 @@ def _box(F: FloatArray, objectives: Sequence[Objective], log: Sequence[str], fro
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Puts designs into the order in which they were evaluated, by the column ``evaluation`` where there is one.
+    """Sort designs by the order of their evaluation, by the column ``evaluation`` where there is one.
 
     Args:
         frame: Designs.

@@ -288,7 +288,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def lasting(value: Any) -> Any:
-    """What a JSON file holds without what says when it was made, and checksums of files that say so."""
+    """Content of a JSON file without dates, durations and checksums of files that contain them."""
     if isinstance(value, dict):
         names = [name for name in value if name not in VOLATILE and not name.endswith((".csv", ".json"))]
         return {name: lasting(value[name]) for name in names}

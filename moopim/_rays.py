@@ -76,14 +76,17 @@ class _Rays:
             yield start, _power(length, sides.shape[1])
 
     def density(self, start: int, volumes: FloatArray) -> FloatArray:
-        """What the boxes of a chunk add to the density with which the rays are drawn, shape ``(samples,)``."""
+        """Contribution of a chunk of boxes to the sampling density of the rays, shape ``(samples,)``."""
         return np.asarray(self._weights[start : start + len(volumes)] @ volumes)
 
     def parts(self, density: FloatArray) -> FloatArray:
-        """What turns the volume along each ray into its part of the hypervolume, shape ``(samples,)``.
+        """Importance weight of each ray, which turns the volume along it into its part of the hypervolume.
 
         Args:
-            density: Sum of `density` over all boxes.
+            density: Sum of `density` over all boxes, shape ``(samples,)``.
+
+        Returns:
+            The weights, shape ``(samples,)``; 0 where no box meets a ray.
         """
         return np.divide(self._unit, density, out=np.zeros_like(density), where=density > 0)
 

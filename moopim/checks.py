@@ -112,7 +112,7 @@ def whole_number(what: str, given: object, least: int, most: int | None = None) 
 
 
 def check_broadcast(**arrays: NDArray[Any]) -> None:
-    """Refuses arrays whose shapes do not broadcast.
+    """Raise ConfigError unless the shapes of arrays broadcast.
 
     Args:
         **arrays: The arrays by name.
@@ -128,7 +128,7 @@ def check_broadcast(**arrays: NDArray[Any]) -> None:
 
 
 def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
-    """Refuses arrays of other shapes than expected, at next to no cost, for steps that a search takes all the time.
+    """Raise ConfigError unless arrays have the expected shapes; cheap enough for each step of a search.
 
     Args:
         **arrays: By name: the array, and the shape that it should have.
@@ -178,7 +178,7 @@ def _shape_text(shape: Sequence[int | str] | None) -> str:
 
 
 def _type_text(given: object, found: NDArray[Any]) -> str:
-    """What an array holds that are no numbers."""
+    """Type of the elements of an array that is not numeric, in words."""
     if found.dtype.kind == "O":
         return _word(found.flat[0]) if found.size else "no numbers"
     return f"{_word(found.flat[0].item())}" if found.size else f"values of type {found.dtype}"

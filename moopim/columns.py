@@ -89,12 +89,12 @@ def _refused(name: str, values: list[object], row: int, allowed: str) -> ConfigE
 
 
 def _empty(value: object) -> bool:
-    """Tells whether a cell is empty: None, NaN, pandas' NA or NaT, or blank text."""
+    """Whether a cell is empty: None, NaN, pandas' NA or NaT, or blank text."""
     return value is None or str(value).strip() in ("", "nan", "<NA>", "NaT")
 
 
 def _truth(value: object) -> bool | None:
-    """What a cell says; None where it says neither."""
+    """Truth value of a cell; None if it is not one."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, str):

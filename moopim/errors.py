@@ -85,7 +85,7 @@ def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
 
 
 def first_fault(error: "ValidationError") -> str:
-    """Says what pydantic found wrong first in a record.
+    """Describe the first validation error of a record.
 
     Args:
         error: Its error.

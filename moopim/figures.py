@@ -43,7 +43,7 @@ _LARGEST = 2**63 - 1  # what TOML promises for whole numbers
 
 
 class Bounds(NamedTuple):
-    """What a figure may be; the files ``data/bounds.toml`` have the reasons.
+    """Physical bounds of a constant, with its unit; the files ``data/bounds.toml`` give the reasons.
 
     Attributes:
         unit: The unit that it is taken in; ``"1"`` for a pure number.
@@ -63,7 +63,7 @@ class Bounds(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is allowed, such as ``0 or a number from 0.001 to 100 pJ``."""
+        """The allowed values in words, such as ``0 or a number from 0.001 to 100 pJ``."""
         kind = "a whole number" if self.whole else "a number"
         unit = "" if self.unit == "1" else f" {self.unit}"
         return f"{'0 or ' if self.zero else ''}{kind} from {self.least:g} to {self.most:g}{unit}"
@@ -89,7 +89,7 @@ def load_bounds(package: str) -> Mapping[str, Mapping[str, Bounds]]:
 
 
 def check_bounds(what: str, number: object, bounds: Bounds) -> None:
-    """Refuses what is no number within the bounds of a figure: a slip of its unit, as a rule.
+    """Raise ConfigError unless a number is within bounds; outside, it is a slip of unit as a rule.
 
     Args:
         what: What the number is, for messages.
@@ -206,7 +206,7 @@ def read_user_table(path: Path, tables: Collection[str] | None = None) -> dict[s
 
 
 def _check_entries(path: Path, file: dict[str, Any]) -> None:
-    """Refuses what is nested deep, and whole numbers that floating point may not hold."""
+    """Raise ConfigError if a table is nested too deep or has integers beyond 64 bits."""
     waiting: list[tuple[str, object, int]] = [(name, value, 1) for name, value in file.items()]
     while waiting:
         name, value, level = waiting.pop()

@@ -116,7 +116,7 @@ def read_json(path: Path, most: int) -> Any:
 
 
 def file_format(path: Path) -> str:
-    """Says what a file is, by the end of its name; of configuration files, whether they are MNSIM's.
+    """Describe the format of a file by its suffix; configuration files of MNSIM by their sections.
 
     Args:
         path: The file, which need not exist.

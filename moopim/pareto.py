@@ -271,7 +271,7 @@ def igd_plus(F: ArrayLike, front: ArrayLike) -> float:
 
 
 def _gained(blocks: Sequence[FloatArray]) -> dict[int, FloatArray]:
-    """What each step adds to the front of a growing set, for the steps that add something."""
+    """New non-dominated points of a growing set by step, for the steps that have any."""
     if not blocks:
         return {}
     steps = np.repeat(np.arange(len(blocks)), list(map(len, blocks)))

@@ -264,7 +264,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             raise EvaluationError(f"{type(self).__name__}.{method} raised {reason(error)}{place}{about()}") from error
 
     def repaired(self, X: IntArray) -> IntArray:
-        """What `repair_designs` makes of designs, checked.
+        """Apply `repair_designs` and check its result.
 
         Args:
             X: Designs in canonical form, shape ``(pop, n_genes)``.
@@ -423,7 +423,7 @@ def _distinct(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
 
 
 def _check_columns(genome: Genome, quantities: Sequence[Quantity]) -> None:
-    """Refuses quantities whose column in a result frame would hide a gene, another quantity or a column of the run."""
+    """Raise ConfigError if two of genes, quantities and columns of the run share a column of result frames."""
     for column in set(genome.columns) & set(RUN_COLUMNS):
         raise ConfigError(
             f"gene {column!r} has the name of a column of result frames; reserved: {', '.join(RUN_COLUMNS)}"
@@ -444,7 +444,7 @@ def _plain(value: object) -> object:
 
 
 def _compiled(function: Any, seen: set[Any]) -> Iterator[bytes]:
-    """What a function does: its instructions and constants, and those of the functions of its module that it names."""
+    """Bytecode and constants of a function, and of the functions of its module that it names."""
     function = getattr(function, "__func__", function)  # of a class method
     if not isinstance(function, FunctionType) or function in seen:
         return

@@ -157,7 +157,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -> None:
-    """Refuses outputs that have no place or would overwrite something: an input, each other, or a file that is there.
+    """Raise ConfigError if an output cannot be written or would overwrite an input, another output or a file.
 
     Devices, pipes and what the process has open, such as ``/dev/stdout``, may be written.
 

@@ -141,7 +141,7 @@ def _gains(points: FloatArray, limit: int) -> "_ExactGains | _EstimatedGains":
 
 
 class _ExactGains:
-    """What each member adds to those kept, computed only where it may be the most.
+    """Exact hypervolume contributions to the kept members, computed lazily: only where one may be the greatest.
 
     What a member adds only shrinks as others are kept (the hypervolume is submodular), so an old value is an upper
     bound, and only the member with the greatest bound is computed anew: lazy greedy selection (Minoux, 1978; on
@@ -191,7 +191,7 @@ class _ExactGains:
 
 
 class _EstimatedGains:
-    """What each member adds to those kept, estimated: its box times the share of samples that none of them dominates.
+    """Estimated hypervolume contributions: box volume times the share of samples that no kept member dominates.
 
     Args:
         points: Scaled objectives, shape ``(n, n_obj)``.

@@ -234,7 +234,7 @@ def _root(
 
 
 def _resuming(directory: Path) -> str:
-    """What an interrupted run has kept, and how to go on."""
+    """Message after Ctrl-C: the run directory and the command that resumes it."""
     from moopim.experiment.manifest import MANIFEST
 
     if not (directory / MANIFEST).is_file():

@@ -13,7 +13,7 @@ WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '
 
 
 def check_plain(connection: sqlite3.Connection, what: str) -> None:
-    """Refuses a database in which reading or writing a table would compute something, maybe without end.
+    """Raise LogError unless a database has plain tables only: views and triggers may compute without end.
 
     Args:
         connection: The open database.

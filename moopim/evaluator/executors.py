@@ -1,4 +1,4 @@
-"""Where designs are evaluated: in this process, or in worker processes, a chunk of rows at a time.
+"""Execution of models: in this process or in worker processes, a chunk of designs at a time.
 
 A batch is cut into chunks in the same way for any number of workers, so that the results do not depend on it.
 """

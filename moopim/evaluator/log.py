@@ -188,7 +188,7 @@ class EvaluationLog:
                 )
 
     def read(self) -> Logged:
-        """What the log held when it was opened."""
+        """Content of the log when it was opened."""
         return self._content
 
     def append(self, start: int, batch: Batch) -> None:
@@ -290,7 +290,7 @@ class EvaluationLog:
         return batch
 
     def _repair(self) -> None:
-        """Puts a log of the sound batches in the place of a damaged one, which is kept beside it.
+        """Replace a damaged log by one of its sound batches; the damaged one is kept beside it.
 
         It takes that place when it is complete, so that an interruption loses nothing.
         """

@@ -166,7 +166,7 @@ def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
 
 
 def _check_cells(path: Path) -> None:
-    """Refuses a file that would become a frame of more cells than it has bytes: pandas fills short rows up."""
+    """Raise ConfigError if a file makes more cells than it has bytes: pandas pads short rows."""
     size = path.stat().st_size
     if not path.is_file() or size > _FRAME_BYTES:
         raise ConfigError(f"{str(path)!r} has {size} bytes or is no file; expected a file of at most {_FRAME_BYTES}")
@@ -183,7 +183,7 @@ def _check_cells(path: Path) -> None:
 
 
 def _is_text(group: GroupRecord) -> bool:
-    """Tells whether the values of a gene group are not all numbers."""
+    """Whether a gene group has values other than numbers."""
     return not (group.bounds or all(re.fullmatch(r"True|False|-?inf|[-+0-9.e]+", value) for value in group.values))
 
 

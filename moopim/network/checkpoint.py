@@ -372,7 +372,7 @@ def _guess(path: Path) -> str:
 
 
 def _about(path: Path, kind: str, header: str | None) -> tuple[dict[str, Any], Any]:
-    """What the header says and the checksum, if it is one of moopim's and of a kind."""
+    """Facts and checksum of a header, if moopim wrote it for this kind of file."""
     if header is None:
         raise ConfigError(f"file {str(path)!r} was not written by moopim: its header has no entry {_KEY!r}")
     try:

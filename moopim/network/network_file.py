@@ -42,7 +42,7 @@ class _Widths(BaseModel):
 
 
 class _Made(BaseModel):
-    """What it takes to make a network again, without the weights."""
+    """Architecture of a stored network, without its weights."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -128,7 +128,7 @@ def load_network(path: Path | str) -> StoredNetwork:
 
 
 def _check_room(path: Path | str, subnet: Subnet, made: _Made) -> None:
-    """Refuses networks that are larger than the file before they are made, or too slow to run once."""
+    """Raise ConfigError, before a network is built, if it is larger than its file or too slow to run once."""
     widths = [made.image_shape[0], *(block.channels for block in subnet), made.classes]
     least = sum(block.channels**2 for block in subnet) + sum(a * b for a, b in pairwise(widths))
     if least > count_values(path):

@@ -19,7 +19,7 @@ _Several = Annotated[list[Channels], Field(min_length=1, max_length=1000)]
 
 
 class _Arguments(BaseModel):
-    """What it takes to make a supernet again, without the weights."""
+    """Architecture of a stored supernet, without its weights."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -113,7 +113,7 @@ def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = 
 
 
 def _check_arguments(model: nn.Module, image: Tensor) -> None:
-    """Refuses a network that takes something else than images."""
+    """Raise ConfigError unless the input of a network is one image."""
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):  # of compiled code, which has none
@@ -126,7 +126,7 @@ def _check_arguments(model: nn.Module, image: Tensor) -> None:
 
 
 def _place(error: BaseException, model: nn.Module) -> str:
-    """Where in the user's code and in the network something went wrong, as far as it is known."""
+    """Line of the user's code and module of the network that failed, as far as known."""
     frames = list(traceback.walk_tb(error.__traceback__))
     place = user_place((frame.f_code.co_filename, line) for frame, line in frames)
     paths = {module: path for path, module in model.named_modules() if path}
@@ -145,7 +145,7 @@ def _file(model: nn.Module) -> str:
 
 
 def _explanation(error: BaseException) -> str:
-    """What went wrong and what to do about it."""
+    """Cause of a failed trace and its remedy."""
     if isinstance(error, _NEEDS_NUMBERS):
         return _NUMBERS
     return f"{_line(error)}; expected a network that takes such images and that torch.export can follow"

@@ -332,7 +332,7 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
 
 
 def check_table(table: LayerTable) -> None:
-    """Refuses a table whose columns are not alike or hold what no layer has; looks at a table once.
+    """Raise ConfigError unless the columns of a table agree in shape and range; a table is checked once.
 
     Args:
         table: The table.

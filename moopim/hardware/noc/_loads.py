@@ -90,7 +90,7 @@ def _cross(legs: FloatArray, onwards: bool, links: FloatArray) -> None:
 
 @dataclass(frozen=True)
 class _Table:
-    """How the legs along a dimension are numbered: by begin, end and line.
+    """Numbering of the legs along a dimension: by begin, end and line.
 
     Attributes:
         length: Places on a line.

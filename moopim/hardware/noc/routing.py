@@ -30,7 +30,7 @@ _MOST_ROUTED = 1024  # the paths between all of them take some hundred megabytes
 
 
 def check_mesh(tiers: int, mesh: int, most: int = _MOST_NODES) -> None:
-    """Refuses what is no mesh.
+    """Raise ConfigError unless tiers, rows and columns make a mesh.
 
     Args:
         tiers: Tiers.

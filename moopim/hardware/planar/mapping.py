@@ -77,7 +77,7 @@ class PEClass(NamedTuple):
 
 
 def check_designs(table: LayerTable, chip: Chip) -> int:
-    """Refuses networks and chips that are no designs together.
+    """Raise ConfigError unless networks and chips pair up to designs.
 
     Args:
         table: One network, or one per design.

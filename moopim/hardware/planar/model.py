@@ -113,7 +113,7 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
 
 
 def not_modelled(table: LayerTable, breakdown: Breakdown) -> NDArray[np.bool_]:
-    """Tells which layers have a time, but no model of their energy, power and area.
+    """Mask of the layers that have a time, but no model of their energy, power and area.
 
     Args:
         table: The networks.

@@ -184,7 +184,7 @@ def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, ca
 
 
 def check_mappings(model: SystemModel, tiers: IntArray, genes: IntArray) -> tuple[IntArray, IntArray]:
-    """Refuses what are no mappings.
+    """Raise ConfigError unless arrays are mappings of the model.
 
     Args:
         model: The model.

@@ -55,7 +55,7 @@ class TierLayers:
 
 @dataclass(frozen=True)
 class ThermalStack:
-    """What heat flows through, from the silicon to the ambient; ``hardware/data/`` has the sources, and the bounds.
+    """Thermal path from the silicon to the ambient; ``hardware/data/`` has the sources, and the bounds.
 
     Attributes:
         ambient_K: Temperature of the ambient (K).
