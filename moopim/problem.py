@@ -27,7 +27,7 @@ from moopim.sources import source_files, where_raised
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray"]
+__all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray", "fingerprint_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -158,7 +158,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         from their own folders and packages, `identity` and the version of moopim. Evaluation logs of another
         fingerprint are never used.
         """
-        return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()
+        return fingerprint_of(self.facts())
 
     def facts(self) -> dict[str, str]:
         """Hashes of what results depend on, by name: the parts of `fingerprint` (64 hexadecimal digits each)."""
@@ -462,6 +462,15 @@ def _compiled(function: Any, seen: set[Any]) -> Iterator[bytes]:
                 yield repr(value).encode()
             elif getattr(value, "__module__", None) == function.__module__:
                 yield from _compiled(value, seen)
+
+
+def fingerprint_of(facts: Mapping[str, str]) -> str:
+    """Fingerprint of a problem from its facts, without hashing its sources again (64 hexadecimal digits).
+
+    Args:
+        facts: From `DesignProblem.facts`.
+    """
+    return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()
 
 
 def _source_hash(cls: type) -> str:

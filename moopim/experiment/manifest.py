@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, fi
 import moopim
 from moopim.errors import ConfigError, first_fault
 from moopim.files import read_json, write_atomically
-from moopim.problem import DesignProblem
+from moopim.problem import DesignProblem, fingerprint_of
 from moopim.quantities import Constraint, Metric, Objective
 
 __all__ = [
@@ -150,6 +150,7 @@ def new_manifest(
     if not _is_text(spec or "") or not all(map(_is_recordable, parameters.values())):
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
+    facts = problem.facts()
     with problem.naming_faults("tally"):
         tally = problem.tally()
     try:
@@ -160,8 +161,8 @@ def new_manifest(
                 spec=spec,
                 title=repr(problem),
                 parameters=parameters,
-                fingerprint=problem.fingerprint(),
-                facts=problem.facts(),
+                fingerprint=fingerprint_of(facts),
+                facts=facts,
                 genome=[GroupRecord(**_shortened(group)) for group in problem.genome.describe()],
                 objectives=list(problem.objectives),
                 constraints=list(problem.constraints),

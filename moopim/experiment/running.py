@@ -26,7 +26,7 @@ from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorit
 from moopim.figures import is_whole
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
-from moopim.problem import DesignProblem
+from moopim.problem import DesignProblem, fingerprint_of
 from moopim.randomness import controlled_randomness
 from moopim.text import count, resuming
 
@@ -252,7 +252,8 @@ def check_fingerprint(
     Raises:
         LogError: If the fingerprints differ.
     """
-    record, fingerprint, facts = manifest.problem, problem.fingerprint(), problem.facts()
+    record, facts = manifest.problem, problem.facts()
+    fingerprint = fingerprint_of(facts)
     if record.fingerprint == fingerprint:
         return manifest
     changed = sorted(name for name in facts if record.facts.get(name) != facts[name])
