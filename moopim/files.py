@@ -51,7 +51,7 @@ _MOST_CONFIGURATION = 2**20
 _STREAM = re.compile(r"/dev/(?:(?P<name>stdin|stdout|stderr)|fd/(?P<fd>\d+))|/proc/self/fd/(?P<proc>\d+)")
 _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 # Content that has not got its name yet.
-_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
+_PARTIAL = re.compile(r"\.[0-9a-f]+\.partial")
 
 # Names, and entries of lists and objects, of a JSON file.
 _NAMES = 100_000

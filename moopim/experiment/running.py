@@ -354,7 +354,7 @@ def optimise(
     Returns:
         Whether every design of the genome was evaluated before the budget was spent.
     """
-    evaluator.budget = evaluations
+    evaluator.budget, size = evaluations, evaluator.problem.genome.size
     with controlled_randomness(seed):
         algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
@@ -376,10 +376,10 @@ def optimise(
             if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing
                 _check_optimum(evaluator, algorithm)
             report(generation, evaluator, algorithm)
-            if evaluator.n_distinct >= evaluator.problem.genome.size:
+            if evaluator.n_distinct >= size:
                 break
         _check_optimum(evaluator, algorithm)
-    return evaluator.n_distinct >= evaluator.problem.genome.size
+    return evaluator.n_distinct >= size
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:

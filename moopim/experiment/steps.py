@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 
 from moopim.errors import ConfigError, MoopimError, differences, first_fault, shown
-from moopim.files import read_json, write_atomically
+from moopim.files import is_vacant, read_json, write_atomically
 from moopim.text import command_line, table_lines
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
@@ -219,7 +219,7 @@ def steps_text(directory: Path) -> str:
 
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     """The step that the folder has, if it is this one and whole."""
-    if _is_empty(directory):
+    if is_vacant(directory):
         return None
     step = read_step(directory)
     if step.name != name:
@@ -238,16 +238,9 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     return step
 
 
-def _is_empty(directory: Path) -> bool:
-    """Whether there is nothing but what was left where a file was being written at the end."""
-    return not directory.exists() or (
-        directory.is_dir() and all(path.name.endswith(".partial") for path in directory.iterdir())
-    )
-
-
 def _remove(directory: Path) -> None:
     """Removes a step, its record last; a folder without one is not touched."""
-    if _is_empty(directory):
+    if is_vacant(directory):
         return
     if not (directory / STEP).exists():
         read_step(directory)  # says so
