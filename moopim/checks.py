@@ -142,12 +142,10 @@ def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
 
 
 def _check_values(what: str, found: NDArray[Any], least: float, most: float, whole: bool) -> None:
-    if least == 0 and found.dtype.kind == "i" and most < 1 << (8 * found.itemsize - 1):
-        high = found.view(
-            _UNSIGNED[found.itemsize]
-        ).max()  # in one pass: negative numbers are the largest unsigned ones
-        if high <= most:
-            return
+    signed = found.dtype.kind == "i" and most < 1 << (8 * found.itemsize - 1)
+    # In one pass: seen as unsigned, negative numbers are the largest.
+    if least == 0 and signed and found.view(_UNSIGNED[found.itemsize]).max() <= most:
+        return
     low, high = found.min(), found.max()  # NaN if there is one, which compares as False
     if (
         low >= least
