@@ -44,7 +44,7 @@ EXACT_COST = 1e11
 """Sum of `hypervolume_cost` up to which the hypervolumes of fronts that are compared are exact, a few seconds at most:
 that of one front of 57,000 points and 4 objectives, 4,600 points and 5, 158 points and 7, or 23 points and 10."""
 
-# Of few objectives, the time per point in units of that of many.
+# Time per point for few objectives in units of that for many, as measured with moocore 0.3.2 on one core.
 _COST_OF_FEW = {1: 5e3, 2: 5e3, 3: 2e4, 4: 30.0}
 
 

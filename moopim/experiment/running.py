@@ -127,7 +127,7 @@ def resume(
         check_problem(problem)
     if algorithm is not None:
         _check_algorithm(algorithm)
-    read_manifest(directory)
+    read_manifest(directory)  # names a folder that is no run; read again once nobody else can change it
     with locked(directory):
         manifest = read_manifest(directory)
         finished = manifest.status == "finished" and (directory / EVALUATIONS).is_file()
