@@ -212,13 +212,13 @@ def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.d
 def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, FloatArray]:
     """Measures fronts in a box; the hypervolumes by their name and, where they are estimates, the errors by theirs."""
     coordinates = [box.coordinates(front) for front in fronts]
-    values, errors = np.array(_measure([[front] for front in coordinates]))[:, :, 0].T
+    values, errors = np.array(pareto.normalised_hypervolumes([[front] for front in coordinates]))[:, :, 0].T
     return {name: values, f"{name}_error": errors} if errors.any() else {name: values}
 
 
 def _over_time(
     frames: Sequence[pd.DataFrame], box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[tuple[FloatArray, FloatArray]]:
+) -> list[pareto.Measured]:
     """Measures runs after each number of evaluations; the shares of the box and their errors, run by run."""
     histories = []
     for frame in frames:
@@ -227,10 +227,4 @@ def _over_time(
         # Number of feasible designs among those evaluated so far.
         ends = np.append(0, np.cumsum(mask))[np.minimum(counts, len(mask))]
         histories.append(np.split(box.coordinates(ordered), ends)[:-1])
-    return _measure(histories)
-
-
-def _measure(histories: Sequence[Sequence[FloatArray]]) -> list[tuple[FloatArray, FloatArray]]:
-    """Measures sets of designs in the box from 0 to 1; shares of the volume up to the reference point, and errors."""
-    histories = [[block / pareto.REFERENCE for block in history] for history in histories]
-    return [(measured.values, measured.errors) for measured in pareto.hypervolumes(histories, 1.0)]
+    return pareto.normalised_hypervolumes(histories)

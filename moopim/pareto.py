@@ -33,6 +33,7 @@ __all__ = [
     "non_dominated_in_turn",
     "normalise",
     "normalised_hypervolume",
+    "normalised_hypervolumes",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -243,6 +244,21 @@ def normalised_hypervolume(F: ArrayLike, ideal: ArrayLike, nadir: ArrayLike, ref
     number("reference", reference, positive=True)
     scaled = normalise(F, ideal, nadir)
     return hypervolume(scaled, reference) / float(reference ** scaled.shape[1])
+
+
+def normalised_hypervolumes(histories: Sequence[Sequence[FloatArray]]) -> list[Measured]:
+    """Hypervolumes of growing sets of normalised objectives, as shares of the box from 0 to `REFERENCE`.
+
+    Args:
+        histories: See `hypervolumes`; objectives are scaled so that the ideal point is 0 and the nadir point 1.
+
+    Returns:
+        The shares of each set, and their standard errors.
+
+    Raises:
+        ConfigError: An array is not two-dimensional, or the sets differ in their number of objectives.
+    """
+    return hypervolumes([[block / REFERENCE for block in history] for history in histories], 1.0)
 
 
 def igd_plus(F: ArrayLike, front: ArrayLike) -> float:

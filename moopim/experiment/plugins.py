@@ -136,14 +136,12 @@ def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
             raise ConfigError(f"problem {spec!r} needs a value for its option {name!r}")
     try:
         return cls(**parameters)
-    except MoopimError as error:
-        place = where_raised(error, cls.source_files())
-        if not place:
-            raise
-        raise ConfigError(f"{error}{place}") from error
     except Exception as error:  # a constructor may check its options by any means
-        place = where_raised(error, cls.source_files())
-        raise ConfigError(f"problem {spec!r} refuses its options: {reason(error)}{place}") from error
+        place, ours = where_raised(error, cls.source_files()), isinstance(error, MoopimError)
+        if ours and not place:
+            raise
+        cause = str(error) if ours else f"problem {spec!r} refuses its options: {reason(error)}"
+        raise ConfigError(f"{cause}{place}") from error
 
 
 def _is_problem(value: object) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from moopim.evaluator import Evaluator
-from moopim.pareto import REFERENCE, hypervolumes, ideal_nadir, normalise
+from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
 from moopim.problem import FloatArray
 
 __all__ = ["Progress", "progress_bar"]
@@ -89,5 +89,5 @@ def progress_bar(title: str, evaluations: int, *, show: bool) -> Iterator[Progre
 
 def _hypervolume_text(F: FloatArray) -> str:
     """The hypervolume of normalised objectives as a share of the box, with its standard error where it has one."""
-    [[value], [error]] = hypervolumes([[F / REFERENCE]], 1.0)[0]
+    [[value], [error]] = normalised_hypervolumes([[F]])[0]
     return f"hypervolume {value:.4f}" + (f" ± {error:.4f}" if error else "")
