@@ -12,6 +12,9 @@ into the working directory, so it belongs into an environment of its own:
     python -m venv peers && peers/bin/pip install -e . pyamosa && peers/bin/python benchmarks/optimizers.py
 
 Hypervolumes are those of the returned sets, at most 100 designs, in the box of all of them (reference 1.1).
+
+A third problem has ten objectives, where exact hypervolumes take hours: it shows the time of the optimisers that
+select by hypervolume, beside that of NSGA-II.
 """
 
 import argparse
@@ -78,6 +81,18 @@ class Free(DesignProblem):
         x = designs.indices("gene").astype(float)
         distance = (x * x) @ self.square + x @ self.linear + self.constant
         return {objective.name: distance[:, k] for k, objective in enumerate(self.objectives)}
+
+
+class Ten(DesignProblem):
+    """Ten objectives of twelve genes of 41 values; costs next to nothing."""
+
+    genome = Genome(Index("gene", 41, repeat=12))
+    objectives = tuple(Objective(f"f{k}", "1") for k in range(10))
+
+    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+        """A square and a product of neighbouring genes, shape ``(designs,)`` each."""
+        x = designs.indices("gene") / 40
+        return {f"f{k}": (x[:, k] - 0.3) ** 2 + x[:, (k + 1) % 12] * x[:, (k + 2) % 12] for k in range(10)}
 
 
 def chains(n: int) -> Callable[[DesignProblem, int], Algorithm]:
@@ -202,6 +217,19 @@ def compare(label: str, problem: DesignProblem, speed_budget: int, budget: int, 
     return numbers
 
 
+def many_objectives(evaluations: int = 5_000) -> dict[str, float]:
+    """Times optimisers by name on ten objectives and prints a table; returns named numbers."""
+    print(f"\nten objectives: {evaluations:,} evaluations")
+    numbers = {}
+    for name in ("amosa", "nsga2-hv", "smsemoa", "nsga2"):
+        problem = Ten()
+        begun = time.perf_counter()
+        minimize(problem, make_algorithm(name, problem, evaluations), ("n_eval", evaluations), seed=SEED)
+        numbers[f"ten_{name.replace('-', '')}_seconds"] = seconds = time.perf_counter() - begun
+        print(f"{name:24}{seconds:8.1f} s")
+    return numbers
+
+
 def main() -> None:
     """Reads the command line, measures, prints, and writes the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -227,6 +255,7 @@ def main() -> None:
         # pyamosa slows down as it goes on; 20,000 evaluations take it a quarter of an hour.
         numbers = compare("free", Free(), 20_000, 6_000, has_peer)
         numbers |= compare("hunt", hunt, 20_000, 6_000, has_peer)
+    numbers |= many_objectives()
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 
