@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from moopim import pareto
-from moopim.analysis.fronts import FloatArray, feasible, log_floor, objective_values
+from moopim.analysis.fronts import feasible, log_floor, objective_values
 from moopim.columns import numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.quantities import Objective
+from moopim.typing import BoolArray, FloatArray
 
 __all__ = ["ALL_FRONTS", "JOINT_FRONT", "Box", "common_box", "in_order", "joint_box"]
 
@@ -64,7 +64,7 @@ class Box:
         return ", ".join(filter(None, [self.fronts, without]))
 
     @property
-    def _measured(self) -> NDArray[np.bool_]:
+    def _measured(self) -> BoolArray:
         """Mask of the objectives that are measured, shape ``(objectives,)``."""
         low, high = np.sort(np.array([self.ideal, self.nadir], dtype=np.float64), axis=0)
         varied = high - low > _ROUNDING * np.maximum(np.abs(low), np.abs(high))

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from moopim import pareto
 from moopim.columns import numbers, truth_values
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = [
-    "FloatArray",
     "feasible",
     "front_rows",
     "log_floor",
@@ -27,7 +26,6 @@ __all__ = [
     "spans_decades",
 ]
 
-FloatArray = NDArray[np.float64]
 
 # A quantity is shown on a logarithmic scale when its largest value is more than this many times its smallest positive.
 _LOG_RATIO = 100.0
@@ -58,7 +56,7 @@ def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Fl
     return np.column_stack([numbers(frame, column) for column in columns])
 
 
-def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> BoolArray:
     """Marks the designs that count: feasible ones whose objectives are all finite.
 
     Args:
@@ -71,13 +69,13 @@ def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np
     Raises:
         ConfigError: The frame has no column for an objective, or a column holds something else than it should.
     """
-    mask: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(objective_values(frame, objectives)), axis=1)
+    mask: BoolArray = np.logical_and.reduce(np.isfinite(objective_values(frame, objectives)), axis=1)
     if "feasible" in frame.columns:
         mask &= truth_values(frame, "feasible")
     return mask
 
 
-def front_rows(frame: pd.DataFrame, objectives: Sequence[Objective]) -> NDArray[np.int64]:
+def front_rows(frame: pd.DataFrame, objectives: Sequence[Objective]) -> IntArray:
     """Finds the feasible designs that no other feasible design dominates.
 
     Of designs with equal objectives only the first is kept.

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, style_axes
 from moopim.hardware.planar.model import Breakdown, not_modelled
+from moopim.typing import FloatArray
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["COMPONENTS", "breakdown_frame", "component_table", "layer_table", "plot_breakdown"]
 
-FloatArray = NDArray[np.float64]
 
 COMPONENTS = {
     "crossbar": ("crossbar", "preload"),

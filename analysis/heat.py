@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moopim.analysis.checks import check_frame, read_columns
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import SMALL_FONT
 from moopim.analysis.tier_panels import add_color_bar, tier_panels
 from moopim.errors import ConfigError
+from moopim.typing import FloatArray
 
 __all__ = ["heat_frame", "plot_heat"]
 

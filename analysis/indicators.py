@@ -11,10 +11,11 @@ import pandas as pd
 
 from moopim import pareto
 from moopim.analysis.box import Box, common_box, in_order, joint_box
-from moopim.analysis.fronts import FloatArray, feasible, long_tailed, non_dominated
+from moopim.analysis.fronts import feasible, long_tailed, non_dominated
 from moopim.columns import truth_values
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
+from moopim.typing import FloatArray
 
 __all__ = [
     "Run",

@@ -10,8 +10,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import SMALL_FONT
+from moopim.typing import FloatArray
 
 __all__ = ["HALO", "Label", "place_labels"]
 

@@ -10,14 +10,13 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from moopim.analysis.checks import check_frame, read_columns
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import SMALL_FONT
 from moopim.analysis.tier_panels import add_color_bar, tier_panels
 from moopim.errors import ConfigError
 from moopim.hardware.noc.routing import coordinates, link_ends
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["link_frame", "plot_links"]
 
@@ -89,9 +88,7 @@ def _colors() -> Colormap:
     return ListedColormap(colormaps["magma_r"](np.linspace(0.07, 0.95, 256)))
 
 
-def _draw_tier(
-    ax: Axes, rows: pd.DataFrame, places: NDArray[np.int64], mesh: int, style: tuple[Colormap, Normalize]
-) -> None:
+def _draw_tier(ax: Axes, rows: pd.DataFrame, places: IntArray, mesh: int, style: tuple[Colormap, Normalize]) -> None:
     """Draws the links that begin on a tier."""
     y, x = np.divmod(np.arange(mesh**2), mesh)
     squares = [Rectangle((a - _SIDE / 2, b - _SIDE / 2), _SIDE, _SIDE) for a, b in zip(x, y, strict=True)]

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from moopim.analysis.fronts import FloatArray, log_floor, non_dominated, objective_values, spans_decades
+from moopim.analysis.fronts import log_floor, non_dominated, objective_values, spans_decades
 from moopim.analysis.style import FONT, SMALL_FONT, extremes, legend_above, new_axes, pretty_label, series_color, thin
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
+from moopim.typing import FloatArray
 
 __all__ = ["ParallelLines", "parallel_coordinates", "parallel_lines"]
 

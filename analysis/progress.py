@@ -9,9 +9,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from moopim.analysis.box import Box
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.style import FONT, legend_above, new_axes, series_color
 from moopim.columns import numbers
+from moopim.typing import FloatArray
 
 __all__ = ["plot_hypervolume", "plot_samples", "share_label"]
 

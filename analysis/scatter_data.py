@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moopim.analysis.fronts import FloatArray, feasible, front_rows, objective_values
+from moopim.analysis.fronts import feasible, front_rows, objective_values
 from moopim.analysis.style import thin
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
+from moopim.typing import FloatArray
 
 __all__ = ["CLOUD", "Frames", "ScatterGroups", "check_count", "groups_by_name", "scatter_groups"]
 

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moopim import pareto
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.scatter_data import CLOUD, Frames, ScatterGroups, check_count, groups_by_name
 from moopim.analysis.style import (
     CROWD,
@@ -29,6 +28,7 @@ from moopim.analysis.style import (
     thin,
 )
 from moopim.quantities import Objective
+from moopim.typing import FloatArray
 
 __all__ = ["scatter", "scatter_matrix"]
 

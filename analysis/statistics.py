@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import mannwhitneyu, rankdata
 
-from moopim.analysis.fronts import FloatArray
 from moopim.columns import numbers
 from moopim.errors import ConfigError, unknown_name
+from moopim.typing import FloatArray
 
 __all__ = ["a12", "comparison_table", "holm"]
 

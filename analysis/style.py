@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from moopim.analysis.fronts import FloatArray, log_floor, spans_decades
+from moopim.analysis.fronts import log_floor, spans_decades
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
+from moopim.typing import FloatArray, IntArray
 
 __all__ = [
     "CROWD",
@@ -189,7 +189,7 @@ def series_marker(i: int) -> str:
     return _MARKERS[i % len(_MARKERS)]
 
 
-def thin(n: int, limit: int, keep: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def thin(n: int, limit: int, keep: IntArray | None = None) -> IntArray:
     """Picks rows evenly, so that a picture of many designs stays readable and is the same every time.
 
     Args:
@@ -206,7 +206,7 @@ def thin(n: int, limit: int, keep: NDArray[np.int64] | None = None) -> NDArray[n
     return np.unique(rows if keep is None else np.concatenate([rows, keep]))
 
 
-def extremes(values: FloatArray) -> NDArray[np.int64]:
+def extremes(values: FloatArray) -> IntArray:
     """Finds the rows with the least and the largest value of each column.
 
     Args:

@@ -19,13 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from moopim.analysis.checks import read_columns
-from moopim.analysis.fronts import FloatArray
 from moopim.analysis.statistics import holm
 from moopim.errors import ConfigError, unknown_name
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["CONTRAST", "GENES", "SECTIONS", "trends"]
 
@@ -46,9 +45,6 @@ _BOOKKEEPING = ("evaluation", "generation", "feasible", "cached", "returned")
 # What differs by rounding only is the same.
 _DIGITS = 9
 _TIE = 10.0**-_DIGITS
-
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 
 class _Feature(NamedTuple):

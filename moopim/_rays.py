@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from moopim.typing import FloatArray
 
 __all__ = ["growing_volumes"]
 
-FloatArray = NDArray[np.float64]
 
 _SEED = 1
 _SCRAMBLES = 16

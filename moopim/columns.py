@@ -9,9 +9,9 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
+from moopim.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ __all__ = ["numbers", "truth_values"]
 _TRUTH = {word: truth for truth, words in ((True, "true t yes 1"), (False, "false f no 0")) for word in words.split()}
 
 
-def truth_values(frame: "pd.DataFrame", name: str) -> NDArray[np.bool_]:
+def truth_values(frame: "pd.DataFrame", name: str) -> BoolArray:
     """Reads a column of truth values.
 
     Args:
@@ -45,7 +45,7 @@ def truth_values(frame: "pd.DataFrame", name: str) -> NDArray[np.bool_]:
     return np.array(found, dtype=np.bool_)
 
 
-def numbers(frame: "pd.DataFrame", name: str, *, missing: bool = True) -> NDArray[np.float64]:
+def numbers(frame: "pd.DataFrame", name: str, *, missing: bool = True) -> FloatArray:
     """Reads a column of numbers.
 
     Args:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
+from moopim.typing import BoolArray, IntArray
 
 __all__ = ["Choice", "GeneGroup", "Index", "Integer", "Permutation"]
 
-IntArray = NDArray[np.int64]
 
 _INT64 = np.iinfo(np.int64)
 
@@ -100,7 +100,7 @@ class GeneGroup(ABC):
         """The allowed values in a few words, such as ``5 | 7 | 9`` or ``0 .. 47``."""
         return f"{self.values[0]} .. {self.values[-1]}"
 
-    def _refuse(self, column: NDArray[Any], allowed: NDArray[np.bool_]) -> None:
+    def _refuse(self, column: NDArray[Any], allowed: BoolArray) -> None:
         """Raises a ConfigError for the first value that is not allowed, if there is one."""
         if not np.all(allowed):
             value = np.asarray(column)[~np.asarray(allowed)].flat[0]

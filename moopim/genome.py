@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
-from moopim.genes import Choice, GeneGroup, Index, IntArray, Integer, Permutation
+from moopim.genes import Choice, GeneGroup, Index, Integer, Permutation
 from moopim.text import count, table_lines
+from moopim.typing import BoolArray, IntArray
 
 __all__ = ["Choice", "Designs", "GeneGroup", "Genome", "Index", "Integer", "Permutation"]
 
@@ -320,7 +321,7 @@ class Designs:
         part = self.genes[:, self.genome.slices[name]]
         return part[:, 0] if group.repeat is None else part
 
-    def active(self, name: str) -> NDArray[np.bool_]:
+    def active(self, name: str) -> BoolArray:
         """Tells which genes of a repeated group are active, shape ``(pop, repeat)``.
 
         Raises:

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import moocore
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from moopim._rays import growing_volumes
 from moopim.checks import number, numbers
 from moopim.errors import ConfigError
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "EXACT_COST",
@@ -36,7 +37,6 @@ __all__ = [
     "normalised_hypervolumes",
 ]
 
-FloatArray = NDArray[np.float64]
 
 REFERENCE = 1.1
 """Reference point of the normalised hypervolume in every objective, a tenth of the range beyond the nadir point."""
@@ -61,7 +61,7 @@ class Measured(NamedTuple):
     errors: FloatArray
 
 
-def non_dominated(F: ArrayLike) -> NDArray[np.bool_]:
+def non_dominated(F: ArrayLike) -> BoolArray:
     """Marks the rows that no other row dominates.
 
     Of equal rows only the first is marked, so that the marked rows are mutually non-dominated and distinct.
@@ -82,7 +82,7 @@ def non_dominated(F: ArrayLike) -> NDArray[np.bool_]:
     return mask
 
 
-def non_dominated_in_turn(F: ArrayLike, step: ArrayLike | None = None) -> NDArray[np.bool_]:
+def non_dominated_in_turn(F: ArrayLike, step: ArrayLike | None = None) -> BoolArray:
     """Marks the rows that were on the front at some time, when the rows came one after the other.
 
     Args:
@@ -101,7 +101,7 @@ def non_dominated_in_turn(F: ArrayLike, step: ArrayLike | None = None) -> NDArra
     return non_dominated(np.column_stack([values, np.arange(len(values)) if step is None else step]))
 
 
-def front_order(F: ArrayLike) -> NDArray[np.int64]:
+def front_order(F: ArrayLike) -> IntArray:
     """Finds the non-dominated rows, best first by the first objective, then by the others.
 
     Args:
@@ -333,8 +333,8 @@ def _inside(F: ArrayLike, reference: ArrayLike) -> FloatArray:
     return values[_below(values, _corner(values, reference))]
 
 
-def _below(values: FloatArray, corner: FloatArray) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.logical_and.reduce((values < corner) & np.isfinite(values), axis=1)
+def _below(values: FloatArray, corner: FloatArray) -> BoolArray:
+    mask: BoolArray = np.logical_and.reduce((values < corner) & np.isfinite(values), axis=1)
     return mask
 
 
@@ -348,9 +348,9 @@ def _finite(F: ArrayLike) -> FloatArray:
     return values[_usable(values)]
 
 
-def _usable(values: FloatArray) -> NDArray[np.bool_]:
+def _usable(values: FloatArray) -> BoolArray:
     """Marks the rows without an infinite or NaN value."""
-    mask: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(values), axis=1)
+    mask: BoolArray = np.logical_and.reduce(np.isfinite(values), axis=1)
     return mask
 
 

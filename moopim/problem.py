@@ -13,23 +13,22 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pymoo.core.problem import Problem
 
 import moopim
 from moopim.errors import ConfigError, EvaluationError, MoopimError
-from moopim.genes import IntArray
 from moopim.genome import Designs, Genome
 from moopim.loading import reason
 from moopim.quantities import Constraint, Metric, Objective, Quantity
 from moopim.sources import source_files, where_raised
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RUN_COLUMNS", "DesignProblem", "FloatArray", "fingerprint_of"]
+__all__ = ["RUN_COLUMNS", "DesignProblem", "fingerprint_of"]
 
-FloatArray = NDArray[np.float64]
 
 RUN_COLUMNS = ("evaluation", "generation", "feasible", "cached", "returned")
 """Columns that a run adds to the genes and quantities of its frames."""
@@ -382,7 +381,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
                 columns.append(constraint.lower - values)
         return np.column_stack(columns) if columns else np.empty((len(table), 0))
 
-    def feasible(self, table: FloatArray) -> NDArray[np.bool_]:
+    def feasible(self, table: FloatArray) -> BoolArray:
         """Tells which designs violate no bound, shape ``(pop,)``.
 
         Args:

@@ -7,12 +7,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.termination import Termination
 
-__all__ = ["Cooling", "acceptance", "amount_of_domination", "count_levels", "improvement", "termination_limit"]
+from moopim.typing import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["Cooling", "acceptance", "amount_of_domination", "count_levels", "improvement", "termination_limit"]
 
 
 def amount_of_domination(a: FloatArray, b: FloatArray, ranges: FloatArray, geometric: bool = False) -> FloatArray:

@@ -10,11 +10,9 @@ from pymoo.core.population import Population
 
 from moopim.algorithms._batch import Batch, Source, nondominated
 from moopim.algorithms.truncation import Truncation
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["Archive"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class Archive:
@@ -97,7 +95,7 @@ class Archive:
         n_planes = len(self._planes) - (not self._planes[-1, :end].any())
         self._not_worse, self._not_better = _compare(self._planes[:n_planes, :end], batch.planes)
 
-    def is_dominated(self, planes: FloatArray) -> NDArray[np.bool_]:
+    def is_dominated(self, planes: FloatArray) -> BoolArray:
         """Tells which designs a member dominates.
 
         Args:
@@ -246,7 +244,7 @@ def _compare(slots: FloatArray, batch: FloatArray) -> tuple[list[int], list[int]
     return _masks(not_worse), _masks(not_better)
 
 
-def _masks(rows: NDArray[np.bool_]) -> list[int]:
+def _masks(rows: BoolArray) -> list[int]:
     """One bit mask per row of ``(n, n_slots)``."""
     packed = np.packbits(rows, axis=1, bitorder="little")
     width, data = packed.shape[1], packed.tobytes()

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from pymoo.core.individual import Individual
 from pymoo.core.population import Population
 
+from moopim.typing import BoolArray, FloatArray, IntArray
+
 __all__ = ["Batch", "Source", "constraint_violation", "dominates", "nondominated"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 # What an `Individual` is made of later: an existing one, or the output of an evaluation and the row in it.
 Source: TypeAlias = Individual | tuple[Mapping[str, Any], int]
 
@@ -117,7 +117,7 @@ def nondominated(planes: FloatArray) -> IntArray:
     return chosen
 
 
-def dominates(better: FloatArray, worse: FloatArray) -> NDArray[np.bool_]:
+def dominates(better: FloatArray, worse: FloatArray) -> BoolArray:
     """Tells which designs dominate their counterparts: nowhere worse, somewhere better.
 
     Args:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
+
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["LaplaceMove", "ResetMove"]
 
@@ -24,8 +25,8 @@ class LaplaceMove(Mutation):  # type: ignore[misc]
         self.scale = scale
 
     def _do(
-        self, problem: Problem, X: NDArray[np.float64], *args: Any, random_state: np.random.Generator, **kwargs: Any
-    ) -> NDArray[np.float64]:
+        self, problem: Problem, X: FloatArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> FloatArray:
         rows = np.arange(len(X))
         chosen = random_state.integers(problem.n_var, size=len(X))
         low, high = problem.xl[chosen], problem.xu[chosen]
@@ -42,8 +43,8 @@ class ResetMove(Mutation):  # type: ignore[misc]
         super().__init__(prob=1.0)
 
     def _do(
-        self, problem: Problem, X: NDArray[np.int64], *args: Any, random_state: np.random.Generator, **kwargs: Any
-    ) -> NDArray[np.int64]:
+        self, problem: Problem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
         low, n_values = problem.xl.astype(X.dtype), (problem.xu - problem.xl).astype(X.dtype) + 1
         free = np.flatnonzero(n_values > 1)
         if free.size == 0:

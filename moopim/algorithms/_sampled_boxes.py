@@ -10,12 +10,11 @@ members alone.
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from moopim.typing import FloatArray, WordArray
 
 __all__ = ["N_SAMPLES", "SampledBoxes"]
 
-FloatArray = NDArray[np.float64]
-Words = NDArray[np.uint64]
 
 N_SAMPLES = 2048
 """Samples in the box of each member; the standard error of a share s is at most sqrt(s (1 - s) / 2048)."""
@@ -38,7 +37,7 @@ class SampledBoxes:
         self.volumes: FloatArray = self._sides.prod(axis=0)
         self._above = _samples_above(len(self._points))
 
-    def dominated_by(self, k: int) -> Words:
+    def dominated_by(self, k: int) -> WordArray:
         """Samples of every box that member ``k`` dominates, one bit each, shape ``(n, words)``.
 
         Args:
@@ -47,14 +46,14 @@ class SampledBoxes:
         offset = (self._points[:, k, None] - self._points) / self._sides
         # Sample number r of an objective, in ascending order, lies at (r + 1/2) / N_SAMPLES of the side.
         first = np.clip(np.ceil(offset * N_SAMPLES - 0.5), 0, N_SAMPLES).astype(np.int64)
-        dominated: Words = self._above[0, first[0]]
+        dominated: WordArray = self._above[0, first[0]]
         for above, row in zip(self._above[1:], first[1:], strict=True):
             dominated &= above[row]
         return dominated
 
 
 @lru_cache(maxsize=4)
-def _samples_above(n_obj: int) -> Words:
+def _samples_above(n_obj: int) -> WordArray:
     """For each objective and each rank the set of samples of that rank or a greater one.
 
     Scrambled Sobol points, of which every objective has one in each of `N_SAMPLES` equal stretches: the stretch is the

@@ -39,10 +39,10 @@ from moopim.algorithms._batch import Batch, dominates
 from moopim.algorithms._moves import LaplaceMove, ResetMove
 from moopim.algorithms.truncation import TRUNCATIONS
 from moopim.text import count
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["AMOSA", "mapping_preset"]
 
-FloatArray = NDArray[np.float64]
 
 # How a current design and a proposal relate; the sum of 1 where the first is nowhere worse and 2 where it is nowhere
 # better, and one more case.
@@ -367,7 +367,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             self._burn_in = None
             self._start_cooling(max(self.t_min, float(np.mean(amounts)) / math.log(2)))
 
-    def _move_to_members(self, chains: NDArray[np.int64], draws: FloatArray) -> None:
+    def _move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
         members = (draws * len(self._archive)).astype(np.int64)
         self._X[chains], self._planes[:, chains] = self._archive.designs_at(members)
 

@@ -13,12 +13,11 @@ from pymoo.core.population import Population
 from pymoo.util.display.multi import MultiObjectiveOutput
 
 from moopim.errors import ConfigError
-from moopim.genes import IntArray
 from moopim.operators.crossover import exchange, uniform_mask
 from moopim.operators.duplicates import row_keys
 from moopim.operators.mutation import reset, reset_probabilities
 from moopim.operators.repair import DesignRepair
-from moopim.problem import FloatArray
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["TopK"]
 

@@ -15,6 +15,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
 from moopim.algorithms._sampled_boxes import N_SAMPLES, SampledBoxes
+from moopim.typing import FloatArray, IntArray, WordArray
 
 __all__ = [
     "EXACT_COST",
@@ -28,8 +29,6 @@ __all__ = [
     "single_linkage",
 ]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Truncation = Callable[[FloatArray, int], IntArray]
 
 # Reference point in units of the archive's ranges; one tenth beyond the worst member, so that the worst members count.
@@ -199,7 +198,7 @@ class _EstimatedGains:
 
     def __init__(self, points: FloatArray) -> None:
         self.boxes = SampledBoxes(points, _REFERENCE)
-        self.free: NDArray[np.uint64] | None = None
+        self.free: WordArray | None = None
         self.gain = self.boxes.volumes.copy()  # minus infinity for those kept
 
     def keep(self, i: int) -> None:

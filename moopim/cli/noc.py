@@ -6,7 +6,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
@@ -16,6 +15,7 @@ from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.thermal.description import load_thermal
 from moopim.rows import check_files, read_rows, row_name, write_rows
 from moopim.text import count
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluate_noc"]
 
@@ -27,10 +27,10 @@ class _Traffic(NamedTuple):
     """The flows of the input file, shape ``(flows,)`` each; a case is a place in ``names``."""
 
     names: list[str]
-    case: NDArray[np.int64]
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
-    rate: NDArray[np.float64]
+    case: IntArray
+    source: IntArray
+    target: IntArray
+    rate: FloatArray
 
 
 def evaluate_noc(
@@ -67,7 +67,7 @@ def evaluate_noc(
     typer.echo(f"{count(len(names), 'case')}, {found.saturated.sum()} beyond saturation; busiest link: {load}")
 
 
-def _draw(path: Path, name: str, utilisation: NDArray[np.float64], stack: Stack) -> None:
+def _draw(path: Path, name: str, utilisation: FloatArray, stack: Stack) -> None:
     from moopim.analysis.links import link_frame, plot_links
     from moopim.analysis.style import save_figure
 

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from moopim.errors import ConfigError
-from moopim.genes import IntArray
 from moopim.genome import Designs as Genes
 from moopim.genome import Genome
 from moopim.hardware.planar.chip import Chip, make_chip
 from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
 from moopim.rows import read_rows, row_name
+from moopim.typing import IntArray
 from moopim.workload import NETWORKS, LayerTable, load_network
 from moopim.workload.networks import network_error
 

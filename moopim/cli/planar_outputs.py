@@ -13,6 +13,7 @@ from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.design_json import Designs
 from moopim.hardware.planar.model import Breakdown, break_down, not_modelled
 from moopim.rows import write_rows
+from moopim.typing import FloatArray
 from moopim.workload import LayerKind
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["breakdown_text", "chip_text", "totals_text", "write_layers", "write_results"]
 
-Totals = dict[str, NDArray[np.float64]]
+Totals = dict[str, FloatArray]
 
 # Column of the results -> figure of the model.
 _COLUMNS = {
@@ -171,7 +172,7 @@ def _text(table: "pd.DataFrame") -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _whole(name: str, values: NDArray[np.float64]) -> NDArray[np.generic]:
+def _whole(name: str, values: FloatArray) -> NDArray[np.generic]:
     return values.astype(np.int64) if name == "tiles" else values
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from moopim.cli.options import Force, check_drawn
 from moopim.errors import ConfigError, unknown_name
@@ -20,6 +19,7 @@ from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import GRID_MODES
 from moopim.rows import check_files, read_rows, row_name, write_rows
 from moopim.text import count
+from moopim.typing import FloatArray
 
 __all__ = ["evaluate_thermal"]
 
@@ -36,7 +36,7 @@ class _Maps(NamedTuple):
     """
 
     cases: list[str]
-    power: NDArray[np.float64]
+    power: FloatArray
 
 
 def evaluate_thermal(
@@ -74,8 +74,8 @@ def evaluate_thermal(
 def _draw(
     path: Path,
     title: str,
-    power: NDArray[np.float64],
-    temperature: NDArray[np.float64],
+    power: FloatArray,
+    temperature: FloatArray,
     model: tuple[Stack, ThermalStack, str],
 ) -> None:
     """Draws the cells of a case, or its PEs where the mode has no cells."""

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from moopim.errors import LogError
 from moopim.evaluator.executors import Workers, executor
 from moopim.evaluator.log import Batch, EvaluationLog, Logged
-from moopim.genes import IntArray
 from moopim.operators.duplicates import row_keys
-from moopim.problem import DesignProblem, FloatArray
+from moopim.problem import DesignProblem
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["BudgetSpent", "Evaluator"]
 
@@ -57,7 +57,7 @@ class Evaluator:
         self._log = log
         self._dtype = problem.genome.storage_dtype
         self._known: dict[bytes, FloatArray] = {}
-        self._pending: list[tuple[NDArray[np.unsignedinteger], FloatArray, NDArray[np.bool_]]] = []
+        self._pending: list[tuple[NDArray[np.unsignedinteger], FloatArray, BoolArray]] = []
         self._seconds = 0.0
         logged = log.read() if log is not None else Logged([], [])
         batches = logged.batches
@@ -113,9 +113,7 @@ class Evaluator:
         self.n_cached += int(len(X) - fresh.sum())
         return table
 
-    def _learn(
-        self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: NDArray[np.bool_]
-    ) -> None:
+    def _learn(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: BoolArray) -> None:
         """Gets the fresh designs of a batch from the log as far as it reaches, the others from the models."""
         start = self.n_evaluations
         replayed = self._logged_genes[start : start + len(X)]
@@ -129,9 +127,7 @@ class Evaluator:
             self._known[keys[i]] = self._logged_table[start + i]
         self._compute(genes, X, keys, np.flatnonzero(fresh & ~known))
 
-    def _compute(
-        self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: NDArray[np.int64]
-    ) -> None:
+    def _compute(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: IntArray) -> None:
         """Calls the models for rows of a batch; what they finish is logged long before the generation ends."""
         # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
         waiting = []
@@ -163,7 +159,7 @@ class Evaluator:
                 self._log.append_chunk(chunk)
         self._finished, self._flushed = [], time.perf_counter()
 
-    def knows(self, X: ArrayLike, F: FloatArray | None = None) -> NDArray[np.bool_]:
+    def knows(self, X: ArrayLike, F: FloatArray | None = None) -> BoolArray:
         """Marks the designs that the run has evaluated.
 
         Args:

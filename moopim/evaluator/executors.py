@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from moopim.errors import ConfigError, EvaluationError
-from moopim.genes import IntArray
-from moopim.problem import DesignProblem, FloatArray
+from moopim.problem import DesignProblem
 from moopim.randomness import controlled_randomness, randomness_key
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Execute", "Workers", "WorkersDiedError", "executor"]
 

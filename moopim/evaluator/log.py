@@ -22,6 +22,7 @@ from moopim.errors import LogError, MoopimError
 from moopim.evaluator.database import check_plain
 from moopim.problem import DesignProblem
 from moopim.text import resuming
+from moopim.typing import BoolArray, FloatArray
 
 __all__ = ["Batch", "EvaluationLog", "Logged"]
 
@@ -68,8 +69,8 @@ class Batch:
 
     generation: int
     genes: NDArray[np.unsignedinteger[Any]]
-    table: NDArray[np.float64]
-    cached: NDArray[np.bool_]
+    table: FloatArray
+    cached: BoolArray
     seconds: float
 
 

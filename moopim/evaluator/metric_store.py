@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import LogError, shown
 from moopim.evaluator.database import check_plain
+from moopim.typing import FloatArray
 
 __all__ = ["MetricStore"]
 
@@ -39,9 +39,7 @@ class MetricStore:
         self.path = Path(path)
         self._facts = json.dumps(facts, sort_keys=True)
 
-    def answer(
-        self, designs: Sequence[str], compute: Callable[[list[int]], NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+    def answer(self, designs: Sequence[str], compute: Callable[[list[int]], FloatArray]) -> FloatArray:
         """Gives a number for each design: a known one, or one that is found now and kept.
 
         Args:

@@ -7,12 +7,12 @@ import pandas as pd
 
 from moopim.columns import numbers, truth_values
 from moopim.evaluator import Batch
-from moopim.genes import IntArray
 from moopim.genome import Genome
 from moopim.operators.duplicates import row_keys
 from moopim.pareto import front_order
-from moopim.problem import DesignProblem, FloatArray
+from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluations_frame", "front_frame", "genes_frame", "least_violating", "minimised"]
 

@@ -11,7 +11,7 @@ from pymoo.core.algorithm import Algorithm
 
 from moopim.evaluator import Evaluator
 from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
-from moopim.problem import FloatArray
+from moopim.typing import FloatArray
 
 __all__ = ["Progress", "progress_bar"]
 

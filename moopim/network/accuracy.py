@@ -13,7 +13,6 @@ from itertools import takewhile, zip_longest
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
@@ -22,6 +21,7 @@ from moopim.network.calibration import CALIBRATION, calibration_images, evaluati
 from moopim.network.datasets import ImageData, Split
 from moopim.network.subnets import Subnet, subnet_name
 from moopim.network.supernet import ConvNorm, Statistics, Supernet
+from moopim.typing import FloatArray
 
 __all__ = ["accuracy", "chunks", "count_correct", "subnet_accuracies"]
 
@@ -63,7 +63,7 @@ def subnet_accuracies(
     *,
     split: str = "validation",
     calibration: int = CALIBRATION,
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Finds the accuracy of subnets with inherited weights and their own statistics of batch normalisation.
 
     Args:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from moopim.network._layers import add_stand_in, check_finite, current_weight, s
 from moopim.network.accuracy import accuracy
 from moopim.network.datasets import Split
 from moopim.network.quantiser import weight_alpha
+from moopim.typing import FloatArray
 
 __all__ = ["MeanInterval", "Sigma", "mean_interval", "noisy_accuracies", "noisy_forward", "with_weight_noise"]
 
@@ -83,9 +83,7 @@ def with_weight_noise(model: nn.Module, sigma: Sigma, seed: int = 1, draw: int =
             handle.remove()
 
 
-def noisy_accuracies(
-    model: nn.Module, split: Split, sigma: Sigma, draws: int = 10, seed: int = 1
-) -> NDArray[np.float64]:
+def noisy_accuracies(model: nn.Module, split: Split, sigma: Sigma, draws: int = 10, seed: int = 1) -> FloatArray:
     """Accuracies of a module under several draws of weight noise.
 
     Args:
@@ -110,7 +108,7 @@ def noisy_accuracies(
     return accuracies
 
 
-def mean_interval(sample: NDArray[np.float64], confidence: float = 0.95) -> MeanInterval:
+def mean_interval(sample: FloatArray, confidence: float = 0.95) -> MeanInterval:
     """Mean of a sample and Student's t interval for the mean of what it is drawn from.
 
     Args:

@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, read_table
+from moopim.typing import FloatArray
 
 __all__ = ["Optimiser", "Recipe", "Schedule", "load_recipe", "recipe_names"]
 
@@ -107,7 +107,7 @@ class Recipe:
         drops = tuple(drop * epochs / (self.epochs or 1) for drop in self.drops)
         return replace(self, epochs=epochs, steps=None, drops=drops)
 
-    def learning_rates(self, steps_per_epoch: int) -> NDArray[np.float64]:
+    def learning_rates(self, steps_per_epoch: int) -> FloatArray:
         """The learning rate at each step.
 
         Args:

@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -30,6 +29,7 @@ from moopim.network.device import check_device
 from moopim.network.progress import Progress, progress_bar
 from moopim.network.recipes import Recipe, load_recipe
 from moopim.rows import check_output
+from moopim.typing import FloatArray
 
 __all__ = ["Augment", "Evaluate", "Forward", "TrainingLog", "fit"]
 
@@ -156,7 +156,7 @@ class _Trainer:
     data: ImageData
     recipe: Recipe
     optimiser: Optimizer
-    rates: NDArray[np.float64]
+    rates: FloatArray
     seed: int
     forward: Forward
     evaluate: Evaluate
@@ -195,7 +195,7 @@ class _Trainer:
         report(step, row)
         return row
 
-    def _steps(self, epoch: int, first: int, rates: NDArray[np.float64], report: Progress) -> tuple[float, float]:
+    def _steps(self, epoch: int, first: int, rates: FloatArray, report: Progress) -> tuple[float, float]:
         """Mean loss and accuracy of the steps of an epoch."""
         for_order, for_forward, for_torch = np.random.SeedSequence(self.seed, spawn_key=(epoch,)).spawn(3)
         generator = torch.Generator().manual_seed(_integer(for_order))

@@ -3,15 +3,15 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.crossover import Crossover
 
 from moopim.checks import number, whole_number
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
-from moopim.genes import IntArray, Permutation
+from moopim.genes import Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
+from moopim.typing import BoolArray, IntArray
 
 __all__ = [
     "BlockCrossover",
@@ -23,7 +23,7 @@ __all__ = [
     "uniform_mask",
 ]
 
-Mask = NDArray[np.bool_]
+Mask = BoolArray
 
 
 def uniform_mask(genome: Genome, n: int, prob_exchange: float, random_state: np.random.Generator) -> Mask:

@@ -8,6 +8,7 @@ from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.population import Population
 
 from moopim.errors import ConfigError
+from moopim.typing import BoolArray
 
 __all__ = ["HashedDuplicateElimination", "row_keys"]
 
@@ -35,7 +36,7 @@ def row_keys(X: NDArray[Any]) -> list[bytes]:
 class HashedDuplicateElimination(DuplicateElimination):  # type: ignore[misc]
     """Removes designs whose rows appeared before, in the same population or in another."""
 
-    def _do(self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]) -> Any:
+    def _do(self, pop: Population, other: Population | None, is_duplicate: BoolArray) -> Any:
         seen = set() if other is None else set(row_keys(np.asarray(self.func(other), dtype=np.int64)))
         for i, key in enumerate(row_keys(np.asarray(self.func(pop), dtype=np.int64))):
             if key in seen:

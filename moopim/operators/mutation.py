@@ -5,14 +5,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pymoo.core.mutation import Mutation
 
 from moopim.checks import numbers
 from moopim.errors import ConfigError
-from moopim.genes import GeneGroup, IntArray, Permutation
+from moopim.genes import GeneGroup, Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = [
     "BlockMoveMutation",
@@ -25,8 +25,6 @@ __all__ = [
     "reset_probabilities",
     "swap",
 ]
-
-FloatArray = NDArray[np.float64]
 
 
 def reset_probabilities(genome: Genome, prob: float | Mapping[str, float] | None) -> FloatArray:
@@ -165,7 +163,7 @@ def _check_shape(genome: Genome, X: IntArray) -> None:
         )
 
 
-def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntArray:
+def _rotate(order: IntArray, inside: BoolArray, step: IntArray) -> IntArray:
     """Takes a run out of each row and puts it back ``step`` places further on, around the end."""
     n = order.shape[1]
     inside = inside.copy()
@@ -179,7 +177,7 @@ def _rotate(order: IntArray, inside: NDArray[np.bool_], step: IntArray) -> IntAr
     return np.take_along_axis(order, np.argsort(key, axis=1, kind="stable"), axis=1)
 
 
-def _shift(genome: Genome, X: IntArray, marked: NDArray[np.bool_], random_state: np.random.Generator) -> IntArray:
+def _shift(genome: Genome, X: IntArray, marked: BoolArray, random_state: np.random.Generator) -> IntArray:
     """Gives marked genes a different value, uniformly."""
     step = 1 + (random_state.random(X.shape) * (genome.n_values - 1)).astype(np.int64)
     result = np.where(marked, (X + step) % genome.n_values, X)
@@ -190,7 +188,7 @@ def _shift(genome: Genome, X: IntArray, marked: NDArray[np.bool_], random_state:
     return result
 
 
-def _swap_marked(order: IntArray, marked: NDArray[np.bool_], step: IntArray) -> IntArray:
+def _swap_marked(order: IntArray, marked: BoolArray, step: IntArray) -> IntArray:
     """Swaps each marked place of a permutation with the one ``step`` further on, place after place."""
     result, rows, n = order.copy(), np.arange(len(order)), order.shape[1]
     for place in range(n):

@@ -8,11 +8,11 @@ import numpy as np
 from pymoo.core.mutation import Mutation
 
 from moopim.errors import ConfigError
-from moopim.genes import IntArray
 from moopim.genome import Genome
 from moopim.operators.crossover import exchange, uniform_mask
 from moopim.operators.mutation import move_block, reset_one, swap
 from moopim.problem import DesignProblem
+from moopim.typing import IntArray
 
 __all__ = ["Perturbation"]
 

@@ -5,8 +5,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 from pymoo.core.repair import Repair
 
-from moopim.genes import IntArray
 from moopim.problem import DesignProblem
+from moopim.typing import IntArray
 
 __all__ = ["DesignRepair"]
 

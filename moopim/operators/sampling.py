@@ -6,9 +6,10 @@ import numpy as np
 from pymoo.core.sampling import Sampling
 
 from moopim.checks import whole_number
-from moopim.genes import IntArray, Permutation
+from moopim.genes import Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem
+from moopim.typing import IntArray
 
 __all__ = ["LatinHypercubeSampling", "RandomSampling", "latin_hypercube"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from moopim.checks import check_broadcast, numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
+from moopim.typing import BoolArray, IntArray
 
 __all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "check_table", "make_table", "stack_tables"]
 
-IntArray = NDArray[np.int64]
 
 IMAGE = -1
 """Input of a layer that reads the image."""
@@ -131,7 +131,7 @@ class LayerTable:
     input_bits: IntArray
     weight_bits: IntArray
     output_bits: IntArray
-    waits: NDArray[np.bool_]
+    waits: BoolArray
     names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -177,27 +177,27 @@ class LayerTable:
         return self.c_in // self.groups * self.kernel_h * self.kernel_w
 
     @cached_property
-    def weighted(self) -> NDArray[np.bool_]:
+    def weighted(self) -> BoolArray:
         """Whether a layer is held in crossbars, shape ``(networks, layers)``."""
         kind = self.kind
-        held: NDArray[np.bool_] = (kind == LayerKind.CONV) | (kind == LayerKind.FC) | (kind == LayerKind.MATMUL)
+        held: BoolArray = (kind == LayerKind.CONV) | (kind == LayerKind.FC) | (kind == LayerKind.MATMUL)
         return held
 
     @cached_property
-    def element_wise(self) -> NDArray[np.bool_]:
+    def element_wise(self) -> BoolArray:
         """Whether a layer is a sum or a product of feature maps, shape ``(networks, layers)``."""
-        element_wise: NDArray[np.bool_] = (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
+        element_wise: BoolArray = (self.kind == LayerKind.SUM) | (self.kind == LayerKind.PRODUCT)
         return element_wise
 
     @cached_property
-    def last(self) -> NDArray[np.bool_]:
+    def last(self) -> BoolArray:
         """Whether no layer reads a layer: the outputs of the network, shape ``(networks, layers)``."""
         networks = max(len(self.kind), len(self.inputs))
         # One more place at the end takes what reads the image or nothing.
         read = np.zeros((networks, self.layers + 1), dtype=bool)
         producers = np.where(self.inputs > IMAGE, self.inputs, self.layers)
         read[np.arange(networks)[:, None, None], producers] = True
-        last: NDArray[np.bool_] = ~read[:, :-1] & (self.kind != LayerKind.NONE)
+        last: BoolArray = ~read[:, :-1] & (self.kind != LayerKind.NONE)
         return last
 
     @cached_property

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
+from moopim.typing import IntArray
 from moopim.workload.layers import Layer
 from moopim.workload.networks import NETWORKS
 from moopim.workload.transfers import WEIGHTED, Transfer, find_transfers
 
 __all__ = ["DATASETS", "WORKLOADS", "Workload", "load_workload", "make_workload"]
 
-IntArray = NDArray[np.int64]
 
 # Input height and width, number of classes.
 DATASETS = {"cifar10": (32, 10), "cifar100": (32, 100), "tinyimagenet": (64, 200)}

@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
-from moopim.genes import IntArray
 from moopim.genome import Designs
 from moopim.problems.crossnas.search import CrossNasSearch
 from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
 from moopim.problems.crossnas.space import CrossNasSpace
+from moopim.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from moopim.problems.crossnas.inherited import InheritedAccuracy
@@ -116,7 +115,7 @@ class ArchitectureSearch(CrossNasSearch):
         """
         return self.space.canonical(X)
 
-    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+    def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
         """Evaluates networks.
 
         Args:
@@ -129,7 +128,7 @@ class ArchitectureSearch(CrossNasSearch):
             self._figures(designs), lambda within: self._accuracies(Designs(self.genome, designs.genes[within]))
         )
 
-    def _figures(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+    def _figures(self, designs: Designs) -> dict[str, FloatArray]:
         """What the hardware of designs costs."""
         circuit = self.space.chip_parameters(designs)
         return hardware_figures(self._simulator, self.space.layer_table(designs), circuit)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
@@ -23,6 +21,7 @@ from moopim.problems.crossnas.simulators import (
     simulated_accuracies,
     simulator_identity,
 )
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["CrossbarAccuracy", "pim_accuracies", "pim_circuit"]
 
@@ -82,9 +81,7 @@ class CrossbarAccuracy:
             facts |= simulator_identity(simulator)
         self.store = paid_accuracies(Path(network), facts, device)
 
-    def __call__(
-        self, weights: NDArray[np.int64], activations: NDArray[np.int64], circuits: Mapping[str, NDArray[np.int64]]
-    ) -> NDArray[np.float64]:
+    def __call__(self, weights: IntArray, activations: IntArray, circuits: Mapping[str, IntArray]) -> FloatArray:
         """Finds accuracies; designs share the work of layers that they have in common.
 
         Args:
@@ -105,7 +102,7 @@ class CrossbarAccuracy:
             )
         ]
 
-        def compute(places: list[int]) -> NDArray[np.float64]:
+        def compute(places: list[int]) -> FloatArray:
             chosen = [designs[place] for place in places]
             return pim_accuracies(self._simulator, self._net, chosen, self._data.validation, self._images)
 
@@ -121,7 +118,7 @@ class CrossbarAccuracy:
 
 def pim_accuracies(
     simulator: PimSimulator | None, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, images: Tensor
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Finds accuracies on PIM circuits: those of a simulator that has them, else those of moopim's crossbars.
 
     Args:

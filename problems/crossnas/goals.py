@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import figure, read_table
-from moopim.problem import FloatArray
 from moopim.problems.crossnas.simulators import PimSimulator, hardware_figures
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.quantities import Constraint, Metric, Objective
+from moopim.typing import BoolArray, FloatArray
 from moopim.workload import LayerTable, load_network
 
 __all__ = ["MEDIAN", "Goals", "make_goals", "reference_circuit", "reference_edp"]
@@ -63,7 +62,7 @@ class Goals:
         return self.objectives, self.constraints, self.metrics
 
     def complete(
-        self, figures: Mapping[str, FloatArray], accuracy: Callable[[NDArray[np.bool_]], FloatArray]
+        self, figures: Mapping[str, FloatArray], accuracy: Callable[[BoolArray], FloatArray]
     ) -> dict[str, FloatArray]:
         """Adds accuracies, which cost most: only of designs whose hardware is within its bounds.
 

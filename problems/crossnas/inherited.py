@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.genome import Designs
 from moopim.network.accuracy import subnet_accuracies
@@ -16,6 +15,7 @@ from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
 from moopim.network.supernet_file import load_supernet
 from moopim.problems.crossnas.paid import paid_accuracies
+from moopim.typing import FloatArray
 
 __all__ = ["InheritedAccuracy", "subnets"]
 
@@ -55,7 +55,7 @@ class InheritedAccuracy:
         subnet_accuracies(self.supernet, [], self._data, calibration=calibration)  # whether they fit
         self.store = paid_accuracies(Path(supernet), {**self.identity(), "calibration": calibration}, device)
 
-    def __call__(self, designs: Designs) -> NDArray[np.float64]:
+    def __call__(self, designs: Designs) -> FloatArray:
         """Finds accuracies; those of designs that begin with the same blocks share the work.
 
         Args:
@@ -67,7 +67,7 @@ class InheritedAccuracy:
         # As layer tables take them, whether they have been repaired or not.
         wanted = [self.supernet.canonical(subnet) for subnet in subnets(designs)]
 
-        def compute(places: list[int]) -> NDArray[np.float64]:
+        def compute(places: list[int]) -> FloatArray:
             chosen = [wanted[place] for place in places]
             return subnet_accuracies(self.supernet, chosen, self._data, calibration=self._calibration)
 

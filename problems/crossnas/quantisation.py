@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
@@ -11,6 +10,7 @@ from moopim.genome import Choice, Designs, Genome
 from moopim.network.subnets import network_layers
 from moopim.problems.crossnas.search import CrossNasSearch
 from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
+from moopim.typing import BoolArray, FloatArray
 from moopim.workload import LayerTable
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class QuantisationPimSearch(CrossNasSearch):
             widths[side][:, self._places] = designs[name]
         return self._table.with_bits(*widths)
 
-    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+    def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
         """Evaluates widths and circuits.
 
         Args:
@@ -145,7 +145,7 @@ class QuantisationPimSearch(CrossNasSearch):
         circuit = {name: designs[name] for name in _CIRCUIT}
         figures = hardware_figures(self._simulator, self.layer_table(designs), circuit)
 
-        def accuracy(within: NDArray[np.bool_]) -> NDArray[np.float64]:
+        def accuracy(within: BoolArray) -> FloatArray:
             chosen = {name: values[within] for name, values in circuit.items()}
             return self._accuracies(designs.weight_bits[within], designs.activation_bits[within], chosen)
 

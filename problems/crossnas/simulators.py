@@ -17,11 +17,10 @@ import numpy as np
 
 from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
 from moopim.figures import file_hash, file_hashes
-from moopim.genes import IntArray
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.loading import import_source, reason
-from moopim.problem import FloatArray
+from moopim.typing import FloatArray, IntArray
 from moopim.workload import LayerTable
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
-from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Integer
 from moopim.network.subnets import KINDS
+from moopim.typing import BoolArray, IntArray
 from moopim.workload import IMAGE, LayerKind, LayerTable
 from moopim.workload.layers import NO_INPUT
 
@@ -42,9 +42,9 @@ class _Shapes(NamedTuple):
         size: Height and width in front of each block and behind the last, shape ``(designs, max_blocks + 1)``.
     """
 
-    active: NDArray[np.bool_]
-    pooled: NDArray[np.bool_]
-    summed: NDArray[np.bool_]
+    active: BoolArray
+    pooled: BoolArray
+    summed: BoolArray
     stride: IntArray
     size: IntArray
 

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.model import SystemModel, system_model
@@ -16,12 +15,11 @@ from moopim.problems.hunt.pools import (
     run_pools,
     tier_devices,
 )
+from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
 
 __all__ = ["ARCHITECTURES", "Baseline", "baseline_model", "best_map", "evaluate_baseline", "evaluate_maps"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 ARCHITECTURES = {
     "SSSS": "SSSS",

@@ -10,9 +10,7 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.hardware.stack.model import SystemModel
@@ -20,6 +18,7 @@ from moopim.hardware.stack.parameters import load_factor_set, load_stack
 from moopim.problems.hunt.baselines import baseline_model, evaluate_baseline
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.published import published
+from moopim.typing import FloatArray
 from moopim.workload import WORKLOADS
 
 __all__ = ["LossScales", "loss_scales", "losses", "scaled_by_loss", "with_loss_scales"]
@@ -99,7 +98,7 @@ def scaled_by_loss(problem: HuntMapping) -> HuntMapping:
     return scaled
 
 
-def losses(problem: HuntMapping, frame: pd.DataFrame) -> NDArray[np.float64]:
+def losses(problem: HuntMapping, frame: pd.DataFrame) -> FloatArray:
     """Loss of accuracy of mappings, by the scales of `loss_scales`.
 
     Args:

@@ -6,16 +6,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from moopim.errors import unknown_name
 from moopim.figures import file_hash, file_hashes
-from moopim.genes import IntArray
 from moopim.genome import Choice, Designs, Genome, Index
 from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
 from moopim.hardware.stack.model import occupy
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
+from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
 
 __all__ = ["EQUATIONS", "HuntMapping"]
@@ -127,7 +126,7 @@ class HuntMapping(DesignProblem):
             **{name: file_hash(Path(name)) for name in own},
         }
 
-    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+    def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
         """Evaluates mappings.
 
         Args:
@@ -138,7 +137,7 @@ class HuntMapping(DesignProblem):
         """
         return self.evaluate_mappings(designs.indices("tier"), designs.indices("pe"))
 
-    def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, NDArray[np.float64]]:
+    def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, FloatArray]:
         """Evaluates mappings given as indices, with `moopim.hardware.stack.system.evaluate_system` or its like.
 
         Args:

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
-from moopim.genes import IntArray
 from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.placement import Occupancy
 from moopim.hardware.stack.system import SteadyState, steady_state
 from moopim.problems.hunt.mapping import HuntMapping
+from moopim.typing import IntArray
 
 __all__ = ["Settled", "layers_frame", "placement", "settle"]
 

@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Pool", "PoolLoad", "TierLoad", "forward_pools", "pool_metrics", "run_order", "run_pools", "tier_devices"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class Pool(NamedTuple):

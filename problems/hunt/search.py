@@ -3,11 +3,11 @@
 import pandas as pd
 
 from moopim.experiment.running import run
-from moopim.genes import IntArray
 from moopim.problems.hunt.loss import losses, scaled_by_loss
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.pools import forward_pools, tier_devices
 from moopim.problems.hunt.weighted import WeightedMapping
+from moopim.typing import IntArray
 
 __all__ = ["TierOrderMapping", "search", "tier_orders"]
 

@@ -3,13 +3,13 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.genome import Designs
 from moopim.pareto import ideal_nadir
 from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
 from moopim.quantities import Metric, Objective
+from moopim.typing import FloatArray
 
 __all__ = ["WeightedMapping"]
 
@@ -68,7 +68,7 @@ class WeightedMapping(HuntMapping):
         goals, metrics = super().goals_and_metrics()
         return (Objective("cost", "1"),), (*(Metric(goal.name, goal.unit) for goal in goals), *metrics)
 
-    def evaluate_designs(self, designs: Designs) -> dict[str, NDArray[np.float64]]:
+    def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
         """Evaluates mappings as `HuntMapping` does, and adds their cost.
 
         Args:
@@ -82,7 +82,7 @@ class WeightedMapping(HuntMapping):
         scaled = (goals - self._ideal) / (self._nadir - self._ideal)
         return values | {"cost": np.einsum("dg,g->d", scaled, self._weights)}
 
-    def _scales(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _scales(self) -> tuple[FloatArray, FloatArray]:
         """The value of each goal that counts 0, and that counts 1."""
         sample = self.genome.sample(_SAMPLE, np.random.default_rng(_SEED))
         values = super().evaluate_designs(self.genome.decode(self.repair_designs(sample)))

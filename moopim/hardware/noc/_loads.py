@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.noc.parameters import CACHED
 from moopim.hardware.noc.routing import coordinates, link_count, link_groups
+from moopim.typing import BoolArray, FloatArray, IntArray, NodeArray
 
 __all__ = ["link_loads", "tree_steps"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-NodeArray = NDArray[np.signedinteger]
-BoolArray = NDArray[np.bool_]
 
 # Designs at a time are at least so many: a large mesh would take many calls else.
 _LEAST_DESIGNS = 16

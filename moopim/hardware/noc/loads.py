@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.hardware.noc import _loads
 from moopim.hardware.noc.routing import check_mesh
+from moopim.typing import BoolArray, FloatArray, NodeArray
 
 __all__ = ["link_loads", "tree_steps"]
-
-FloatArray = NDArray[np.float64]
-NodeArray = NDArray[np.signedinteger]
-BoolArray = NDArray[np.bool_]
 
 
 def link_loads(tiers: int, mesh: int, begin: NodeArray, end: NodeArray, volume: FloatArray) -> FloatArray:

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import number, numbers
 from moopim.errors import unknown_name
 from moopim.hardware.noc.parameters import CACHED, MODES, NocFigures
+from moopim.typing import FloatArray
 
 __all__ = ["LinkTraffic", "NetworkPeriod", "network_period"]
 
-FloatArray = NDArray[np.float64]
 
 # A step of Newton's method that changes the period by less than this share is the last one: what is left goes with its
 # square.

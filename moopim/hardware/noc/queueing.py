@@ -7,17 +7,15 @@ per packet and is busy for a share ``u`` of the time lets a packet wait ``L u / 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import number, numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.parameters import MODES, NocFigures
 from moopim.hardware.noc.routing import hop_counts, link_count, routing_matrix
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["CaseLatency", "evaluate_traffic", "waiting_cycles"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 # Loads of all links in all cases, which take a gigabyte.
 _MOST_LOADS = 2**27
@@ -69,7 +67,7 @@ class CaseLatency:
         return np.asarray(self.utilisation.max(axis=1, initial=0.0))
 
     @property
-    def saturated(self) -> NDArray[np.bool_]:
+    def saturated(self) -> BoolArray:
         """Whether a link gets as much as it can carry or more, so that there is no steady state, shape ``(cases,)``."""
         return np.asarray(self.highest >= 1.0)
 

@@ -12,17 +12,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError
+from moopim.typing import IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 __all__ = ["check_mesh", "coordinates", "hop_counts", "link_count", "link_ends", "link_groups", "routing_matrix"]
 
-IntArray = NDArray[np.int64]
 
 _MOST_NODES = 1_000_000
 _MOST_PAIRED = 4096  # the hops between all of them take 128 MiB

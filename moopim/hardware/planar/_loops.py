@@ -6,18 +6,16 @@ say what is computed.
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["finish_loops", "hop_loops"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 @njit(nogil=True)
 def finish_loops(  # noqa: C901, PLR0912, PLR0915 (one loop nest: calls would cost as much as the work)
     inputs: IntArray,
-    whole: NDArray[np.bool_],
+    whole: BoolArray,
     reach_h: IntArray,
     reach_w: IntArray,
     stride_h: IntArray,
@@ -124,7 +122,7 @@ def hop_loops(  # noqa: C901, PLR0912 (one loop nest)
     tiles: IntArray,
     first_tile: IntArray,
     inputs: IntArray,
-    element_wise: NDArray[np.bool_],
+    element_wise: BoolArray,
     grid: IntArray,
     rows: IntArray,
     columns: IntArray,

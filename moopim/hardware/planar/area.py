@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.planar.buffers import buffer_figures
 from moopim.hardware.planar.chip import Chip
@@ -11,12 +10,10 @@ from moopim.hardware.planar.digital import load_digital, mux_transistors
 from moopim.hardware.planar.element_wise import global_buffer_KB, most_adders
 from moopim.hardware.planar.mapping import LayerMapping
 from moopim.hardware.planar.rounding import ceil_div
+from moopim.typing import FloatArray
 from moopim.workload.layers import LayerTable
 
 __all__ = ["chip_area", "column_share", "row_share"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 def chip_area(

@@ -7,15 +7,14 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
+from moopim.typing import FloatArray
 
 __all__ = ["BufferFigures", "Buffers", "buffer_figures", "load_buffers"]
-
-FloatArray = NDArray[np.float64]
 
 
 class BufferFigures(NamedTuple):

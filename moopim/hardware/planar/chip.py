@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import Bounds, figure, load_bounds, read_table
 from moopim.hardware.planar.components import Components, Converter, Device, load_components
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["CHIP_BOUNDS", "PROFILES", "Chip", "make_chip"]
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 PROFILES = ("cur", "paper")
 """Chips to start from: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
@@ -94,7 +93,7 @@ class Chip:
     write_pJ: FloatArray  # noqa: N815
     mux_nm: FloatArray
     polarity: IntArray
-    digital_subtraction: NDArray[np.bool_]
+    digital_subtraction: BoolArray
     pes: IntArray
     grid: IntArray
     noc_bits_per_ns: FloatArray
@@ -262,7 +261,7 @@ def _check_lengths(chip: Chip) -> None:
             raise ConfigError(f"{field.name} has {length} values; expected 1 or {designs}, the number of designs")
 
 
-def _refuse(name: str, column: NDArray[Any], bad: NDArray[np.bool_], expected: str, unit: str = "1") -> None:
+def _refuse(name: str, column: NDArray[Any], bad: BoolArray, expected: str, unit: str = "1") -> None:
     places = np.flatnonzero(bad)
     if places.size:
         value = column.tolist()[places[0]]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from moopim.errors import ConfigError
 from moopim.figures import check_bounds
@@ -14,11 +14,11 @@ from moopim.hardware.planar.chip import CHIP_BOUNDS, PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, load_components
 from moopim.hardware.planar.design_schema import HardwareRow, LayerRow, parse_design
 from moopim.rows import read_rows, row_name
+from moopim.typing import IntArray
 from moopim.workload.layers import NO_INPUT, LayerKind, LayerTable
 
 __all__ = ["Designs", "read_designs", "read_ids"]
 
-IntArray = NDArray[np.int64]
 
 # The catalogue calls MNSIM's choice 6 mnsim6.
 _CHOICE = "mnsim"

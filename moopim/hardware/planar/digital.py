@@ -5,16 +5,14 @@ from functools import cache
 from sys import float_info
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from moopim.checks import check_broadcast, numbers
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table, values
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Digital", "cell_power_W", "crossbar_read_ns", "load_digital", "mux_levels", "mux_transistors"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

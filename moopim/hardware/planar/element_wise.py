@@ -1,15 +1,12 @@
 """Element-wise layers: sums and products of activations in the accumulator and the buffer that a chip has once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.planar.rounding import ceil_div, next_power_of_two
+from moopim.typing import FloatArray, IntArray
 from moopim.workload.layers import IMAGE, LayerTable
 
 __all__ = ["global_buffer_KB", "most_adders", "operand_sizes", "shared_equally"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 def operand_sizes(table: LayerTable) -> tuple[IntArray, IntArray, FloatArray]:

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.planar.area import column_share, row_share
 from moopim.hardware.planar.buffers import buffer_figures, load_buffers
@@ -14,11 +13,10 @@ from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes,
 from moopim.hardware.planar.mapping import LayerMapping, PEClass, pe_classes
 from moopim.hardware.planar.rounding import ceil_div, ceil_log2
 from moopim.hardware.planar.timing import PositionTimes, conversions
+from moopim.typing import FloatArray
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["Consumption", "layer_consumption"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Consumption(NamedTuple):

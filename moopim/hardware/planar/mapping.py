@@ -6,17 +6,14 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.rounding import ceil_div, floor_div, next_power_of_two
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import LayerKind, LayerTable, check_table
 
 __all__ = ["LayerMapping", "PEClass", "check_designs", "map_layers", "pe_classes"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,20 +216,20 @@ def _check_slices(table: LayerTable, slices: FloatArray) -> None:
         )
 
 
-def _place(table: LayerTable, wrong: NDArray[np.bool_]) -> str:
+def _place(table: LayerTable, wrong: BoolArray) -> str:
     """Names the first layer that is wrong."""
     design, layer = np.argwhere(wrong)[0]
     name = f" ({table.names[layer]})" if table.names else ""
     return f"layer {layer}{name}" + (f" of design {design}" if len(wrong) > 1 else "")
 
 
-def _input_buffer(table: LayerTable, weighted: NDArray[np.bool_], parts: FloatArray) -> FloatArray:
+def _input_buffer(table: LayerTable, weighted: BoolArray, parts: FloatArray) -> FloatArray:
     """A PE's share of the lines that a kernel spans, or of the whole input of a fully connected layer."""
     lines = np.where(table.kind == LayerKind.FC, 1, table.w_in * table.kernel_h)
     return _largest(weighted, lines * table.c_in * table.input_bits / 8, parts)
 
 
-def _largest(weighted: NDArray[np.bool_], size: FloatArray, parts: FloatArray) -> FloatArray:
+def _largest(weighted: BoolArray, size: FloatArray, parts: FloatArray) -> FloatArray:
     """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
     share = size / np.maximum(parts, 1)
     return next_power_of_two(np.where(weighted, share, 0.0).max(axis=1)) / 1024

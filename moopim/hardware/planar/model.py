@@ -17,12 +17,11 @@ from moopim.hardware.planar.mapping import LayerMapping, check_designs, map_laye
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
 from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import LayerTable
 
 __all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar", "not_modelled"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 FIXES = {
     "adder_energy": "the adders of a PE's groups use energy, not only power",
@@ -112,7 +111,7 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
     return Breakdown(*(_join([getattr(block, field.name) for block in blocks]) for field in fields(Breakdown)))
 
 
-def not_modelled(table: LayerTable, breakdown: Breakdown) -> NDArray[np.bool_]:
+def not_modelled(table: LayerTable, breakdown: Breakdown) -> BoolArray:
     """Mask of the layers that have a time, but no model of their energy, power and area.
 
     Args:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.timing import Edges
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import IMAGE, LayerKind, LayerTable
 
 __all__ = ["LayerTimes", "finish_times"]
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 # Output positions of a layer, whose times take 8 bytes each.
 _MOST_POSITIONS = 2**26
@@ -89,7 +88,7 @@ class _Geometry(NamedTuple):
     """
 
     inputs: IntArray
-    whole: NDArray[np.bool_]
+    whole: BoolArray
     reach_h: IntArray
     reach_w: IntArray
     stride_h: IntArray

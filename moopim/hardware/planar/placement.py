@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from moopim.checks import whole_number
 from moopim.hardware.planar.compiled import compiled_loops
 from moopim.hardware.planar.mapping import LayerMapping
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import IMAGE, LayerTable
 
 __all__ = ["Hops", "hop_distances", "tile_places"]
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 # Stands for "no tile" where the largest of several sums is looked for.
 _NONE = -(2**40)
@@ -108,7 +107,7 @@ class _Layout(NamedTuple):
     tiles: IntArray
     first_tile: IntArray
     inputs: IntArray
-    element_wise: NDArray[np.bool_]
+    element_wise: BoolArray
     grid: IntArray
     rows: IntArray
     columns: IntArray
@@ -146,7 +145,7 @@ class _Tiles(NamedTuple):
     starts: IntArray
     rows: IntArray
     columns: IntArray
-    any: NDArray[np.bool_]
+    any: BoolArray
     reach: list[IntArray]
     corner: IntArray
     side: int
@@ -170,7 +169,7 @@ def _lay_tiles(layout: _Layout) -> _Tiles:
     return _Tiles(counts, starts, rows, columns, some, reach, over_tiles(np.minimum, rows * side + columns, 0), side)
 
 
-def _consumers(layout: _Layout, reach: list[IntArray]) -> tuple[list[IntArray], NDArray[np.bool_]]:
+def _consumers(layout: _Layout, reach: list[IntArray]) -> tuple[list[IntArray], BoolArray]:
     """Largest reach over the layers that read each layer, and whether an element-wise one is among them."""
     shape = layout.tiles.shape
     design, layer, slot = np.nonzero(layout.inputs > IMAGE)
@@ -191,7 +190,7 @@ def _farthest(row: IntArray, column: IntArray, reach: Sequence[IntArray]) -> Int
 
 
 def _best_tile(
-    tiles: _Tiles, read_by: list[IntArray], to_buffer: NDArray[np.bool_], last: NDArray[np.bool_], grid: IntArray
+    tiles: _Tiles, read_by: list[IntArray], to_buffer: BoolArray, last: BoolArray, grid: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Twice the ways to and from the tile that keeps both short together, for each layer."""
     grids = np.broadcast_to(grid, tiles.any.shape)

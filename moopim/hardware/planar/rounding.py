@@ -6,11 +6,11 @@ stay below 2**52.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from moopim.typing import FloatArray
 
 __all__ = ["ceil_div", "ceil_log2", "floor_div", "next_power_of_two"]
-
-FloatArray = NDArray[np.float64]
 
 
 def ceil_div(number: ArrayLike, divisor: ArrayLike) -> FloatArray:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.planar.buffers import load_buffers
 from moopim.hardware.planar.chip import Chip
@@ -13,12 +12,10 @@ from moopim.hardware.planar.element_wise import operand_sizes
 from moopim.hardware.planar.mapping import LayerMapping
 from moopim.hardware.planar.placement import Hops
 from moopim.hardware.planar.rounding import ceil_div, ceil_log2
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import LayerKind, LayerTable
 
 __all__ = ["Edges", "PositionTimes", "conversions", "position_times"]
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 class Edges(NamedTuple):
@@ -168,7 +165,7 @@ def _access(bits: IntArray) -> FloatArray:
 
 
 def _input_buffer_times(
-    table: LayerTable, mapping: LayerMapping, weighted: NDArray[np.bool_], pool: NDArray[np.bool_]
+    table: LayerTable, mapping: LayerMapping, weighted: BoolArray, pool: BoolArray
 ) -> tuple[Edges, Edges]:
     """Times to fill and to read the input buffers; a pooling layer counts a whole row of new inputs at the top, too."""
     bits = np.where(weighted, mapping.channels, np.where(pool, table.c_in, 0)) * table.input_bits

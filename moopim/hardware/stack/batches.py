@@ -4,15 +4,14 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.stack.model import SystemModel, check_mappings, violation
 from moopim.hardware.stack.placement import Occupancy, tier_occupancy
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Metrics", "evaluate_in_blocks"]
 
-IntArray = NDArray[np.int64]
-Metrics = dict[str, NDArray[np.float64]]
+Metrics = dict[str, FloatArray]
 
 # Designs that are evaluated at a time: the arrays of so many stay in the processor's cache.
 _BLOCK = 192

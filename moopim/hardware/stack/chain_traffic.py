@@ -1,16 +1,14 @@
 """Traffic ``chain``: bits times hops when every layer talks to the next one (HuNT, TCAD 2024, eqs 3-4 and 11)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.noc.routing import hop_counts
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake
+from moopim.typing import FloatArray
 from moopim.workload import Workload
 
 __all__ = ["chain_traffic"]
-
-FloatArray = NDArray[np.float64]
 
 
 def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> FloatArray:

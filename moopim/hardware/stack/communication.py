@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.noc import load_noc
 from moopim.hardware.noc.period import unchecked_period
@@ -11,10 +10,9 @@ from moopim.hardware.stack.chain_traffic import chain_traffic
 from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Line, Occupancy
+from moopim.typing import FloatArray
 
 __all__ = ["Communication", "bit_hops", "communicate"]
-
-FloatArray = NDArray[np.float64]
 
 
 class Communication(NamedTuple):

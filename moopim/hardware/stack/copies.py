@@ -1,17 +1,15 @@
 """Copies of bottleneck layers (HuNT, TCAD 2024, section III: copies fill a tier's arrays)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import check_shapes
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["copies_period"]
 
-FloatArray = NDArray[np.float64]
-
 
 def copies_period(
-    arrays: FloatArray, time: FloatArray, tier: NDArray[np.int64], free: FloatArray
+    arrays: FloatArray, time: FloatArray, tier: IntArray, free: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Period of each forward tier when its bottleneck layers are copied until the tier is full (water filling).
 

@@ -9,19 +9,16 @@ from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.noc import LinkTraffic, link_groups, load_noc
 from moopim.hardware.noc._loads import link_loads, tree_steps
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake, spread, to_stack
+from moopim.typing import BoolArray, FloatArray, IntArray, NodeArray
 from moopim.workload import Workload
 
 __all__ = ["PARTS", "graph_traffic"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-NodeArray = NDArray[np.signedinteger]
 
 PARTS = 4
 """Equal parts of the PEs of a layer, and of the positions of the image that its copies work on. A part stands where its
@@ -126,7 +123,7 @@ def _between_layers(workload: Workload, stack: Stack, nodes: NodeArray) -> tuple
     return link_loads(stack.tiers, stack.mesh, *paths, np.concatenate(volumes)), arrived
 
 
-def _arrived(arrives: NDArray[np.bool_], volume: FloatArray) -> FloatArray:
+def _arrived(arrives: BoolArray, volume: FloatArray) -> FloatArray:
     parts = arrives.sum(axis=1, dtype=np.uint8)  # bytes are added up fastest
     return np.asarray((parts * volume[:, None]).sum(axis=0))
 

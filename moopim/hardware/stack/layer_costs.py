@@ -10,11 +10,10 @@ from moopim.checks import number
 from moopim.errors import ConfigError
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Factors
+from moopim.typing import FloatArray
 from moopim.workload import Workload
 
 __all__ = ["LayerCosts", "layer_costs", "mac_rate"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import numbers
 from moopim.errors import ConfigError, unknown_name
@@ -19,12 +18,11 @@ from moopim.hardware.stack.layer_costs import LayerCosts, layer_costs, mac_rate
 from moopim.hardware.stack.parameters import Factors, Parameters, Stack, load_parameters
 from moopim.hardware.stack.placement import Occupancy, tier_occupancy
 from moopim.hardware.thermal import influence_matrix, load_thermal
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload import Workload
 
 __all__ = ["BP_TIERS", "TRAFFIC", "SystemModel", "check_mappings", "occupy", "system_model", "violation"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 BP_TIERS = ("free", "farthest")
 """Which tier serves back-propagation: the farthest from the heat sink that can, or the farthest whatever it is."""
@@ -70,7 +68,7 @@ class SystemModel:
     costs: LayerCosts
     ambient_K: float  # noqa: N815 (the units are K, mW and pJ)
     influence: FloatArray
-    can_serve_bp: NDArray[np.bool_]
+    can_serve_bp: BoolArray
     static_mW: FloatArray  # noqa: N815
     rewrite_ns: FloatArray
     gradient_ns: FloatArray
@@ -162,7 +160,7 @@ def _gradient_rate(device: Device, parameters: Parameters) -> float:
     return device.gradient_speedup * parameters.stack.pes_per_tier * mac_rate(device, parameters.factors["bits"])
 
 
-def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: NDArray[np.bool_]) -> None:
+def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: BoolArray) -> None:
     """Refuses what no mapping can mend, before a search begins."""
     letters = ",".join(device.letter for device in parameters.devices)
     if not can_serve_bp.any():

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from moopim.hardware.stack.layer_costs import LayerCosts
 from moopim.hardware.stack.parameters import Stack
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 __all__ = ["Line", "Occupancy", "lay_out", "rows_of", "snake", "spread", "tier_occupancy", "tier_roles", "to_stack"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @cache
@@ -31,9 +29,7 @@ def snake(stack: Stack) -> IntArray:
     return path
 
 
-def tier_roles(
-    can_serve_bp: NDArray[np.bool_], *, farthest_bp: bool = False
-) -> tuple[NDArray[np.bool_], IntArray, IntArray]:
+def tier_roles(can_serve_bp: BoolArray, *, farthest_bp: bool = False) -> tuple[BoolArray, IntArray, IntArray]:
     """Finds the back-propagation (BP) tier: the farthest from the heat sink whose device stands the writes.
 
     Args:
@@ -75,7 +71,7 @@ class Occupancy:
         layers: Number of layers, shape ``(designs, forward_tiers)``.
     """
 
-    has_bp: NDArray[np.bool_]
+    has_bp: BoolArray
     bp: IntArray
     forward: IntArray
     forward_device: IntArray
@@ -98,7 +94,7 @@ class Occupancy:
 def tier_occupancy(
     costs: LayerCosts,
     stack: Stack,
-    can_serve_bp: NDArray[np.bool_],
+    can_serve_bp: BoolArray,
     tiers: IntArray,
     genes: IntArray,
     *,

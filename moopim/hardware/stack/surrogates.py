@@ -5,18 +5,15 @@ a layer by device, rate and energy of a link, and the scales of the noise.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
 from moopim.hardware.stack.communication import bit_hops
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Occupancy, lay_out, spread, to_stack
 from moopim.hardware.stack.thermal import temperature_rise, total_noise
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluate_surrogates"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def evaluate_surrogates(model: SystemModel, tiers: IntArray, genes: IntArray) -> Metrics:

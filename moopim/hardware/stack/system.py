@@ -8,7 +8,6 @@ the letter.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.hardware.stack.batches import Metrics, evaluate_in_blocks
 from moopim.hardware.stack.communication import communicate
@@ -16,11 +15,9 @@ from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, spread, to_stack
 from moopim.hardware.stack.thermal import temperature_rise, total_noise
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["SteadyState", "evaluate_system", "steady_state"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class SteadyState(NamedTuple):

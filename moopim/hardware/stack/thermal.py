@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import check_shapes
 from moopim.hardware.stack.devices import Device
 from moopim.hardware.stack.parameters import Stack
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["noise", "temperature_rise", "total_noise"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:

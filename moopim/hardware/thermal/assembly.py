@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+
+from moopim.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-__all__ = ["FloatArray", "IntArray", "Link", "ThermalSystem", "assemble", "pe_of_cell"]
+__all__ = ["Link", "ThermalSystem", "assemble", "pe_of_cell"]
 
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.int64]
 Link: TypeAlias = tuple[IntArray, IntArray, FloatArray]
 """Nodes, as many other nodes, and the conductance between each two (W/K); shapes are broadcast."""
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from moopim.checks import numbers
 from moopim.errors import unknown_name
-from moopim.hardware.thermal.assembly import FloatArray
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import check_stack, die_layers
+from moopim.typing import FloatArray
 
 __all__ = ["column_matrix", "fit_columns"]
 

@@ -4,11 +4,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.checks import number, whole_number
 from moopim.errors import ConfigError
 from moopim.hardware.thermal.description import ThermalStack
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["DieLayers", "check_stack", "die_layers", "die_side_m"]
 
@@ -25,9 +25,9 @@ class DieLayers(NamedTuple):
         silicon: Layer that is the silicon of each tier, shape ``(tiers,)``.
     """
 
-    thickness_m: NDArray[np.float64]
-    conductivity: NDArray[np.float64]
-    silicon: NDArray[np.int64]
+    thickness_m: FloatArray
+    conductivity: FloatArray
+    silicon: IntArray
 
 
 def check_stack(tiers: int, mesh: int, pe_area_mm2: float) -> None:

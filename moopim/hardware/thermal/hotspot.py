@@ -6,9 +6,10 @@ twelve nodes: four of the spreader, four of the sink below them and four of the 
 
 import numpy as np
 
-from moopim.hardware.thermal.assembly import FloatArray, IntArray, Link, ThermalSystem, assemble
+from moopim.hardware.thermal.assembly import Link, ThermalSystem, assemble
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import check_stack, die_layers, die_side_m
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["hotspot_system"]
 

@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.thermal.assembly import FloatArray, pe_of_cell
+from moopim.hardware.thermal.assembly import pe_of_cell
 from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.solving import GRID_MODES, Factorised, factorised, solve
+from moopim.typing import FloatArray
 
 __all__ = ["THERMAL_MODES", "influence_matrix"]
 

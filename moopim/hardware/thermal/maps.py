@@ -4,10 +4,11 @@ import numpy as np
 
 from moopim.checks import numbers
 from moopim.errors import ConfigError
-from moopim.hardware.thermal.assembly import FloatArray, pe_of_cell
+from moopim.hardware.thermal.assembly import pe_of_cell
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import check_stack
 from moopim.hardware.thermal.solving import factorised, solve
+from moopim.typing import FloatArray
 
 __all__ = ["temperature_map"]
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from moopim.checks import whole_number
-from moopim.hardware.thermal.assembly import FloatArray
 from moopim.hardware.thermal.description import MOST_CELLS, ThermalStack
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import factorised
+from moopim.typing import FloatArray
 
 __all__ = ["Refinement", "refine"]
 

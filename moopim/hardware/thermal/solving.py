@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from moopim.checks import numbers
 from moopim.errors import unknown_name
-from moopim.hardware.thermal.assembly import FloatArray, ThermalSystem
+from moopim.hardware.thermal.assembly import ThermalSystem
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import check_stack
 from moopim.hardware.thermal.hotspot import hotspot_system
 from moopim.hardware.thermal.volumes import full_system
+from moopim.typing import FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import SuperLU

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from moopim.errors import ConfigError
-from moopim.hardware.thermal.assembly import FloatArray, IntArray, Link, ThermalSystem, assemble
+from moopim.hardware.thermal.assembly import Link, ThermalSystem, assemble
 from moopim.hardware.thermal.description import ThermalStack
 from moopim.hardware.thermal.geometry import DieLayers, check_stack, die_layers, die_side_m
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["full_system"]
 

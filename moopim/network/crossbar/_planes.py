@@ -26,6 +26,7 @@ from moopim.network.crossbar._lanes import (
     right,
     store,
 )
+from moopim.typing import FloatArray, IntArray, WordArray
 
 __all__ = ["pack", "run_tiles"]
 
@@ -35,14 +36,12 @@ SIZE = 8 * WORDS  # bytes of a vector
 LIST_SIZE = 4 * 8  # bytes of eight rows in a list
 IN_REGISTERS = 8  # planes of a counter
 
-Words = NDArray[np.uint64]
-Ints = NDArray[np.int64]
 Numbers = tuple[int, ...]
 Lanes = Any  # a vector, of a type that only numba knows
 
 
 @njit(nogil=True)
-def pack(codes: Words, planes: Words, words: int) -> None:
+def pack(codes: WordArray, planes: WordArray, words: int) -> None:
     """Takes bytes apart: bit ``b`` of eight bytes at a time.
 
     Args:
@@ -201,7 +200,7 @@ def _add(total: int, start: int, end: int, code: int, width: int, carry: Lanes) 
 
 
 @njit()
-def _slide(planes: Words, sources: Ints, bit: int, first: int, words: int, used: int, rows: Words) -> None:
+def _slide(planes: WordArray, sources: IntArray, bit: int, first: int, words: int, used: int, rows: WordArray) -> None:
     """Rows of one bit of the inputs, each the plane of a channel from a position of its own on, then one of zeros."""
     for r in range(len(sources)):
         shift = sources[r, 1]
@@ -242,10 +241,10 @@ def _collect(
     bytes_: NDArray[np.uint8],
     far: int,
     correction: int,
-    runs: Ints,
+    runs: IntArray,
     begin: int,
-    numbers: Ints,
-    sums: NDArray[np.float64],
+    numbers: IntArray,
+    sums: FloatArray,
     place: int,
 ) -> None:
     """Adds the numbers of 256 positions, from position ``begin`` of the tile on, to where they belong."""
@@ -262,8 +261,8 @@ def _collect(
 
 @njit()
 def _convert(
-    column: Ints,
-    lists: Ints,
+    column: IntArray,
+    lists: IntArray,
     at: int,
     rows: int,
     plane_bytes: int,
@@ -301,9 +300,9 @@ def _convert(
 
 @njit()
 def _block(
-    entries: Ints,
-    columns: Ints,
-    lists: Ints,
+    entries: IntArray,
+    columns: IntArray,
+    lists: IntArray,
     at: int,
     rows: int,
     plane_bytes: int,
@@ -337,19 +336,19 @@ def run_tiles(
     last: int,
     words: int,
     positions: int,
-    planes: Words,
-    sources: Ints,
-    units: Ints,
-    entries: Ints,
-    columns: Ints,
-    lists: Ints,
+    planes: WordArray,
+    sources: IntArray,
+    units: IntArray,
+    entries: IntArray,
+    columns: IntArray,
+    lists: IntArray,
     at: NDArray[np.int32],
     setup: Numbers,
-    corrections: Ints,
-    runs: Ints,
-    run_starts: Ints,
-    space: Words,
-    sums: NDArray[np.float64],
+    corrections: IntArray,
+    runs: IntArray,
+    run_starts: IntArray,
+    space: WordArray,
+    sums: FloatArray,
 ) -> None:
     """Converts and adds, a tile of positions after the other.
 
@@ -425,5 +424,5 @@ def run_tiles(
 
 @njit()
 def room(outputs: int, words: int, far: int, dac_bits: int, tallest: int) -> int:
-    """Words of `space` that `run_tiles` needs, for the most rows of a block."""
+    """WordArray of `space` that `run_tiles` needs, for the most rows of a block."""
     return MOST_PLANES * (2 * WORDS + words) + outputs * words * far + dac_bits * (tallest + 1) * words

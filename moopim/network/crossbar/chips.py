@@ -8,7 +8,6 @@ from itertools import chain, count
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
@@ -22,6 +21,7 @@ from moopim.network.datasets import Split
 from moopim.network.progress import progress_bar
 from moopim.network.quantisation import quantised_layers
 from moopim.network.quantised_file import Trained
+from moopim.typing import FloatArray
 
 __all__ = ["Accuracies", "LayerLoss", "chip_accuracies", "chip_networks", "layer_losses"]
 
@@ -64,7 +64,7 @@ class Accuracies(NamedTuple):
 
     plain: float
     quantised: float
-    chips: NDArray[np.float64]
+    chips: FloatArray
     layers: dict[str, LayerLoss]
 
 

@@ -14,7 +14,6 @@ from dataclasses import astuple, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
@@ -33,6 +32,7 @@ from moopim.network.crossbar.layers import CrossbarLayer, Engine
 from moopim.network.datasets import Split
 from moopim.network.mixed_precision import set_bits
 from moopim.network.quantisation import input_grid, quantised_layers, weight_grid
+from moopim.typing import FloatArray
 
 __all__ = ["CrossbarDesign", "crossbar_accuracies"]
 
@@ -62,7 +62,7 @@ def crossbar_accuracies(
     *,
     program: Program | None = None,
     engine: Engine = "auto",
-) -> NDArray[np.float64]:
+) -> FloatArray:
     """Finds the accuracies of designs as crossbars compute them.
 
     Args:

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from moopim.checks import whole_number
@@ -22,6 +21,7 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, is_whole, load_bounds, plain, read_table
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.slices import Cells
+from moopim.typing import FloatArray
 
 __all__ = ["Devices", "Distribution", "chip_programmer", "device_names", "load_devices", "programmed"]
 
@@ -173,7 +173,7 @@ def _side(levels: Tensor, devices: Devices, top: int, draws: _Draws) -> Tensor:
     leak = 0.0 if math.isinf(devices.on_off) else top / devices.on_off
     # In levels rather than shares, so that ideal cells stay whole.
     ideal = levels.double().cpu().numpy()
-    held: NDArray[np.float64] = ideal if not leak else leak + (1 - 1 / devices.on_off) * ideal
+    held: FloatArray = ideal if not leak else leak + (1 - 1 / devices.on_off) * ideal
     if devices.variation:
         deviation = devices.variation * draws.of("variation").standard_normal(shape)
         held = held * (np.exp(deviation) if devices.distribution == "lognormal" else 1 + deviation)

@@ -34,6 +34,7 @@ from moopim.network.crossbar.window import Window
 from moopim.network.datasets.archives import short_reason
 from moopim.network.quantiser import check_bits, largest_code
 from moopim.rows import open_output
+from moopim.typing import FloatArray
 
 __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]
 
@@ -81,8 +82,8 @@ class LayerResult(NamedTuple):
     """
 
     codes: NDArray[np.int16]
-    values: NDArray[np.float64]
-    sums: NDArray[np.float64]
+    values: FloatArray
+    sums: FloatArray
 
 
 def read_layer(path: Path) -> LayerFile:

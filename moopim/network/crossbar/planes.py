@@ -16,17 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from moopim.errors import ConfigError
 from moopim.network.crossbar.plan import Columns, Plan
 from moopim.network.crossbar.slices import slice_count
 from moopim.network.crossbar.window import Window
+from moopim.typing import IntArray, WordArray
 
 __all__ = ["Program", "add_planes", "compile_plan", "compiled_planes", "worth_compiling"]
 
-Ints = NDArray[np.int64]
 
 _VECTOR = 4  # words; as in `_lanes`, which cannot be imported without numba
 _MOST_VECTORS = 8  # of a tile
@@ -56,14 +55,14 @@ class Program(NamedTuple):
     """
 
     words: int
-    rows: Ints
-    units: Ints
-    entries: Ints
-    columns: Ints
-    lists: Ints
-    at: Ints
+    rows: IntArray
+    units: IntArray
+    entries: IntArray
+    columns: IntArray
+    lists: IntArray
+    at: IntArray
     setup: tuple[int, ...]
-    corrections: Ints
+    corrections: IntArray
 
 
 class _Work:
@@ -196,7 +195,7 @@ def _check_fit(program: Program, plan: Plan, codes: Tensor, window: Window, sums
         )
 
 
-def _space(loops: ModuleType, program: Program) -> NDArray[np.uint64]:
+def _space(loops: ModuleType, program: Program) -> WordArray:
     """Room for one thread, at an address that vectors may have."""
     tallest = int((program.units[:, 1] - program.units[:, 0]).max())
     *_, dac_bits, _, _, far = program.setup
@@ -228,9 +227,7 @@ class _Grid(NamedTuple):
         )
 
 
-def _planes(
-    loops: ModuleType, plan: Plan, codes: Tensor, window: Window, grid: _Grid, words: int
-) -> NDArray[np.uint64]:
+def _planes(loops: ModuleType, plan: Plan, codes: Tensor, window: Window, grid: _Grid, words: int) -> WordArray:
     """Bits of the magnitudes, shape ``(channels, bits, words)``: each channel for every phase of the strides.
 
     Negative inputs are channels of their own, behind all others.
@@ -258,7 +255,7 @@ def _planes(
     return planes
 
 
-def _sources(rows: Ints, plan: Plan, channels: int, window: Window, grid: _Grid) -> Ints:
+def _sources(rows: IntArray, plan: Plan, channels: int, window: Window, grid: _Grid) -> IntArray:
     """Plane and first position of each row."""
     (high, wide), (stride_y, stride_x), dilation = window.kernel, window.stride, window.dilation
     channel, place = np.divmod(rows[:, 1], high * wide)
@@ -268,7 +265,9 @@ def _sources(rows: Ints, plan: Plan, channels: int, window: Window, grid: _Grid)
     return np.stack([plane, y // stride_y * grid.width + x // stride_x], axis=1)
 
 
-def _runs(images: int, outputs: int, size: tuple[int, int], grid: _Grid, tile: int, tiles: int) -> tuple[Ints, Ints]:
+def _runs(
+    images: int, outputs: int, size: tuple[int, int], grid: _Grid, tile: int, tiles: int
+) -> tuple[IntArray, IntArray]:
     """Outputs side by side, cut where tiles end: position in the tile, number and place among all outputs."""
     image, y = (part.ravel() for part in np.divmod(np.arange(images * size[0]), size[0]))
     begin = (image * grid.height + y) * grid.width
@@ -288,7 +287,7 @@ def _by_output(part: Columns) -> Columns:
     return Columns(part.group, part.rows, *chosen)
 
 
-def _columns(plan: Plan, parts: list[Columns], shift: int, least: int) -> tuple[Ints, Ints]:
+def _columns(plan: Plan, parts: list[Columns], shift: int, least: int) -> tuple[IntArray, IntArray]:
     """Planes, shift of the codes, clipping and sign of all columns, and the bits of their codes."""
     bounds = torch.cat([part.bounds for part in parts])
     factors = torch.cat([part.factors for part in parts]).cpu().numpy()
@@ -303,8 +302,8 @@ def _columns(plan: Plan, parts: list[Columns], shift: int, least: int) -> tuple[
 
 
 def _layout(
-    plan: Plan, parts: list[Columns], levels: list[Ints], tops: Ints, digits: int
-) -> tuple[Ints, Ints, int, int]:
+    plan: Plan, parts: list[Columns], levels: list[IntArray], tops: IntArray, digits: int
+) -> tuple[IntArray, IntArray, int, int]:
     """Entries and blocks, and the bits of an output in a block and in all; ``tops`` are one above those of codes."""
     entries: list[tuple[int, ...]] = []
     units: list[tuple[int, ...]] = []
@@ -323,7 +322,7 @@ def _layout(
     return np.array(entries), np.array(units), near, int(max(totals)).bit_length()
 
 
-def _lists(levels: list[Ints], cell_bits: int, words: int) -> tuple[Ints, Ints]:
+def _lists(levels: list[IntArray], cell_bits: int, words: int) -> tuple[IntArray, IntArray]:
     """Rows of each bit of the negative digits of a column, then of the positive ones; a row of zeros fills them up."""
     starts, ats, end = [], [], 0
     for level in levels:
@@ -346,7 +345,7 @@ def _lists(levels: list[Ints], cell_bits: int, words: int) -> tuple[Ints, Ints]:
     return np.concatenate(starts), np.concatenate(ats)
 
 
-def _rows(plan: Plan, parts: list[Columns]) -> Ints:
+def _rows(plan: Plan, parts: list[Columns]) -> IntArray:
     """Group, row and sign of the rows of all blocks."""
     rows = [(part.group, row, sign) for part in parts for sign in range(1 + plan.signed) for row in range(*part.rows)]
     return np.array(rows, dtype=np.int64)

@@ -12,6 +12,7 @@ from torch import Tensor
 from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
 from moopim.network.device import check_device
+from moopim.typing import FloatArray, IntArray
 
 __all__ = ["ImageData", "Raw", "Split", "check_labels", "hold_out", "image_data", "random_source", "split_figure"]
 
@@ -27,7 +28,7 @@ class Raw(NamedTuple):
     """
 
     images: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: IntArray
 
 
 _Splits: TypeAlias = Mapping[str, Raw]
@@ -153,7 +154,7 @@ def image_data(
     )
 
 
-def check_labels(labels: NDArray[np.int64], classes: int, what: str) -> None:
+def check_labels(labels: IntArray, classes: int, what: str) -> None:
     """Checks that labels name classes.
 
     Args:
@@ -232,14 +233,14 @@ def _check_shapes(name: str, splits: _Splits) -> None:
             )
 
 
-def _scaled(images: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+def _scaled(images: NDArray[Any]) -> Iterator[FloatArray]:
     """Images in float64, some at a time; bytes as shares of 255."""
     scale = 255 if images.dtype == np.uint8 else 1
     for start in range(0, len(images), _CHUNK):
         yield images[start : start + _CHUNK].astype(np.float64) / scale
 
 
-def _statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _statistics(images: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of each channel; 1 instead of a deviation of 0."""
     count = images.size / images.shape[1]
     mean = sum(chunk.sum(axis=(0, 2, 3)) for chunk in _scaled(images)) / count
@@ -248,7 +249,7 @@ def _statistics(images: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.f
     return mean, np.where(std > 0, std, 1.0)
 
 
-def _normalise(raw: Raw, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Split:
+def _normalise(raw: Raw, mean: FloatArray, std: FloatArray) -> Split:
     images = torch.from_numpy(raw.images.astype(np.float32))
     if raw.images.dtype == np.uint8:
         images.div_(255)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
 from moopim.network.datasets.archives import FolderFiles
 from moopim.network.datasets.data import ImageData, Raw, image_data, random_source, split_figure
 from moopim.network.datasets.images import is_image, read_images
+from moopim.typing import IntArray
 
 __all__ = ["load_folder"]
 
@@ -73,7 +73,7 @@ def _read(root: Path, classes: Sequence[str], size: tuple[int, int] | None = Non
 
 def _divide(raw: Raw, classes: Sequence[str], parts: Sequence[str], rng: np.random.Generator) -> list[Raw]:
     """What is left of each class, then its parts by name; each as large as ``data/datasets.toml`` says, or 1 image."""
-    places: list[list[NDArray[np.int64]]] = [[] for _ in range(len(parts) + 1)]
+    places: list[list[IntArray]] = [[] for _ in range(len(parts) + 1)]
     for label, word in enumerate(classes):
         order = rng.permutation(np.flatnonzero(raw.labels == label))
         if len(order) <= len(parts):

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from moopim.errors import ConfigError
 from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data
+from moopim.typing import IntArray
 
 __all__ = ["from_dataset"]
 
@@ -58,7 +59,7 @@ def from_dataset(
     return image_data(name, names, parts[0], parts[2], parts[1])
 
 
-def _class_names(classes: int | Sequence[str] | None, labels: NDArray[np.int64], what: str) -> list[str]:
+def _class_names(classes: int | Sequence[str] | None, labels: IntArray, what: str) -> list[str]:
     if classes is None:
         check_labels(labels, len(labels), what)  # with more classes than images, some would have none
         classes = int(labels.max()) + 1

@@ -16,6 +16,7 @@ from moopim.errors import ConfigError
 from moopim.figures import figure, read_table
 from moopim.network.datasets.data import ImageData, Raw, image_data
 from moopim.network.datasets.outlines import OUTLINES
+from moopim.typing import IntArray
 
 __all__ = ["draw_shapes", "load_shapes"]
 
@@ -103,7 +104,7 @@ def _block(rng: np.random.Generator, levels: _Levels) -> Raw:
     return Raw(np.rint(image.clip(0, 1) * 255).astype(np.uint8), labels)
 
 
-def _shapes(rng: np.random.Generator, levels: _Levels, labels: NDArray[np.int64], x: _Floats, y: _Floats) -> _Floats:
+def _shapes(rng: np.random.Generator, levels: _Levels, labels: IntArray, x: _Floats, y: _Floats) -> _Floats:
     """How much of each pixel is covered (block, 1, side, side) by a shape of random size, place and angle."""
     radius = _uniform(rng, levels["smallest_radius"], levels["largest_radius"], 1, 1)
     right, down = x - _uniform(rng, -levels["shift"], levels["shift"], 1, 1), y
