@@ -1,5 +1,5 @@
 """``python -m moopim``, the same as the command ``moopim``."""
 
-from moopim.cli import main
+from moopim.cli.entry import main
 
 main()

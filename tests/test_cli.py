@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import moopim
-from moopim import cli
 from moopim.cli import commands
+from moopim.cli.entry import main
 from moopim.experiment.plugins import problem_entries
 
 # The network is not looked for before the files.
@@ -27,7 +27,7 @@ TOYS = f"{Path(__file__).parent / 'toys.py'}:Buffers"
 def invoke(capsys, *arguments):
     """Runs the command in this process; returns exit code, standard output and standard error."""
     with pytest.raises(SystemExit) as stop:
-        cli.main([str(argument) for argument in arguments])
+        main([str(argument) for argument in arguments])
     return stop.value.code, *capsys.readouterr()
 
 

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from moopim.cli import groups, main
+from moopim.cli import groups
+from moopim.cli.entry import main
 from moopim.network.accuracy import accuracy
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import save_weights
@@ -244,7 +245,8 @@ def test_without_torch_the_error_says_what_to_install(command, tmp_path):
 import sys
 sys.modules["torch"] = None
 from importlib.metadata import EntryPoint, EntryPoints
-from moopim.cli import groups, main
+from moopim.cli import groups
+from moopim.cli.entry import main
 value = "moopim.cli.{command}:evaluate_{command}"
 groups._entries = lambda group: EntryPoints([EntryPoint("{command}", value, "moopim.evaluate")])
 main(["evaluate", "{command}", *{words!r}])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moopim.cli import main
+from moopim.cli.entry import main
 
 REFERENCE = Path(__file__).parent / "reference" / "crossbar"
 LAYERS = sorted(REFERENCE.glob("*.npz"))

@@ -9,7 +9,7 @@ import pytest
 from crossnas_toys import SIMULATOR, write_images, write_preset
 
 import moopim.problems.crossnas.training as trainings
-from moopim.cli import main
+from moopim.cli.entry import main
 
 QUICK = [("= 21", "= 2"), ("= 11", "= 2"), ("cycles = 2", "cycles = 1")]
 WRONG = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moopim.cli import main
+from moopim.cli.entry import main
 from moopim.hardware.stack.devices import built_in_devices
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moopim import cli
+from moopim.cli.entry import main
 from moopim.experiment.frames import genes_frame
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import load_components
@@ -27,7 +27,7 @@ TABLE_3 = ("--crossbar", 128, "--adc-bits", 6, "--dac-bits", 2, "--profile", "pa
 
 def invoke(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", "hardware", *map(str, arguments)])
+        main(["evaluate", "hardware", *map(str, arguments)])
     return stop.value.code, *capsys.readouterr()
 
 
@@ -321,8 +321,8 @@ def test_nothing_is_loaded_or_traced_before_all_outputs_are_known_to_have_a_plac
 
 def test_matplotlib_is_not_loaded_for_several_networks(tmp_path):
     code = (
-        "import sys\nfrom moopim import cli\n"
-        "try:\n    cli.main('evaluate hardware --network vgg11 --network alexnet'.split())\n"
+        "import sys\nfrom moopim.cli.entry import main\n"
+        "try:\n    main('evaluate hardware --network vgg11 --network alexnet'.split())\n"
         "finally:\n    print({'matplotlib', 'torch'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

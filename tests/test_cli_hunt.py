@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import typer
 
-from moopim.cli import groups, main
+from moopim.cli import groups
+from moopim.cli.entry import main
 from moopim.problems.hunt.command import app
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moopim import cli
+from moopim.cli.entry import main
 
 REFERENCE = Path(__file__).parent / "reference" / "hunt"
 HEADER = "case,src,dst,packets_per_cycle"
@@ -13,7 +13,7 @@ HEADER = "case,src,dst,packets_per_cycle"
 
 def invoke(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", "noc", *map(str, arguments)])
+        main(["evaluate", "noc", *map(str, arguments)])
     return stop.value.code, *capsys.readouterr()
 
 

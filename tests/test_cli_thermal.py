@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moopim import cli
+from moopim.cli.entry import main
 from moopim.hardware.thermal import influence_matrix, load_thermal
 
 REFERENCE = Path(__file__).parent / "reference" / "hunt" / "hotspot.csv"
@@ -17,7 +17,7 @@ ONES = ",".join(["1"] * 64)
 
 def invoke(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", "thermal", *map(str, arguments)])
+        main(["evaluate", "thermal", *map(str, arguments)])
     return stop.value.code, *capsys.readouterr()
 
 

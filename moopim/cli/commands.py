@@ -53,7 +53,7 @@ def _run(
     quiet: Quiet = False,
 ) -> None:
     """Search for the Pareto front of a problem."""
-    from moopim.experiment import run
+    from moopim.experiment.running import run
 
     name = type(problem).__name__ if ":" in spec else spec
     directory = output or Path("runs") / f"{name}-{algorithm}-s{seed}"
@@ -76,7 +76,7 @@ def _compare(
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison goes on where it was."""
     from moopim.analysis import compare_indicators, comparison_text, indicator_table, plot_comparison
-    from moopim.experiment import compare
+    from moopim.experiment.comparing import compare
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
@@ -134,7 +134,7 @@ def resume(
     quiet: Quiet = False,
 ) -> None:
     """Go on with an interrupted run, to the result that it would have had."""
-    from moopim.experiment import resume as resume_run
+    from moopim.experiment.running import resume as resume_run
 
     with interruptible(lambda: _resuming(directory)):
         result = resume_run(
@@ -156,7 +156,7 @@ def plot(
 
     In the run directory, its own pictures are drawn anew.
     """
-    from moopim.experiment import load_run
+    from moopim.experiment.result import load_run
 
     target = output or directory
     result = load_run(directory)
@@ -188,8 +188,8 @@ def show(
     rows: Annotated[int, typer.Option(help="Number of designs to show of a run.")] = 20,
 ) -> None:
     """Show the result of a run, or the genome and the quantities of a problem."""
-    from moopim.experiment import load_run
     from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
+    from moopim.experiment.result import load_run
 
     if rows < 1:
         raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")

@@ -23,9 +23,9 @@ import moopim
 from moopim.algorithms.registry import algorithm_names
 from moopim.columns import truth_values
 from moopim.errors import ConfigError, EvaluationError, unknown_name
-from moopim.experiment import resume, run
 from moopim.experiment.manifest import MANIFEST
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
+from moopim.experiment.running import resume, run
 from moopim.experiment.steps import STEP, Step, read_step, run_step
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import split_checksum

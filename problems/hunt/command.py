@@ -88,9 +88,9 @@ def draw(
     force: _Force = False,
 ) -> None:
     """Draw a mapping of a run: its layers on the stack, its temperatures and the load of its links."""
-    from moopim.experiment import load_run
     from moopim.experiment.manifest import read_manifest
     from moopim.experiment.plugins import build_problem
+    from moopim.experiment.result import load_run
     from moopim.problems.hunt.mapping import HuntMapping
 
     told = read_manifest(run).problem

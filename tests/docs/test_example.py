@@ -11,7 +11,7 @@ from pymoo.optimize import minimize
 from test_pages import EXAMPLES
 
 import moopim
-from moopim import cli
+from moopim.cli.entry import main
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_pymoo_alone_comes_near_the_true_front(buffers):
 def test_the_command_gives_what_python_gives(buffers, tmp_path):
     words = f"run {EXAMPLES / 'buffers.py'}:BufferSizing --algorithm nsga2 --evaluations 500 --traffic 2 --quiet"
     with pytest.raises(SystemExit) as stop:
-        cli.main([*words.split(), "--output", str(tmp_path)])
+        main([*words.split(), "--output", str(tmp_path)])
     assert stop.value.code == 0
     result = moopim.run(buffers.BufferSizing(traffic=2), "nsga2", evaluations=500, seed=1)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "front.csv"), result.front)

@@ -51,7 +51,7 @@ def interrupted() -> Content:
 
 
 def read_run(folder: Path) -> None:
-    from moopim.experiment import load_run
+    from moopim.experiment.result import load_run
 
     load_run(folder).summary()
 

@@ -21,9 +21,9 @@ def python(code, cwd):
         "import moopim",
         "import moopim; moopim.Genome, moopim.DesignProblem",
         (
-            "import moopim.cli, contextlib, io\n"
+            "import moopim.cli.entry, contextlib, io\n"
             "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
-            "    moopim.cli.main(['--help'])"
+            "    moopim.cli.entry.main(['--help'])"
         ),
     ],
     ids=["import", "problem", "help"],
@@ -54,4 +54,4 @@ def test_every_public_name_resolves_beside_a_folder_of_the_same_name(tmp_path):
 def test_an_unknown_name_is_an_attribute_error(tmp_path):
     code, _, error = python("import moopim; moopim.Genom", tmp_path)
     assert code == 1
-    assert "AttributeError: module 'moopim' has no attribute 'Genom'" in error
+    assert "AttributeError: No moopim attribute Genom" in error

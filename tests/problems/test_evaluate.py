@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from moopim import cli
+from moopim.cli.entry import main
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "system_designs.csv"
 HEADER = "case,set,workload,tiers,genes"
@@ -14,7 +14,7 @@ GENES = "46 1 33 45 35 18 28 5 33 19 20"
 
 def invoke(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
-        cli.main(["evaluate", "hunt", *map(str, arguments)])
+        main(["evaluate", "hunt", *map(str, arguments)])
     return stop.value.code, *capsys.readouterr()
 
 

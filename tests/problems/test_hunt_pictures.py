@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import moopim
-from moopim.cli import main
+from moopim.cli.entry import main
 from moopim.problems.hunt import HuntMapping
 from moopim.problems.hunt.pictures import draw_mapping, pe_labels
 

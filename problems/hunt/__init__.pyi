@@ -1,0 +1,2 @@
+from .mapping import HuntMapping as HuntMapping
+from .weighted import WeightedMapping as WeightedMapping
