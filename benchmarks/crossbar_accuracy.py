@@ -30,8 +30,7 @@ from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit, Range, Ties
 from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
 from moopim.network.datasets import ImageData, load_data
-from moopim.network.mixed_precision import sampling_forward, set_bits
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block
 from moopim.network.training import fit
 

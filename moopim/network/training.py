@@ -25,9 +25,9 @@ from moopim.errors import ConfigError, EvaluationError
 from moopim.network.accuracy import accuracy
 from moopim.network.checkpoint import load_training, save_training, split_checksum
 from moopim.network.datasets import ImageData
-from moopim.network.device import check_device
 from moopim.network.progress import Progress, progress_bar
 from moopim.network.recipes import Recipe, load_recipe
+from moopim.network.tools import check_device
 from moopim.rows import check_output
 from moopim.typing import FloatArray
 
