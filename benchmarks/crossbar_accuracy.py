@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from moopim.analysis.crossbar import accuracy_frame, conversion_frame, plot_adc_accuracy, plot_conversions
+from moopim.analysis.network import accuracy_frame, conversion_frame, plot_adc_accuracy, plot_conversions
 from moopim.analysis.style import save_figure
 from moopim.network.accuracy import accuracy
 from moopim.network.blocks import make_network
@@ -128,7 +128,7 @@ def main() -> None:
         save_figure(plot_adc_accuracy(frame[frame["bits"] == DRAWN], title), options.plot)
     if options.layers:
         title = f"digits, {DRAWN} bits, {FAILING.rows} rows, ADC {FAILING.adc_bits} bits, range {FAILING.adc_range}"
-        save_figure(plot_conversions(layers, title=title).figure, options.layers)
+        save_figure(plot_conversions(layers, title=title), options.layers)
 
 
 if __name__ == "__main__":
