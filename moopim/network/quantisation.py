@@ -29,7 +29,6 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
-from moopim.loading import reason
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network._origins import IMAGE, Origin, find_origins
 from moopim.network.calibration import evaluating
@@ -43,6 +42,7 @@ from moopim.network.quantiser import (
     quantise,
     weight_alpha,
 )
+from moopim.user_code import reason
 
 __all__ = [
     "Widths",
