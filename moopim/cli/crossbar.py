@@ -30,7 +30,7 @@ def evaluate_crossbar(
     before they were rounded (Yint).
     """
     from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
-    from moopim.network.device import check_device
+    from moopim.network.tools import check_device
 
     targets = _targets(layers, output, force)
     check_device(device)

@@ -27,8 +27,8 @@ from moopim.files import check_writable
 from moopim.network.accuracy import accuracy
 from moopim.network.checkpoint import load_training, save_training, split_checksum
 from moopim.network.datasets import ImageData
-from moopim.network.device import check_device
 from moopim.network.recipes import Recipe, load_recipe
+from moopim.network.tools import check_device
 from moopim.progress import Report, progress_bar
 from moopim.typing import FloatArray
 
