@@ -9,8 +9,8 @@ import typer
 
 from moopim.cli.options import Force
 from moopim.errors import ConfigError
-from moopim.rows import check_files
-from moopim.text import count
+from moopim.files import check_files
+from moopim.messages import count
 
 __all__ = ["evaluate_crossbar"]
 

@@ -30,7 +30,6 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import is_whole
-from moopim.loading import reason
 from moopim.network._origins import FROM_IMAGE, Origin, find_origins
 from moopim.network.quantiser import (
     MOMENTUM,
@@ -51,6 +50,7 @@ from moopim.network.tools import (
     substitute_weight,
     weighted_layers,
 )
+from moopim.user_code import reason
 from moopim.workload.layers import LayerTable
 
 _ModuleT = TypeVar("_ModuleT", bound=nn.Module)
