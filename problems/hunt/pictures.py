@@ -38,9 +38,9 @@ def draw_mapping(problem: HuntMapping, design: pd.Series, title: str = "") -> "d
     Raises:
         ConfigError: If the mapping does not fit.
     """
-    from moopim.analysis.heat import heat_frame, plot_heat
-    from moopim.analysis.links import link_frame, plot_links
-    from moopim.analysis.placement import plot_placement
+    from moopim.analysis.stack import heat_frame, plot_heat
+    from moopim.analysis.stack import link_frame, plot_links
+    from moopim.analysis.stack import plot_placement
 
     model, stack = problem.model, problem.model.stack
     settled = settle(problem, design)

@@ -74,7 +74,7 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
     frame = pd.concat(parts, ignore_index=True)
 
     def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_tier_orders
+        from moopim.analysis.tier_orders import plot_tier_orders
 
         return plot_tier_orders(frame, NAMED)
 
@@ -104,7 +104,7 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
     frame = pd.concat(parts, ignore_index=True)
 
     def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_order_efficiency
+        from moopim.analysis.tier_orders import plot_order_efficiency
 
         return plot_order_efficiency(frame, NAMED)
 
@@ -135,7 +135,7 @@ def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: in
             notes.append(f"{name}, {factors}: first layers on tiers {_first_tiers(layers)} (paper: {paper})")
 
     def draw() -> "Figure":
-        from moopim.analysis.placement import plot_placement
+        from moopim.analysis.stack import plot_placement
 
         return plot_placement(frames)
 
@@ -162,7 +162,7 @@ def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_5
     ]
 
     def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_architectures
+        from moopim.analysis.tier_orders import plot_architectures
 
         return plot_architectures(frame, published_lines(claims))
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moopim import ConfigError
-from moopim.analysis.heat import heat_frame, plot_heat
+from moopim.analysis.stack import heat_frame, plot_heat
 
 
 def panels(figure):

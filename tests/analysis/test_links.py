@@ -6,7 +6,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.quiver import Quiver
 
 from moopim import ConfigError
-from moopim.analysis.links import link_frame, plot_links
+from moopim.analysis.stack import link_frame, plot_links
 from moopim.hardware.noc.routing import link_count, link_ends
 
 

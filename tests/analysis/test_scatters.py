@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from moopim import ConfigError
 from moopim.analysis import non_dominated, scatter, scatter_3d, scatter_matrix
-from moopim.analysis.scatter_data import scatter_groups
+from moopim.analysis.scatter import scatter_groups
 
 ROWS = [(1, 10), (2, 30), (3, 20), (4, 40), (0, 99)]
 DATA = frame((COST, GAIN), ROWS, feasible=[True, True, True, True, False])

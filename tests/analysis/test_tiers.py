@@ -6,9 +6,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from moopim import ConfigError
-from moopim.analysis.placement import plot_placement
+from moopim.analysis.stack import plot_placement
 from moopim.analysis.style import save_figure
-from moopim.analysis.tiers import plot_architectures, plot_order_efficiency, plot_tier_orders
+from moopim.analysis.tier_orders import plot_architectures, plot_order_efficiency, plot_tier_orders
 
 ORDERS = pd.DataFrame(
     {
