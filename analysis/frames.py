@@ -34,6 +34,7 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str], of: str = "frame"
 
 def read_columns(frame: pd.DataFrame, numeric: Sequence[str], flags: Sequence[str] = ()) -> pd.DataFrame:
     """Frame whose named columns are numbers (integers where all are whole) and booleans, from a file's words too."""
+    check_columns(frame, (*numeric, *flags))
     read = {}
     for column in numeric:
         values = numbers(frame, column)
