@@ -19,10 +19,9 @@ from pymoo.core.problem import Problem
 import moopim
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.genome import Designs, Genome
-from moopim.loading import reason
 from moopim.quantities import Constraint, Metric, Objective, Quantity
-from moopim.sources import source_files, where_raised
 from moopim.typing import BoolArray, FloatArray, IntArray
+from moopim.user_code import reason, source_files, where_raised
 
 if TYPE_CHECKING:
     import pandas as pd
