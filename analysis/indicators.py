@@ -219,7 +219,7 @@ def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, Fl
 
 def _over_time(
     frames: Sequence[pd.DataFrame], box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[pareto.Measured]:
+) -> list[pareto.HypervolumeTrace]:
     """Measures runs after each number of evaluations; the shares of the box and their errors, run by run."""
     histories = []
     for frame in frames:
