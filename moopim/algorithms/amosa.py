@@ -39,7 +39,7 @@ from moopim.algorithms.annealing import (
 from moopim.algorithms.archive import Archive, Evaluated, dominates
 from moopim.algorithms.truncation import TRUNCATIONS
 from moopim.errors import ConfigError
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 
 # The published number of steps per temperature, used where no evaluation budget is known.

@@ -8,13 +8,14 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, check_drawn
+from moopim.csv_files import read_rows, row_name, write_rows
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
+from moopim.files import check_files
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.thermal.description import load_thermal
-from moopim.rows import check_files, read_rows, row_name, write_rows
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluate_noc"]
@@ -68,7 +69,7 @@ def evaluate_noc(
 
 
 def _draw(path: Path, name: str, utilisation: FloatArray, stack: Stack) -> None:
-    from moopim.analysis.links import link_frame, plot_links
+    from moopim.analysis.stack import link_frame, plot_links
     from moopim.analysis.style import save_figure
 
     save_figure(plot_links(link_frame(stack.tiers, stack.mesh, utilisation), stack.tiers, stack.mesh, name), path)

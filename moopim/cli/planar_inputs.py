@@ -8,15 +8,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from moopim.csv_files import read_rows, row_name
 from moopim.errors import ConfigError
 from moopim.genome import Designs as Genes
 from moopim.genome import Genome
 from moopim.hardware.planar.chip import Chip, make_chip
 from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
-from moopim.rows import read_rows, row_name
 from moopim.typing import IntArray
-from moopim.workload import NETWORKS, LayerTable, load_network
+from moopim.user_code import referenced_file, split_reference
+from moopim.workload import BUILT_IN_NETWORKS, LayerTable, network_table
 from moopim.workload.networks import network_error
 
 __all__ = ["Space", "load_networks", "read_file"]
@@ -58,8 +59,8 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
         ConfigError: If a network is unknown or an option is not allowed.
     """
     for name in names:
-        if ":" not in name and name.lower() not in NETWORKS:
-            raise network_error(name, NETWORKS)
+        if ":" not in name and name.lower() not in BUILT_IN_NETWORKS:
+            raise network_error(name, BUILT_IN_NETWORKS)
     chip = _chip(options, {})
     own = [name for name in names if ":" in name]
     _check_own(own, [name for name in names if ":" not in name], options)
@@ -72,16 +73,16 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
             tables[labels[name]] = _trace(name, options["image"])
         else:
             for classes in options.get("classes", [_CLASSES]):
-                tables[f"{name.lower()}-{classes}"] = load_network(name, classes)
+                tables[f"{name.lower()}-{classes}"] = network_table(name, classes)
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
 
 
 def _identity(name: str) -> str:
     """The name under which a network is the same, however it is written."""
-    source, colon, member = name.rpartition(":")
-    if not colon:
+    reference, file = split_reference(name), referenced_file(name)
+    if reference is None:
         return name.lower()
-    return f"{Path(source).resolve() if source.endswith('.py') else source}:{member}"
+    return f"{reference[0] if file is None else file.resolve()}:{reference[1]}"
 
 
 def _check_different(what: str, given: Sequence[object]) -> None:
@@ -98,9 +99,9 @@ def _labels(own: Sequence[str]) -> dict[str, str]:
 
 
 def _forms(name: str) -> tuple[str, str]:
-    source, _, member = name.rpartition(":")
-    file = Path(source).stem if source.endswith(".py") else source.rpartition(".")[2]
-    return member, f"{file}:{member}"
+    source, member = split_reference(name) or (name, "")
+    file = referenced_file(name)
+    return member, f"{source.rpartition('.')[2] if file is None else file.stem}:{member}"
 
 
 def _trace(name: str, image: str) -> LayerTable:

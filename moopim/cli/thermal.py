@@ -9,16 +9,17 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, check_drawn
+from moopim.csv_files import read_rows, row_name, write_rows
 from moopim.errors import ConfigError, unknown_name
 from moopim.figures import check_bounds, load_bounds
+from moopim.files import check_files
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
 from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import GRID_MODES
-from moopim.rows import check_files, read_rows, row_name, write_rows
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray
 
 __all__ = ["evaluate_thermal"]
@@ -79,7 +80,7 @@ def _draw(
     model: tuple[Stack, ThermalStack, str],
 ) -> None:
     """Draws the cells of a case, or its PEs where the mode has no cells."""
-    from moopim.analysis.heat import heat_frame, plot_heat
+    from moopim.analysis.stack import heat_frame, plot_heat
     from moopim.analysis.style import save_figure
 
     chip, thermal, mode = model

@@ -352,7 +352,7 @@ def test_feasible_chains_stay_feasible():
     feasible = np.zeros(8, dtype=bool)
     while algorithm.has_next():
         algorithm.next()
-        if hasattr(algorithm, "_planes"):
+        if algorithm._state.planes.size:
             now = algorithm._state.planes[-1] == 0
             assert (now | ~feasible).all()
             feasible = now

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from moopim.csv_files import read_rows, row_name
 from moopim.errors import ConfigError
 from moopim.figures import check_bounds
 from moopim.hardware.planar.chip import CHIP_BOUNDS, PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, load_components
 from moopim.hardware.planar.design_schema import HardwareRow, LayerRow, parse_design
-from moopim.rows import read_rows, row_name
 from moopim.typing import IntArray
 from moopim.workload.layers import NO_INPUT, LayerKind, LayerTable
 

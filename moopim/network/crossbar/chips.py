@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError
 from moopim.figures import is_whole
-from moopim.network.accuracy import accuracy, chunks
+from moopim.network.accuracy import accuracy, image_chunks
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.devices import Devices, chip_programmer
 from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
 from moopim.network.crossbar.product import Conversions
 from moopim.network.datasets import Split
-from moopim.network.progress import progress_bar
 from moopim.network.quantisation import quantised_layers
 from moopim.network.quantised_file import Trained
+from moopim.progress import progress_bar
 from moopim.typing import FloatArray
 
 __all__ = ["Accuracies", "LayerLoss", "chip_accuracies", "chip_networks", "layer_losses"]
@@ -102,7 +102,7 @@ def chip_accuracies(
     networks = chip_networks(trained.quantised, circuit, devices, chips=chips, seed=seed, images=images)
     first = next(networks)
     passes = count()
-    with progress_bar("images", len(split) * (2 + chips + layers), 0, show=progress) as show:
+    with progress_bar("images", len(split) * (2 + chips + layers), show=progress) as show:
 
         def counted() -> Callable[[int], None]:
             before = next(passes) * len(split)
@@ -166,7 +166,7 @@ def layer_losses(
     layers = crossbar_layers(net)
     total = dict.fromkeys(layers, Conversions())
     done = 0
-    for images, labels in chunks(split, next(net.parameters()).device):
+    for images, labels in image_chunks(split, next(net.parameters()).device):
         for path, counts in count_layer_conversions(net, images).items():
             total[path] = total[path].plus(counts)
         done += len(labels)
