@@ -90,7 +90,7 @@ def _plot(
     model: tuple[Stack, ThermalStack, str],
 ) -> None:
     """Plot the cells of a case, or its PEs where the mode has no cells."""
-    from moopim.analysis.heat import heat_frame, plot_heat
+    from moopim.analysis.stack import heat_frame, plot_heat
     from moopim.analysis.style import save_figure
 
     stack, thermal, mode = model
