@@ -28,7 +28,7 @@ from moopim.hardware.planar.model import break_down, evaluate_planar, not_modell
 from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 from moopim.user_code import referenced_file, split_reference
-from moopim.workload import NETWORKS, LayerKind, LayerTable, load_network
+from moopim.workload import BUILT_IN_NETWORKS, LayerKind, LayerTable, network_table
 from moopim.workload.networks import network_error
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def _evaluate_networks(names: Sequence[str], outputs: _Outputs, mode: str, optio
 def _load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Designs]:
     """One batch per network by name; a built-in network has one design for each number of classes."""
     for name in names:
-        if ":" not in name and name.lower() not in NETWORKS:
-            raise network_error(name, NETWORKS)
+        if ":" not in name and name.lower() not in BUILT_IN_NETWORKS:
+            raise network_error(name, BUILT_IN_NETWORKS)
     chip = _make_chip(options, {})
     references = [name for name in names if ":" in name]
     _check_network_options(references, [name for name in names if ":" not in name], options)
@@ -217,7 +217,7 @@ def _load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Des
             tables[labels[name]] = _trace(name, options["image"])
         else:
             for classes in options.get("classes", [_CLASSES]):
-                tables[f"{name.lower()}-{classes}"] = load_network(name, classes)
+                tables[f"{name.lower()}-{classes}"] = network_table(name, classes)
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
 
 

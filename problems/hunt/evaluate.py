@@ -15,7 +15,7 @@ from moopim.files import check_files
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.workload import DATASETS
+from moopim.workload import INPUTS
 
 _INPUT = tuple(map(Column, ("case", "set", "workload", "tiers", "genes")))
 # Quantities whose columns come first, in this order.
@@ -74,8 +74,8 @@ def evaluate_file(
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
     # Check options first, so that no row is blamed for them.
-    if dataset.lower() not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
+    if dataset.lower() not in INPUTS:
+        raise unknown_name("dataset", dataset, INPUTS)
     load_parameters("physical", devices, stack, figures)
     load_thermal(Path(stack) if stack else None)
     table = Table("designs", "at least one mapping", _INPUT, key="case", convert=partial(_parse, problem))
