@@ -14,7 +14,7 @@ from moopim.rows import check_files
 from moopim.text import count
 
 if TYPE_CHECKING:
-    from moopim.network.crossbar.devices import Devices
+    from moopim.network.crossbar.devices import CellModel
 
 __all__ = ["evaluate_accuracy"]
 
@@ -161,7 +161,7 @@ def evaluate_accuracy(
         typer.echo(f"written: {', '.join(written)}")
 
 
-def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) -> "Devices | None":
+def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) -> "CellModel | None":
     """What cells are like; None if they are ideal."""
     if name is None and not options and stuck_at is None:
         return None
@@ -179,7 +179,7 @@ def _devices(name: str | None, options: dict[str, Any], stuck_at: str | None) ->
     return devices if devices != load_devices("ideal") else None
 
 
-def _check_drawn(cells: "Devices | None", drawn: dict[str, Any]) -> None:
+def _check_drawn(cells: "CellModel | None", drawn: dict[str, Any]) -> None:
     """Refuses to draw chips that are all alike."""
     if cells is None and drawn:
         name, value = next(iter(drawn.items()))
@@ -188,7 +188,7 @@ def _check_drawn(cells: "Devices | None", drawn: dict[str, Any]) -> None:
         )
 
 
-def _chips_text(cells: "Devices | None", chips: int = 1, seed: int = 1) -> str:
+def _chips_text(cells: "CellModel | None", chips: int = 1, seed: int = 1) -> str:
     """What the cells are like, and which chips were drawn."""
     if cells is None:
         return "ideal cells"

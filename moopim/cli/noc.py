@@ -8,8 +8,8 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, check_drawn
+from moopim.constants import Bounds, check_bounds
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.thermal.description import load_thermal
@@ -19,6 +19,8 @@ from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluate_noc"]
 
+# A link saturates below 1 packet per cycle; more say that it does, far more that the rate is per another time.
+_RATE = Bounds("1", 0, 100)
 _INPUT = ("case", "src", "dst", "packets_per_cycle")
 _OUTPUT = ("case", "packet_latency_cycles", "hops", "max_link_util", "saturated")
 
@@ -105,10 +107,10 @@ def _node(row: dict[str, str], field: str, stack: Stack) -> int:
 
 
 def _rate(row: dict[str, str]) -> float:
-    word, bounds = row["packets_per_cycle"], load_bounds("moopim.hardware")["files"]["packets_per_cycle"]
+    word = row["packets_per_cycle"]
     try:
         rate = float(word)
     except ValueError:
-        raise ConfigError(f"packets_per_cycle is {word!r}; expected {bounds.words}") from None
-    check_bounds("packets_per_cycle", rate, bounds)
+        raise ConfigError(f"packets_per_cycle is {word!r}; expected {_RATE.words}") from None
+    check_bounds("packets_per_cycle", rate, _RATE)
     return rate

@@ -9,8 +9,8 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, check_drawn
+from moopim.constants import Bounds, check_bounds
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_bounds, load_bounds
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
@@ -24,6 +24,7 @@ from moopim.typing import FloatArray
 __all__ = ["evaluate_thermal"]
 
 _POWER = "power_W"
+_WATTS = Bounds("W", 0, 1e4)  # of a PE, a part of a die: no die has been cooled at more than a wafer's 2e4 W
 _PE_COLUMN = re.compile("T[0-9]+_PE[0-9]+")
 
 
@@ -117,10 +118,9 @@ def _read(path: Path, columns: Sequence[str]) -> _Maps:
 
 
 def _watts(row: Mapping[str, str], name: str, where: str) -> float:
-    bounds = load_bounds("moopim.hardware")["files"][_POWER]
     try:
         power = float(row[name])
     except ValueError:
-        raise ConfigError(f"{where}: {name} is {row[name]!r}; expected {bounds.words}") from None
-    check_bounds(f"{where}: {name}", power, bounds)
+        raise ConfigError(f"{where}: {name} is {row[name]!r}; expected {_WATTS.words}") from None
+    check_bounds(f"{where}: {name}", power, _WATTS)
     return power

@@ -16,6 +16,7 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
@@ -23,7 +24,6 @@ from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, re
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.progress import Progress, progress_bar
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
-from moopim.figures import is_whole
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.loading import reason
 from moopim.problem import DesignProblem, fingerprint_of

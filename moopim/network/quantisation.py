@@ -27,8 +27,8 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.loading import reason
 from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network._origins import IMAGE, Origin, find_origins

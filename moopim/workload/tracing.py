@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moopim.checks import whole_number
+from moopim.checks import is_whole, whole_number
 from moopim.errors import ConfigError, MoopimError, unknown_name
-from moopim.figures import is_whole
 from moopim.files import file_format
 from moopim.loading import import_source, make_room, reason
 from moopim.workload.layers import LayerTable, make_table

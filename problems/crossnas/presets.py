@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moopim.checks import is_whole
+from moopim.constants import load_constants, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole, read_table, read_user_table, values
 from moopim.network.recipes import load_recipe
 
 __all__ = ["POPULATION", "Preset", "default_preset", "load_preset", "preset_names"]
@@ -102,7 +103,7 @@ def load_preset(name: str) -> Preset:
             raise ConfigError(f"{field}={table[field]!r} of preset {name} is not allowed; expected {what}")
     if "recipes" in table and "channels" in table:
         known |= {"recipes": table.pop("recipes"), "channels": tuple(table.pop("channels"))}
-    return Preset(**values(f"preset {name}", table, Preset, **known), **known)
+    return load_constants(Preset, f"preset {name}", table, **known)
 
 
 def default_preset(data: str) -> str:

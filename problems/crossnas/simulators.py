@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from moopim.constants import file_hash, file_hashes
 from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
-from moopim.figures import file_hash, file_hashes
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.loading import import_source, reason

@@ -42,7 +42,7 @@ def evaluate_file(
     dataset: Annotated[str, typer.Option(help="Data set that sets input size and classes.")] = "cifar10",
     devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
     stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
-    figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
+    override: Annotated[str, typer.Option(help="Parameters to override: NAME=VALUE[,NAME=VALUE].")] = "",
     traffic: Annotated[Literal["graph", "chain"], typer.Option(help="Who talks to whom: graph or chain.")] = "graph",
     noc: Annotated[
         Literal["queue", "paper"], typer.Option(help="How packets of the graph wait: queue or paper.")
@@ -65,7 +65,7 @@ def evaluate_file(
             "dataset": dataset,
             "devices": devices,
             "stack": stack,
-            "figures": figures,
+            "override": override,
             "traffic": traffic,
             "noc": noc,
             "thermal": thermal,
@@ -77,7 +77,7 @@ def evaluate_file(
     # Says what is wrong with an option before a row is blamed for it.
     if dataset.lower() not in DATASETS:
         raise unknown_name("dataset", dataset, DATASETS)
-    load_parameters("physical", devices, stack, figures)
+    load_parameters("physical", devices, stack, override)
     load_thermal(Path(stack) if stack else None)
     rows = list(_read(designs, problem))
     if not rows:

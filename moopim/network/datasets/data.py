@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.network.device import check_device
 from moopim.typing import FloatArray, IntArray
 
@@ -219,7 +219,7 @@ def split_figure(name: str) -> float:
     Returns:
         The number.
     """
-    return figure(name, read_table("moopim.network", "datasets.toml")[name])
+    return constant(name, read_table("moopim.network", "datasets.toml")[name])
 
 
 def _check_shapes(name: str, splits: _Splits) -> None:
