@@ -4,8 +4,6 @@ from .box import joint_box as joint_box
 from .comparing import compare_indicators as compare_indicators
 from .comparing import comparison as comparison
 from .comparing import comparison_text as comparison_text
-from .crossbar import plot_adc_accuracy as plot_adc_accuracy
-from .crossbar import plot_conversions as plot_conversions
 from .fronts import non_dominated as non_dominated
 from .indicators import Run as Run
 from .indicators import hypervolume as hypervolume
@@ -13,6 +11,11 @@ from .indicators import hypervolume_bands as hypervolume_bands
 from .indicators import hypervolume_history as hypervolume_history
 from .indicators import igd_plus as igd_plus
 from .indicators import indicator_table as indicator_table
+from .network import accuracy_frame as accuracy_frame
+from .network import conversion_frame as conversion_frame
+from .network import plot_adc_accuracy as plot_adc_accuracy
+from .network import plot_conversions as plot_conversions
+from .network import plot_training as plot_training
 from .parallel import parallel_coordinates as parallel_coordinates
 from .plots import plot_comparison as plot_comparison
 from .plots import plot_run as plot_run
@@ -24,4 +27,5 @@ from .space import scatter_3d as scatter_3d
 from .statistics import a12 as a12
 from .statistics import comparison_table as comparison_table
 from .statistics import holm as holm
-from .training import plot_training as plot_training
+from .trends import plot_trends as plot_trends
+from .trends import trends as trends

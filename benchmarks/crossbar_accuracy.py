@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from moopim.analysis.crossbar import accuracy_frame, conversion_frame, plot_adc_accuracy, plot_conversions
+from moopim.analysis.network import accuracy_frame, conversion_frame, plot_adc_accuracy, plot_conversions
 from moopim.analysis.style import save_figure
 from moopim.network.accuracy import accuracy
 from moopim.network.blocks import make_network
@@ -30,8 +30,7 @@ from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit, Range, Ties
 from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
 from moopim.network.datasets import ImageData, load_data
-from moopim.network.mixed_precision import sampling_forward, set_bits
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block
 from moopim.network.training import fit
 
@@ -129,7 +128,7 @@ def main() -> None:
         save_figure(plot_adc_accuracy(frame[frame["bits"] == DRAWN], title), options.plot)
     if options.layers:
         title = f"digits, {DRAWN} bits, {FAILING.rows} rows, ADC {FAILING.adc_bits} bits, range {FAILING.adc_range}"
-        save_figure(plot_conversions(layers, title=title).figure, options.layers)
+        save_figure(plot_conversions(layers, title=title), options.layers)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from moopim.algorithms.registry import algorithm_names
-from moopim.text import table_lines
+from moopim.messages import table_lines
 
 MOOPIM = (sys.executable, "-m", "moopim")
 MOST_KILLS = 3  # of one run

@@ -26,8 +26,7 @@ from moopim.network.accuracy import accuracy, subnet_accuracies
 from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.datasets import ImageData, load_data
-from moopim.network.mixed_precision import BITS, sample_bits, sampling_forward, set_bits
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import BIT_CHOICES, calibrate, quantise_module, sample_bits, sampling_forward, set_bits
 from moopim.network.subnets import Block, Subnet
 from moopim.network.supernet import Supernet, single_path_forward
 from moopim.network.training import fit
@@ -155,7 +154,7 @@ def measure_quantised(mixed: int, epochs: int | None) -> dict[str, float]:
         recalibrate(net, images)
         return accuracy(net, data.test)
 
-    for bits in BITS:
+    for bits in BIT_CHOICES:
         set_bits(net, bits, bits)
         numbers[f"{bits}_bit"] = found()
     rng, accuracies = np.random.default_rng(SEED), []

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,18 +18,6 @@ try:
     import fcntl
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
-
-__all__ = [
-    "ZipSource",
-    "file_format",
-    "is_vacant",
-    "locked",
-    "open_atomically",
-    "own_stream",
-    "read_bounded",
-    "read_json",
-    "write_atomically",
-]
 
 # What files are, by the ends of their names.
 _FORMATS = {
@@ -233,6 +221,86 @@ def write_atomically(path: Path, text: str) -> None:
     """
     with open_atomically(path) as file:
         file.write(text.encode("utf-8"))
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file as `moopim.files.open_atomically` does.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file, open for writing.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    try:
+        with open_atomically(path) as file:
+            yield file
+    except OSError as error:
+        raise ConfigError(f"output {str(path)!r} cannot be written: {error.strerror}") from None
+
+
+def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -> None:
+    """Raise ConfigError if an output cannot be written or would overwrite an input, another output or a file.
+
+    Devices, pipes and what the process has open, such as ``/dev/stdout``, may be written.
+
+    Args:
+        read: Files that are read.
+        written: Files that are to be written.
+        force: Whether files that are there may be replaced, unless they are inputs; option ``--force``.
+
+    Raises:
+        ConfigError: If there is one; names it.
+    """
+    for path in written:
+        check_writable(path)
+    taken = {os.path.realpath(path) for path in read}  # of links in a circle, too
+    for path in written:
+        if os.path.realpath(path) in taken:
+            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
+        taken.add(os.path.realpath(path))
+    for path in written:
+        if not force and path.is_file() and own_stream(path) is None:
+            raise ConfigError(f"output {str(path)!r} exists; expected a new file, or --force to replace it")
+
+
+def check_writable(path: Path) -> None:
+    """Checks, before long work, that a file can be written where it is to go.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigError: If it is a folder or not writable, or its folder does not exist or is not writable.
+    """
+    problem = "" if own_stream(path) is not None else _obstacle(path)
+    if problem:
+        raise ConfigError(f"output {str(path)!r} cannot be written: {problem}")
+
+
+def _obstacle(path: Path) -> str:
+    """Why a file cannot be written; nothing if it can."""
+    if path.is_dir():
+        return "is a folder"
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # such as links in a circle
+        return str(error.strerror)
+    else:
+        if not os.access(path, os.W_OK):
+            return "is not writable"
+        if not path.is_file():
+            return ""  # a device or a pipe, which needs no folder
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        return f"folder {str(path.parent)!r} does not exist"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"folder {str(path.parent)!r} is not writable"
 
 
 def own_stream(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.genes import Choice, GeneGroup, Index, Integer, Permutation
-from moopim.text import count, table_lines
+from moopim.messages import count, table_lines
 from moopim.typing import BoolArray, IntArray
 
 __all__ = ["Choice", "Designs", "GeneGroup", "Genome", "Index", "Integer", "Permutation"]

@@ -19,13 +19,13 @@ from pymoo.core.problem import Problem
 import moopim
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.genome import Designs, Genome
-from moopim.loading import reason
 from moopim.quantities import Constraint, Metric, Objective, Quantity
-from moopim.sources import source_files, where_raised
 from moopim.typing import BoolArray, FloatArray, IntArray
+from moopim.user_code import reason, source_files, where_raised
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["RUN_COLUMNS", "DesignProblem", "fingerprint_of"]
 
@@ -116,6 +116,20 @@ class DesignProblem(Problem):  # type: ignore[misc]
             Designs in canonical form, shape ``(pop, n_genes)``; rows that need no repair come back as they are.
         """
         return X
+
+    def plot_design(self, designs: Designs, title: str) -> "dict[str, Figure]":
+        """Plot one design, for ``moopim plot DIR --design N``; override to show what only the problem knows.
+
+        Args:
+            designs: A batch of one design, as `evaluate_designs` gets it.
+            title: Title of the figures.
+
+        Returns:
+            Matplotlib figures by name, which is also the stem of their files. None by default: the design is then shown
+            in the front, beside its genes (`moopim.analysis.plot_design`).
+        """
+        del designs, title
+        return {}
 
     def tally(self) -> int:
         """Counts what is known from earlier runs; noted when a run begins, for `remark`."""

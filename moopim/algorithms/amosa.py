@@ -38,7 +38,7 @@ from moopim.algorithms._archive import Archive
 from moopim.algorithms._batch import Batch, dominates
 from moopim.algorithms._moves import LaplaceMove, ResetMove
 from moopim.algorithms.truncation import TRUNCATIONS
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 
 __all__ = ["AMOSA", "mapping_preset"]

@@ -9,9 +9,9 @@ import typer
 
 from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
+from moopim.files import check_files
+from moopim.messages import count
 from moopim.network.crossbar.circuit import Circuit, Range, Split
-from moopim.rows import check_files
-from moopim.text import count
 
 if TYPE_CHECKING:
     from moopim.network.crossbar.devices import CellModel

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
-from moopim.loading import reason
-from moopim.network.calibration import CALIBRATION, calibration_images, evaluating
+from moopim.messages import count
+from moopim.network.calibration import CALIBRATION, calibration_images
 from moopim.network.datasets import ImageData, Split, load_data
-from moopim.network.device import check_device
 from moopim.network.quantisation import calibrate
 from moopim.network.quantised_file import Trained, load_trained
-from moopim.text import count
+from moopim.network.tools import check_device, evaluating
+from moopim.user_code import reason
 from moopim.workload.tracing import load_module
 
 __all__ = ["Inputs", "Selection", "load_inputs"]

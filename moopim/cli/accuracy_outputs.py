@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from moopim.cli.accuracy_inputs import Inputs
+from moopim.csv_files import write_rows
 from moopim.network.crossbar.chips import Accuracies, LayerLoss
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.noise import mean_interval
-from moopim.rows import write_rows
 
 __all__ = ["accuracy_text", "layers_text", "write_accuracies", "write_layers"]
 

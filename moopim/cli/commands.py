@@ -16,8 +16,8 @@ from moopim.cli.devices import app as devices_app
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
 from moopim.cli.options import Force
 from moopim.errors import ConfigError, interruptible
-from moopim.rows import check_files
-from moopim.text import command_line
+from moopim.files import check_files
+from moopim.messages import command_line
 
 __all__ = ["app"]
 

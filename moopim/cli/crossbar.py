@@ -9,8 +9,8 @@ import typer
 
 from moopim.cli.options import Force
 from moopim.errors import ConfigError
-from moopim.rows import check_files
-from moopim.text import count
+from moopim.files import check_files
+from moopim.messages import count
 
 __all__ = ["evaluate_crossbar"]
 
@@ -30,7 +30,7 @@ def evaluate_crossbar(
     before they were rounded (Yint).
     """
     from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
-    from moopim.network.device import check_device
+    from moopim.network.tools import check_device
 
     targets = _targets(layers, output, force)
     check_device(device)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from moopim.text import table_lines
+from moopim.messages import table_lines
 
 __all__ = ["app"]
 

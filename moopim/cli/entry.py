@@ -10,7 +10,7 @@ import typer
 from moopim.cli.commands import app
 from moopim.cli.groups import ProblemGroup
 from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
-from moopim.text import command_line
+from moopim.messages import command_line
 
 __all__ = ["main"]
 

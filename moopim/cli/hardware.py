@@ -8,9 +8,8 @@ import typer
 
 from moopim.cli.options import Force, given, own_files
 from moopim.errors import ConfigError
-from moopim.files import file_format
-from moopim.rows import check_files
-from moopim.text import count
+from moopim.files import check_files, file_format
+from moopim.messages import count
 
 __all__ = ["evaluate_hardware"]
 

@@ -9,12 +9,13 @@ import typer
 
 from moopim.cli.options import Force, check_drawn
 from moopim.constants import Bounds, check_bounds
+from moopim.csv_files import read_rows, row_name, write_rows
 from moopim.errors import ConfigError, unknown_name
+from moopim.files import check_files
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.thermal.description import load_thermal
-from moopim.rows import check_files, read_rows, row_name, write_rows
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 
 __all__ = ["evaluate_noc"]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from moopim.errors import ConfigError
+from moopim.user_code import referenced_file
 
 __all__ = ["Force", "check_drawn", "given", "own_files"]
 
@@ -48,5 +49,4 @@ def own_files(names: Sequence[str]) -> list[Path]:
     Returns:
         The files of FILE.py:Name.
     """
-    sources = (name.rpartition(":")[0] for name in names)
-    return [Path(source) for source in sources if source.endswith(".py")]
+    return [file for name in names if (file := referenced_file(name)) is not None]

@@ -8,14 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from moopim.csv_files import read_rows, row_name
 from moopim.errors import ConfigError
 from moopim.genome import Designs as Genes
 from moopim.genome import Genome
 from moopim.hardware.planar.chip import Chip, make_chip
 from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
-from moopim.rows import read_rows, row_name
 from moopim.typing import IntArray
+from moopim.user_code import referenced_file, split_reference
 from moopim.workload import NETWORKS, LayerTable, load_network
 from moopim.workload.networks import network_error
 
@@ -78,10 +79,10 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
 
 def _identity(name: str) -> str:
     """The name under which a network is the same, however it is written."""
-    source, colon, member = name.rpartition(":")
-    if not colon:
+    reference, file = split_reference(name), referenced_file(name)
+    if reference is None:
         return name.lower()
-    return f"{Path(source).resolve() if source.endswith('.py') else source}:{member}"
+    return f"{reference[0] if file is None else file.resolve()}:{reference[1]}"
 
 
 def _check_different(what: str, given: Sequence[object]) -> None:
@@ -98,9 +99,9 @@ def _labels(own: Sequence[str]) -> dict[str, str]:
 
 
 def _forms(name: str) -> tuple[str, str]:
-    source, _, member = name.rpartition(":")
-    file = Path(source).stem if source.endswith(".py") else source.rpartition(".")[2]
-    return member, f"{file}:{member}"
+    source, member = split_reference(name) or (name, "")
+    file = referenced_file(name)
+    return member, f"{source.rpartition('.')[2] if file is None else file.stem}:{member}"
 
 
 def _trace(name: str, image: str) -> LayerTable:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.csv_files import write_rows
 from moopim.hardware.planar.chip import Chip
 from moopim.hardware.planar.design_json import Designs
 from moopim.hardware.planar.model import Breakdown, break_down, not_modelled
-from moopim.rows import write_rows
 from moopim.typing import FloatArray
 from moopim.workload import LayerKind
 

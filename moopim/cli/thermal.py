@@ -10,15 +10,16 @@ import typer
 
 from moopim.cli.options import Force, check_drawn
 from moopim.constants import Bounds, check_bounds
+from moopim.csv_files import read_rows, row_name, write_rows
 from moopim.errors import ConfigError, unknown_name
+from moopim.files import check_files
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
 from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.solving import GRID_MODES
-from moopim.rows import check_files, read_rows, row_name, write_rows
-from moopim.text import count
+from moopim.messages import count
 from moopim.typing import FloatArray
 
 __all__ = ["evaluate_thermal"]

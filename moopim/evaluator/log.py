@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from moopim.errors import LogError, MoopimError
 from moopim.evaluator.database import check_plain
+from moopim.messages import resume_command
 from moopim.problem import DesignProblem
-from moopim.text import resuming
 from moopim.typing import BoolArray, FloatArray
 
 __all__ = ["Batch", "EvaluationLog", "Logged"]
@@ -142,7 +142,7 @@ class EvaluationLog:
             self._connection.close()
             raise LogError(
                 f"evaluation log {str(path)!r} is damaged: {'; '.join(self._damage)}; "
-                f"{resuming(path.parent, '--drop-damaged')} drops what is damaged and evaluates it again"
+                f"{resume_command(path.parent, '--drop-damaged')} drops what is damaged and evaluates it again"
             )
 
     def _adopt(self, *, read_only: bool) -> None:

@@ -12,7 +12,7 @@ from moopim.evaluator.executors import Workers, WorkersDiedError
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_count, check_fingerprint, check_output, check_problem, resume, run
+from moopim.experiment.running import check_count, check_fingerprint, check_new_directory, check_problem, resume, run
 from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 
@@ -115,10 +115,10 @@ def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: P
     begun = {task.directory.name for task in tasks if is_vacant(task.directory)}  # interrupted at the very first
     entries = [entry for entry in output.iterdir() if entry.name not in begun] if output.is_dir() else []
     if entries and not any((entry / MANIFEST).is_file() for entry in entries):
-        check_output(output)
+        check_new_directory(output)
     for task in tasks:
         if not (task.directory / MANIFEST).is_file():
-            check_output(task.directory)
+            check_new_directory(task.directory)
             continue
         manifest = read_manifest(task.directory)
         check_fingerprint(task.directory, manifest, problem)

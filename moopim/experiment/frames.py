@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 
 from moopim.columns import numbers, truth_values
+from moopim.errors import ConfigError
 from moopim.evaluator import Batch
-from moopim.genome import Genome
+from moopim.genome import Designs, Genome
 from moopim.operators.duplicates import row_keys
 from moopim.pareto import front_order
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 from moopim.typing import FloatArray, IntArray
 
-__all__ = ["evaluations_frame", "front_frame", "genes_frame", "least_violating", "minimised"]
+__all__ = ["evaluations_frame", "front_frame", "genes_frame", "least_violating", "minimised", "read_designs"]
 
 
 def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
@@ -36,6 +37,27 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
             values = np.array([str(value) for value in values.flat], dtype=np.str_).reshape(values.shape)
         columns.update({name: values[:, i] for i, name in enumerate(group.columns)})
     return pd.DataFrame(columns)
+
+
+def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
+    """Designs of a frame such as ``front.csv``, one per row; the inverse of `genes_frame`.
+
+    Raises:
+        ConfigError: If a gene has no column or a value is not allowed.
+    """
+    columns = {}
+    for group in genome.groups:
+        for column in group.columns:
+            if column not in frame.columns:
+                raise ConfigError(
+                    f"the frame has no column {column!r} for the gene; it has: {', '.join(frame.columns)}"
+                )
+        values = frame[list(group.columns)].to_numpy()
+        if group.values.dtype == object:
+            by_text = {str(value): value for value in group.values}
+            values = np.frompyfunc(lambda value, known=by_text: known.get(str(value), value), 1, 1)(values)
+        columns[group.name] = values[:, 0] if group.repeat is None else values
+    return genome.decode(genome.encode(columns))
 
 
 def evaluations_frame(

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from moopim.errors import ConfigError, MoopimError, unknown_name
-from moopim.loading import import_source, reason
 from moopim.problem import DesignProblem
-from moopim.sources import where_raised
+from moopim.user_code import import_member, reason, split_reference, where_raised
 
 __all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
 
@@ -51,8 +50,8 @@ def load_problem(spec: str) -> type[DesignProblem]:
     Raises:
         ConfigError: If there is no such problem, file or class, or it is not a DesignProblem.
     """
-    source, colon, name = spec.rpartition(":")
-    if not colon:
+    reference = split_reference(spec)
+    if reference is None:
         entries = problem_entries()
         if spec not in entries:
             if spec.endswith(".py"):
@@ -63,11 +62,9 @@ def load_problem(spec: str) -> type[DesignProblem]:
         except (ImportError, AttributeError) as error:
             raise ConfigError(f"problem {spec!r} ({entries[spec].value}) cannot be loaded: {error}") from error
     else:
-        module = import_source(source)
-        found = getattr(module, name, None)
-        if found is None:
-            classes = [key for key, value in vars(module).items() if _is_problem(value) and value is not DesignProblem]
-            raise unknown_name(f"problem class in {source}", name, classes)
+        found = import_member(
+            *reference, "problem class", lambda value: _is_problem(value) and value is not DesignProblem
+        )
     if not _is_problem(found):
         raise ConfigError(f"problem {spec!r} is not a subclass of moopim.DesignProblem")
     return found  # type: ignore[no-any-return]

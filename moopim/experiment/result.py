@@ -17,9 +17,9 @@ from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genome import Choice, Designs, GeneGroup, Genome, Integer
+from moopim.messages import count, resume_command
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
-from moopim.text import count, resuming
 
 __all__ = ["RunResult", "load_run"]
 
@@ -120,7 +120,7 @@ def load_run(directory: Path | str) -> RunResult:
     if not finished:
         message = (
             f"not finished: {count(len(evaluations), 'evaluation')} of {manifest.evaluations:,} so far, "
-            f"{count(len(front), 'non-dominated design')}; {resuming(directory)} goes on"
+            f"{count(len(front), 'non-dominated design')}; {resume_command(directory)} goes on"
         )
     return RunResult(
         title=manifest.problem.title,

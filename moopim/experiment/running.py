@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -22,19 +23,21 @@ from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
-from moopim.experiment.progress import Progress, progress_bar
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
-from moopim.loading import reason
+from moopim.messages import count, resume_command
+from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
 from moopim.problem import DesignProblem, fingerprint_of
+from moopim.progress import progress_bar
 from moopim.randomness import controlled_randomness
-from moopim.text import count, resuming
-
-__all__ = ["check_output", "resume", "run"]
+from moopim.typing import FloatArray
+from moopim.user_code import reason
 
 PARQUET = "evaluations.parquet"
 # Facts of a problem that may change without changing its results; only the author can tell.
 _MENDABLE = ("moopim", "source")
+# Called after every generation with its number; the optimiser's ``opt`` holds the designs that it would return.
+_Report = Callable[[int, Evaluator, Algorithm], None]
 # Generations in a row without an evaluation after which a run ends.
 _MOST_IDLE = 1_000
 
@@ -80,10 +83,10 @@ def run(
     if output is None:
         return _search(problem, optimiser, manifest, None, progress=progress)
     directory = Path(output)
-    check_output(directory)
+    check_new_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory):
-        check_output(directory)  # another process may have been first
+        check_new_directory(directory)  # another process may have been first
         write_manifest(directory, manifest)
         return _search(problem, optimiser, manifest, directory, progress=progress)
 
@@ -220,7 +223,7 @@ def _check_algorithm(algorithm: object, otherwise: str = "") -> None:
         raise ConfigError(f"algorithm is {algorithm!r}; expected {called}{otherwise}")
 
 
-def check_output(directory: Path) -> None:
+def check_new_directory(directory: Path) -> None:
     """Raise ConfigError if an output directory holds anything, so that nothing is overwritten.
 
     Left-overs of interrupted writing do not count.
@@ -231,7 +234,7 @@ def check_output(directory: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {str(directory)!r} is not a directory")
     if not is_vacant(directory):
-        hint = f"; {resuming(directory)} goes on with its run" if (directory / MANIFEST).is_file() else ""
+        hint = f"; {resume_command(directory)} goes on with its run" if (directory / MANIFEST).is_file() else ""
         raise ConfigError(f"output directory {str(directory)!r} is not empty{hint}")
 
 
@@ -260,7 +263,7 @@ def check_fingerprint(
     mendable = set(changed) <= set(_MENDABLE)
     words = ["version of moopim" if name == "moopim" else name for name in changed]
     if not (mendable and changed_source):
-        way_out = f"; if its results still hold, {resuming(directory, '--changed-source')} reuses them"
+        way_out = f"; if its results still hold, {resume_command(directory, '--changed-source')} reuses them"
         raise LogError(
             f"the run in {str(directory)!r} belongs to another problem or version: it was {record.title}, now "
             f"{problem!r}; changed: {', '.join(words)}{way_out if mendable else ''}"
@@ -285,7 +288,7 @@ def _search(
         evaluator = Evaluator(problem, log, manifest.jobs)
         with (
             closing(evaluator),
-            progress_bar(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
+            search_progress(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
             _way_on(evaluator, directory),
         ):
             exhausted = optimise(evaluator, algorithm, manifest.evaluations, manifest.seed, report)
@@ -322,6 +325,31 @@ def _search(
 
 
 @contextmanager
+def search_progress(title: str, evaluations: int, *, show: bool) -> Iterator[_Report]:
+    """Progress bar of a search: evaluations, generation, cache hits, hypervolume; yields the callback of `optimise`.
+
+    The hypervolume is a share of the box from the first ideal point to 1.1 times the first nadir point; it only serves
+    to see the search move.
+    """
+    box: list[tuple[FloatArray, FloatArray]] = []
+
+    def state(generation: int, evaluator: Evaluator, algorithm: Algorithm) -> str:
+        F = np.empty((0, evaluator.problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
+        text = "nothing feasible yet"
+        if len(F) and np.isfinite(F).all(axis=1).any():
+            if not box:
+                box.append(ideal_nadir(F))
+            [[value], [error]] = normalised_hypervolumes([[normalise(F, *box[0])]])[0]
+            text = f"hypervolume {value:.4f}" + (f" ± {error:.4f}" if error else "")
+        return f"generation {generation}, {evaluator.n_cached} cached, {text}"
+
+    with progress_bar(title, evaluations, show=show) as report:
+        yield lambda generation, evaluator, algorithm: report(
+            evaluator.n_evaluations, partial(state, generation, evaluator, algorithm)
+        )
+
+
+@contextmanager
 def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
     """Keeps what was evaluated when a run is interrupted; a failed evaluation says so, and how to go on."""
     try:
@@ -331,7 +359,7 @@ def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
         if directory is None or not isinstance(error, EvaluationError):
             raise
         kept = f"{count(evaluator.n_distinct, 'evaluated design')} kept in {str(directory)!r}"
-        way_on = f"{resuming(directory)} goes on, with --changed-source after the source was mended"
+        way_on = f"{resume_command(directory)} goes on, with --changed-source after the source was mended"
         raise EvaluationError(f"{error}; {kept}: {way_on}") from error
 
 
@@ -340,7 +368,7 @@ def optimise(
     algorithm: Algorithm,
     evaluations: int,
     seed: int,
-    report: Progress,
+    report: _Report,
 ) -> bool:
     """Runs a pymoo algorithm to the exact budget, one committed generation after another.
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, fi
 
 from moopim.errors import ConfigError, MoopimError, differences, first_fault, shown
 from moopim.files import is_vacant, read_json, write_atomically
-from moopim.text import command_line, table_lines
+from moopim.messages import command_line, table_lines
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 

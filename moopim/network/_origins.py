@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from moopim.errors import ConfigError
-from moopim.network._layers import weighted_layers
+from moopim.network.tools import weighted_layers
 
 __all__ = ["IMAGE", "Origin", "find_origins"]
 

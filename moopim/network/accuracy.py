@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.network.blocks import channels_last, run_layers
-from moopim.network.calibration import CALIBRATION, calibration_images, evaluating, measure
+from moopim.network.blocks import run_layers
+from moopim.network.calibration import CALIBRATION, calibration_images, measure
 from moopim.network.datasets import ImageData, Split
 from moopim.network.subnets import Subnet, subnet_name
 from moopim.network.supernet import ConvNorm, Statistics, Supernet
+from moopim.network.tools import channels_last, evaluating
 from moopim.typing import FloatArray
 
 __all__ = ["accuracy", "chunks", "count_correct", "subnet_accuracies"]

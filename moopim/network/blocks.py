@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 from moopim.checks import whole_number
 from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
 
-__all__ = ["ConvBlock", "Shortcut", "channels_last", "convolve", "initialise", "linear", "make_network", "run_layers"]
+__all__ = ["ConvBlock", "Shortcut", "convolve", "initialise", "linear", "make_network", "run_layers"]
 
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 
@@ -149,21 +149,6 @@ def initialise(module: nn.Module, seed: int) -> None:
             if isinstance(part, nn.Conv2d | nn.Linear):
                 gain = 1 if isinstance(part, nn.Linear) else 2
                 part.weight.normal_(0, sqrt(gain / part.weight[0].numel()), generator=generator)
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """Copies images so that the channels of a pixel lie side by side, with which convolutions on CPUs are faster.
-
-    Unlike ``contiguous(memory_format=...)`` it does so for one channel too: there torch finds nothing to change, and
-    the layers behind would take over the slower order.
-
-    Args:
-        images: Images, shape ``(images, channels, height, width)``.
-
-    Returns:
-        The copy, of the same shape.
-    """
-    return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
 
 
 def linear(c_in: int, c_out: int) -> nn.Linear:

@@ -8,8 +8,7 @@ or a size of batches nor on what was measured before. A block's statistics depen
 subnets that start with the same blocks share them exactly.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.network.blocks import channels_last
 from moopim.network.datasets import ImageData
 from moopim.network.supernet import Statistics
+from moopim.network.tools import channels_last, evaluating
 
-__all__ = ["CALIBRATION", "calibration_images", "evaluating", "measure", "recalibrate"]
+__all__ = ["CALIBRATION", "calibration_images", "measure", "recalibrate"]
 
 CALIBRATION = 512
 """Images from which statistics are measured where nothing else is said; a choice of moopim."""
@@ -113,23 +112,3 @@ def recalibrate(model: nn.Module, images: Tensor) -> None:
     finally:
         for handle in hooks:
             handle.remove()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Puts a module into evaluation mode without gradients, and each of its parts back as it was.
-
-    Args:
-        model: The module.
-
-    Yields:
-        Nothing.
-    """
-    training = [part for part in model.modules() if part.training]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for part in training:
-            part.training = True

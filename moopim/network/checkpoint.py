@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from moopim.errors import ConfigError, differences, shown
+from moopim.files import check_writable, open_output
 from moopim.network.datasets import Split
 from moopim.network.datasets.archives import short_reason
-from moopim.rows import check_output, open_output
 
 __all__ = [
     "checksum",
@@ -296,7 +296,7 @@ def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> int:
 
 
 def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str, Any]) -> None:
-    check_output(path)
+    check_writable(path)
     try:
         about = json.loads(json.dumps(about, allow_nan=False))
     except (TypeError, ValueError) as error:

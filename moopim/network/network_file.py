@@ -12,8 +12,7 @@ from torch import nn
 from moopim.errors import ConfigError, first_fault
 from moopim.network.blocks import make_network
 from moopim.network.checkpoint import count_values, load_weights, read_about, save_weights
-from moopim.network.mixed_precision import bits, set_bits
-from moopim.network.quantisation import input_width, is_quantised, quantise_module
+from moopim.network.quantisation import input_width, is_quantised, layer_bits, quantise_module, set_bits
 from moopim.network.subnets import Block, Subnet, network_layers
 
 __all__ = ["Channels", "Classes", "ImageShape", "StoredNetwork", "load_network", "save_network"]
@@ -93,7 +92,7 @@ def save_network(
     """
     made: dict[str, Any] = {"blocks": [list(block) for block in subnet], "image_shape": image_shape, "classes": classes}
     if is_quantised(net):
-        made["widths"] = {"image": input_width(net), "layers": bits(net)}
+        made["widths"] = {"image": input_width(net), "layers": layer_bits(net)}
     save_weights(net, path, {**(about or {}), _KEY: made})
 
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from moopim.checks import is_whole, numbers
 from moopim.errors import ConfigError, unknown_name
-from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network.accuracy import accuracy
 from moopim.network.datasets import Split
 from moopim.network.quantiser import weight_alpha
+from moopim.network.tools import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.typing import FloatArray
 
 __all__ = ["MeanInterval", "Sigma", "mean_interval", "noisy_accuracies", "noisy_forward", "with_weight_noise"]
@@ -136,7 +136,7 @@ def noisy_forward(sigma: Sigma, forward: Forward | None = None) -> Forward:
 
     Args:
         sigma: Standard deviation per layer.
-        forward: How the network is run, such as `moopim.network.mixed_precision.sampling_forward`; by default it is
+        forward: How the network is run, such as `moopim.network.quantisation.sampling_forward`; by default it is
             called.
 
     Returns:

@@ -20,19 +20,18 @@ quantised networks without it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.loading import reason
-from moopim.network._layers import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
 from moopim.network._origins import IMAGE, Origin, find_origins
-from moopim.network.calibration import evaluating
 from moopim.network.quantiser import (
     MOMENTUM,
     UNSET,
@@ -43,6 +42,9 @@ from moopim.network.quantiser import (
     quantise,
     weight_alpha,
 )
+from moopim.network.tools import add_stand_in, check_finite, current_weight, evaluating, stand_in, weighted_layers
+from moopim.user_code import reason
+from moopim.workload.layers import LayerTable
 
 __all__ = [
     "Widths",
@@ -119,7 +121,7 @@ def quantise_module(
 
     The copy has the parameters and the paths of the module, and one number per quantiser more in its state. Layers that
     the module does not run in evaluation mode are left as they are. The widths of single layers are set by
-    `moopim.network.mixed_precision.set_bits`.
+    `moopim.network.quantisation.set_bits`.
 
     Args:
         model: The module; it takes a batch of images.
@@ -428,3 +430,146 @@ def _layer(net: nn.Module, path: str) -> tuple[nn.Module, _Place]:
         raise unknown_name("quantised layer", path, layers)
     layer = net.get_submodule(path)
     return layer, getattr(layer, _PLACE)
+
+
+BIT_CHOICES = (5, 7, 9)
+"""Widths of weights and of activations that CrossNAS chooses from (arXiv 2505.22868, Table 1)."""
+
+LayerBits = int | Sequence[int] | Mapping[str, int]
+"""Widths: one for all layers, one per layer in the order in which they run, or by the paths of some layers."""
+
+
+def layer_bits(net: nn.Module) -> dict[str, tuple[int, int]]:
+    """Reads the widths of a network.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`.
+
+    Returns:
+        Path -> bits of the weights and of the outputs of a layer, in the order in which the layers run.
+
+    Raises:
+        ConfigError: If the network is not quantised.
+    """
+    return {path: (widths.weights, widths.activations) for path, widths in quantised_layers(net).items()}
+
+
+def set_bits(net: nn.Module, weights: LayerBits | None = None, activations: LayerBits | None = None) -> None:
+    """Sets widths of a network; its scales and weights stay as they are.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`.
+        weights: Bits of the weights, sign included; None leaves them.
+        activations: Bits of the outputs, sign included; None leaves them.
+
+    Raises:
+        ConfigError: If a layer or a width is not allowed, or their number is wrong; nothing is set then.
+    """
+    layers = quantised_layers(net)
+    new_weights = _by_path("weights", weights, list(layers))
+    new_activations = _by_path("activations", activations, list(layers))
+    for path, width in new_weights.items():
+        layers[path].weights = width
+    for path, width in new_activations.items():
+        layers[path].activations = width
+
+
+def sample_bits(
+    net: nn.Module,
+    rng: np.random.Generator,
+    weights: Sequence[int] = BIT_CHOICES,
+    activations: Sequence[int] = BIT_CHOICES,
+) -> None:
+    """Draws the widths of every layer, each choice as likely as another.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`.
+        rng: Source of randomness.
+        weights: Choices for the bits of weights.
+        activations: Choices for the bits of outputs.
+
+    Raises:
+        ConfigError: If there is no choice or one is not allowed.
+    """
+    count = len(quantised_layers(net))
+    drawn: list[list[int]] = []
+    for what, choices in (("weights", weights), ("activations", activations)):
+        if not len(choices):
+            raise ConfigError(f"no choice for the bits of {what}; expected at least one")
+        drawn.append([choices[i] for i in rng.integers(len(choices), size=count)])
+    set_bits(net, *drawn)
+
+
+def sampling_forward(
+    weights: Sequence[int] = BIT_CHOICES, activations: Sequence[int] = BIT_CHOICES
+) -> Callable[[nn.Module, Tensor, np.random.Generator], Tensor]:
+    """Makes the step of the mixed-precision supernet (CrossNAS, section 3.3): other widths at each step.
+
+    Args:
+        weights: Choices for the bits of weights.
+        activations: Choices for the bits of outputs.
+
+    Returns:
+        ``forward(net, images, rng)``, which draws the widths and returns the network's output.
+    """
+
+    def forward(net: nn.Module, images: Tensor, rng: np.random.Generator) -> Tensor:
+        sample_bits(net, rng, weights, activations)
+        output: Tensor = net(images)
+        return output
+
+    return forward
+
+
+def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
+    """Puts the widths of a network into its layer table.
+
+    Args:
+        net: Result of `moopim.network.quantisation.quantise_module`.
+        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`;
+            its names are the paths of layers.
+
+    Returns:
+        The table with the widths of weights, outputs and inputs.
+
+    Raises:
+        ConfigError: If a layer with weights of the table is none of the network.
+    """
+    layers = quantised_layers(net)
+    if not table.names:
+        raise ConfigError("a layer table without names is not allowed; expected that of one network")
+    modules = {net.get_submodule(path): widths for path, widths in layers.items()}
+    # A layer may have several paths.
+    paths = net.named_modules(remove_duplicate=False)
+    known = {path: modules[module] for path, module in paths if module in modules}
+    columns = np.ones((2, 1, table.layers), dtype=np.int64)
+    for place in np.flatnonzero(table.weighted[0]):
+        widths = _find(table.names[place], known)
+        columns[:, 0, place] = widths.weights, widths.activations
+    return table.with_bits(columns[0], columns[1], input_width(net))
+
+
+def _find(name: str, known: Mapping[str, Widths]) -> Widths:
+    """The widths of a layer of a table: its name is a path, with a number and a kind behind it where it runs again."""
+    path = re.sub(r"_\d+$", "", name)
+    for candidate in (name, path, path.rpartition(".")[0]):
+        if candidate in known:
+            return known[candidate]
+    raise unknown_name("quantised layer", name, known)
+
+
+def _by_path(what: str, given: LayerBits | None, paths: Sequence[str]) -> dict[str, int]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        unknown = next((path for path in given if path not in paths), None)
+        if unknown is not None:
+            raise unknown_name("quantised layer", unknown, paths)
+        chosen = dict(given)
+    elif isinstance(given, Sequence | np.ndarray):
+        if len(given) != len(paths):
+            raise ConfigError(f"{len(given)} widths of {what} for {len(paths)} layers; expected one per layer")
+        chosen = dict(zip(paths, given, strict=True))
+    else:
+        chosen = dict.fromkeys(paths, given)
+    return {path: check_bits(f"layer {path!r} ({what})", width) for path, width in chosen.items()}

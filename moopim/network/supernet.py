@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.network.blocks import ConvBlock, channels_last, convolve, initialise, linear, make_network, run_layers
+from moopim.network.blocks import ConvBlock, convolve, initialise, linear, make_network, run_layers
 from moopim.network.subnets import (
     KINDS,
     Block,
@@ -29,6 +29,7 @@ from moopim.network.subnets import (
     convolutions,
     network_layers,
 )
+from moopim.network.tools import channels_last
 from moopim.workload import LayerTable
 
 __all__ = ["ConvNorm", "Statistics", "Supernet", "single_path_forward"]

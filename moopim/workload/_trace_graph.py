@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from moopim.errors import ConfigError
-from moopim.loading import reason
+from moopim.user_code import reason
 from moopim.workload._trace_calls import Builder, Call, user_place
 from moopim.workload._trace_layers import WINDOWS
 from moopim.workload._trace_moves import FREE, function

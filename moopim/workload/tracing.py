@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moopim.checks import is_whole, whole_number
-from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.errors import ConfigError, MoopimError
 from moopim.files import file_format
-from moopim.loading import import_source, make_room, reason
+from moopim.user_code import forget_namesakes, import_member, reason, referenced_file, split_reference
 from moopim.workload.layers import LayerTable, make_table
 from moopim.workload.networks import network_error
 
@@ -92,20 +92,17 @@ def load_module(spec: str) -> nn.Module:
     Raises:
         ConfigError: If there is no such file or name, it needs arguments, fails, or makes no module.
     """
-    source, colon, name = spec.rpartition(":")
-    if not colon or not source or not name:
+    reference, file = split_reference(spec), referenced_file(spec)
+    if reference is None or not all(reference):
         raise network_error(spec.removesuffix(":"))
-    if not source.endswith(".py") and file_format(Path(source)):
-        raise network_error(source)
+    if file is None and file_format(Path(reference[0])):
+        raise network_error(reference[0])
     _need_torch()
     from torch import nn
 
-    if source.endswith(".py"):
-        make_room(Path(source))
-    namespace = vars(import_source(source))
-    if name not in namespace:
-        raise unknown_name(f"name in {source}", name, [key for key in namespace if not key.startswith("_")])
-    found = namespace[name]
+    if file is not None:
+        forget_namesakes(file)
+    found = import_member(*reference, "name", lambda _: True)
     if not isinstance(found, nn.Module):
         found = _build(spec, found)
     if not isinstance(found, nn.Module):

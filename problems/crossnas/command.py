@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from moopim.errors import ConfigError, interruptible
-from moopim.text import command_line
+from moopim.messages import command_line
 
 __all__ = ["crossnas"]
 

@@ -11,9 +11,9 @@ from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import ImageData, Split, load_data
-from moopim.network.device import check_device
 from moopim.network.network_file import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
+from moopim.network.tools import check_device
 from moopim.problems.crossnas.paid import paid_accuracies
 from moopim.problems.crossnas.simulators import (
     AccuracySimulator,

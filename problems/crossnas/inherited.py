@@ -10,10 +10,10 @@ from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import CALIBRATION
 from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.datasets import ImageData, load_data
-from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
 from moopim.network.supernet_file import load_supernet
+from moopim.network.tools import check_device
 from moopim.problems.crossnas.paid import paid_accuracies
 from moopim.typing import FloatArray
 

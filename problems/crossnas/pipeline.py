@@ -30,9 +30,9 @@ from moopim.experiment.steps import STEP, Step, read_step, run_step
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import split_checksum
 from moopim.network.datasets import ImageData, load_data
-from moopim.network.device import check_device
 from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
+from moopim.network.tools import check_device
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.architecture import ArchitectureSearch
 from moopim.problems.crossnas.crossbar_accuracy import pim_circuit

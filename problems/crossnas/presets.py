@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from moopim.checks import is_whole
-from moopim.constants import load_constants, read_table, read_user_table
+from moopim.constants import check_constants, load_constants, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
 from moopim.network.recipes import load_recipe
 
@@ -55,6 +55,7 @@ class Preset:
     quantisation_epochs: int | None = None
 
     def __post_init__(self) -> None:
+        check_constants(self, "a preset")
         if set(self.recipes) != set(_RECIPES):
             raise ConfigError(
                 f"recipes {sorted(self.recipes)} of a preset are not allowed; expected {', '.join(_RECIPES)}"
@@ -69,8 +70,6 @@ class Preset:
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ConfigError(f"{name}={value!r} of a preset is not allowed; expected a name")
-        if not isinstance(self.augmentation, bool):
-            raise ConfigError(f"augmentation={self.augmentation!r} of a preset is not allowed; expected true or false")
 
 
 def preset_names() -> tuple[str, ...]:

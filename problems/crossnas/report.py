@@ -6,11 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from moopim.analysis.crossnas import plot_accuracy_edp
-from moopim.analysis.strips import network_strip, plot_networks
+from moopim.analysis.crossnas import network_strip, plot_accuracy_edp, plot_networks
 from moopim.analysis.style import save_figure
-from moopim.analysis.trend_bars import plot_trends
-from moopim.analysis.trends import trends
+from moopim.analysis.trends import plot_trends, trends
 from moopim.columns import truth_values
 from moopim.experiment.frames import front_frame
 from moopim.experiment.result import EVALUATIONS
@@ -171,11 +169,8 @@ def _draw_front(pipeline: Pipeline, chosen: pd.DataFrame, cloud: pd.DataFrame, p
     if pipeline.data.name in _TABLES:
         frame = comparison(_TABLES[pipeline.data.name][0], chosen)
         frame = frame.merge(chosen[["method", "w_acc"]], on="method", how="left")
-    axes = plot_accuracy_edp(frame, cloud=cloud)
-    axes.set_title(
-        f"{pipeline.data.name}: points, test images; cloud, validation images", fontsize="small", loc="left", pad=24
-    )
-    save_figure(axes.figure, path)
+    title = f"{pipeline.data.name}: points, test images; cloud, validation images"
+    save_figure(plot_accuracy_edp(frame, cloud, title), path)
 
 
 def _draw_networks(pipeline: Pipeline, path: Path) -> None:

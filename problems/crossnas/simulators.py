@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from moopim.constants import file_hash, file_hashes
-from moopim.errors import ConfigError, EvaluationError, MoopimError, unknown_name
+from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
-from moopim.loading import import_source, reason
 from moopim.typing import FloatArray, IntArray
+from moopim.user_code import import_member, reason, split_reference
 from moopim.workload import LayerTable
 
 if TYPE_CHECKING:
@@ -124,14 +124,12 @@ def load_simulator(spec: str | None, profile: str) -> PimSimulator:
     """
     if spec is None:
         return PlanarSimulator(profile)
-    source, colon, name = spec.rpartition(":")
-    if not colon:
+    reference = split_reference(spec)
+    if reference is None:
         raise ConfigError(f"simulator {spec!r} names no class; expected FILE.py:Class or package.module:Class")
-    module = import_source(source)
-    cls = getattr(module, name, None)
+    cls = import_member(*reference, "simulator", inspect.isclass)
     if not inspect.isclass(cls):
-        classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
-        raise unknown_name(f"simulator in {source}", name, classes)
+        raise ConfigError(f"simulator {spec!r} is {cls!r}; expected a class")
     try:
         simulator = cls()
     except TypeError as error:

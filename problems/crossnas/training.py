@@ -14,9 +14,8 @@ from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign
 from moopim.network.datasets import ImageData, Split, standard_augmentation
-from moopim.network.mixed_precision import sampling_forward, set_bits
 from moopim.network.network_file import load_network, save_network
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet, single_path_forward
 from moopim.network.supernet_file import save_supernet

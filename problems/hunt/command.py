@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from moopim.csv_files import write_rows
 from moopim.errors import ConfigError
-from moopim.rows import check_files, open_output, write_rows
+from moopim.files import check_files, open_output
 
 __all__ = ["app"]
 

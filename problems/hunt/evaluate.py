@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import typer
 
+from moopim.csv_files import read_rows, row_name, write_rows
 from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.files import check_files
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.rows import check_files, read_rows, row_name, write_rows
 from moopim.workload import DATASETS
 
 __all__ = ["evaluate_file"]

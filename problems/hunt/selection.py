@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.text import count
+from moopim.messages import count
 
 __all__ = ["GOALS", "LIMIT", "select", "selected_text"]
 

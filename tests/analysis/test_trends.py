@@ -9,8 +9,7 @@ from scipy.stats import MonteCarloMethod, PermutationMethod, chi2_contingency, m
 
 from moopim import ConfigError
 from moopim.analysis import a12
-from moopim.analysis.trend_bars import plot_trends
-from moopim.analysis.trends import CONTRAST, GENES, SECTIONS, trends
+from moopim.analysis.trends import CONTRAST, GENES, SECTIONS, plot_trends, trends
 from moopim.experiment.frames import genes_frame
 from moopim.problems.crossnas import CrossNasSpace
 

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from toys import Blocks, Buffers
 
+from moopim import Choice, ConfigError, Genome
 from moopim.evaluator import Evaluator
-from moopim.experiment.frames import evaluations_frame, front_frame, genes_frame, least_violating, minimised
+from moopim.experiment.frames import (
+    evaluations_frame,
+    front_frame,
+    genes_frame,
+    least_violating,
+    minimised,
+    read_designs,
+)
 
 NOTHING = np.empty((0, 1))
 
@@ -35,6 +43,20 @@ def test_genes_are_decoded(rng):
     frame = genes_frame(Blocks().genome, X)
     assert frame["depth"].tolist() == (X[:, 0] + 1).tolist()
     assert frame["width_0"].tolist() == [(32, 64, 128)[i] for i in X[:, 1]]
+
+
+def test_designs_are_read_back_from_a_frame(rng, tmp_path):
+    mixed = Genome(
+        Choice("kernel", ((3, 3), (5, 5), None), repeat=2), Choice("kind", ("a", "b")), Choice("bits", (4, 8))
+    )
+    for genome in (mixed, Blocks().genome):
+        X = genome.sample(30, rng)
+        assert read_designs(genome, genes_frame(genome, X)).genes.tolist() == X.tolist()
+    frame = genes_frame(mixed, mixed.sample(3, rng))
+    with pytest.raises(ConfigError, match="no column 'kind'"):
+        read_designs(mixed, frame.drop(columns="kind"))
+    with pytest.raises(ConfigError, match="value 5 of gene group 'bits' is not allowed"):
+        read_designs(mixed, frame.assign(bits=5))
 
 
 def test_front_holds_the_non_dominated_feasible_designs_best_first(rng):

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 from pymoo.core.population import Population
 
-from moopim.experiment.progress import progress_bar
+from moopim.experiment.running import search_progress
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def shown(monkeypatch, fronts):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "200")
-    with progress_bar("title", 10, show=True) as show_state:
+    with search_progress("title", 10, show=True) as show_state:
         for generation, F in enumerate(fronts, start=1):
             State.n_evaluations = 10  # of a full budget each state is shown
             algorithm = type("Optimiser", (), {"opt": Population.new("F", np.asarray(F, dtype=float))})

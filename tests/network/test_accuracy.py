@@ -1,5 +1,6 @@
 """Accuracies of subnets: what one is, and that the company it is found in has no say."""
 
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,11 +12,12 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from moopim.network import accuracy as module  # noqa: E402
 from moopim.network.accuracy import accuracy, subnet_accuracies  # noqa: E402
 from moopim.network.calibration import calibration_images, recalibrate  # noqa: E402
 from moopim.network.subnets import Block  # noqa: E402
 from moopim.network.supernet import Supernet  # noqa: E402
+
+evaluation = import_module("moopim.network.accuracy")
 
 
 def split(count, seed):
@@ -62,13 +64,13 @@ def test_a_subnet_alone_in_a_batch_of_50_and_in_another_order_is_the_same(supern
 
 def test_logits_of_a_subnet_are_the_same_to_the_last_bit_in_company(supernet, subnets, data, monkeypatch):
     seen = {}
-    count = module.count_correct
+    count = evaluation.count_correct
 
     def correct(logits, labels, what):
         seen.setdefault(what, []).append(logits.clone())
         return count(logits, labels, what)
 
-    monkeypatch.setattr(module, "count_correct", correct)
+    monkeypatch.setattr(evaluation, "count_correct", correct)
     subnet_accuracies(supernet, subnets, data, calibration=64)
     together = dict(seen)
     seen.clear()
@@ -117,7 +119,7 @@ def test_feature_maps_held_are_those_that_the_next_subnet_goes_on_from(shared):
             alive.discard(id(self))
 
     ran = []
-    for _ in module._depth_first(subnets, Map(), lambda prefix, x: ran.append(prefix) or Map()):
+    for _ in evaluation._depth_first(subnets, Map(), lambda prefix, x: ran.append(prefix) or Map()):
         pass
     assert len(ran) == len(set(ran)) == shared + 2 * (5 - shared)
     # The image, the shared ones, what a block reads and makes, and the result of the subnet before.

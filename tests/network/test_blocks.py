@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from moopim.network.blocks import ConvBlock, channels_last, convolve, initialise, make_network  # noqa: E402
+from moopim.network.blocks import ConvBlock, convolve, initialise, make_network  # noqa: E402
 from moopim.network.subnets import Block, canonical  # noqa: E402
+from moopim.network.tools import channels_last  # noqa: E402
 
 
 def block(kind, stride=1):

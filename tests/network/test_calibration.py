@@ -11,9 +11,10 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from moopim.network.blocks import make_network  # noqa: E402
-from moopim.network.calibration import calibration_images, evaluating, measure, recalibrate  # noqa: E402
+from moopim.network.calibration import calibration_images, measure, recalibrate  # noqa: E402
 from moopim.network.subnets import Block  # noqa: E402
 from moopim.network.supernet import Supernet  # noqa: E402
+from moopim.network.tools import evaluating  # noqa: E402
 
 NORMS = ("block1.norm_a", "block1.norm_b", "block1.norm_shortcut", "block2.norm_a", "block2.norm_b")
 

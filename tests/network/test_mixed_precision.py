@@ -9,8 +9,17 @@ from torch import nn
 from torch.nn import functional
 
 from moopim import ConfigError
-from moopim.network.mixed_precision import bits, sample_bits, sampling_forward, set_bits, table_with_bits
-from moopim.network.quantisation import calibrate, input_grid, output_grid, quantise_module
+from moopim.network.quantisation import (
+    calibrate,
+    input_grid,
+    layer_bits,
+    output_grid,
+    quantise_module,
+    sample_bits,
+    sampling_forward,
+    set_bits,
+    table_with_bits,
+)
 from moopim.workload.layers import stack_tables
 from moopim.workload.tracing import trace
 
@@ -21,15 +30,15 @@ def net():
 
 
 def test_widths_are_set_for_all_in_order_or_by_path(net):
-    assert bits(net) == {"a": (9, 9), "b": (9, 9), "head": (9, 9)}
+    assert layer_bits(net) == {"a": (9, 9), "b": (9, 9), "head": (9, 9)}
     set_bits(net, 7)
-    assert bits(net) == {"a": (7, 9), "b": (7, 9), "head": (7, 9)}
+    assert layer_bits(net) == {"a": (7, 9), "b": (7, 9), "head": (7, 9)}
     set_bits(net, [5, 6, 7], np.array([2, 3, 16]))
-    assert bits(net) == {"a": (5, 2), "b": (6, 3), "head": (7, 16)}
+    assert layer_bits(net) == {"a": (5, 2), "b": (6, 3), "head": (7, 16)}
     set_bits(net, activations={"b": 4})
-    assert bits(net) == {"a": (5, 2), "b": (6, 4), "head": (7, 16)}
-    set_bits(net, *zip(*bits(net).values(), strict=True))
-    assert bits(net) == {"a": (5, 2), "b": (6, 4), "head": (7, 16)}
+    assert layer_bits(net) == {"a": (5, 2), "b": (6, 4), "head": (7, 16)}
+    set_bits(net, *zip(*layer_bits(net).values(), strict=True))
+    assert layer_bits(net) == {"a": (5, 2), "b": (6, 4), "head": (7, 16)}
 
 
 @pytest.mark.parametrize(
@@ -46,16 +55,16 @@ def test_widths_are_set_for_all_in_order_or_by_path(net):
 def test_bad_widths_set_nothing(net, weights, activations, message):
     with pytest.raises(ConfigError, match=message):
         set_bits(net, weights, activations)
-    assert set(bits(net).values()) == {(9, 9)}
+    assert set(layer_bits(net).values()) == {(9, 9)}
 
 
 def test_a_width_changes_its_layer_and_what_it_makes_only():
     model, images = seeded(Residual(), 2, 6, 6)
     net = quantise_module(model, (2, 6, 6))
     calibrate(net, images)
-    before = {path: input_grid(net, path).bits for path in bits(net)}
+    before = {path: input_grid(net, path).bits for path in layer_bits(net)}
     set_bits(net, activations={"shortcut": 4})
-    after = {path: input_grid(net, path).bits for path in bits(net)}
+    after = {path: input_grid(net, path).bits for path in layer_bits(net)}
     assert {path for path in before if before[path] != after[path]} == {"c"}
     outputs = {}
     for path in ("a_norm", "b_norm", "shortcut"):
@@ -70,7 +79,7 @@ def test_every_choice_is_drawn_as_often_as_another(net):
     drawn = []
     for _ in range(600):
         sample_bits(net, rng, (5, 7, 9), (3, 4))
-        drawn.append([width for pair in bits(net).values() for width in pair])
+        drawn.append([width for pair in layer_bits(net).values() for width in pair])
     for column, choices in zip(np.transpose(drawn), [(5, 7, 9), (3, 4)] * 3, strict=True):
         counts = [np.sum(column == choice) for choice in choices]
         assert sum(counts) == 600
@@ -82,7 +91,7 @@ def test_draws_follow_the_seed(net):
     draws = []
     for _ in range(2):
         sample_bits(net, np.random.default_rng(5))
-        draws.append(bits(net))
+        draws.append(layer_bits(net))
     assert draws[0] == draws[1]
     with pytest.raises(ConfigError, match="no choice for the bits of weights"):
         sample_bits(net, np.random.default_rng(5), ())
@@ -109,12 +118,12 @@ def test_layer_tables_get_the_widths_that_the_network_computes_with(maker, shape
     seen = set()
     for place in np.flatnonzero(table.weighted[0]):
         path = table.names[place].replace("same.conv", "twice")
-        assert table.weight_bits[0, place] == bits(net)[path][0]
-        assert table.output_bits[0, place] == output_grid(net, path).bits == bits(net)[path][1]
+        assert table.weight_bits[0, place] == layer_bits(net)[path][0]
+        assert table.output_bits[0, place] == output_grid(net, path).bits == layer_bits(net)[path][1]
         if path not in seen:  # a layer has one input width, that of its first call
             assert table.input_bits[0, place] == input_grid(net, path).bits
         seen.add(path)
-    assert seen == set(bits(net))
+    assert seen == set(layer_bits(net))
 
 
 def test_a_table_of_another_network_is_refused(net):

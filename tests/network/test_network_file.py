@@ -6,9 +6,8 @@ import torch
 from moopim.errors import ConfigError
 from moopim.network.blocks import make_network
 from moopim.network.checkpoint import read_about, save_weights
-from moopim.network.mixed_precision import bits, set_bits
 from moopim.network.network_file import load_network, save_network
-from moopim.network.quantisation import calibrate, is_quantised, quantise_module
+from moopim.network.quantisation import calibrate, is_quantised, layer_bits, quantise_module, set_bits
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet
 from moopim.network.supernet_file import load_supernet, save_supernet
@@ -34,7 +33,7 @@ def test_a_quantised_network_comes_back_with_its_widths_and_scales(tmp_path):
     calibrate(net, images)
     save_network(net, tmp_path / "n.safetensors", SUBNET, SHAPE, 5)
     stored = load_network(tmp_path / "n.safetensors")
-    assert bits(stored.net) == bits(net)
+    assert layer_bits(stored.net) == layer_bits(net)
     assert torch.equal(stored.net(images), net(images))
 
 

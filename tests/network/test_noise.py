@@ -10,9 +10,8 @@ from small_nets import Chain, seeded
 from torch import nn
 
 from moopim import ConfigError
-from moopim.network.mixed_precision import sampling_forward, set_bits
 from moopim.network.noise import mean_interval, noisy_accuracies, noisy_forward, with_weight_noise
-from moopim.network.quantisation import calibrate, quantise_module, weight_codes
+from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits, weight_codes
 
 
 def weights_seen(net, images, sigma, seed=1, draw=0):

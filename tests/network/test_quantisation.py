@@ -10,14 +10,15 @@ from torch import nn
 from torch.nn import functional
 
 from moopim import ConfigError
-from moopim.network.mixed_precision import bits, set_bits
 from moopim.network.quantisation import (
     calibrate,
     freeze,
     input_grid,
+    layer_bits,
     output_grid,
     quantise_module,
     quantised_layers,
+    set_bits,
     weight_codes,
     weight_grid,
 )
@@ -86,11 +87,11 @@ def test_inputs_on_no_grid_get_a_scale_of_their_own():
 @pytest.mark.parametrize(("maker", "shape"), [(Chain, (1, 8, 8)), (Residual, (2, 6, 6)), (Odd, (4, 5, 5))])
 def test_every_layer_multiplies_whole_numbers(maker, shape):
     net, images = quantised(maker, *shape, dtype=torch.float64)
-    width = {path: (4 + i, 9 - i) for i, path in enumerate(bits(net))}
+    width = {path: (4 + i, 9 - i) for i, path in enumerate(layer_bits(net))}
     set_bits(net, {p: w for p, (w, _) in width.items()}, {p: a for p, (_, a) in width.items()})
     expected = net(images)
     replaced = []
-    for path in bits(net):
+    for path in layer_bits(net):
         layer = net.get_submodule(path)
         codes, step = weight_codes(net, path)
         assert codes.abs().max() <= 2 ** (width[path][0] - 1) - 1
@@ -111,7 +112,7 @@ def test_every_layer_multiplies_whole_numbers(maker, shape):
 
         layer.forward = product
     assert torch.allclose(net(images), expected, rtol=1e-9, atol=1e-9)
-    assert set(replaced) == set(bits(net))
+    assert set(replaced) == set(layer_bits(net))
 
 
 def test_grids_are_those_that_the_network_uses():
@@ -129,7 +130,7 @@ def test_grids_are_those_that_the_network_uses():
 
 def test_odd_modules_are_quantised():
     net, images = quantised(Odd, 4, 5, 5)
-    assert list(bits(net)) == ["grouped", "depthwise", "twice", "tokens"]
+    assert list(layer_bits(net)) == ["grouped", "depthwise", "twice", "tokens"]
     own = {name.removesuffix(".input_alpha") for name in alphas(net) if name.endswith("input_alpha")}
     assert own == {"twice"}  # behind a leaky ReLU; its second call has another input
     assert input_grid(net, "tokens") == (net.twice.output_alpha, 9)
@@ -415,7 +416,7 @@ class Single(nn.Linear):
 
 def test_layers_that_the_image_does_not_reach_are_left_as_they_are():
     net, _ = quantised(Positions, 1, 8, 8)
-    assert list(bits(net)) == ["stem", "head"]
+    assert list(layer_bits(net)) == ["stem", "head"]
     set_bits(net, 2, 2)
     assert torch.equal(net.positions(net.grid), seeded(Positions(), 1, 8, 8)[0].positions(net.grid))
     assert set(alphas(net)) == {"image_alpha", "stem.output_alpha", "head.input_alpha", "head.output_alpha"}
@@ -423,14 +424,14 @@ def test_layers_that_the_image_does_not_reach_are_left_as_they_are():
 
 def test_values_that_are_written_into_others_are_followed():
     net, _ = quantised(Written, 1, 8, 8)
-    assert list(bits(net)) == ["stem", "head"]
+    assert list(layer_bits(net)) == ["stem", "head"]
     set_bits(net, activations={"stem": 5})
     assert input_grid(net, "head") == (net.head.input_alpha, 5)
 
 
 def test_a_single_layer_is_a_network():
     net, images = quantised(lambda: Single(6, 3), 6, dtype=torch.float64)
-    assert bits(net) == {"": (9, 9)}
+    assert layer_bits(net) == {"": (9, 9)}
     x = functional.linear(eq5(images, net.image_alpha, 9), eq5(net.weight, net.weight.abs().max(), 9), net.bias)
     assert torch.allclose(net(images), eq5(x, net.output_alpha, 9))
 

@@ -6,8 +6,7 @@ from toy_training import network, rows_data
 
 from moopim.errors import ConfigError
 from moopim.network.checkpoint import save_weights
-from moopim.network.mixed_precision import set_bits
-from moopim.network.quantisation import calibrate, quantise_module, quantised_layers
+from moopim.network.quantisation import calibrate, quantise_module, quantised_layers, set_bits
 from moopim.network.quantised_file import load_trained
 
 SHAPE = (1, 5, 5)

@@ -11,9 +11,17 @@ from moopim.network.accuracy import accuracy
 from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.checkpoint import load_weights, save_weights
 from moopim.network.datasets import load_data
-from moopim.network.mixed_precision import bits, sample_bits, sampling_forward, set_bits, table_with_bits
 from moopim.network.noise import noisy_accuracies, noisy_forward
-from moopim.network.quantisation import calibrate, input_grid, quantise_module
+from moopim.network.quantisation import (
+    calibrate,
+    input_grid,
+    layer_bits,
+    quantise_module,
+    sample_bits,
+    sampling_forward,
+    set_bits,
+    table_with_bits,
+)
 from moopim.network.recipes import load_recipe
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet
@@ -51,9 +59,9 @@ def test_a_subnet_has_the_widths_of_its_layer_table(supernet, net):
     table = table_with_bits(net, supernet.layers(SUBNET))
     held = table.weighted[0]
     paths = [name for name, weighted in zip(table.names, held, strict=True) if weighted]
-    assert set(paths) == set(bits(net))
-    assert table.weight_bits[0, held].tolist() == [bits(net)[path][0] for path in paths]
-    assert table.output_bits[0, held].tolist() == [bits(net)[path][1] for path in paths]
+    assert set(paths) == set(layer_bits(net))
+    assert table.weight_bits[0, held].tolist() == [layer_bits(net)[path][0] for path in paths]
+    assert table.output_bits[0, held].tolist() == [layer_bits(net)[path][1] for path in paths]
     assert table.input_bits[0, held].tolist() == [input_grid(net, path).bits for path in paths]
 
 
@@ -87,17 +95,17 @@ def test_training_at_drawn_widths_goes_on_to_the_same_bits(net, data, tmp_path):
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
     assert not torch.equal(whole.image_alpha, net.image_alpha)
-    assert bits(resumed) == bits(whole)
+    assert layer_bits(resumed) == layer_bits(whole)
 
 
 def test_a_quantised_network_is_kept_with_its_widths(supernet, net, data, tmp_path):
     sample_bits(net, np.random.default_rng(4))
-    save_weights(net, tmp_path / "net.safetensors", {"bits": bits(net)})
+    save_weights(net, tmp_path / "net.safetensors", {"bits": layer_bits(net)})
     other = quantise_module(supernet.cut(SUBNET), (1, 8, 8))
     about = load_weights(other, tmp_path / "net.safetensors")
     weights, activations = ({path: pair[i] for path, pair in about["bits"].items()} for i in (0, 1))
     set_bits(other, weights, activations)
-    assert bits(other) == bits(net)
+    assert layer_bits(other) == layer_bits(net)
     images = data.test.images[:50]
     assert torch.equal(other.eval()(images), net.eval()(images))
     assert accuracy(other, data.test) == accuracy(net, data.test)

@@ -111,7 +111,7 @@ class PlanarDevice(CellParameters[float, int]):
         for low, high in (("resistance_low_ohm", "resistance_high_ohm"), ("read_low_V", "read_high_V")):
             least, most = getattr(self, low), getattr(self, high)
             if least > most:
-                raise ConfigError(f"{low} of a planar device is {least}; expected at most {high}, {most}")
+                raise ConfigError(f"{low} of a planar device is {least:g}; expected at most {high}, {most:g}")
 
 
 @dataclass(frozen=True)

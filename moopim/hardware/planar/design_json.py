@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from moopim.constants import bounds_of, check_bounds
+from moopim.csv_files import read_rows, row_name
 from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, load_components
 from moopim.hardware.planar.design_schema import HardwareRow, LayerRow, parse_design
-from moopim.rows import read_rows, row_name
 from moopim.typing import IntArray
 from moopim.workload.layers import NO_INPUT, LayerKind, LayerTable
 

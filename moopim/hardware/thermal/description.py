@@ -96,8 +96,8 @@ class ThermalStack:
         check_constants(self, "the thermal stack")
         if self.spreader_side_mm > self.sink_side_mm:
             raise ConfigError(
-                f"spreader_side_mm of the thermal stack is {self.spreader_side_mm}; "
-                f"expected at most sink_side_mm, {self.sink_side_mm}"
+                f"spreader_side_mm of the thermal stack is {self.spreader_side_mm:g}; "
+                f"expected at most sink_side_mm, {self.sink_side_mm:g}"
             )
 
 
@@ -126,7 +126,7 @@ class TierLayers:
         for name, value in self.given.items():
             if self.tier == 1 and name.startswith("bond"):
                 raise ConfigError(
-                    f"{name} of thermal.tier.1 is {value!r}; expected none, as tier 1 lies on the interface"
+                    f"{name} of thermal.tier.1 is {value:g}; expected none, as tier 1 lies on the interface"
                 )
 
     @property

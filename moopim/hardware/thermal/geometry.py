@@ -97,7 +97,7 @@ def die_side_m(mesh: int, pe_area_mm2: float, thermal: ThermalStack) -> float:
         return thermal.spreader_side_mm * 1e-3  # without a rim, not with one of the width of a rounding error
     if side_mm > thermal.spreader_side_mm:
         raise ConfigError(
-            f"spreader_side_mm of the thermal stack is {thermal.spreader_side_mm}; "
+            f"spreader_side_mm of the thermal stack is {thermal.spreader_side_mm:g}; "
             f"expected at least the side of the die, {side_mm:.4g}"
         )
     return side_mm * 1e-3

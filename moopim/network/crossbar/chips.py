@@ -18,9 +18,9 @@ from moopim.network.crossbar.devices import CellModel, chip_programmer
 from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
 from moopim.network.crossbar.product import Conversions
 from moopim.network.datasets import Split
-from moopim.network.progress import progress_bar
 from moopim.network.quantisation import quantised_layers
 from moopim.network.quantised_file import Trained
+from moopim.progress import progress_bar
 from moopim.typing import FloatArray
 
 __all__ = ["Accuracies", "LayerLoss", "chip_accuracies", "chip_networks", "layer_losses"]
@@ -102,7 +102,7 @@ def chip_accuracies(
     networks = chip_networks(trained.quantised, circuit, devices, chips=chips, seed=seed, images=images)
     first = next(networks)
     passes = count()
-    with progress_bar("images", len(split) * (2 + chips + layers), 0, show=progress) as show:
+    with progress_bar("images", len(split) * (2 + chips + layers), show=progress) as show:
 
         def counted() -> Callable[[int], None]:
             before = next(passes) * len(split)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.inference import Program, check_circuits, on_crossbars
-from moopim.network.mixed_precision import Given, set_bits
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import LayerBits, calibrate, quantise_module, set_bits
 
 __all__ = ["convert"]
 
@@ -22,15 +21,15 @@ def convert(
     circuit: Circuit,
     images: Tensor,
     *,
-    weight_bits: Given = 9,
-    activation_bits: Given = 9,
+    weight_bits: LayerBits = 9,
+    activation_bits: LayerBits = 9,
     input_bits: int = 9,
     program: Program | None = None,
 ) -> Module:
     """Quantises a trained network, measures the scales of its activations, and puts it on crossbars.
 
     The steps on their own, for a network that is trained further in between, are
-    `moopim.network.quantisation.quantise_module`, `moopim.network.mixed_precision.set_bits`,
+    `moopim.network.quantisation.quantise_module`, `moopim.network.quantisation.set_bits`,
     `moopim.network.quantisation.calibrate` and `moopim.network.crossbar.inference.on_crossbars`.
 
     Subclasses of the layers may pad, pick or turn round their inputs, and do anything to the product. Layers whose

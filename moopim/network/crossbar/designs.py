@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from moopim.errors import ConfigError
 from moopim.network.accuracy import chunks, count_correct
-from moopim.network.calibration import evaluating, recalibrate
+from moopim.network.calibration import recalibrate
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.inference import (
     Memory,
@@ -30,8 +30,8 @@ from moopim.network.crossbar.inference import (
 )
 from moopim.network.crossbar.layers import CrossbarLayer, Engine
 from moopim.network.datasets import Split
-from moopim.network.mixed_precision import set_bits
-from moopim.network.quantisation import input_grid, quantised_layers, weight_grid
+from moopim.network.quantisation import input_grid, quantised_layers, set_bits, weight_grid
+from moopim.network.tools import evaluating
 from moopim.typing import FloatArray
 
 __all__ = ["CrossbarDesign", "crossbar_accuracies"]

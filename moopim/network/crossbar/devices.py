@@ -89,10 +89,10 @@ class CellModel:
         check_constants(self, "devices")
         both = self.stuck_at_hrs + self.stuck_at_lrs
         if both > 1:
-            raise ConfigError(f"stuck_at_hrs + stuck_at_lrs={both!r} of devices is not allowed; expected at most 1")
+            raise ConfigError(f"stuck_at_hrs + stuck_at_lrs={both:g} of devices is not allowed; expected at most 1")
         if self.time_s < self.drift_start_s:
             raise ConfigError(
-                f"time_s of devices is {self.time_s!r} s; expected at least drift_start_s, {self.drift_start_s!r}"
+                f"time_s of devices is {self.time_s:g} s; expected at least drift_start_s, {self.drift_start_s:g} s"
             )
 
 

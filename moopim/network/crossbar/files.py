@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moopim.errors import ConfigError, shown, unknown_name
-from moopim.files import ZipSource
-from moopim.network._layers import check_finite
+from moopim.files import ZipSource, open_output
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.layers import (
     CrossbarLayer,
@@ -33,7 +32,7 @@ from moopim.network.crossbar.slices import Cells
 from moopim.network.crossbar.window import Window
 from moopim.network.datasets.archives import short_reason
 from moopim.network.quantiser import check_bits, largest_code
-from moopim.rows import open_output
+from moopim.network.tools import check_finite
 from moopim.typing import FloatArray
 
 __all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.network.calibration import evaluating
 from moopim.network.crossbar._forward import layer_forward, layer_window
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import (
@@ -35,6 +34,7 @@ from moopim.network.crossbar.slices import Cells, row_blocks
 from moopim.network.crossbar.slices import program as ideal_cells
 from moopim.network.quantisation import input_grid, output_grid, quantised_layers, weight_codes, weight_grid
 from moopim.network.quantiser import Grid
+from moopim.network.tools import evaluating
 
 __all__ = [
     "Memory",

@@ -1,4 +1,4 @@
-"""Sets of labelled images as tensors: three splits, normalised per channel by the training split."""
+"""Labelled image sets as tensors in three splits, normalised per channel, and their standard augmentation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,23 +8,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.network.device import check_device
+from moopim.network.tools import check_device
 from moopim.typing import FloatArray, IntArray
 
-__all__ = ["ImageData", "Raw", "Split", "check_labels", "hold_out", "image_data", "random_source", "split_figure"]
-
-_CHUNK = 1000  # images taken at a time, so that the statistics of a large set need little memory
+_CHUNK = 1000  # images converted at a time: bounds the memory that the statistics of a large set need
+_MIRRORED = ("cifar10", "cifar100", "shapes32", "tinyimagenet")  # a mirror image is of the same class
 
 
 class Raw(NamedTuple):
-    """Images as they are read: bytes from 0 to 255, or numbers of any range.
+    """Images before normalisation.
 
     Attributes:
-        images: Images (n, channels, height, width), uint8 or float32.
-        labels: Their classes (n,), int64.
+        images: Pixels, shape ``(images, channels, height, width)``: uint8 (0 to 255), or float32 of any range.
+        labels: Class numbers, int64, shape ``(images,)``.
     """
 
     images: NDArray[Any]
@@ -36,11 +36,11 @@ _Splits: TypeAlias = Mapping[str, Raw]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their classes.
+    """Images and labels of one split.
 
     Attributes:
-        images: Normalised images (n, channels, height, width), float32.
-        labels: Their classes (n,), int64.
+        images: Normalised pixels, float32, shape ``(images, channels, height, width)``.
+        labels: Class numbers from 0, int64, shape ``(images,)``.
     """
 
     images: Tensor
@@ -50,31 +50,31 @@ class Split:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Split":
-        """Moves both tensors to a device.
+        """Copy of the split on a device.
 
         Args:
-            device: The device.
+            device: Torch device, such as ``cpu`` or ``cuda``.
 
         Returns:
-            The split there.
+            The split with both tensors on the device.
         """
         return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A set of labelled images.
+    """Labelled image set with training, validation and test split.
 
     Attributes:
-        name: Its name.
+        name: Name of the set.
         classes: Number of classes.
-        class_names: Their names.
-        synthetic: Whether the images were made by a program; whatever shows an accuracy on them has to say so.
-        train: What networks are trained on.
-        validation: What training and search may look at.
-        test: What neither may look at.
-        mean: What was subtracted from each channel, for bytes as a share of 255.
-        std: What each channel was divided by after that.
+        class_names: Names of the classes, in the order of the labels.
+        synthetic: Whether the images are generated; any accuracy on them must be reported as synthetic.
+        train: Training split.
+        validation: Validation split, for training and search.
+        test: Test split, for final results only.
+        mean: Mean of each channel of the training split before normalisation; bytes are scaled to 0..1 first.
+        std: Standard deviation of each channel of the training split; 1 where it is 0.
     """
 
     name: str
@@ -94,13 +94,13 @@ class ImageData:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> "ImageData":
-        """Moves all images and labels to a device.
+        """Copy of the set on a device.
 
         Args:
-            device: The device.
+            device: Torch device, such as ``cpu`` or ``cuda``.
 
         Returns:
-            The set there.
+            The set with all tensors on the device.
 
         Raises:
             ConfigError: If torch cannot compute on the device.
@@ -114,23 +114,7 @@ class ImageData:
 def image_data(
     name: str, class_names: Sequence[str], train: Raw, validation: Raw, test: Raw, *, synthetic: bool = False
 ) -> ImageData:
-    """Normalises three splits by the mean and the standard deviation of each channel of the training split.
-
-    Args:
-        name: Name of the set.
-        class_names: Names of its classes.
-        train: Training images.
-        validation: Validation images.
-        test: Test images.
-        synthetic: Whether the images were made by a program.
-
-    Returns:
-        The set.
-
-    Raises:
-        ConfigError: If a split is empty or its images have another shape than those of the training split, or a class
-            has no training image.
-    """
+    """Normalise three splits; raise ConfigError for an empty one, unequal shapes or a class without training images."""
     splits = {"training": train, "validation": validation, "test": test}
     _check_shapes(name, splits)
     counts = np.bincount(train.labels, minlength=len(class_names))
@@ -155,16 +139,7 @@ def image_data(
 
 
 def check_labels(labels: IntArray, classes: int, what: str) -> None:
-    """Checks that labels name classes.
-
-    Args:
-        labels: Labels (n,).
-        classes: Number of classes.
-        what: Where the labels come from, for messages.
-
-    Raises:
-        ConfigError: If a label is not one of ``0 .. classes - 1``.
-    """
+    """Raise ConfigError unless all labels, shape ``(images,)``, are within 0..classes-1."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise ConfigError(
@@ -173,52 +148,24 @@ def check_labels(labels: IntArray, classes: int, what: str) -> None:
 
 
 def random_source(seed: int | None) -> np.random.Generator:
-    """Makes the source of randomness of a split.
-
-    Args:
-        seed: Seed, 0 or more; that of ``data/datasets.toml`` if not given.
-
-    Returns:
-        The source.
-
-    Raises:
-        ConfigError: If the seed is no such number.
-    """
+    """Generator for dividing a set; the seed of ``data/datasets.toml`` by default."""
     if seed is None:
-        seed = int(split_figure("split_seed"))
+        seed = int(split_constant("split_seed"))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ConfigError(f"seed of the split is {seed!r}; expected a whole number, 0 or more")
     return np.random.default_rng(np.random.SeedSequence(int(seed)))
 
 
 def hold_out(raw: Raw, seed: int | None = None) -> tuple[Raw, Raw]:
-    """Takes the validation images out of the training images: the last tenth of them in an order given by a seed.
-
-    Args:
-        raw: All training images.
-        seed: Seed of the order; a fixed one if not given.
-
-    Returns:
-        The training and the validation images.
-
-    Raises:
-        ConfigError: If the seed is not a whole number, 0 or more.
-    """
+    """Training and validation images: a random tenth is held out, by a seed."""
     order = random_source(seed).permutation(len(raw.labels))
-    kept = len(order) - round(len(order) * split_figure("validation_share"))
+    kept = len(order) - round(len(order) * split_constant("validation_share"))
     first, last = np.sort(order[:kept]), np.sort(order[kept:])
     return Raw(raw.images[first], raw.labels[first]), Raw(raw.images[last], raw.labels[last])
 
 
-def split_figure(name: str) -> float:
-    """Reads a figure of ``data/datasets.toml``.
-
-    Args:
-        name: Its name.
-
-    Returns:
-        The number.
-    """
+def split_constant(name: str) -> float:
+    """Constant of ``data/datasets.toml``."""
     return constant(name, read_table("moopim.network", "datasets.toml")[name])
 
 
@@ -234,14 +181,14 @@ def _check_shapes(name: str, splits: _Splits) -> None:
 
 
 def _scaled(images: NDArray[Any]) -> Iterator[FloatArray]:
-    """Images in float64, some at a time; bytes as shares of 255."""
+    """Chunks of images in float64; bytes are scaled to 0..1."""
     scale = 255 if images.dtype == np.uint8 else 1
     for start in range(0, len(images), _CHUNK):
         yield images[start : start + _CHUNK].astype(np.float64) / scale
 
 
 def _statistics(images: NDArray[Any]) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each channel; 1 instead of a deviation of 0."""
+    """Mean and standard deviation of each channel, shape ``(channels,)``; 1 instead of a deviation of 0."""
     count = images.size / images.shape[1]
     mean = sum(chunk.sum(axis=(0, 2, 3)) for chunk in _scaled(images)) / count
     squares = sum(((chunk - mean[:, None, None]) ** 2).sum(axis=(0, 2, 3)) for chunk in _scaled(images))
@@ -256,3 +203,60 @@ def _normalise(raw: Raw, mean: FloatArray, std: FloatArray) -> Split:
     for channel in range(len(mean)):
         images[:, channel].sub_(mean[channel]).div_(std[channel])
     return Split(images, torch.from_numpy(raw.labels.astype(np.int64)))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random crops of padded images and random horizontal flips (He et al., CVPR 2016, section 4.2).
+
+    Images are padded with 0, the mean of the training images.
+
+    Attributes:
+        padding: Padding on each side before an image of the original size is cropped (px).
+        mirror: Whether images are flipped horizontally with probability 1/2.
+
+    Raises:
+        ConfigError: If the padding is negative.
+    """
+
+    padding: int
+    mirror: bool = True
+
+    def __post_init__(self) -> None:
+        if self.padding < 0:
+            raise ConfigError(f"padding of the augmentation is {self.padding}; expected 0 or more")
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment a batch.
+
+        Args:
+            images: Images, shape ``(images, channels, height, width)``.
+            generator: Source of randomness; a CPU generator gives the same crops on every device.
+
+        Returns:
+            Augmented images of the same shape.
+        """
+        count, _, height, width = images.shape
+        device = generator.device
+        corner = torch.randint(0, 2 * self.padding + 1, (2, count, 1), generator=generator, device=device)
+        turned = torch.rand((count, 1), generator=generator, device=device) < (0.5 if self.mirror else 0)
+        columns = torch.arange(width, device=device).expand(count, width)
+        columns = torch.where(turned, width - 1 - columns, columns) + corner[1]
+        rows = torch.arange(height, device=device) + corner[0]
+        rows, columns = rows.to(images.device), columns.to(images.device)
+        padded = F.pad(images, (self.padding,) * 4)
+        image = torch.arange(count, device=images.device)[:, None, None]
+        cut = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]]
+        return cut.permute(0, 3, 1, 2)
+
+
+def standard_augmentation(data: ImageData) -> Augmentation | None:
+    """Usual augmentation of a set: crops with 4 px of padding and horizontal flips for small natural images.
+
+    Args:
+        data: Image set.
+
+    Returns:
+        The augmentation; None for digits, which must not be mirrored, and for sets that moopim does not know.
+    """
+    return Augmentation(int(split_constant("crop_padding"))) if data.name in _MIRRORED else None

@@ -1,12 +1,13 @@
 """`shapes32`: synthetic 3x32x32 images of ten shapes, which small networks do not saturate on.
 
 A textured shape of random size, place and angle lies on a textured background, behind bars, under noise. The
-difficulty lowers the contrast and the smallest size and raises texture, noise and the width of bars; all figures are in
-``data/shapes32.toml``. Images are the same on every run; processors whose sines differ in the last place may round a
-few bytes otherwise. Accuracies on these images say nothing of real ones and are to be called synthetic.
+difficulty lowers the contrast and the smallest size and raises texture, noise and the width of bars; all constants are
+in ``data/shapes32.toml``. Images are the same on every run; processors whose sines differ in the last place may round a
+few bytes differently. Accuracies on these images must be reported as synthetic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,13 +16,10 @@ from numpy.typing import NDArray
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
 from moopim.network.datasets.data import ImageData, Raw, image_data
-from moopim.network.datasets.outlines import OUTLINES
 from moopim.typing import IntArray
 
-__all__ = ["draw_shapes", "load_shapes"]
-
 _SIDE = 32
-# Images are drawn by blocks with a source of randomness each, so that an image does not depend on how many are drawn.
+# Images are drawn in blocks with a generator each, so that an image does not depend on how many are drawn.
 _BLOCK = 500
 _Floats: TypeAlias = NDArray[Any]  # float32
 _Levels: TypeAlias = Mapping[str, float]
@@ -30,36 +28,36 @@ _Levels: TypeAlias = Mapping[str, float]
 def load_shapes(
     train: int = 5000, validation: int = 1000, test: int = 2000, difficulty: float | None = None, seed: int = 1
 ) -> ImageData:
-    """Draws `shapes32`; the images of one split do not depend on how many the others have.
+    """Generate the image set `shapes32`; the images of a split do not depend on the sizes of the others.
 
     Args:
-        train: Training images.
-        validation: Validation images.
-        test: Test images.
-        difficulty: From 0 to 1; the calibrated one of ``data/shapes32.toml`` if not given.
-        seed: Seed of all images.
+        train: Number of training images.
+        validation: Number of validation images.
+        test: Number of test images.
+        difficulty: From 0 (easy) to 1 (hard); the calibrated one of ``data/shapes32.toml`` by default.
+        seed: Seed of all images, 0 or more.
 
     Returns:
-        The set, marked synthetic; images (n, 3, 32, 32).
+        The set, marked synthetic; images have the shape ``(images, 3, 32, 32)``.
 
     Raises:
-        ConfigError: If a number is out of range or so small that a class has no training image.
+        ConfigError: If a number is out of range, or a class has no training image.
     """
     parts = [draw_shapes(count, seed, difficulty, stream) for stream, count in enumerate((train, validation, test))]
     return image_data("shapes32", tuple(OUTLINES), *parts, synthetic=True)
 
 
 def draw_shapes(count: int, seed: int = 1, difficulty: float | None = None, stream: int = 0) -> Raw:
-    """Draws images of the ten shapes; image ``i`` is the same however many are drawn.
+    """Draw images of the ten shapes; image ``i`` does not depend on how many are drawn.
 
     Args:
-        count: How many.
+        count: Number of images.
         seed: Seed, 0 or more.
-        difficulty: From 0 to 1; the calibrated one if not given.
-        stream: Which of the independent streams of images of the seed, 0 or more.
+        difficulty: From 0 (easy) to 1 (hard); the calibrated one of ``data/shapes32.toml`` by default.
+        stream: Number of the independent stream of images of the seed, 0 or more.
 
     Returns:
-        Images (count, 3, 32, 32), uint8, and their classes, as many of each within 500 images.
+        Images, uint8, shape ``(count, 3, 32, 32)``, and labels, shape ``(count,)``, balanced within 500 images.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -89,7 +87,7 @@ def _level(name: str, entry: Mapping[str, float], difficulty: float) -> float:
 
 
 def _block(rng: np.random.Generator, levels: _Levels) -> Raw:
-    """Images (block, 3, side, side) and their classes (block,)."""
+    """Images, shape ``(block, 3, side, side)``, and labels, shape ``(block,)``."""
     y, x = np.indices((_SIDE, _SIDE), dtype=np.float32) - np.float32((_SIDE - 1) / 2)
     labels = rng.permutation(_BLOCK) % len(OUTLINES)
     colour = _uniform(rng, levels["darkest"], levels["brightest"], 3)
@@ -105,7 +103,7 @@ def _block(rng: np.random.Generator, levels: _Levels) -> Raw:
 
 
 def _shapes(rng: np.random.Generator, levels: _Levels, labels: IntArray, x: _Floats, y: _Floats) -> _Floats:
-    """How much of each pixel is covered (block, 1, side, side) by a shape of random size, place and angle."""
+    """Coverage of the pixels by a shape of random size, position and angle, shape ``(block, 1, side, side)``."""
     radius = _uniform(rng, levels["smallest_radius"], levels["largest_radius"], 1, 1)
     right, down = x - _uniform(rng, -levels["shift"], levels["shift"], 1, 1), y
     down = down - _uniform(rng, -levels["shift"], levels["shift"], 1, 1)
@@ -115,14 +113,14 @@ def _shapes(rng: np.random.Generator, levels: _Levels, labels: IntArray, x: _Flo
     v = mirror * (down * np.cos(angle) - right * np.sin(angle)) / radius
     distance = np.empty_like(u)
     for label, outline in enumerate(OUTLINES.values()):
-        own = labels == label
-        distance[own] = outline(u[own], v[own])
+        chosen = labels == label
+        distance[chosen] = outline(u[chosen], v[chosen])
     found: _Floats = (np.float32(0.5) - distance * radius).clip(0, 1)[:, None]
     return found
 
 
 def _bar(rng: np.random.Generator, levels: _Levels, x: _Floats, y: _Floats) -> _Floats:
-    """How much of each pixel is covered (block, 1, side, side) by a bar of random width, place and angle."""
+    """Coverage of the pixels by a bar of random width, position and angle, shape ``(block, 1, side, side)``."""
     angle = _uniform(rng, 0, 2 * np.pi, 1, 1)
     middle = _uniform(rng, -levels["bar_distance"], levels["bar_distance"], 1, 1)
     half = _uniform(rng, 0, levels["bar"] / 2, 1, 1)
@@ -132,7 +130,7 @@ def _bar(rng: np.random.Generator, levels: _Levels, x: _Floats, y: _Floats) -> _
 
 
 def _texture(rng: np.random.Generator, levels: _Levels, colour: _Floats, x: _Floats, y: _Floats) -> _Floats:
-    """Waves, or products of two, around a mean colour (block, 3): images (block, 3, side, side)."""
+    """Waves, or products of two, around a mean colour ``(block, 3)``; shape ``(block, 3, side, side)``."""
     waves = []
     for _ in range(2):
         number = _uniform(rng, 2 * np.pi / levels["longest_wave"], 2 * np.pi / levels["shortest_wave"], 1, 1)
@@ -148,12 +146,89 @@ def _texture(rng: np.random.Generator, levels: _Levels, colour: _Floats, x: _Flo
 
 
 def _uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> _Floats:
-    """Random numbers (block, *shape) between two bounds."""
+    """Uniform random numbers, shape ``(block, *shape)``."""
     return rng.random((_BLOCK, *shape), dtype=np.float32) * np.float32(high - low) + np.float32(low)
 
 
 def _direction(rng: np.random.Generator) -> _Floats:
-    """Random directions in colour space (block, 3) whose root mean square is 1."""
+    """Random directions in colour space with a root mean square of 1, shape ``(block, 3)``."""
     way = rng.standard_normal((_BLOCK, 3), dtype=np.float32)
     found: _Floats = way / np.sqrt(np.mean(way**2, axis=1, keepdims=True))
     return found
+
+
+# Outlines: signed distance to the edge of a shape, negative inside it. Coordinates u and v and the distance are in
+# radii of the shape; all have the shape (images, height, width).
+
+
+def _box(u: _Floats, v: _Floats, centre: tuple[float, float], half: tuple[float, float]) -> _Floats:
+    return np.maximum(np.abs(u - centre[0]) - half[0], np.abs(v - centre[1]) - half[1])
+
+
+def _sector(u: _Floats, v: _Floats, corners: int) -> tuple[_Floats, _Floats]:
+    """Fold the plane into a half-sector of a regular polygon: along the middle of a side, and across it."""
+    angle = np.float32(2 * np.pi / corners)
+    off = np.abs(np.mod(np.arctan2(v, u), angle) - angle / 2)
+    radius = np.hypot(u, v)
+    return radius * np.cos(off), radius * np.sin(off)
+
+
+def _disc(u: _Floats, v: _Floats) -> _Floats:
+    return np.hypot(u, v) - 0.9
+
+
+def _ring(u: _Floats, v: _Floats) -> _Floats:
+    return np.abs(np.hypot(u, v) - 0.7) - 0.25
+
+
+def _triangle(u: _Floats, v: _Floats) -> _Floats:
+    return _sector(u, v, 3)[0] - 0.5
+
+
+def _square(u: _Floats, v: _Floats) -> _Floats:
+    return _box(u, v, (0, 0), (0.7, 0.7))
+
+
+def _star(u: _Floats, v: _Floats) -> _Floats:
+    """Star of five points at radius 1, with the corners between them at radius 0.4."""
+    along, across = _sector(u, v, 5)
+    x, y = np.cos(np.pi / 5) - 0.4, np.sin(np.pi / 5)  # the edge, from a corner to a point
+    return ((along - 0.4) * np.float32(y) - across * np.float32(x)) / np.float32(np.hypot(x, y))
+
+
+def _cross(u: _Floats, v: _Floats) -> _Floats:
+    return np.minimum(_box(u, v, (0, 0), (0.95, 0.28)), _box(u, v, (0, 0), (0.28, 0.95)))
+
+
+def _crescent(u: _Floats, v: _Floats) -> _Floats:
+    found: _Floats = np.maximum(np.hypot(u, v) - 1, 0.75 - np.hypot(u - 0.45, v))
+    return found
+
+
+def _l(u: _Floats, v: _Floats) -> _Floats:
+    return np.minimum(_box(u, v, (-0.39, 0), (0.24, 0.75)), _box(u, v, (0, 0.51), (0.63, 0.24)))
+
+
+def _t(u: _Floats, v: _Floats) -> _Floats:
+    return np.minimum(_box(u, v, (0, 0), (0.24, 0.75)), _box(u, v, (0, -0.51), (0.65, 0.24)))
+
+
+def _hourglass(u: _Floats, v: _Floats) -> _Floats:
+    return np.maximum((np.abs(v) - np.abs(u)) * np.float32(np.sqrt(0.5)), np.abs(u) - 0.7)
+
+
+OUTLINES: Mapping[str, Callable[[_Floats, _Floats], _Floats]] = MappingProxyType(
+    {
+        "disc": _disc,
+        "ring": _ring,
+        "triangle": _triangle,
+        "square": _square,
+        "star": _star,
+        "cross": _cross,
+        "crescent": _crescent,
+        "L": _l,
+        "T": _t,
+        "hourglass": _hourglass,
+    }
+)
+"""Outline functions by shape; each shape has about unit radius around the origin."""

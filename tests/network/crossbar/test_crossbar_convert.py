@@ -11,8 +11,7 @@ from moopim.network.crossbar import convert as convert_module
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.convert import convert
 from moopim.network.crossbar.inference import crossbar_layers, on_crossbars
-from moopim.network.mixed_precision import set_bits
-from moopim.network.quantisation import calibrate, quantise_module
+from moopim.network.quantisation import calibrate, quantise_module, set_bits
 
 IDEAL = Circuit(rows=64, adc_bits=16, adc_range="unit")
 

@@ -13,8 +13,7 @@ from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.crossbar.inference import on_crossbars
 from moopim.network.datasets import Split
-from moopim.network.mixed_precision import set_bits
-from moopim.network.quantisation import calibrate, quantise_module, quantised_layers
+from moopim.network.quantisation import calibrate, quantise_module, quantised_layers, set_bits
 
 LAYERS = 3
 CIRCUITS = [Circuit(rows=64, adc_bits=4), Circuit(rows=16, adc_bits=3, dac_bits=2, adc_range="calibrated")]

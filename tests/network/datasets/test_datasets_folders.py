@@ -219,7 +219,7 @@ def test_an_image_with_many_scans_is_refused(tmp_path):
 
 def test_images_that_are_too_many_for_memory_are_refused(tmp_path, monkeypatch):
     write(tmp_path, animals())
-    monkeypatch.setattr("moopim.network.datasets.images.SET_BYTES", 1000)
+    monkeypatch.setattr("moopim.network.datasets.images.SPLIT_BYTES", 1000)
     with pytest.raises(ConfigError, match="20 images like it have 1800 bytes; expected at most 1000"):
         load_data("folder", tmp_path)
 

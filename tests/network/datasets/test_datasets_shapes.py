@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from moopim import ConfigError
 from moopim.network.datasets import draw_shapes, load_data
-from moopim.network.datasets.outlines import OUTLINES
+from moopim.network.datasets.shapes import OUTLINES
 
 
 @settings(max_examples=10)

@@ -1,4 +1,4 @@
-"""Accuracy of networks on crossbars over the resolution of their ADCs, and what the ADCs do: frames and pictures."""
+"""Plots of networks: training curves, accuracy over ADC bits, losses of conversions; with the frames behind them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from moopim.analysis.checks import read_columns
+from moopim.analysis.checks import check_frame, read_columns
+from moopim.analysis.fronts import spans_decades
 from moopim.analysis.style import (
     FONT,
     SMALL_FONT,
     figure_legend,
+    legend_above,
     new_axes,
     series_color,
     series_marker,
@@ -31,32 +33,67 @@ if TYPE_CHECKING:
     from moopim.network.crossbar.product import Conversions
     from moopim.network.datasets import Split
 
-__all__ = ["accuracy_frame", "conversion_frame", "plot_adc_accuracy", "plot_conversions"]
-
 _COLUMNS = ("adc_range", "rows", "adc_bits", "dac_bits", "accuracy", "quantised")
 _PANEL = (2.0, 1.9)  # inches
 _PARTS = {"clipped": "clipped", "rounded": "rounded within the range"}
+_MARKED = 40  # measurements of a training above which a line has no markers
+
+
+def plot_training(frame: pd.DataFrame, title: str | None = None) -> Figure:
+    """Plot the loss of a training over its epochs, and beside it every accuracy.
+
+    Args:
+        frame: The frame of a `moopim.network.TrainingLog`: ``epoch``, ``loss``, and columns whose names end in
+            ``accuracy``; NaN where nothing was measured.
+        title: Title of the figure, such as `TrainingLog.title`, which marks synthetic images.
+
+    Returns:
+        The figure. The loss has a logarithmic axis where it spans more than two decades.
+
+    Raises:
+        ConfigError: If the frame has no rows or no column ``epoch`` or ``loss``.
+    """
+    check_frame("epochs of a training", frame, ("epoch", "loss"), "epoch")
+    frame = read_columns(frame, ["epoch", "loss", *(name for name in frame.columns if name.endswith("accuracy"))])
+    figure = Figure(figsize=(7.6, 3.2), layout="constrained")
+    left, right = (style_axes(axes) for axes in figure.subplots(1, 2))
+    _plot_measurements(left, frame, "loss", 0)
+    if spans_decades(frame["loss"].to_numpy(dtype=np.float64)):
+        left.set_yscale("log")
+    left.set_ylabel("loss (mean of the epoch)", fontsize=FONT)
+    measured = [name for name in frame.columns if name.endswith("accuracy") and frame[name].notna().any()]
+    for i, name in enumerate(measured):
+        _plot_measurements(right, frame, name, i)
+    right.set_ylabel("accuracy ↑", fontsize=FONT)
+    legend_above(right)
+    for axes in (left, right):
+        axes.set_xlabel("epoch", fontsize=FONT)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    if title:
+        figure.suptitle(title, fontsize=FONT)
+    return figure
 
 
 def accuracy_frame(
     net: nn.Module, split: Split, circuits: Iterable[Circuit], images: Tensor | None = None
 ) -> pd.DataFrame:
-    """Evaluates a quantised network on crossbars of several circuits.
+    """Accuracy of a quantised network on crossbars of several circuits.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`, trained or calibrated; not changed.
+        net: Result of `moopim.network.quantise_module`, trained or calibrated; not changed.
         split: Images of shape ``(images, channels, height, width)`` and labels of shape ``(images,)``.
-        circuits: The circuits, each that of all layers.
-        images: Images to calibrate ADCs with, shape ``(images, channels, height, width)``; needed for
+        circuits: The circuits; all layers have the same.
+        images: Images for the calibration of ADCs, shape ``(images, channels, height, width)``; needed for
             ``adc_range='calibrated'``.
 
     Returns:
         One row per circuit: its fields, ``accuracy``, and ``quantised``, the accuracy without crossbars.
 
     Raises:
-        ConfigError: If the network is not quantised or cannot be on these crossbars; names the layer.
+        ConfigError: If the network is not quantised, or a layer (named) does not fit these crossbars.
     """
-    # Only here: a frame that was kept is drawn without torch.
+    # Only here: a frame that was kept is plotted without torch.
     from moopim.network.accuracy import accuracy
     from moopim.network.crossbar.inference import on_crossbars
 
@@ -70,14 +107,14 @@ def accuracy_frame(
 
 
 def conversion_frame(counts: Mapping[str, Conversions]) -> pd.DataFrame:
-    """Tells for each layer how many conversions lose something.
+    """Shares of the conversions of each layer that lose information.
 
     Args:
-        counts: From `moopim.network.crossbar.inference.count_layer_conversions`.
+        counts: Counts by layer, from `moopim.network.crossbar.count_layer_conversions`.
 
     Returns:
-        One row per layer: ``layer`` (its path), ``conversions``, and of these the shares 0 .. 1 that are ``clipped``,
-        ``rounded`` within the range, or ``altered``, either of them.
+        One row per layer: ``layer`` (its path), ``conversions``, and the shares of these, 0 to 1, that are ``clipped``,
+        ``rounded`` within the range, or ``altered`` (either).
     """
     frame = pd.DataFrame(
         [(path, *count) for path, count in counts.items()], columns=["layer", "conversions", "clipped", "altered"]
@@ -88,24 +125,20 @@ def conversion_frame(counts: Mapping[str, Conversions]) -> pd.DataFrame:
 
 
 def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
-    """Draws accuracy over the resolution of the ADCs: a panel for each rule of their range, a line for each crossbar.
+    """Plot accuracy over ADC resolution: a panel per range rule, a line per crossbar size.
 
     Args:
         frame: From `accuracy_frame`: ``adc_range``, ``rows``, ``adc_bits``, ``dac_bits``, ``accuracy`` and
-            ``quantised``. With several resolutions of DACs, each has panels of its own, one below the other.
-        title: What network on what images.
+            ``quantised``. Each DAC resolution has its own row of panels.
+        title: Title of the figure, such as the network and its images.
 
     Returns:
-        The figure. A dashed line is the quantised network without crossbars.
+        The figure; a dashed line is the quantised network without crossbars.
 
     Raises:
         ConfigError: If the frame lacks a column, has no rows, or two of them are for one point.
     """
-    for column in _COLUMNS:
-        if column not in frame.columns:
-            raise ConfigError(f"accuracies have no column {column!r}; expected {', '.join(_COLUMNS)}")
-    if frame.empty:
-        raise ConfigError("accuracies have no rows; expected one per circuit")
+    check_frame("accuracies", frame, _COLUMNS, "circuit")
     frame = read_columns(frame, _COLUMNS[1:])
     twice = frame[frame.duplicated(list(_COLUMNS[:4]))]
     if len(twice):
@@ -117,7 +150,7 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
     axes = figure.subplots(len(dacs), len(ranges), sharex=True, sharey=True, squeeze=False)
     for line, dac in zip(axes, sorted(dacs), strict=True):
         for ax, rule in zip(line, ranges, strict=True):
-            _draw_panel(ax, frame[(frame["adc_range"] == rule) & (frame["dac_bits"] == dac)], sorted(sizes))
+            _plot_panel(ax, frame[(frame["adc_range"] == rule) & (frame["dac_bits"] == dac)], sorted(sizes))
         line[0].set_ylabel("accuracy ↑" if len(dacs) == 1 else f"DAC of {_bits(dac)}\naccuracy ↑", fontsize=FONT)
     for ax, rule in zip(axes[0], ranges, strict=True):
         ax.set_title(f"range {rule}", fontsize=FONT)
@@ -130,22 +163,21 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def plot_conversions(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Axes:
-    """Draws the shares of conversions that lose something, as a stacked bar for each layer.
+def plot_conversions(frame: pd.DataFrame, ax: Axes | None = None, title: str = "") -> Figure:
+    """Plot the shares of conversions that lose information, a stacked bar per layer.
 
     Args:
         frame: From `conversion_frame`.
-        ax: Axes to draw on; those of a new figure if not given.
-        title: What to write above.
+        ax: Axes of an existing figure; a new figure by default.
+        title: Title of the figure.
 
     Returns:
-        The axes.
+        The figure.
 
     Raises:
-        ConfigError: If the frame has no rows.
+        ConfigError: If the frame lacks a column or has no rows.
     """
-    if frame.empty:
-        raise ConfigError("conversions have no rows; expected one per layer")
+    check_frame("conversions", frame, ("layer", *_PARTS), "layer")
     frame = read_columns(frame, list(_PARTS))
     ax = new_axes(ax, (float(np.clip(0.35 * len(frame) + 1.5, 3.5, 15)), 2.9))
     ax.grid(visible=False, axis="x")
@@ -167,11 +199,11 @@ def plot_conversions(frame: pd.DataFrame, ax: Axes | None = None, title: str = "
         title_fontsize=FONT,
         alignment="left",
     )
-    return ax
+    return ax.figure.figure
 
 
-def _draw_panel(ax: Axes, frame: pd.DataFrame, sizes: list[int]) -> None:
-    """Draws a line for each size of crossbars, of which one may lack points."""
+def _plot_panel(ax: Axes, frame: pd.DataFrame, sizes: list[int]) -> None:
+    """Plot a line per crossbar size; a size may lack points."""
     style_axes(ax)
     for i, rows in enumerate(sizes):
         points = frame[frame["rows"] == rows].sort_values("adc_bits")
@@ -192,3 +224,17 @@ def _draw_panel(ax: Axes, frame: pd.DataFrame, sizes: list[int]) -> None:
 
 def _bits(count: int) -> str:
     return f"{count} bit" if count == 1 else f"{count} bits"
+
+
+def _plot_measurements(ax: Axes, frame: pd.DataFrame, column: str, i: int) -> None:
+    """Plot the measured values of a column as a line; few of them, or sparse ones, with markers."""
+    rows = frame[frame[column].notna()]
+    ax.plot(
+        rows["epoch"],
+        rows[column],
+        color=series_color(i),
+        marker=series_marker(i) if len(rows) <= _MARKED else "",
+        markersize=3.5,
+        linewidth=1.2,
+        label=column.replace("_", " ").removesuffix(" accuracy"),
+    )

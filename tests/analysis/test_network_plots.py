@@ -1,4 +1,4 @@
-"""Accuracy over ADC bits and what ADCs do: frames from a small network, and pictures that show what they hold."""
+"""Plots of networks: frames from a small network, and figures with the numbers of their frames."""
 
 import warnings
 from itertools import product
@@ -10,7 +10,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from moopim.analysis.crossbar import accuracy_frame, conversion_frame, plot_adc_accuracy, plot_conversions
+from moopim.analysis.network import (
+    accuracy_frame,
+    conversion_frame,
+    plot_adc_accuracy,
+    plot_conversions,
+    plot_training,
+)
 from moopim.errors import ConfigError
 from moopim.network.accuracy import accuracy
 from moopim.network.crossbar.circuit import Circuit
@@ -123,8 +129,8 @@ def test_frames_that_cannot_be_drawn_are_refused(frame, message):
 
 def test_bars_end_at_the_share_that_is_altered():
     frame = conversion_frame({"conv": Conversions(200, 10, 50), "head": Conversions(10, 4, 5)})
-    ax = plot_conversions(frame, title="a title")
-    drawn(ax.figure)
+    figure = plot_conversions(frame, title="a title")
+    (ax,) = drawn(figure).axes
     ends = np.max([[bar.get_y() + bar.get_height() for bar in bars] for bars in ax.containers], axis=0)
     assert ends.tolist() == pytest.approx([0.25, 0.5])
     assert [bar.get_height() for bar in ax.containers[0]] == pytest.approx([0.05, 0.4])
@@ -134,6 +140,19 @@ def test_bars_end_at_the_share_that_is_altered():
 
 def test_bars_are_drawn_on_axes_that_are_given():
     given = Figure().add_subplot()
-    assert plot_conversions(conversion_frame({"conv": Conversions(2, 0, 1)}), given) is given
+    assert plot_conversions(conversion_frame({"conv": Conversions(2, 0, 1)}), given) is given.figure
+    assert given.containers
     with pytest.raises(ConfigError, match="no rows"):
         plot_conversions(conversion_frame({}))
+
+
+def test_a_training_has_its_loss_beside_the_measured_accuracies():
+    frame = pd.DataFrame({"epoch": [1, 2, 3], "loss": [2.0, 0.5, 0.01], "train_accuracy": [0.1, np.nan, 0.9]})
+    left, right = drawn(plot_training(frame, "a title")).axes
+    assert left.get_yscale() == "log"  # more than two decades
+    assert left.get_lines()[0].get_ydata().tolist() == [2.0, 0.5, 0.01]
+    assert right.get_lines()[0].get_xdata().tolist() == [1, 3]
+    with pytest.raises(ConfigError, match="no column 'loss'; expected epoch, loss"):
+        plot_training(frame.drop(columns="loss"))
+    with pytest.raises(ConfigError, match="no rows"):
+        plot_training(frame.head(0))

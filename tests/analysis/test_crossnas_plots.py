@@ -1,4 +1,4 @@
-"""The pictures of CrossNAS: what is drawn where, and what is refused."""
+"""The plots of CrossNAS: contents, and refused input."""
 
 import itertools
 import warnings
@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from moopim import ConfigError
-from moopim.analysis.crossnas import plot_accuracy_edp
-from moopim.analysis.strips import network_strip, plot_networks
+from moopim.analysis.crossnas import network_strip, plot_accuracy_edp, plot_networks
 from moopim.analysis.style import save_figure
 from moopim.network.subnets import KINDS, Block, convolutions, network_layers
 from moopim.workload import LayerKind
@@ -51,7 +50,7 @@ def strip(blocks=BLOCKS, weights=5, activations=9):
 
 
 def test_the_sweep_is_joined_in_the_order_of_its_weights(methods):
-    ax = plot_accuracy_edp(methods)
+    (ax,) = plot_accuracy_edp(methods).axes
     lines = {line.get_label(): line for line in ax.lines}
     sweep = lines["found here, by w_acc"]
     assert sweep.get_xdata().tolist() == [0.02, 0.07, 0.3]
@@ -66,7 +65,7 @@ def test_the_sweep_is_joined_in_the_order_of_its_weights(methods):
 
 
 def test_labels_hide_neither_each_other_nor_points(methods):
-    ax = plot_accuracy_edp(methods)
+    (ax,) = plot_accuracy_edp(methods).axes
     boxes = [text.get_window_extent() for text in ax.texts]
     assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
     points = ax.transData.transform(methods[["edp_mJ_ms", "accuracy"]].dropna() * [1, 100])
@@ -76,7 +75,7 @@ def test_labels_hide_neither_each_other_nor_points(methods):
 
 def test_everything_that_was_evaluated_is_a_cloud(methods):
     cloud = pd.DataFrame({"accuracy": [0.5, 0.6, np.nan, 0.7], "edp_mJ_ms": [1.0, 2.0, 3.0, 0.0]})
-    ax = plot_accuracy_edp(methods, cloud=cloud)
+    (ax,) = plot_accuracy_edp(methods, cloud=cloud).axes
     assert np.asarray(ax.collections[0].get_offsets()).tolist() == [[1, 50], [2, 60]]
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["all evaluated", "quoted", "evaluated here", "found here, by w_acc"]
@@ -84,8 +83,10 @@ def test_everything_that_was_evaluated_is_a_cloud(methods):
 
 def test_methods_alone_need_no_weights(methods):
     quoted = methods[methods["quoted"]].drop(columns="w_acc")
-    assert sorted(texts(plot_accuracy_edp(quoted))) == ["NACIM", "UAE: no EDP given"]
-    assert texts(plot_accuracy_edp(methods.head(0))) == []
+    assert sorted(texts(plot_accuracy_edp(quoted).axes[0])) == ["NACIM", "UAE: no EDP given"]
+    empty = plot_accuracy_edp(methods.head(0), title="a title").axes[0]
+    assert texts(empty) == []
+    assert empty.get_title(loc="left") == "a title"
 
 
 def test_a_missing_column_is_refused(methods):
@@ -169,5 +170,5 @@ def test_equal_bits_have_one_colour_and_more_are_darker():
 
 
 def test_no_network_is_refused():
-    with pytest.raises(ConfigError, match="there is no network to draw"):
+    with pytest.raises(ConfigError, match="there is no network to plot"):
         plot_networks({})

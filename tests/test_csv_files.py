@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from moopim import ConfigError
-from moopim.rows import check_output, read_rows, row_name, write_rows
+from moopim.csv_files import read_rows, row_name, write_rows
+from moopim.files import check_writable
 
 
 def test_what_is_written_reads_back(tmp_path):
@@ -68,12 +69,12 @@ def test_an_output_that_has_no_place_is_refused_early_and_at_last(tmp_path):
     problems = {".": "is a folder", "no/a.csv": "does not exist", "file/a.csv": "Not a directory", "circle": "symbolic"}
     for name, problem in problems.items():
         with pytest.raises(ConfigError, match=problem):
-            check_output(tmp_path / name)
+            check_writable(tmp_path / name)
         with pytest.raises(ConfigError, match="cannot be written"):
             write_rows(tmp_path / name, ["id"], [])
     os.mkfifo(tmp_path / "pipe")
     for name in ("a.csv", "file", "pipe"):
-        check_output(tmp_path / name)
+        check_writable(tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "circle", "pipe"}
 
 
@@ -83,7 +84,7 @@ def test_a_place_without_permission_is_refused_early(tmp_path):
     (tmp_path / "folder").mkdir(0o500)
     for name in ("old.csv", "folder/a.csv"):
         with pytest.raises(ConfigError, match="is not writable"):
-            check_output(tmp_path / name)
+            check_writable(tmp_path / name)
 
 
 def test_rows_are_written_one_by_one(tmp_path):

@@ -3,16 +3,11 @@
 import codecs
 import csv
 import io
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from moopim.errors import ConfigError
-from moopim.files import open_atomically, own_stream, read_bounded
-
-__all__ = ["check_files", "check_output", "open_output", "put_rows", "read_rows", "row_name", "write_rows"]
+from moopim.files import open_output, read_bounded
 
 # Bounds of a table that is held as words by column: half a gigabyte of memory at most.
 _BYTES = 2**26
@@ -101,116 +96,13 @@ def row_name(path: Path, number: int, row: Mapping[str, str], column: str) -> st
     return f"row {number}{name} of {str(path)!r}"
 
 
-@contextmanager
-def open_output(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file as `moopim.files.open_atomically` does.
-
-    Args:
-        path: The file.
-
-    Yields:
-        The file, open for writing.
-
-    Raises:
-        ConfigError: If it cannot be written.
-    """
-    try:
-        with open_atomically(path) as file:
-            yield file
-    except OSError as error:
-        raise ConfigError(f"output {str(path)!r} cannot be written: {error.strerror}") from None
-
-
-def put_rows(file: BinaryIO, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes CSV into an open file, row by row.
-
-    Args:
-        file: The file.
-        columns: Its header.
-        rows: Its rows.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    try:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    finally:
-        text.detach()  # else it would close the file, which belongs to the caller
-
-
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes a CSV file.
-
-    Args:
-        path: The file.
-        columns: Its header.
-        rows: Its rows.
-
-    Raises:
-        ConfigError: If the file cannot be written.
-    """
+    """Write a CSV file row by row; it gets its name when it is complete. Raises ConfigError if it cannot be written."""
     with open_output(path) as file:
-        put_rows(file, columns, rows)
-
-
-def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -> None:
-    """Raise ConfigError if an output cannot be written or would overwrite an input, another output or a file.
-
-    Devices, pipes and what the process has open, such as ``/dev/stdout``, may be written.
-
-    Args:
-        read: Files that are read.
-        written: Files that are to be written.
-        force: Whether files that are there may be replaced, unless they are inputs; option ``--force``.
-
-    Raises:
-        ConfigError: If there is one; names it.
-    """
-    for path in written:
-        check_output(path)
-    taken = {os.path.realpath(path) for path in read}  # of links in a circle, too
-    for path in written:
-        if os.path.realpath(path) in taken:
-            raise ConfigError(f"file {str(path)!r} is given twice; expected different files")
-        taken.add(os.path.realpath(path))
-    for path in written:
-        if not force and path.is_file() and own_stream(path) is None:
-            raise ConfigError(f"output {str(path)!r} exists; expected a new file, or --force to replace it")
-
-
-def check_output(path: Path) -> None:
-    """Checks, before long work, that a file can be written where it is to go.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ConfigError: If it is a folder or not writable, or its folder does not exist or is not writable.
-    """
-    problem = "" if own_stream(path) is not None else _obstacle(path)
-    if problem:
-        raise ConfigError(f"output {str(path)!r} cannot be written: {problem}")
-
-
-def _obstacle(path: Path) -> str:
-    """Why a file cannot be written; nothing if it can."""
-    if path.is_dir():
-        return "is a folder"
-    try:
-        path.stat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:  # such as links in a circle
-        return str(error.strerror)
-    else:
-        if not os.access(path, os.W_OK):
-            return "is not writable"
-        if not path.is_file():
-            return ""  # a device or a pipe, which needs no folder
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        return f"folder {str(path.parent)!r} does not exist"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"folder {str(path.parent)!r} is not writable"
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+        finally:
+            text.detach()  # else it would close the file, which belongs to the block

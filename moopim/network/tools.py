@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
-
-__all__ = ["add_stand_in", "check_finite", "current_weight", "stand_in", "weighted_layers"]
 
 _WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -93,3 +92,54 @@ def check_finite(named: Iterable[tuple[str, Tensor]]) -> None:
     for what, numbers in named:
         if not torch.isfinite(numbers).all():
             raise ConfigError(f"{what} hold NaN or infinity; expected finite numbers")
+
+
+def check_device(device: torch.device | str) -> None:
+    """Checks that torch can compute on a device.
+
+    Args:
+        device: Such as ``cpu`` or ``cuda``.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    try:
+        torch.ones(1, device=device).item()  # the device meta gives no numbers
+    except (AssertionError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise ConfigError(f"device {str(device)!r} cannot be used: {reason}; expected cpu, cuda, ...") from None
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode without gradients, and each of its parts back as it was.
+
+    Args:
+        model: The module.
+
+    Yields:
+        Nothing.
+    """
+    training = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Copies images so that the channels of a pixel lie side by side, with which convolutions on CPUs are faster.
+
+    Unlike ``contiguous(memory_format=...)`` it does so for one channel too: there torch finds nothing to change, and
+    the layers behind would take over the slower order.
+
+    Args:
+        images: Images, shape ``(images, channels, height, width)``.
+
+    Returns:
+        The copy, of the same shape.
+    """
+    return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)

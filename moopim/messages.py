@@ -1,0 +1,27 @@
+"""Parts of messages: counts, tables, command lines."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Command to type again, from words such as ``sys.argv``."""
+    program = Path(words[0]).name
+    return " ".join(["python -m moopim" if program == "__main__.py" else program, *map(shlex.quote, words[1:])])
+
+
+def resume_command(directory: Path, *options: str) -> str:
+    """Command that resumes the run of a directory, in quotes."""
+    return repr(command_line(["moopim", "resume", str(directory), *options]))
+
+
+def count(number: int, noun: str) -> str:
+    """Number with its noun, such as ``1 evaluation`` or ``2,000 evaluations``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table with columns of even width, from rows of cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

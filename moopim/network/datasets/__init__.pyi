@@ -1,0 +1,10 @@
+from .data import Augmentation as Augmentation
+from .data import ImageData as ImageData
+from .data import Split as Split
+from .data import standard_augmentation as standard_augmentation
+from .images import load_folder as load_folder
+from .registry import DATASETS as DATASETS
+from .registry import from_dataset as from_dataset
+from .registry import load_data as load_data
+from .shapes import draw_shapes as draw_shapes
+from .shapes import load_shapes as load_shapes
