@@ -22,7 +22,7 @@ from moopim.hardware.thermal.description import ThermalStack, load_thermal
 from moopim.network.crossbar.devices import CellModel
 from moopim.problems.hunt import HuntMapping
 from moopim.units import convert
-from moopim.workload import load_network
+from moopim.workload import network_table
 
 CLASSES = {
     "stack": Stack,
@@ -234,7 +234,7 @@ def test_overrides_beyond_bounds_are_refused_before_any_work(data):
 @given(st.data(), st.sampled_from(["compat", "physical"]))
 def test_chips_within_bounds_have_finite_results(data, mode):
     names = data.draw(st.lists(st.sampled_from(sorted({*CHIP_BOUNDS} - {"adc_bits", "dac_bits", "crossbar"}))))
-    table = load_network("alexnet")
+    table = network_table("alexnet")
     try:
         chip = make_chip("cur", **{name: data.draw(within(CHIP_BOUNDS[name])) for name in names})
     except ConfigError:  # a resistance or a voltage of the low state above that of the high one

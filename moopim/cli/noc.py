@@ -71,7 +71,7 @@ def evaluate_noc(
 
 
 def _draw(path: Path, name: str, utilisation: FloatArray, stack: Stack) -> None:
-    from moopim.analysis.links import link_frame, plot_links
+    from moopim.analysis.stack import link_frame, plot_links
     from moopim.analysis.style import save_figure
 
     save_figure(plot_links(link_frame(stack.tiers, stack.mesh, utilisation), stack.tiers, stack.mesh, name), path)

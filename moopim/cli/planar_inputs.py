@@ -17,7 +17,7 @@ from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import Designs, read_designs, read_ids
 from moopim.typing import IntArray
 from moopim.user_code import referenced_file, split_reference
-from moopim.workload import NETWORKS, LayerTable, load_network
+from moopim.workload import BUILT_IN_NETWORKS, LayerTable, network_table
 from moopim.workload.networks import network_error
 
 __all__ = ["Space", "load_networks", "read_file"]
@@ -59,8 +59,8 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
         ConfigError: If a network is unknown or an option is not allowed.
     """
     for name in names:
-        if ":" not in name and name.lower() not in NETWORKS:
-            raise network_error(name, NETWORKS)
+        if ":" not in name and name.lower() not in BUILT_IN_NETWORKS:
+            raise network_error(name, BUILT_IN_NETWORKS)
     chip = _chip(options, {})
     own = [name for name in names if ":" in name]
     _check_own(own, [name for name in names if ":" not in name], options)
@@ -73,7 +73,7 @@ def load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Desi
             tables[labels[name]] = _trace(name, options["image"])
         else:
             for classes in options.get("classes", [_CLASSES]):
-                tables[f"{name.lower()}-{classes}"] = load_network(name, classes)
+                tables[f"{name.lower()}-{classes}"] = network_table(name, classes)
     return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
 
 

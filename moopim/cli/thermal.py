@@ -81,7 +81,7 @@ def _draw(
     model: tuple[Stack, ThermalStack, str],
 ) -> None:
     """Draws the cells of a case, or its PEs where the mode has no cells."""
-    from moopim.analysis.heat import heat_frame, plot_heat
+    from moopim.analysis.stack import heat_frame, plot_heat
     from moopim.analysis.style import save_figure
 
     chip, thermal, mode = model

@@ -1,4 +1,4 @@
-"""Where the inputs of layers come from: one image is run through a module and its values are followed."""
+"""Origins of layer inputs, found by following the values of one image through a module."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from torch.utils._pytree import tree_leaves
 from moopim.errors import ConfigError
 from moopim.network.tools import weighted_layers
 
-__all__ = ["IMAGE", "Origin", "find_origins"]
-
-IMAGE = "<image>"
-"""Stands for the image where the path of a module is expected."""
+FROM_IMAGE = "<image>"
+"""Placeholder of the image where the path of a module is expected."""
 
 _INPUT = "<input>"
-"""Stands in front of the path of a layer for the grid of its inputs while it is being called."""
+"""Prefix of the path of a layer for the grid of its inputs while it runs."""
 
 _NORMS = nn.modules.batchnorm._BatchNorm
 
@@ -30,7 +28,7 @@ _MOVES = (
     "replication_pad2d reshape roll select slice split split_with_sizes squeeze stack t transpose unbind unfold "
     "unsqueeze upsample_nearest2d view"
 )
-"""Operations that only pick, repeat or move values, make them 0, or change their sign."""
+"""Operations that only select, repeat or move values, set them to 0, or change their sign."""
 
 _PRODUCTS = (
     "_convolution _native_multi_head_attention _transformer_encoder_layer_fwd _trilinear addbmm addmm addmv baddbmm "
@@ -39,16 +37,16 @@ _PRODUCTS = (
 """Operations that may multiply by weights."""
 
 _SHAPES = "empty_like full_like new_empty new_empty_strided new_full new_ones new_zeros ones_like zeros_like"
-"""Operations that take a shape from a tensor, and no values."""
+"""Operations that take only the shape of a tensor."""
 
 
 class Origin(NamedTuple):
-    """Where values come from.
+    """Origin of values.
 
     Attributes:
-        layer: Path of the layer with weights that made them, of the first one where there are several, or `IMAGE`.
-        grid: Path of the module whose outputs they are but for moves, ReLU and maximum pooling, or `IMAGE`; None if
-            something else changed them.
+        layer: Path of the weighted layer that produced them, of the first one where there are several, or `FROM_IMAGE`.
+        grid: Path of the module whose outputs they are but for moves, ReLU and maximum pooling, or `FROM_IMAGE`; None
+            if another operation changed them.
     """
 
     layer: str
@@ -58,20 +56,12 @@ class Origin(NamedTuple):
 def find_origins(
     model: nn.Module, image_shape: Sequence[int]
 ) -> tuple[dict[str, list[Origin]], dict[str, list[Origin]]]:
-    """Follows the values of an image through a module.
+    """Origins of the inputs of the weighted layers and of the batch norms, by path and call, in the order of running.
 
-    Args:
-        model: The module; it is run in evaluation mode and left as it was.
-        image_shape: Shape of an image, such as channels, height, width.
-
-    Returns:
-        For the layers with weights, and for the batch norms, in the order in which they run: path -> origin of the
-        input of each of its calls. Modules that do not run are left out, and so are those whose inputs do not depend on
-        the image, such as layers that make positions: what they give can be computed once.
-
-    Raises:
-        ConfigError: If the module cannot be run, or multiplies by weights that are not those of a convolution or linear
-            layer that is called; names the path of the module that has them.
+    The module is run on a zero image of `image_shape` in evaluation mode and left as it was. Modules that do not run
+    are left out, and so are those whose inputs do not depend on the image, such as layers that make positions: their
+    outputs are constant. Raises ConfigError, naming the path of the module, if the module cannot be run, or multiplies
+    by weights that are not those of a convolution or linear layer that is called.
     """
     layers = weighted_layers(model)
     norms = {path: module for path, module in model.named_modules() if isinstance(module, _NORMS)}
@@ -108,7 +98,7 @@ def find_origins(
 
 
 def _check_constant(model: nn.Module, constant: Mapping[str, list[Tensor]], image: Tensor) -> None:
-    """Refuses layers that another image does reach, by a way on which it could not be followed."""
+    """Raise ConfigError for layers whose input changes with the image although it could not be followed."""
     expected = {path: iter(inputs) for path, inputs in constant.items()}
     handles: list[Any] = []
     for path in constant:
@@ -134,7 +124,7 @@ def _remove(handles: Sequence[Any]) -> None:
 
 
 class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Knows the origin of every tensor that depends on the image."""
+    """Dispatch mode that records the origin of every tensor that depends on the image."""
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -143,13 +133,13 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.constant: dict[str, list[Tensor]] = {}
         self._model = model
         self._inside: list[str] = []  # paths of the layers that are being called
-        # The tensors are kept, or another one could get the number or the memory of one that is gone.
+        # The tensors are kept alive: another one could get the id or the memory of a deleted one.
         self._known: dict[int, tuple[Tensor, Origin]] = {}
-        self._changed: dict[int, Origin] = {}  # address of memory that values were written into
-        self._mark(image, Origin(IMAGE, IMAGE))
+        self._changed: dict[int, Origin] = {}  # by address of memory that values were written into
+        self._mark(image, Origin(FROM_IMAGE, FROM_IMAGE))
 
     def watch(self, layers: Mapping[str, nn.Module], norms: Mapping[str, nn.Module]) -> list[Any]:
-        """Adds hooks to modules and returns their handles."""
+        """Register hooks on modules; return their handles."""
         handles: list[Any] = []
         for path, module in layers.items():
 
@@ -185,7 +175,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Whether torch's compiler is to be kept off the method below, for which torch would load it: 2 s."""
+        """Whether torch's compiler must skip the method below, for which torch would load it (2 s)."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -213,7 +203,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _check_product(self, name: str, tensors: Sequence[Tensor], origins: Sequence[Origin]) -> None:
-        """Refuses a product that is not of the inputs and the weights of the layer that is being called."""
+        """Raise ConfigError unless a product is of the inputs and the weights of the layer that is running."""
         weights = [owner for owner in map(_weight, tensors) if owner is not None]
         if not self._inside:
             if weights:
@@ -237,7 +227,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known[id(tensor)] = (tensor, origin)
 
     def _origin(self, tensor: Tensor) -> Origin | None:
-        """None if a tensor does not depend on the image."""
+        """Origin of a tensor; None if it does not depend on the image."""
         if id(tensor) in self._known:
             return self._known[id(tensor)][1]
         return self._changed.get(tensor.untyped_storage().data_ptr())
@@ -250,13 +240,13 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _weight(tensor: Tensor) -> nn.Parameter | None:
-    """The matrix of parameters that a tensor is, or is a view of; a bias is none."""
+    """Matrix of parameters that a tensor is, or is a view of; None for a bias."""
     owner = tensor if tensor._base is None else tensor._base
     return owner if isinstance(owner, nn.Parameter) and owner.dim() > 1 else None
 
 
 def _misused(model: nn.Module, weight: nn.Parameter, operation: str) -> str:
-    """Says whose weights an operation outside of all layers uses."""
+    """Message for weights used by an operation outside of all layers."""
     name = next(name for name, parameter in model.named_parameters() if parameter is weight)
     path, _, attribute = name.rpartition(".")
     owner = model.get_submodule(path)

@@ -1,11 +1,11 @@
-"""Accuracy of networks, and of many subnets of a supernet at once.
+"""Top-1 accuracy of networks, and of many subnets of a supernet at once.
 
-A subnet has the weights that it inherits, and its own statistics of batch normalisation (CrossNAS, arXiv 2505.22868,
-section 3.2). Subnets are run depth first in sorted order: those which start with the same blocks share them, and of a
-chunk of images no more feature maps are held than the next subnet goes on from.
+A subnet has the weights that it inherits, and its own batch norm statistics (CrossNAS, arXiv 2505.22868, section 3.2).
+Subnets run depth first in sorted order: those which start with the same blocks share their feature maps, of which no
+more are held than the next subnet continues from.
 
-Every tensor has the shape that it would have for a subnet on its own, so the accuracy of a subnet is the same to the
-last bit alone, among others and in any order.
+Every tensor has the shape that it would have for a single subnet, so the accuracy of a subnet is bit-identical alone,
+among others and in any order.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,32 +24,30 @@ from moopim.network.supernet import ConvNorm, Statistics, Supernet
 from moopim.network.tools import channels_last, evaluating
 from moopim.typing import FloatArray
 
-__all__ = ["accuracy", "chunks", "count_correct", "subnet_accuracies"]
-
 CHUNK = 256
-"""Images that are run at once. It is fixed, since the last bits of a convolution may depend on it."""
+"""Images per forward pass. It is fixed, since the last bits of a convolution may depend on it."""
 
 _SPLITS = ("train", "validation", "test")
 
 
 def accuracy(model: nn.Module, split: Split, *, progress: Callable[[int], None] | None = None) -> float:
-    """Runs a network in evaluation mode on images, on the device that its weights are on.
+    """Top-1 accuracy of a network, 0 to 1, in evaluation mode on the device of its weights.
 
     Args:
-        model: The network; left as it was.
-        split: Images of shape ``(images, channels, height, width)`` and labels of shape ``(images,)``.
-        progress: Called with the number of images that have been run, time and again.
+        model: Network; left as it was.
+        split: Images, shape ``(images, channels, height, width)``, and labels, shape ``(images,)``.
+        progress: Called with the number of images that have been run, after each chunk.
 
     Returns:
-        The fraction of the images that it tells right.
+        Fraction of the images whose largest logit is that of their label.
 
     Raises:
-        ConfigError: If an output is not finite, or there are no images.
+        ConfigError: If an output is not finite or has the wrong shape, or there are no images.
     """
     device = next((weights.device for weights in model.parameters()), split.images.device)
     correct = done = 0
     with evaluating(model):
-        for images, labels in chunks(split, device):
+        for images, labels in image_chunks(split, device):
             correct += count_correct(model(images), labels, "the network")
             done += len(labels)
             if progress is not None:
@@ -65,17 +63,17 @@ def subnet_accuracies(
     split: str = "validation",
     calibration: int = CALIBRATION,
 ) -> FloatArray:
-    """Finds the accuracy of subnets with inherited weights and their own statistics of batch normalisation.
+    """Top-1 accuracies of subnets with inherited weights and their own batch norm statistics.
 
     Args:
-        supernet: The supernet, on the device that is to be used; not changed.
-        subnets: The subnets.
-        data: The data set.
-        split: The part that accuracies are found on: ``train``, ``validation`` or ``test``.
-        calibration: Training images that statistics are measured from.
+        supernet: Supernet, on the device that computes; not changed.
+        subnets: Subnets, each a tuple of `Block`.
+        data: Image set.
+        split: Split that is evaluated: ``train``, ``validation`` or ``test``.
+        calibration: Number of training images that statistics are measured from.
 
     Returns:
-        Fractions of images told right, shape ``(subnets,)``.
+        Accuracies, 0 to 1, shape ``(subnets,)``.
 
     Raises:
         ConfigError: If a subnet, the data or a number does not fit, or an output is not finite.
@@ -94,25 +92,14 @@ def subnet_accuracies(
             return _run_last(supernet, prefix, x, lambda name, layer, x: layer.folded(x, statistics[prefix][name]))
 
         correct = dict.fromkeys(distinct, 0)
-        for images, labels in chunks(part, device):
+        for images, labels in image_chunks(part, device):
             for subnet, x in _depth_first(distinct, images, run):
                 correct[subnet] += count_correct(supernet.run_head(x), labels, f"subnet {subnet_name(subnet)}")
     return np.array([correct[subnet] / len(part.labels) for subnet in wanted], dtype=np.float64)
 
 
-def chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Takes images in parts of `CHUNK`.
-
-    Args:
-        split: Images and labels.
-        device: Where they are put.
-
-    Yields:
-        Images and labels.
-
-    Raises:
-        ConfigError: If there are no images.
-    """
+def image_chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels on a device, `CHUNK` at a time; ConfigError if the split is empty."""
     if not len(split.labels):
         raise ConfigError("a split without images has no accuracy; expected at least one image")
     for start in range(0, len(split.labels), CHUNK):
@@ -121,18 +108,9 @@ def chunks(split: Split, device: torch.device) -> Iterator[tuple[Tensor, Tensor]
 
 
 def count_correct(logits: Tensor, labels: Tensor, what: str) -> int:
-    """Counts images that are told right.
+    """Number of correct top-1 predictions of logits ``(images, classes)`` for labels ``(images,)``.
 
-    Args:
-        logits: Outputs of a network, shape ``(images, classes)``.
-        labels: Labels, shape ``(images,)``.
-        what: What the network is, for the message.
-
-    Returns:
-        The number.
-
-    Raises:
-        ConfigError: If there is not one row of outputs per label, or an output is not finite.
+    ConfigError, naming the network by `what`, unless logits are finite with a row per label.
     """
     if logits.dim() != 2 or not logits.shape[1] or len(logits) != len(labels):  # noqa: PLR2004 (images and classes)
         raise ConfigError(
@@ -144,7 +122,7 @@ def count_correct(logits: Tensor, labels: Tensor, what: str) -> int:
 
 
 def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) -> dict[Subnet, dict[str, Statistics]]:
-    """Measures the statistics of the last block of each prefix, by name of the convolution in front."""
+    """Batch norm statistics of the last block of each prefix, by name of the convolution in front."""
     statistics: dict[Subnet, dict[str, Statistics]] = {}
 
     def run(prefix: Subnet, x: Tensor) -> Tensor:
@@ -165,7 +143,7 @@ def _calibrate(supernet: Supernet, subnets: Sequence[Subnet], images: Tensor) ->
 def _run_last(
     supernet: Supernet, prefix: Subnet, x: Tensor, layer: Callable[[str, ConvNorm, Tensor], Tensor]
 ) -> Tensor:
-    """Runs the last block of a prefix on the feature maps behind the others."""
+    """Run the last block of a prefix on the feature maps behind the others."""
     block = prefix[-1]
     parts = supernet.parts(len(prefix) - 1, block, x.shape[1])
     return run_layers(block.kind, x, lambda name, x: layer(name, parts[name], x))
@@ -174,15 +152,9 @@ def _run_last(
 def _depth_first(
     subnets: Sequence[Subnet], images: Tensor, run: Callable[[Subnet, Tensor], Tensor]
 ) -> Iterator[tuple[Subnet, Tensor]]:
-    """Runs sorted subnets, each prefix once.
+    """Run sorted subnets, each prefix once; yield each subnet and the feature maps behind it.
 
-    Args:
-        subnets: The subnets, in sorted order.
-        images: What the first block of each reads.
-        run: Runs the last block of a prefix on the feature maps behind the others.
-
-    Yields:
-        Each subnet and the feature maps behind it.
+    ``run`` runs the last block of a prefix on the feature maps behind the others.
     """
     maps = [images]  # behind each of the first blocks that the subnet shares with the one before it
     for subnet, following in zip_longest(subnets, subnets[1:], fillvalue=()):

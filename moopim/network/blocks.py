@@ -1,8 +1,8 @@
-"""The blocks of CrossNAS and networks made of them (arXiv 2505.22868, section 3.2 and Fig. 4a).
+"""Blocks of CrossNAS and networks built of them (arXiv 2505.22868, section 3.2 and Fig. 4a).
 
-Every block holds two 3x3 convolutions. VGG halves the feature map behind them by a 2x2 maximum pooling, MVGG does not,
-and RES adds the block's input through a 1x1 convolution. Batch normalisation follows each convolution, which has no
-bias therefore. ReLU follows each of the two; in RES the second one comes behind the sum, as in ResNet (He et al., CVPR
+Every block holds two 3x3 convolutions. VGG halves the feature map behind them by 2x2 maximum pooling, MVGG does not,
+and RES adds the block's input through a 1x1 convolution. A batch norm follows each convolution, which has no bias
+therefore. ReLU follows each of the two; in RES the second one comes behind the sum, as in ResNet (He et al., CVPR
 2016), since the paper does not say. The head averages the feature map and has one fully connected layer, without a
 bias as in MNSIM 2.0.
 """
@@ -19,21 +19,13 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 from moopim.checks import whole_number
 from moopim.network.subnets import Block, canonical, check_blocks, check_sizes, convolutions
 
-__all__ = ["ConvBlock", "Shortcut", "convolve", "initialise", "linear", "make_network", "run_layers"]
-
 _Layer = TypeVar("_Layer", nn.Linear, nn.Conv2d)
 
 
 def run_layers(kind: str, x: Tensor, layer: Callable[[str, Tensor], Tensor]) -> Tensor:
-    """Computes a block, whatever computes its convolutions.
+    """Output of a block ``(images, channels, height, width)`` for its input ``x`` ``(images, c_in, height, width)``.
 
-    Args:
-        kind: One of `moopim.network.subnets.KINDS`.
-        x: Feature maps, shape ``(images, c_in, height, width)``.
-        layer: Convolution and batch normalisation by the name of the convolution; gives a new tensor.
-
-    Returns:
-        Feature maps, shape ``(images, channels, height, width)``.
+    ``layer(name, x)`` computes the named convolution and its batch norm into a new tensor.
     """
     y = layer("b", F.relu(layer("a", x), inplace=True))
     if kind == "RES":
@@ -42,21 +34,13 @@ def run_layers(kind: str, x: Tensor, layer: Callable[[str, Tensor], Tensor]) -> 
     return F.max_pool2d(y, 2) if kind == "VGG" else y
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
-    """Runs a convolution with such padding that without a stride the feature map keeps its size.
+def convolve_same(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1) -> Tensor:
+    """Convolution with 'same' padding: the feature map is divided by the stride, rounding up.
 
-    Of a 1x1 convolution the pixels that a stride skips are left out before it. Apart from the time saved, this keeps
-    clear of a fault of oneDNN 3.12 on CPUs with AVX2: the gradient of such a layer for fewer than 8 channels that lie
-    side by side, as those of an image, writes beyond its memory.
-
-    Args:
-        x: Feature maps, shape ``(images, c_in, height, width)``.
-        weight: Weights, shape ``(c_out, c_in, kernel, kernel)`` with an odd kernel.
-        bias: Bias, shape ``(c_out,)``.
-        stride: Stride.
-
-    Returns:
-        Feature maps, shape ``(images, c_out, height, width)``, divided by the stride and rounded up.
+    ``x`` has the shape ``(images, c_in, height, width)``, weights ``(c_out, c_in, kernel, kernel)`` with an odd kernel,
+    the bias ``(c_out,)``. Pixels that the stride of a 1x1 convolution skips are left out before it. Apart from the time
+    saved, this avoids a fault of oneDNN 3.12 on CPUs with AVX2: the gradient of such a layer for fewer than 8 adjacent
+    channels, as those of an image, writes beyond its memory.
     """
     kernel = weight.shape[-1]
     if kernel == 1:
@@ -65,12 +49,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int 
 
 
 class ConvBlock(nn.Module):
-    """One block as a plain module: convolutions ``a``, ``b``, ``shortcut`` and ``norm_a``, ... behind them.
+    """Block as a plain module: convolutions ``a``, ``b``, ``shortcut``, each with its batch norm ``norm_a``, ...
 
-    Args:
-        block: The block, in canonical form.
-        c_in: Input channels.
-        statistics: Whether batch normalisation keeps the statistics of what it has seen.
+    The block is in canonical form; `statistics` is whether batch norms keep running statistics.
     """
 
     def __init__(self, block: Block, c_in: int, statistics: bool = True) -> None:
@@ -82,14 +63,7 @@ class ConvBlock(nn.Module):
             self.add_module(f"norm_{name}", nn.BatchNorm2d(block.channels, track_running_stats=statistics))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Runs the block.
-
-        Args:
-            x: Feature maps, shape ``(images, c_in, height, width)``.
-
-        Returns:
-            Feature maps, shape ``(images, channels, height, width)``.
-        """
+        """Feature maps ``(images, channels, height, width)`` for an input ``(images, c_in, height, width)``."""
 
         def layer(name: str, x: Tensor) -> Tensor:
             y: Tensor = self.get_submodule(f"norm_{name}")(self.get_submodule(name)(x))
@@ -101,16 +75,18 @@ class ConvBlock(nn.Module):
 def make_network(
     subnet: Sequence[Block], image_shape: tuple[int, int, int], classes: int, seed: int = 0
 ) -> nn.Sequential:
-    """Builds a network as a plain module, to be trained from scratch.
+    """Network of blocks as a plain module with random weights, to be trained from scratch.
+
+    Convolutions get normal weights of variance 2 / fan-in (He et al., ICCV 2015), the head 1 / fan-in.
 
     Args:
-        subnet: Its blocks.
+        subnet: Blocks.
         image_shape: Channels, height and width of an image.
-        classes: Classes that it tells apart.
-        seed: Seed of its weights, see `initialise`.
+        classes: Number of classes.
+        seed: Seed of the weights, 0 or more.
 
     Returns:
-        ``block1``, ``block2``, ..., ``average``, ``flatten`` and ``head``.
+        Modules ``block1``, ``block2``, ..., ``average``, ``flatten`` and ``head`` in sequence.
 
     Raises:
         ConfigError: If there is no block, or a block or a number is not allowed.
@@ -130,17 +106,10 @@ def make_network(
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """Draws the weights of all convolutions and linear layers (He et al., ICCV 2015: normal, variance 2 / fan-in).
+    """Draw the weights of all convolutions and linear layers (He et al., ICCV 2015: normal, variance 2 / fan-in).
 
-    Linear layers get 1 / fan-in, since no ReLU follows the head. Batch normalisation starts as torch makes it. The
-    global random state is neither read nor changed.
-
-    Args:
-        module: The module, on the CPU; changed.
-        seed: The seed, 0 or larger.
-
-    Raises:
-        ConfigError: If the seed is no whole number from 0.
+    Linear layers get 1 / fan-in, since no ReLU follows the head. Batch norms keep torch's initial values. The global
+    random state is neither read nor changed; the module must be on the CPU.
     """
     whole_number("seed", seed, 0)
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
@@ -152,15 +121,7 @@ def initialise(module: nn.Module, seed: int) -> None:
 
 
 def linear(c_in: int, c_out: int) -> nn.Linear:
-    """Makes a linear layer without a bias.
-
-    Args:
-        c_in: Input features.
-        c_out: Output features.
-
-    Returns:
-        The layer; its weights are not set yet, see `initialise`.
-    """
+    """Linear layer without a bias; its weights are uninitialised, see `initialise`."""
     return _with_memory(nn.Linear(c_in, c_out, bias=False, device="meta"))
 
 
@@ -170,26 +131,19 @@ def _conv(c_out: int, c_in: int, kernel: int, stride: int) -> nn.Conv2d:
 
 
 def _with_memory(layer: _Layer) -> _Layer:
-    """Gives memory to a layer made without: in memory, torch would draw weights from the global generator.
+    """Allocate the weights of a layer on the meta device: elsewhere torch would draw them from the global generator.
 
-    `to_empty` does the same, but brings parts of torch's compiler, which take a second to load.
+    `to_empty` does the same, but loads parts of torch's compiler, which takes a second.
     """
     layer.weight = nn.Parameter(torch.empty(layer.weight.shape))
     return layer
 
 
 class Shortcut(nn.Conv2d):
-    """A 1x1 convolution that computes what its base does, by `convolve`."""
+    """1x1 convolution, computed by `convolve_same`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Runs the convolution.
-
-        Args:
-            x: Feature maps, shape ``(images, c_in, height, width)``.
-
-        Returns:
-            Feature maps, shape ``(images, c_out, height, width)``.
-        """
-        if torch.compiler.is_exporting():  # as one layer with a stride, which is what hardware models see
+        """Feature maps ``(images, c_out, height, width)`` for an input ``(images, c_in, height, width)``."""
+        if torch.compiler.is_exporting():  # one layer with a stride, as hardware models need it
             return super().forward(x)
-        return convolve(x, self.weight, stride=self.stride[0])
+        return convolve_same(x, self.weight, stride=self.stride[0])

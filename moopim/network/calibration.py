@@ -1,11 +1,11 @@
-"""Statistics of batch normalisation, measured for one network (recalibration).
+"""Recalibration of batch norms: statistics of given images, measured for one network.
 
 In training, batch normalisation keeps running averages, in which weights and subnets of many steps are mixed, and
-divides a batch's squared deviations by one less than their number. Here the statistics are those of given images in the
-network as it is: layer by layer from the image on, each layer's mean and variance over all images at once, where the
-layers in front of it normalise by their own new statistics. They depend on nothing else: neither on an order of images
-or a size of batches nor on what was measured before. A block's statistics depend on the blocks in front of it only, so
-subnets that start with the same blocks share them exactly.
+divides a batch's squared deviations by one less than their number. Here the statistics are those of given images in
+the network as it is: layer by layer, the mean and variance over all images at once, where the layers in front are
+normalised by their own new statistics. They depend neither on an order of images or a batch size nor on earlier
+measurements. The statistics of a block depend on the blocks in front of it only, so subnets that start with the same
+blocks share them exactly.
 """
 
 from collections.abc import Callable
@@ -22,27 +22,25 @@ from moopim.network.datasets import ImageData
 from moopim.network.supernet import Statistics
 from moopim.network.tools import channels_last, evaluating
 
-__all__ = ["CALIBRATION", "calibration_images", "measure", "recalibrate"]
-
 CALIBRATION = 512
-"""Images from which statistics are measured where nothing else is said; a choice of moopim."""
+"""Default number of images for calibration; a choice of moopim."""
 
-_SEED = 0  # of the draw of these images
-_CHUNK = 64  # images of which the sums are taken at once; bounds the memory for doubles
+_SEED = 0  # of the selection of these images
+_CHUNK = 64  # images that are summed at a time: bounds the memory for doubles
 
 
 def calibration_images(data: ImageData, count: int = CALIBRATION) -> Tensor:
-    """Picks training images for calibration, the same ones in each call.
+    """Fixed random selection of training images for calibration.
 
     Args:
-        data: The data set.
+        data: Image set.
         count: Number of images.
 
     Returns:
-        Images drawn without replacement, shape ``(count, channels, height, width)``.
+        Images drawn without replacement, the same ones in each call, shape ``(count, channels, height, width)``.
 
     Raises:
-        ConfigError: If there are not as many.
+        ConfigError: If there are not as many training images.
     """
     images = data.train.images
     if not is_whole(count, 1, len(images)):
@@ -52,17 +50,9 @@ def calibration_images(data: ImageData, count: int = CALIBRATION) -> Tensor:
 
 
 def measure(y: Tensor, what: str) -> Statistics:
-    """Measures what batch normalisation needs, in double precision.
+    """Batch norm statistics of an input ``(images, channels, ...)``, in its type; summed in double precision.
 
-    Args:
-        y: Its input, shape ``(images, channels, ...)``.
-        what: What the layer is, for messages.
-
-    Returns:
-        The statistics, in the type of the input.
-
-    Raises:
-        ConfigError: If there are no values, or the statistics are not finite.
+    ConfigError, naming `what` for the layer, if there are no values or the statistics are not finite.
     """
     if y.dim() < 2 or not y.numel():  # noqa: PLR2004 (images and channels)
         raise ConfigError(f"the values of {what} have shape {tuple(y.shape)}; expected (images, channels, ...)")
@@ -80,13 +70,13 @@ def measure(y: Tensor, what: str) -> Statistics:
 
 
 def recalibrate(model: nn.Module, images: Tensor) -> None:
-    """Measures the statistics of all batch normalisation of a module anew and puts them into it.
+    """Measure the statistics of all batch norms of a module anew and set them.
 
-    All images go through it at once, in evaluation mode; its training mode is left as it was.
+    All images run through it at once, in evaluation mode; its mode is restored.
 
     Args:
-        model: The module; changed. Layers without statistics, such as those of a supernet, are left alone.
-        images: Images for calibration, on the device of the module, shape ``(images, channels, height, width)``.
+        model: Module; changed. Batch norms without statistics, such as those of a supernet, are left alone.
+        images: Images on the device of the module, shape ``(images, channels, height, width)``.
 
     Raises:
         ConfigError: If statistics are not finite or a layer runs twice in a pass, which names the layer.

@@ -1,8 +1,8 @@
-"""Noise on the weights of any module, as that of memory cells: ``W + sigma max|W| eps``, ``eps ~ N(0, 1)``.
+"""Weight noise of memory cells in any module: ``W + sigma max|W| eps``, ``eps ~ N(0, 1)``.
 
 HuNT (III-B) takes the deviation of weights in a layer as normal; the standard deviation per layer is an input here, as
-the paper gives none for a temperature. In a quantised network, noise is on the quantised weights, as in cells that hold
-them.
+the paper gives none for a temperature. In a quantised network, noise is added to the quantised weights, as in cells
+that hold them.
 """
 
 from __future__ import annotations
@@ -22,24 +22,27 @@ from moopim.errors import ConfigError, unknown_name
 from moopim.network.accuracy import accuracy
 from moopim.network.datasets import Split
 from moopim.network.quantiser import weight_alpha
-from moopim.network.tools import add_stand_in, check_finite, current_weight, stand_in, weighted_layers
+from moopim.network.tools import (
+    Forward,
+    check_finite,
+    current_weight,
+    hook_substitution,
+    substitute_weight,
+    weighted_layers,
+)
 from moopim.typing import FloatArray
 
-__all__ = ["MeanInterval", "Sigma", "mean_interval", "noisy_accuracies", "noisy_forward", "with_weight_noise"]
-
 Sigma = float | Mapping[str, float]
-"""Standard deviation as a part of the largest magnitude of a layer: one for all layers, or by path; else 0."""
-
-Forward = Callable[[nn.Module, Tensor, np.random.Generator], Tensor]
+"""Standard deviation relative to the largest weight of a layer: one for all layers, or by path (0 for others)."""
 
 
 class MeanInterval(NamedTuple):
-    """A mean with its confidence interval.
+    """Mean with its confidence interval.
 
     Attributes:
         mean: Mean of the sample.
-        low: Lower end.
-        high: Upper end.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
     """
 
     mean: float
@@ -49,22 +52,10 @@ class MeanInterval(NamedTuple):
 
 @contextmanager
 def with_weight_noise(model: nn.Module, sigma: Sigma, seed: int = 1, draw: int = 0) -> Iterator[None]:
-    """Adds noise to the weights that the layers of a module compute with; its parameters are not touched.
+    """Context in which the layers of a module compute with noisy weights; its parameters are unchanged.
 
     The noise of a layer depends on the seed, the draw and the path of the layer only: not on other layers, the device
-    or what was drawn before. It is the same for all images while the context lasts. Gradients reach the parameters.
-
-    Args:
-        model: The module, quantised or not.
-        sigma: Standard deviation per layer.
-        seed: Seed, not negative.
-        draw: Number of the draw, not negative.
-
-    Yields:
-        Nothing; the module is as it was afterwards.
-
-    Raises:
-        ConfigError: If there is no such layer, or a standard deviation is negative or not finite; names the layer.
+    or earlier draws. It is the same for all images while the context lasts. Gradients reach the parameters.
     """
     for what, number in (("seed", seed), ("draw", draw)):
         if number < 0:
@@ -75,7 +66,7 @@ def with_weight_noise(model: nn.Module, sigma: Sigma, seed: int = 1, draw: int =
         for path, deviation in _deviations(sigma, list(layers)).items():
             if deviation:
                 noise = _noise(layers[path], path, deviation, seed, draw)
-                handles += add_stand_in(layers[path], _adding(noise))
+                handles += hook_substitution(layers[path], _adding(noise))
         yield
     finally:
         for handle in handles:
@@ -83,20 +74,20 @@ def with_weight_noise(model: nn.Module, sigma: Sigma, seed: int = 1, draw: int =
 
 
 def noisy_accuracies(model: nn.Module, split: Split, sigma: Sigma, draws: int = 10, seed: int = 1) -> FloatArray:
-    """Accuracies of a module under several draws of weight noise.
+    """Top-1 accuracies of a network under several draws of weight noise.
 
     Args:
-        model: The module, quantised or not; it is evaluated in evaluation mode.
-        split: Images and labels, on the device of the module.
-        sigma: Standard deviation per layer.
+        model: Network, quantised or not; run in evaluation mode.
+        split: Images and labels, on the device of the network.
+        sigma: Standard deviation relative to the largest weight of a layer: one for all layers, or by path.
         draws: Number of draws.
-        seed: Seed; a draw has the same noise whatever the number of draws.
+        seed: Seed, 0 or more; the noise of a draw does not depend on the number of draws.
 
     Returns:
-        Accuracy of each draw, 0 .. 1, shape ``(draws,)``.
+        Accuracy of each draw, 0 to 1, shape ``(draws,)``.
 
     Raises:
-        ConfigError: If a number is not allowed, or weights hold NaN; names the layer.
+        ConfigError: If a number is not allowed, there is no such layer, or weights hold NaN; names the layer.
     """
     if not is_whole(draws, 1):
         raise ConfigError(f"{draws} draws are not allowed; expected 1, 2, ...")
@@ -108,14 +99,14 @@ def noisy_accuracies(model: nn.Module, split: Split, sigma: Sigma, draws: int = 
 
 
 def mean_interval(sample: FloatArray, confidence: float = 0.95) -> MeanInterval:
-    """Mean of a sample and Student's t interval for the mean of what it is drawn from.
+    """Mean of a sample with Student's t interval: ``mean +- t(n - 1) s / sqrt(n)``.
 
     Args:
         sample: Independent values, such as accuracies of draws, shape ``(draws,)``.
-        confidence: How often such an interval holds the mean, 0 .. 1.
+        confidence: Confidence level, between 0 and 1.
 
     Returns:
-        The mean and the two ends.
+        Mean, lower and upper end of the interval.
 
     Raises:
         ConfigError: If there are fewer than two values, one is not finite, or the confidence is not between 0 and 1.
@@ -132,15 +123,14 @@ def mean_interval(sample: FloatArray, confidence: float = 0.95) -> MeanInterval:
 
 
 def noisy_forward(sigma: Sigma, forward: Forward | None = None) -> Forward:
-    """Makes the step of a training with noise injection: other noise on the weights at each step.
+    """Training step with noise injection: new weight noise at each step.
 
     Args:
-        sigma: Standard deviation per layer.
-        forward: How the network is run, such as `moopim.network.quantisation.sampling_forward`; by default it is
-            called.
+        sigma: Standard deviation relative to the largest weight of a layer: one for all layers, or by path.
+        forward: Training step to which noise is added, such as `sampling_forward`; by default the network is called.
 
     Returns:
-        ``forward(model, images, rng)``, which draws the noise and returns the network's output.
+        ``forward(model, images, rng) -> logits`` for `fit`.
     """
 
     def noisy(model: nn.Module, images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -173,6 +163,6 @@ def _noise(layer: nn.Module, path: str, deviation: float, seed: int, draw: int) 
 def _adding(noise: Tensor) -> Callable[[nn.Module, Any], None]:
     def add(layer: nn.Module, inputs: Any) -> None:
         del inputs
-        stand_in(layer, current_weight(layer) + noise)
+        substitute_weight(layer, current_weight(layer) + noise)
 
     return add

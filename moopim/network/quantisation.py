@@ -1,27 +1,26 @@
-"""Fake quantisation of any module of convolutions and linear layers, for training and for reading codes.
+"""Fake quantisation of convolutional and linear networks, for training and for reading integer codes.
 
 Values stay floating-point numbers, on the grids that a crossbar and its converters have:
 
-* its weights are codes of its weight width, ``alpha = max|w|`` taken anew at each call;
+* weights of a layer are quantised with its weight width, ``alpha = max|w|`` taken anew at each call;
 * its output, bias included, is quantised with its activation width, as in MNSIM 2.0;
 * so is the output of a batch norm, with the width of the layer in front of it, as in MNSIM 2.0;
 * the image is quantised with a width of its own;
-* an input that is on no grid any more, behind a sum, an average or a function other than ReLU, is quantised at the
-  layer, with a scale of its own and the width of the first layer that made it. MNSIM takes the step of whichever
-  quantiser ran last, which clips sums. The input width of a layer is thus that of
-  `moopim.workload.layers.LayerTable.with_bits`.
+* an input that is on no grid, behind a sum, an average or a function other than ReLU, is quantised at the layer, with
+  its own scale and the width of the first layer that produced it. MNSIM takes the step of whichever quantiser ran
+  last, which clips sums. The input width of a layer is thus that of `moopim.workload.LayerTable.with_bits`.
 
-So every layer multiplies whole numbers by whole numbers, and what a crossbar computes in place of that product can
-be put there without touching anything else. The scales of activations follow eq. (6) of CrossNAS in training, do not
-depend on the widths, and stay as they are in evaluation. Automatic mixed precision would round the codes: train
-quantised networks without it.
+So every layer multiplies integer codes by integer codes, and the product can be computed by a crossbar model instead
+without any other change. The scales of activations follow eq. (6) of CrossNAS in training, do not depend on the
+widths, and are constant in evaluation. Automatic mixed precision would round the codes: train quantised networks
+without it.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -31,7 +30,7 @@ from torch import Tensor, nn
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.network._origins import IMAGE, Origin, find_origins
+from moopim.network._origins import FROM_IMAGE, Origin, find_origins
 from moopim.network.quantiser import (
     MOMENTUM,
     UNSET,
@@ -42,38 +41,32 @@ from moopim.network.quantiser import (
     quantise,
     weight_alpha,
 )
-from moopim.network.tools import add_stand_in, check_finite, current_weight, evaluating, stand_in, weighted_layers
+from moopim.network.tools import (
+    Forward,
+    check_finite,
+    current_weight,
+    evaluating,
+    hook_substitution,
+    substitute_weight,
+    weighted_layers,
+)
 from moopim.user_code import reason
 from moopim.workload.layers import LayerTable
 
-__all__ = [
-    "Widths",
-    "calibrate",
-    "freeze",
-    "input_grid",
-    "input_width",
-    "is_quantised",
-    "output_grid",
-    "quantise_module",
-    "quantised_layers",
-    "weight_codes",
-    "weight_grid",
-]
-
-Module = TypeVar("Module", bound=nn.Module)
+_ModuleT = TypeVar("_ModuleT", bound=nn.Module)
 
 _MOST_SIZE = 1_000_000
-_SETTINGS, _PLACE = "_moopim_quantisation", "_moopim_quantiser"  # attributes of the network and of its modules
+_SETTINGS, _SITE = "_moopim_quantisation", "_moopim_quantiser"  # attributes of the network and of its modules
 _IMAGE_ALPHA, _INPUT_ALPHA, _OUTPUT_ALPHA = "image_alpha", "input_alpha", "output_alpha"  # buffers
 
 
 @dataclass
 class Widths:
-    """Widths of one layer; changing them changes the layer, the batch norm behind it and the inputs made of it.
+    """Bit widths of a layer; changes apply to the layer, its batch norm and the inputs made of its output.
 
     Attributes:
-        weights: Bits of a weight, sign included.
-        activations: Bits of an output value, sign included.
+        weights: Width of the weights, sign included (bit).
+        activations: Width of the outputs, sign included (bit).
     """
 
     weights: int
@@ -82,7 +75,7 @@ class Widths:
 
 @dataclass
 class _Settings:
-    """What all quantisers of a network share; their modules refer to it."""
+    """State that all quantisers of a network share."""
 
     image: Widths
     layers: dict[str, Widths]
@@ -92,14 +85,14 @@ class _Settings:
 
 
 @dataclass
-class _Place:
-    """What the hooks of one module know.
+class _Site:
+    """Quantisation site: state of the hooks of a module.
 
     Attributes:
-        settings: Of the network.
-        widths: Of the layer, or of the layer in front of a batch norm.
-        source: Of the layer that makes the input; None for a batch norm.
-        reads: Path of the module on whose grid the input is, or `IMAGE`; None if the layer quantises it.
+        settings: Settings of the network.
+        widths: Widths of the layer, or of the layer in front of a batch norm.
+        source: Widths of the layer that produces the input; None for a batch norm.
+        reads: Path of the module whose grid the input is on, or `FROM_IMAGE`; None if the layer quantises it.
     """
 
     settings: _Settings
@@ -109,27 +102,26 @@ class _Place:
 
 
 def quantise_module(
-    model: Module,
+    model: _ModuleT,
     image_shape: Sequence[int],
     *,
     input_bits: int = 9,
     weight_bits: int = 9,
     activation_bits: int = 9,
     momentum: float = MOMENTUM,
-) -> Module:
-    """Makes a quantised copy of a module, to be trained further, or calibrated and evaluated.
+) -> _ModuleT:
+    """Quantised copy of a module, to be trained further, or calibrated and evaluated.
 
     The copy has the parameters and the paths of the module, and one number per quantiser more in its state. Layers that
-    the module does not run in evaluation mode are left as they are. The widths of single layers are set by
-    `moopim.network.quantisation.set_bits`.
+    the module does not run in evaluation mode are left unquantised. `set_bits` sets the widths of single layers.
 
     Args:
-        model: The module; it takes a batch of images.
-        image_shape: Shape of an image, such as channels, height, width.
-        input_bits: Bits of a value of the image.
-        weight_bits: Bits of the weights of every layer, sign included.
-        activation_bits: Bits of the outputs of every layer, sign included.
-        momentum: Weight of the old scale of activations when a new one is measured, 0 .. 1.
+        model: Network that takes a batch of images.
+        image_shape: Shape of an image, such as ``(channels, height, width)``.
+        input_bits: Width of the image values (bit).
+        weight_bits: Width of the weights of every layer, sign included (bit).
+        activation_bits: Width of the outputs of every layer, sign included (bit).
+        momentum: Weight of the old activation scale in its moving average, eq. (6) of CrossNAS; 0 <= momentum < 1.
 
     Returns:
         The copy, in the mode of the module.
@@ -162,59 +154,32 @@ def quantise_module(
 
 
 def is_quantised(net: nn.Module) -> bool:
-    """Tells whether a network is a result of `quantise_module`.
-
-    Args:
-        net: The network.
-
-    Returns:
-        Whether it is.
-    """
+    """Whether a network is a result of `quantise_module`."""
     return _SETTINGS in net.__dict__
 
 
 def quantised_layers(net: nn.Module) -> dict[str, Widths]:
-    """The quantised layers of a network.
-
-    Args:
-        net: Result of `quantise_module`.
-
-    Returns:
-        Path -> widths, in the order in which the layers run.
-
-    Raises:
-        ConfigError: If the network is not quantised.
-    """
+    """Widths of the quantised layers by path, in the order in which they run; ConfigError if there are none."""
     return dict(_settings(net).layers)
 
 
 def input_width(net: nn.Module) -> int:
-    """The width of the image.
-
-    Args:
-        net: Result of `quantise_module`.
-
-    Returns:
-        Bits of a value, sign included.
-
-    Raises:
-        ConfigError: If the network is not quantised.
-    """
+    """Width of the image values, sign included (bit)."""
     return _settings(net).image.activations
 
 
 def calibrate(net: nn.Module, images: Tensor) -> None:
-    """Measures the scales of activations from scratch, in evaluation mode.
+    """Measure the activation scales from scratch, in evaluation mode.
 
-    All images go through the network at once; each layer gets values that are quantised with the new scales.
+    All images run through the network at once; each layer gets values that are quantised with the new scales.
 
     Args:
-        net: Result of `quantise_module`.
+        net: Quantised network, result of `quantise_module`; changed.
         images: Images, shape ``(images, ...)``, on the device of the network.
 
     Raises:
         ConfigError: If the network is not quantised, there are no images or they are more precise than its weights, or
-            a scale is not finite; the scales are then as they were.
+            a scale is not finite; the scales are unchanged then.
     """
     settings = _settings(net)
     if not isinstance(images, Tensor):
@@ -239,48 +204,20 @@ def calibrate(net: nn.Module, images: Tensor) -> None:
 
 
 def freeze(net: nn.Module, frozen: bool = True) -> None:
-    """Keeps the scales of activations as they are in training too, such as while batch norms are recalibrated.
-
-    Args:
-        net: Result of `quantise_module`.
-        frozen: Whether they stay.
-
-    Raises:
-        ConfigError: If the network is not quantised.
-    """
+    """Keep activation scales constant in training too, such as while batch norms are recalibrated."""
     _settings(net).frozen = frozen
 
 
 def weight_grid(net: nn.Module, path: str) -> Grid:
-    """The grid of the weights of a layer.
-
-    Args:
-        net: Result of `quantise_module`.
-        path: Path of the layer.
-
-    Returns:
-        Its scale and width.
-
-    Raises:
-        ConfigError: If there is no such layer.
-    """
-    layer, place = _layer(net, path)
-    return Grid(weight_alpha(current_weight(layer)), place.widths.weights)
+    """Grid of the weights of a layer."""
+    layer, site = _layer(net, path)
+    return Grid(weight_alpha(current_weight(layer)), site.widths.weights)
 
 
 def weight_codes(net: nn.Module, path: str) -> tuple[Tensor, Tensor]:
-    """The whole numbers that a layer's crossbars hold.
+    """Weight codes of a layer (int32, shape of its weights) and the value of one step.
 
-    Args:
-        net: Result of `quantise_module`.
-        path: Path of the layer.
-
-    Returns:
-        Codes (int32) of the shape of its weights, and the value of one step, without dimensions. Their product is bit
-        for bit what the layer computes with.
-
-    Raises:
-        ConfigError: If there is no such layer.
+    Their product is bit for bit what the layer computes with.
     """
     layer, _ = _layer(net, path)
     grid = weight_grid(net, path)
@@ -288,47 +225,24 @@ def weight_codes(net: nn.Module, path: str) -> tuple[Tensor, Tensor]:
 
 
 def input_grid(net: nn.Module, path: str) -> Grid:
-    """The grid of the input of a layer.
-
-    Args:
-        net: Result of `quantise_module`.
-        path: Path of the layer.
-
-    Returns:
-        Scale and width of the quantiser that made it: that of a layer, of a batch norm, of the image or its own. Its
-        codes are those of the values that the layer computes with.
-
-    Raises:
-        ConfigError: If there is no such layer, or its scale has not been measured.
-    """
-    layer, place = _layer(net, path)
-    if place.reads is None:
+    """Grid of the input of a layer: that of the layer, batch norm or image that produces it, or its own."""
+    layer, site = _layer(net, path)
+    if site.reads is None:
         module, name = layer, _INPUT_ALPHA
-    elif place.reads == IMAGE:
+    elif site.reads == FROM_IMAGE:
         module, name = net, _IMAGE_ALPHA
     else:
-        module, name = net.get_submodule(place.reads), _OUTPUT_ALPHA
-    return Grid(_measured(module, name), cast("Widths", place.source).activations)
+        module, name = net.get_submodule(site.reads), _OUTPUT_ALPHA
+    return Grid(_measured(module, name), cast("Widths", site.source).activations)
 
 
 def output_grid(net: nn.Module, path: str) -> Grid:
-    """The grid of the output of a layer, in front of a batch norm.
-
-    Args:
-        net: Result of `quantise_module`.
-        path: Path of the layer.
-
-    Returns:
-        Its scale and width.
-
-    Raises:
-        ConfigError: If there is no such layer, or its scale has not been measured.
-    """
-    layer, place = _layer(net, path)
-    return Grid(_measured(layer, _OUTPUT_ALPHA), place.widths.activations)
+    """Grid of the output of a layer, in front of a batch norm."""
+    layer, site = _layer(net, path)
+    return Grid(_measured(layer, _OUTPUT_ALPHA), site.widths.activations)
 
 
-def _copied(model: Module) -> Module:
+def _copied(model: _ModuleT) -> _ModuleT:
     try:
         return copy.deepcopy(model)
     except RuntimeError as error:  # of a tensor that depends on parameters, which some modules keep between calls
@@ -341,23 +255,23 @@ def _copied(model: Module) -> Module:
 def _add_quantisers(
     net: nn.Module, settings: _Settings, layers: Mapping[str, list[Origin]], norms: Mapping[str, list[Origin]]
 ) -> None:
-    """Puts scales and hooks where values are quantised."""
-    sources = {**settings.layers, IMAGE: settings.image}
+    """Add scales and hooks where values are quantised."""
+    sources = {**settings.layers, FROM_IMAGE: settings.image}
     _add_alpha(net, _IMAGE_ALPHA)
     net.register_forward_pre_hook(_quantise_image)
     for path, origins in layers.items():
         layer = net.get_submodule(path)
         grids = {origin.grid for origin in origins}
         reads = origins[0].grid if len(grids) == 1 else None
-        setattr(layer, _PLACE, _Place(settings, settings.layers[path], sources[origins[0].layer], reads))
+        setattr(layer, _SITE, _Site(settings, settings.layers[path], sources[origins[0].layer], reads))
         if reads is None:
             _add_alpha(layer, _INPUT_ALPHA)
         _add_alpha(layer, _OUTPUT_ALPHA)
-        add_stand_in(layer, _quantise_operands)
+        hook_substitution(layer, _quantise_operands)
         layer.register_forward_hook(_quantise_output)
     for path, origins in norms.items():
         norm = net.get_submodule(path)
-        setattr(norm, _PLACE, _Place(settings, sources[origins[0].layer]))
+        setattr(norm, _SITE, _Site(settings, sources[origins[0].layer]))
         _add_alpha(norm, _OUTPUT_ALPHA)
         norm.register_forward_hook(_quantise_output)
 
@@ -368,22 +282,22 @@ def _quantise_image(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _quantise_operands(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    place: _Place = getattr(layer, _PLACE)
+    site: _Site = getattr(layer, _SITE)
     weight = current_weight(layer)
-    stand_in(layer, quantise(weight, weight_alpha(weight), place.widths.weights))
-    if place.reads is not None:
+    substitute_weight(layer, quantise(weight, weight_alpha(weight), site.widths.weights))
+    if site.reads is not None:
         return inputs
-    return (_scaled(layer, _INPUT_ALPHA, inputs[0], place.settings, cast("Widths", place.source)), *inputs[1:])
+    return (_scaled(layer, _INPUT_ALPHA, inputs[0], site.settings, cast("Widths", site.source)), *inputs[1:])
 
 
 def _quantise_output(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     del inputs
-    place: _Place = getattr(module, _PLACE)
-    return _scaled(module, _OUTPUT_ALPHA, output, place.settings, place.widths)
+    site: _Site = getattr(module, _SITE)
+    return _scaled(module, _OUTPUT_ALPHA, output, site.settings, site.widths)
 
 
 def _scaled(module: nn.Module, name: str, x: Tensor, settings: _Settings, widths: Widths) -> Tensor:
-    """Quantises activations of a module with a scale of it, which moves in training."""
+    """Quantise activations of a module with its scale, which moves in training."""
     alpha: Tensor = getattr(module, name)
     if settings.measuring:
         alpha.copy_(moving_alpha(alpha, x, momentum=0))
@@ -412,7 +326,7 @@ def _add_alpha(module: nn.Module, name: str) -> None:
 def _alphas(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield "the image", getattr(net, _IMAGE_ALPHA)
     for path, module in net.named_modules():
-        if _PLACE in module.__dict__:
+        if _SITE in module.__dict__:
             names = (_INPUT_ALPHA, _OUTPUT_ALPHA)
             yield from ((f"{path} ({name})", getattr(module, name)) for name in names if hasattr(module, name))
 
@@ -424,29 +338,29 @@ def _settings(net: nn.Module) -> _Settings:
     return settings
 
 
-def _layer(net: nn.Module, path: str) -> tuple[nn.Module, _Place]:
+def _layer(net: nn.Module, path: str) -> tuple[nn.Module, _Site]:
     layers = _settings(net).layers
     if path not in layers:
         raise unknown_name("quantised layer", path, layers)
     layer = net.get_submodule(path)
-    return layer, getattr(layer, _PLACE)
+    return layer, getattr(layer, _SITE)
 
 
 BIT_CHOICES = (5, 7, 9)
-"""Widths of weights and of activations that CrossNAS chooses from (arXiv 2505.22868, Table 1)."""
+"""Bit widths of weights and activations in CrossNAS's search space (arXiv 2505.22868, Table 1)."""
 
 LayerBits = int | Sequence[int] | Mapping[str, int]
-"""Widths: one for all layers, one per layer in the order in which they run, or by the paths of some layers."""
+"""Bit widths: one for all layers, one per layer in the order in which they run, or by path for some layers."""
 
 
 def layer_bits(net: nn.Module) -> dict[str, tuple[int, int]]:
-    """Reads the widths of a network.
+    """Bit widths of the layers of a quantised network.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`.
+        net: Quantised network, result of `quantise_module`.
 
     Returns:
-        Path -> bits of the weights and of the outputs of a layer, in the order in which the layers run.
+        Widths of weights and outputs by path (bit), in the order in which the layers run.
 
     Raises:
         ConfigError: If the network is not quantised.
@@ -455,15 +369,16 @@ def layer_bits(net: nn.Module) -> dict[str, tuple[int, int]]:
 
 
 def set_bits(net: nn.Module, weights: LayerBits | None = None, activations: LayerBits | None = None) -> None:
-    """Sets widths of a network; its scales and weights stay as they are.
+    """Set bit widths of a quantised network; its scales and weights are unchanged.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`.
-        weights: Bits of the weights, sign included; None leaves them.
-        activations: Bits of the outputs, sign included; None leaves them.
+        net: Quantised network, result of `quantise_module`; changed.
+        weights: Widths of the weights, sign included (bit): one for all layers, one per layer in the order in which
+            they run, or by path; None keeps them.
+        activations: Widths of the outputs, likewise.
 
     Raises:
-        ConfigError: If a layer or a width is not allowed, or their number is wrong; nothing is set then.
+        ConfigError: If a layer, a width or the number of widths is not allowed; no width is changed then.
     """
     layers = quantised_layers(net)
     new_weights = _by_path("weights", weights, list(layers))
@@ -480,17 +395,7 @@ def sample_bits(
     weights: Sequence[int] = BIT_CHOICES,
     activations: Sequence[int] = BIT_CHOICES,
 ) -> None:
-    """Draws the widths of every layer, each choice as likely as another.
-
-    Args:
-        net: Result of `moopim.network.quantisation.quantise_module`.
-        rng: Source of randomness.
-        weights: Choices for the bits of weights.
-        activations: Choices for the bits of outputs.
-
-    Raises:
-        ConfigError: If there is no choice or one is not allowed.
-    """
+    """Draw the widths of every layer uniformly from the choices for weights and outputs (bit)."""
     count = len(quantised_layers(net))
     drawn: list[list[int]] = []
     for what, choices in (("weights", weights), ("activations", activations)):
@@ -500,17 +405,15 @@ def sample_bits(
     set_bits(net, *drawn)
 
 
-def sampling_forward(
-    weights: Sequence[int] = BIT_CHOICES, activations: Sequence[int] = BIT_CHOICES
-) -> Callable[[nn.Module, Tensor, np.random.Generator], Tensor]:
-    """Makes the step of the mixed-precision supernet (CrossNAS, section 3.3): other widths at each step.
+def sampling_forward(weights: Sequence[int] = BIT_CHOICES, activations: Sequence[int] = BIT_CHOICES) -> Forward:
+    """Training step of the mixed-precision supernet (CrossNAS, section 3.3): random bit widths at each step.
 
     Args:
-        weights: Choices for the bits of weights.
-        activations: Choices for the bits of outputs.
+        weights: Choices for the widths of weights (bit).
+        activations: Choices for the widths of outputs (bit).
 
     Returns:
-        ``forward(net, images, rng)``, which draws the widths and returns the network's output.
+        ``forward(net, images, rng) -> logits`` for `fit`: draws the widths of all layers, then runs the network.
     """
 
     def forward(net: nn.Module, images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -522,18 +425,18 @@ def sampling_forward(
 
 
 def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
-    """Puts the widths of a network into its layer table.
+    """Layer table of a network with the bit widths of its quantised version.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`.
-        table: Table of the network or of the module that it was made of, from `moopim.workload.tracing.trace`;
-            its names are the paths of layers.
+        net: Quantised network, result of `quantise_module`.
+        table: Layer table of the network before or after quantisation, from `moopim.workload.trace`; its names are
+            paths of layers.
 
     Returns:
         The table with the widths of weights, outputs and inputs.
 
     Raises:
-        ConfigError: If a layer with weights of the table is none of the network.
+        ConfigError: If a layer with weights of the table is not a layer of the network.
     """
     layers = quantised_layers(net)
     if not table.names:
@@ -543,14 +446,14 @@ def table_with_bits(net: nn.Module, table: LayerTable) -> LayerTable:
     paths = net.named_modules(remove_duplicate=False)
     known = {path: modules[module] for path, module in paths if module in modules}
     columns = np.ones((2, 1, table.layers), dtype=np.int64)
-    for place in np.flatnonzero(table.weighted[0]):
-        widths = _find(table.names[place], known)
-        columns[:, 0, place] = widths.weights, widths.activations
+    for layer in np.flatnonzero(table.weighted[0]):
+        widths = _find(table.names[layer], known)
+        columns[:, 0, layer] = widths.weights, widths.activations
     return table.with_bits(columns[0], columns[1], input_width(net))
 
 
 def _find(name: str, known: Mapping[str, Widths]) -> Widths:
-    """The widths of a layer of a table: its name is a path, with a number and a kind behind it where it runs again."""
+    """Widths of a layer of a table, named by its path, with a number and a kind appended where it runs again."""
     path = re.sub(r"_\d+$", "", name)
     for candidate in (name, path, path.rpartition(".")[0]):
         if candidate in known:

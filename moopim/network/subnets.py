@@ -1,4 +1,4 @@
-"""Networks as chains of blocks: the search space of CrossNAS as data (arXiv 2505.22868, Table 1), without torch.
+"""Subnets as chains of blocks: the architecture search space of CrossNAS (arXiv 2505.22868, Table 1), without torch.
 
 A feature map one value high or wide cannot be halved: VGG is not allowed there. On one of 1x1 every stride means 1.
 """
@@ -12,30 +12,18 @@ from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
 from moopim.workload import IMAGE, Layer, LayerTable, make_table
 
-__all__ = [
-    "KINDS",
-    "Block",
-    "Subnet",
-    "canonical",
-    "check_blocks",
-    "check_sizes",
-    "convolutions",
-    "network_layers",
-    "subnet_name",
-]
-
 KINDS = ("VGG", "MVGG", "RES")
-"""The kinds of blocks."""
+"""Kinds of blocks."""
 
-_BITS = 9  # of weights, activations and the image where nothing else is set, as in MNSIM 2.0
+_BITS = 9  # default width of weights, activations and the image, as in MNSIM 2.0
 
 
 class Block(NamedTuple):
-    """A block of a network.
+    """Block of a network.
 
     Attributes:
-        kind: One of `KINDS`.
-        channels: Output channels, of all of its convolutions.
+        kind: One of ``VGG``, ``MVGG`` and ``RES``.
+        channels: Output channels of all its convolutions.
         stride: Stride of the first 3x3 and of the 1x1 convolution of RES; 1 for other kinds.
     """
 
@@ -45,51 +33,39 @@ class Block(NamedTuple):
 
 
 Subnet: TypeAlias = tuple[Block, ...]
-"""The blocks of a network, the first of which reads the image."""
+"""Blocks of a network, the first of which reads the image."""
 
 _Size: TypeAlias = tuple[int, int]
 
 
 def convolutions(kind: str) -> tuple[str, ...]:
-    """Names the convolutions of a kind of block.
-
-    Args:
-        kind: One of `KINDS`.
-
-    Returns:
-        The two 3x3 convolutions ``a`` and ``b``, and the 1x1 convolution ``shortcut`` of RES.
-    """
+    """Names of the convolutions of a kind of block: 3x3 ``a`` and ``b``, and the 1x1 ``shortcut`` of RES."""
     return ("a", "b", "shortcut") if kind == "RES" else ("a", "b")
 
 
 def subnet_name(subnet: Sequence[Block]) -> str:
-    """Names a network by its blocks.
+    """Name of a network of blocks.
 
     Args:
-        subnet: The blocks.
+        subnet: Blocks.
 
     Returns:
-        Such as ``VGG32-RES64s2``: the kinds, the channels, and the strides other than 1.
+        Kinds, channels, and strides other than 1, such as ``VGG32-RES64s2``.
     """
     return "-".join(f"{kind}{channels}" + (f"s{stride}" if stride > 1 else "") for kind, channels, stride in subnet)
 
 
 def canonical(subnet: Sequence[Block], size: _Size) -> Subnet:
-    """Replaces what a feature map is too small for, as the repair of CrossNAS's genes does.
+    """Canonical form of a subnet whose first block reads `size` (height, width), as the repair of CrossNAS's genes.
 
-    Args:
-        subnet: The blocks.
-        size: Height and width of what the first block reads.
-
-    Returns:
-        The blocks; VGG is MVGG where the feature map cannot be halved, and the stride is 1 where it is 1x1, so that
-        equal networks are equal subnets.
+    VGG becomes MVGG where the feature map cannot be halved, and the stride 1 where it is 1x1, so that equal networks
+    are equal subnets.
     """
     return tuple(block for block, *_ in _walk(subnet, size))
 
 
 def _walk(subnet: Sequence[Block], size: _Size) -> Iterator[tuple[Block, _Size, _Size]]:
-    """Yields each block in canonical form, with the sizes of the feature map in front of it and behind it."""
+    """Blocks in canonical form, each with the size of the feature map in front of it and behind it."""
     height, width = size
     for block in subnet:
         kind = "MVGG" if block.kind == "VGG" and min(height, width) == 1 else block.kind
@@ -101,17 +77,18 @@ def _walk(subnet: Sequence[Block], size: _Size) -> Iterator[tuple[Block, _Size, 
 
 
 def network_layers(subnet: Sequence[Block], image_shape: tuple[int, int, int], classes: int) -> LayerTable:
-    """Lists the layers of a network for the hardware models.
+    """Layer table of a network of blocks for the hardware models.
+
+    It equals the table of `moopim.workload.trace`, except for an added layer that averages a feature map of 1x1.
 
     Args:
-        subnet: Its blocks.
+        subnet: Blocks.
         image_shape: Channels, height and width of an image.
-        classes: Classes that it tells apart.
+        classes: Number of classes.
 
     Returns:
-        A table of one network with 9-bit weights, activations and image values; layers have the paths of the modules
-        of `moopim.network.blocks.make_network` as names. It is the one that `moopim.workload.tracing.trace` finds, but
-        for the average of a feature map of 1x1, which does nothing and is a layer here.
+        Table of one network with 9-bit weights, activations and image values; layers are named by the paths of the
+        modules of `make_network`.
 
     Raises:
         ConfigError: If there is no block, or a block or a number is not allowed.
@@ -134,7 +111,7 @@ def network_layers(subnet: Sequence[Block], image_shape: tuple[int, int, int], c
 def _block_layers(
     name: str, block: Block, source: int, first: int, c_in: int, size_in: _Size, size_out: _Size
 ) -> list[Layer]:
-    """The layers of a block that reads layer ``source`` and whose own start at place ``first``."""
+    """Layers of a block that reads layer ``source``; ``first`` is the index of its first layer."""
     c_out, stride = block.channels, (block.stride, block.stride)
     size = size_in if block.kind == "VGG" else size_out  # behind the convolutions
     layers = [
@@ -152,15 +129,7 @@ def _block_layers(
 
 
 def check_sizes(image_shape: tuple[int, int, int], classes: int) -> None:
-    """Checks the shape of the image and the number of classes.
-
-    Args:
-        image_shape: Channels, height and width of an image.
-        classes: Classes that a network tells apart.
-
-    Raises:
-        ConfigError: If one of them is not allowed.
-    """
+    """Raise ConfigError unless the image shape (channels, height, width) and the number of classes are allowed."""
     if len(image_shape) != 3 or not all(is_whole(size, 1) for size in image_shape):  # noqa: PLR2004 (the message says what they are)
         raise ConfigError(f"image_shape {image_shape!r} is not allowed; expected channels, height and width >= 1")
     if not is_whole(classes, 2):
@@ -168,15 +137,7 @@ def check_sizes(image_shape: tuple[int, int, int], classes: int) -> None:
 
 
 def check_blocks(subnet: Sequence[Block], size: _Size) -> None:
-    """Checks that there are blocks, that each can be built and that none shrinks a feature map below 1x1.
-
-    Args:
-        subnet: The blocks.
-        size: Height and width of what the first block reads.
-
-    Raises:
-        ConfigError: If there is none, or a kind, a number or a pooling is not allowed.
-    """
+    """Raise ConfigError unless all blocks can be built and none shrinks `size` (height, width) below 1x1."""
     if not subnet:
         raise ConfigError("a subnet without blocks is not allowed; expected at least one block")
     for number, block in enumerate(subnet, start=1):

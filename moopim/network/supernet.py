@@ -1,11 +1,11 @@
-"""The single-path one-shot supernet of CrossNAS (arXiv 2505.22868, sections 3.1 and 3.2, Fig. 4).
+"""Single-path one-shot supernet of CrossNAS (arXiv 2505.22868, sections 3.1 and 3.2, Fig. 4).
 
-Each place of the supernet holds the three kinds of blocks in parallel. A subnet uses the first places, one kind at
+Each stage of the supernet holds the three kinds of blocks in parallel. A subnet uses the first stages, one kind at
 each, and the leading channels of the weights: of a convolution from 32 to 64 channels in a supernet that is up to 128
-wide, ``weight[:64, :32]``, and of its batch normalisation the first 64 channels.
+wide, ``weight[:64, :32]``, and of its batch norm the first 64 channels.
 
-Statistics of batch normalisation do not carry over from one subnet to another, so a supernet keeps none: it normalises
-by the batch at hand. `moopim.network.accuracy.subnet_accuracies` measures the statistics of each subnet.
+Batch norm statistics do not carry over from one subnet to another, so a supernet keeps none: it normalises by the
+current batch. `moopim.network.accuracy.subnet_accuracies` measures the statistics of each subnet.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.network.blocks import ConvBlock, convolve, initialise, linear, make_network, run_layers
+from moopim.network.blocks import ConvBlock, convolve_same, initialise, linear, make_network, run_layers
 from moopim.network.subnets import (
     KINDS,
     Block,
@@ -32,11 +32,9 @@ from moopim.network.subnets import (
 from moopim.network.tools import channels_last
 from moopim.workload import LayerTable
 
-__all__ = ["ConvNorm", "Statistics", "Supernet", "single_path_forward"]
-
 
 class Statistics(NamedTuple):
-    """What batch normalisation has measured.
+    """Batch norm statistics.
 
     Attributes:
         mean: Mean of each channel, shape ``(channels,)``.
@@ -48,14 +46,14 @@ class Statistics(NamedTuple):
 
 
 class ConvNorm(NamedTuple):
-    """A convolution and the batch normalisation behind it, as a subnet uses them.
+    """Convolution and the batch norm behind it, as a subnet uses them.
 
     Attributes:
         weight: Weights, shape ``(c_out, c_in, kernel, kernel)``.
-        scale: Factor behind the normalisation, shape ``(c_out,)``.
-        shift: What is added then, same shape.
+        scale: Scale (gamma) of the batch norm, shape ``(c_out,)``.
+        shift: Shift (beta) of the batch norm, shape ``(c_out,)``.
         stride: Stride.
-        epsilon: What is added to the variance.
+        epsilon: Term added to the variance.
     """
 
     weight: Tensor
@@ -65,23 +63,23 @@ class ConvNorm(NamedTuple):
     epsilon: float
 
     def convolve(self, x: Tensor) -> Tensor:
-        """Runs the convolution alone."""
-        return convolve(x, self.weight, stride=self.stride)
+        """Convolution alone."""
+        return convolve_same(x, self.weight, stride=self.stride)
 
     def by_batch(self, x: Tensor) -> Tensor:
-        """Runs both, normalising by the batch."""
+        """Convolution, normalised by the batch."""
         y = self.convolve(x)
         return F.batch_norm(y, None, None, self.scale, self.shift, training=True, eps=self.epsilon)
 
     def normalise(self, y: Tensor, statistics: Statistics) -> Tensor:
-        """Normalises the output of the convolution by what was measured."""
+        """Output of the convolution, normalised by measured statistics."""
         return F.batch_norm(y, *statistics, self.scale, self.shift, training=False, eps=self.epsilon)
 
     def folded(self, x: Tensor, statistics: Statistics) -> Tensor:
-        """Runs both as one convolution with a bias."""
+        """Both as one convolution with a bias."""
         scale = self.scale * torch.rsqrt(statistics.variance + self.epsilon)
         weight, bias = self.weight * scale[:, None, None, None], self.shift - statistics.mean * scale
-        return convolve(x, weight, bias, self.stride)
+        return convolve_same(x, weight, bias, self.stride)
 
 
 class Supernet(nn.Module):
@@ -89,11 +87,11 @@ class Supernet(nn.Module):
 
     Args:
         image_shape: Channels, height and width of an image.
-        classes: Classes that it tells apart.
-        max_blocks: Largest number of blocks.
-        channels: Output channels that a block can have, in rising order.
-        strides: Strides that a RES block can have, in rising order.
-        seed: Seed of the weights.
+        classes: Number of classes.
+        max_blocks: Largest number of blocks of a subnet.
+        channels: Choices for the output channels of a block, in rising order.
+        strides: Choices for the stride of a RES block, in rising order.
+        seed: Seed of the initial weights.
 
     Attributes:
         image_shape: As given, as are the other arguments.
@@ -103,7 +101,7 @@ class Supernet(nn.Module):
 
     Example:
         >>> import numpy as np
-        >>> from moopim.network.supernet import Supernet
+        >>> from moopim.network import Supernet
         >>> supernet = Supernet((1, 8, 8), classes=10, max_blocks=4, channels=(16, 32, 64))
         >>> subnet = supernet.random_subnet(np.random.default_rng(3))
         >>> supernet.layers(subnet).names[-1]
@@ -138,11 +136,11 @@ class Supernet(nn.Module):
         initialise(self, seed)
 
     def forward(self, images: Tensor, subnet: Subnet) -> Tensor:
-        """Runs a subnet, normalising by the batch in training and evaluation mode alike.
+        """Run a subnet, normalising by the batch in training and evaluation mode alike.
 
         Args:
             images: Images, shape ``(images, channels, height, width)``.
-            subnet: Its blocks.
+            subnet: Blocks of the subnet.
 
         Returns:
             Logits, shape ``(images, classes)``.
@@ -152,15 +150,15 @@ class Supernet(nn.Module):
         """
         self.check(subnet)
         x = channels_last(images)
-        for place, block in enumerate(subnet):
-            x = self.run_block(place, x, block)
+        for stage, block in enumerate(subnet):
+            x = self.run_block(stage, x, block)
         return self.run_head(x)
 
     def random_subnet(self, rng: np.random.Generator) -> Subnet:
-        """Draws the depth, then a kind, channels and, for RES, a stride for each block, all uniformly (section 3.2).
+        """Random subnet: depth, then kind, channels and, for RES, stride of each block, all uniform (section 3.2).
 
         Args:
-            rng: Source of the randomness.
+            rng: Source of randomness.
 
         Returns:
             The subnet, in canonical form.
@@ -174,25 +172,25 @@ class Supernet(nn.Module):
         return self.canonical(tuple(blocks))
 
     def canonical(self, subnet: Subnet) -> Subnet:
-        """Replaces what a feature map is too small for, see `moopim.network.subnets.canonical`.
+        """Canonical form of a subnet: blocks that a feature map is too small for are replaced.
 
         Args:
-            subnet: Its blocks.
+            subnet: Blocks of the subnet.
 
         Returns:
-            Its blocks, in canonical form.
+            Its blocks, with VGG as MVGG where the feature map cannot be halved, and a stride of 1 where it is 1x1.
         """
         _, height, width = self.image_shape
         return canonical(subnet, (height, width))
 
     def check(self, subnet: Subnet) -> None:
-        """Checks that the supernet holds a subnet.
+        """Raise ConfigError unless the supernet holds a subnet.
 
         Args:
-            subnet: Its blocks.
+            subnet: Blocks of the subnet.
 
         Raises:
-            ConfigError: If it has no block or too many, a kind, channels or a stride is not among those allowed, or it
+            ConfigError: If it has no block or too many, a kind, channels or a stride is not among the choices, or it
                 would shrink a feature map below 1x1.
         """
         _, height, width = self.image_shape
@@ -206,18 +204,18 @@ class Supernet(nn.Module):
                     expected = ", ".join(map(str, sorted(set(allowed))))
                     raise ConfigError(f"{name} {value} of block {number} is not allowed; expected one of {expected}")
 
-    def parts(self, place: int, block: Block, c_in: int) -> dict[str, ConvNorm]:
-        """The convolutions of a block with their batch normalisation, by name.
+    def parts(self, stage: int, block: Block, c_in: int) -> dict[str, ConvNorm]:
+        """Convolutions of a block with their batch norms.
 
         Args:
-            place: Place of the block, 0 for the first.
-            block: The block.
-            c_in: Its input channels.
+            stage: Stage of the block, 0 for the first.
+            block: Block.
+            c_in: Number of its input channels.
 
         Returns:
-            Views of the weights of the supernet.
+            Views of the weights of the supernet, by name of the convolution.
         """
-        path = cast("nn.ModuleDict", self.places[place])[block.kind]
+        path = cast("nn.ModuleDict", self.places[stage])[block.kind]
         parts = {}
         for name in convolutions(block.kind):
             norm = cast("nn.BatchNorm2d", path.get_submodule(f"norm_{name}"))
@@ -231,22 +229,22 @@ class Supernet(nn.Module):
             )
         return parts
 
-    def run_block(self, place: int, x: Tensor, block: Block) -> Tensor:
-        """Runs one block, normalising by the batch.
+    def run_block(self, stage: int, x: Tensor, block: Block) -> Tensor:
+        """Run one block, normalising by the batch.
 
         Args:
-            place: Place of the block, 0 for the first.
+            stage: Stage of the block, 0 for the first.
             x: Feature maps, shape ``(images, c_in, height, width)``.
-            block: The block.
+            block: Block.
 
         Returns:
             Feature maps, shape ``(images, channels, height, width)``.
         """
-        parts = self.parts(place, block, x.shape[1])
+        parts = self.parts(stage, block, x.shape[1])
         return run_layers(block.kind, x, lambda name, x: parts[name].by_batch(x))
 
     def run_head(self, x: Tensor) -> Tensor:
-        """Averages the feature maps and runs the fully connected layer.
+        """Global average pooling and the fully connected layer.
 
         Args:
             x: Feature maps, shape ``(images, c_in, height, width)``.
@@ -257,14 +255,13 @@ class Supernet(nn.Module):
         return F.linear(F.adaptive_avg_pool2d(x, 1).flatten(1), self.head.weight[:, : x.shape[1]])
 
     def cut(self, subnet: Subnet) -> nn.Sequential:
-        """Cuts a subnet out as a plain module.
+        """Subnet as a plain module with copies of the weights.
 
         Args:
-            subnet: Its blocks.
+            subnet: Blocks of the subnet.
 
         Returns:
-            A network with copies of the weights, on the CPU. Its batch normalisation has no statistics yet: train it,
-            or measure them by `moopim.network.calibration.recalibrate`.
+            The network, on the CPU. Its batch norms have no statistics yet: train it, or measure them by `recalibrate`.
 
         Raises:
             ConfigError: If the supernet does not hold this subnet.
@@ -272,9 +269,9 @@ class Supernet(nn.Module):
         self.check(subnet)
         network = make_network(subnet, self.image_shape, self.classes)
         c_in = self.image_shape[0]
-        for place, block in enumerate(self.canonical(subnet)):
-            plain = network.get_submodule(f"block{place + 1}")
-            for name, part in self.parts(place, block, c_in).items():
+        for stage, block in enumerate(self.canonical(subnet)):
+            plain = network.get_submodule(f"block{stage + 1}")
+            for name, part in self.parts(stage, block, c_in).items():
                 conv, norm = plain.get_submodule(name), plain.get_submodule(f"norm_{name}")
                 _copy(conv, weight=part.weight)
                 _copy(norm, weight=part.scale, bias=part.shift)
@@ -283,13 +280,13 @@ class Supernet(nn.Module):
         return network
 
     def layers(self, subnet: Subnet) -> LayerTable:
-        """The layers of a subnet for the hardware models.
+        """Layer table of a subnet for the hardware models.
 
         Args:
-            subnet: Its blocks.
+            subnet: Blocks of the subnet.
 
         Returns:
-            A table of one network, see `moopim.network.subnets.network_layers`.
+            Table of one network, see `network_layers`.
 
         Raises:
             ConfigError: If the supernet does not hold this subnet.
@@ -299,17 +296,15 @@ class Supernet(nn.Module):
 
 
 def single_path_forward(supernet: Supernet, images: Tensor, rng: np.random.Generator) -> Tensor:
-    """The step of single-path one-shot training (section 3.1): a subnet is drawn for each batch, uniformly.
-
-    It is the ``forward`` of `moopim.network.training.fit`.
+    """Training step of the single-path one-shot supernet (section 3.1): a uniformly random subnet for each batch.
 
     Args:
-        supernet: The supernet.
+        supernet: Supernet.
         images: Images, shape ``(images, channels, height, width)``.
-        rng: Source of the randomness.
+        rng: Source of randomness.
 
     Returns:
-        Logits of the subnet, shape ``(images, classes)``.
+        Logits of the subnet, shape ``(images, classes)``; `fit` takes this function as its ``forward``.
     """
     logits: Tensor = supernet(images, supernet.random_subnet(rng))
     return logits

@@ -19,7 +19,8 @@ from moopim.network.quantisation import calibrate, quantise_module, sampling_for
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet, single_path_forward
 from moopim.network.supernet_file import save_supernet
-from moopim.network.training import Forward, fit
+from moopim.network.tools import Forward
+from moopim.network.training import fit
 from moopim.problems.crossnas.crossbar_accuracy import pim_accuracies
 from moopim.problems.crossnas.simulators import PimSimulator
 

@@ -15,7 +15,7 @@ from moopim.files import check_files
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.workload import DATASETS
+from moopim.workload import INPUTS
 
 __all__ = ["evaluate_file"]
 
@@ -76,8 +76,8 @@ def evaluate_file(
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
     # Says what is wrong with an option before a row is blamed for it.
-    if dataset.lower() not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
+    if dataset.lower() not in INPUTS:
+        raise unknown_name("dataset", dataset, INPUTS)
     load_parameters("physical", devices, stack, override)
     load_thermal(Path(stack) if stack else None)
     rows = list(_read(designs, problem))

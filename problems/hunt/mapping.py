@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from moopim.constants import file_hash, file_hashes
 from moopim.errors import unknown_name
@@ -16,6 +15,9 @@ from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EQUATIONS", "HuntMapping"]
 
@@ -149,17 +151,11 @@ class HuntMapping(DesignProblem):
         """
         return self._metrics_of(self.model, tiers, genes)
 
-    def read_designs(self, frame: pd.DataFrame) -> Designs:
-        """Reads mappings from a frame.
+    def plot_design(self, designs: Designs, title: str) -> "dict[str, Figure]":
+        """Plot a mapping: ``placement`` of its layers, ``heat`` of its PEs and, in traffic ``graph``, ``links``."""
+        from moopim.problems.hunt.pictures import plot_mapping
 
-        Args:
-            frame: The mappings, such as a ``front.csv``: one column per gene.
-
-        Returns:
-            The designs, one per row.
-        """
-        columns = {group.name: frame[list(group.columns)].to_numpy() for group in self.genome.groups}
-        return self.genome.decode(self.genome.encode(columns))
+        return plot_mapping(self, designs, title)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Makes mappings fit, as far as that is possible, unless the problem was made with ``repair=False``.

@@ -36,15 +36,14 @@ from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.geometry import die_layers
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.refinement import refine
-from moopim.workload import Layer, load_network, load_workload, make_table, make_workload, stack_tables
-from moopim.workload.transfers import find_transfers
+from moopim.workload import Layer, load_workload, make_table, make_workload, network_table, stack_tables
 
 NOC, THERMAL = load_noc(), load_thermal()
 MODEL = system_model(load_workload("vgg11"))
 TIERS, GENES = np.zeros((3, 4), dtype=int), np.zeros((3, 11), dtype=int)
 FLOWS = np.zeros(2, dtype=int)
 NODES = np.zeros((1, 1, 5), dtype=int)
-TABLE, CHIP = load_network("alexnet"), make_chip()
+TABLE, CHIP = network_table("alexnet"), make_chip()
 LAYER = Layer("a", "conv", (-1,), 3, 4, size_in=(4, 4), size_out=(4, 4))
 
 
@@ -146,10 +145,13 @@ REFUSED = {
     "no networks": (lambda: stack_tables([TABLE, None]), "layer table is None"),
     "bits": (lambda: TABLE.with_bits(np.full((1, 3), 9), np.full((1, 4), 9)), r"broadcast: weights \(1, 3\), act"),
     "layers": (lambda: make_table([LAYER, "conv"]), "layer 1 is 'conv'; expected a Layer"),
-    "network": (lambda: load_network(3), "unknown network '3'"),
+    "network": (lambda: network_table(3), "unknown network '3'"),
     "name of a workload": (lambda: load_workload("vgg11", None), "unknown dataset 'None'"),
     "batch": (lambda: make_workload("mine", "own", 0, [LAYER]), "batch of 'mine' is 0; expected 1, 2, ..."),
-    "transfers": (lambda: find_transfers([LAYER._replace(inputs=(3,))]), r"layer 0 \(a\) reads layer 3"),
+    "transfers": (
+        lambda: make_workload("mine", "own", 1, [LAYER._replace(inputs=(3,))]),
+        r"layer 0 \(a\) reads layer 3",
+    ),
 }
 
 

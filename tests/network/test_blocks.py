@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-from moopim.network.blocks import ConvBlock, convolve, initialise, make_network  # noqa: E402
+from moopim.network.blocks import ConvBlock, convolve_same, initialise, make_network  # noqa: E402
 from moopim.network.subnets import Block, canonical  # noqa: E402
 from moopim.network.tools import channels_last  # noqa: E402
 
@@ -66,7 +66,7 @@ def test_a_convolution_skips_what_its_stride_says(kernel, stride):
     generator = torch.Generator().manual_seed(3)
     x, weight = torch.randn(2, 3, 7, 6, generator=generator), torch.randn(4, 3, kernel, kernel, generator=generator)
     whole = F.conv2d(x, weight, torch.ones(4), padding=kernel // 2)
-    assert torch.allclose(convolve(x, weight, torch.ones(4), stride), whole[:, :, ::stride, ::stride], atol=1e-5)
+    assert torch.allclose(convolve_same(x, weight, torch.ones(4), stride), whole[:, :, ::stride, ::stride], atol=1e-5)
 
 
 def test_weights_depend_on_the_seed_alone_and_leave_the_global_generator_alone():

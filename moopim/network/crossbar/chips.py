@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.network.accuracy import accuracy, chunks
+from moopim.network.accuracy import accuracy, image_chunks
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.devices import CellModel, chip_programmer
 from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
@@ -166,7 +166,7 @@ def layer_losses(
     layers = crossbar_layers(net)
     total = dict.fromkeys(layers, Conversions())
     done = 0
-    for images, labels in chunks(split, next(net.parameters()).device):
+    for images, labels in image_chunks(split, next(net.parameters()).device):
         for path, counts in count_layer_conversions(net, images).items():
             total[path] = total[path].plus(counts)
         done += len(labels)

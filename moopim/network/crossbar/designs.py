@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from moopim.errors import ConfigError
-from moopim.network.accuracy import chunks, count_correct
+from moopim.network.accuracy import count_correct, image_chunks
 from moopim.network.calibration import recalibrate
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.inference import (
@@ -91,7 +91,7 @@ def crossbar_accuracies(
             bench.calibrate(design, calibration)
     correct = dict.fromkeys(order, 0)
     device = next(net.parameters()).device
-    for images, labels in chunks(split, device):
+    for images, labels in image_chunks(split, device):
         for design in order:
             on = bench.place(design)
             with evaluating(on):
