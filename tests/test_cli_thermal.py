@@ -83,7 +83,7 @@ def test_a_picture_of_a_case(capsys, tmp_path, options):
         (f"{HEADER[:-8]}\na,x,power_W,{ONES[:-2]}\n", (), "the header lacks 'T4_PE15'"),
         (f"{HEADER},T1_PE0\na,x,power_W,{ONES},1\n", (), "the header has more than one 'T1_PE0'"),
         (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "row 2 (case 'a') of "),
-        (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "the case is there already; expected a name of"),
+        (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "case is that of row 1; expected another"),
         (f"{HEADER}\na,x,temp_K,{ONES}\n", (), "have no row of quantity 'power_W'; got 'temp_K'"),
         (f"{HEADER}\n", (), "have no row of quantity 'power_W'; got no rows"),
         ("case,T1_PE0\na,1\n", (), "has no column 'quantity'"),
