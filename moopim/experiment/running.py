@@ -17,13 +17,13 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
-from moopim.figures import is_whole
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.messages import count, resume_command
 from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moopim.checks import whole_number
+from moopim.checks import is_whole, whole_number
 from moopim.errors import ConfigError, MoopimError
-from moopim.figures import is_whole
 from moopim.files import file_format
 from moopim.user_code import forget_namesakes, import_member, reason, referenced_file, split_reference
 from moopim.workload.layers import LayerTable, make_table

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.genome import Choice, Designs, Genome
 from moopim.network.subnets import network_layers
 from moopim.problems.crossnas.search import CrossNasSearch, NetworkOnChip
@@ -115,7 +115,7 @@ class QuantisationPimSearch(CrossNasSearch):
         circuits = {name: np.array([some[name] for some in tried]) for name in _CIRCUIT}
         hardware_figures(self._simulator, self._table, circuits)
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
-        quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
+        quantisation, circuit = (constant(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
         self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)
         self._begin(stored.classes)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from moopim.constants import file_hash, file_hashes
 from moopim.errors import ConfigError, EvaluationError, MoopimError
-from moopim.figures import file_hash, file_hashes
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import Breakdown, break_down, evaluate_planar
 from moopim.typing import FloatArray, IntArray
