@@ -9,7 +9,7 @@ from refusals import check_refused
 
 from moopim.hardware.noc import (
     LinkTraffic,
-    NocFigures,
+    NocParameters,
     evaluate_traffic,
     link_ends,
     link_groups,
@@ -77,8 +77,8 @@ REFUSED = {
     "case that no memory holds": (lambda: traffic(case=[0, 10**9]), r"case\[1\] is 1000000000; expected whole numbers"),
     "tiers": (lambda: traffic(tiers=0), r"tiers is 0; expected 1, 2, ..."),
     "mesh": (lambda: traffic(mesh=2.5), r"mesh is 2.5; expected 1, 2, ..."),
-    "flits of a packet": (lambda: NocFigures(1.0, 1.0, 0.0, 32.0), "packet_flits of the network is 0.0"),
-    "hops": (lambda: NocFigures(1.0, math.nan, 4.0, 32.0), "hop_cycles of the network is nan"),
+    "flits of a packet": (lambda: NocParameters(1.0, 1.0, 0.0, 32.0), "packet_flits of the network is 0.0"),
+    "hops": (lambda: NocParameters(1.0, math.nan, 4.0, 32.0), "hop_cycles of the network is nan"),
     "links": (lambda: link_ends(-1, 4), "tiers is -1"),
     "groups": (lambda: link_groups(1, "4"), "mesh is '4'"),
     "paths": (lambda: routing_matrix(4, 17), "has too many nodes; expected at most 1024"),

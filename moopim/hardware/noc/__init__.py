@@ -1,6 +1,6 @@
 """The network on chip of a 3-D stack: a mesh with dimension-order routing and queues at its links."""
 
-from moopim.hardware.noc.parameters import MODES, NocFigures, load_noc
+from moopim.hardware.noc.parameters import MODES, NocParameters, load_noc
 from moopim.hardware.noc.period import LinkTraffic, network_period
 from moopim.hardware.noc.queueing import evaluate_traffic
 from moopim.hardware.noc.routing import link_ends, link_groups, routing_matrix
@@ -8,7 +8,7 @@ from moopim.hardware.noc.routing import link_ends, link_groups, routing_matrix
 __all__ = [
     "MODES",
     "LinkTraffic",
-    "NocFigures",
+    "NocParameters",
     "evaluate_traffic",
     "link_ends",
     "link_groups",

@@ -7,7 +7,7 @@ import numpy as np
 
 from moopim.checks import number, numbers
 from moopim.errors import unknown_name
-from moopim.hardware.noc.parameters import CACHED, MODES, NocFigures
+from moopim.hardware.noc.parameters import CACHED, MODES, NocParameters
 from moopim.typing import FloatArray
 
 __all__ = ["LinkTraffic", "NetworkPeriod", "network_period"]
@@ -49,7 +49,7 @@ def network_period(
     busy: FloatArray,
     rest: FloatArray,
     traffic: LinkTraffic,
-    noc: NocFigures,
+    noc: NocParameters,
     cycle: float,
     mode: str = "queue",
 ) -> NetworkPeriod:
@@ -91,7 +91,7 @@ def network_period(
 
 
 def unchecked_period(
-    busy: FloatArray, rest: FloatArray, traffic: LinkTraffic, noc: NocFigures, cycle: float, mode: str
+    busy: FloatArray, rest: FloatArray, traffic: LinkTraffic, noc: NocParameters, cycle: float, mode: str
 ) -> NetworkPeriod:
     """`network_period` for what a model has made itself, thousands of times a second."""
     flits = traffic.flits

@@ -10,7 +10,7 @@ import numpy as np
 
 from moopim.checks import number, numbers
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.noc.parameters import MODES, NocFigures
+from moopim.hardware.noc.parameters import MODES, NocParameters
 from moopim.hardware.noc.routing import hop_counts, link_count, routing_matrix
 from moopim.typing import BoolArray, FloatArray, IntArray
 
@@ -79,7 +79,7 @@ def evaluate_traffic(
     source: IntArray,
     target: IntArray,
     rate: FloatArray,
-    noc: NocFigures,
+    noc: NocParameters,
     mode: str = "queue",
 ) -> CaseLatency:
     """Routes traffic matrices and averages the latency of their packets.

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import pearsonr, spearmanr
 
 from moopim import ConfigError
-from moopim.figures import read_table
+from moopim.constants import read_table
 from moopim.hardware.noc import evaluate_traffic, link_ends, load_noc, routing_matrix
 from moopim.hardware.noc.queueing import waiting_cycles
 
