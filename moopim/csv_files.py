@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.constants import Bounds, check_bounds
 from moopim.errors import ConfigError, MoopimError
-from moopim.figures import Bounds, check_bounds
 from moopim.files import open_output, read_bounded
 
 # Bounds of a table that is held as text by column: half a gigabyte of memory at most.

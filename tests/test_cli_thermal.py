@@ -107,9 +107,12 @@ def test_an_unusable_file_or_option_is_one_line_and_nothing_written(capsys, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[thermal]\nsilicon_W_per_mK = -120\n", "thermal silicon_W_per_mK is -120 W/(m K); expected a number from"),
+        (
+            "[thermal]\nsilicon_W_per_mK = -120\n",
+            "silicon_W_per_mK of [thermal] is -120 W/(m K); expected",
+        ),
         ("[thermal.tier.5]\nsilicon_um = 50\n", "thermal.tier.5 is given; expected one of the tiers, 1 .. 4"),
-        ("[thermal]\nspreader_side_mm = 3\n", "thermal spreader_side_mm is 3; expected at least the side of the die"),
+        ("[thermal]\nspreader_side_mm = 3\n", "spreader_side_mm of the thermal stack is 3; expected at least the side"),
         ("[stack]\ntiers = 3\n", "the header has 'T4_PE0'; expected T1_PE0 .. T3_PE15, 48 columns"),
     ],
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch is slow to load, and optional
     from torch import Tensor, nn
 
     from moopim.network.crossbar.chips import Accuracies, LayerLoss
-    from moopim.network.crossbar.devices import Devices
+    from moopim.network.crossbar.devices import CellModel
     from moopim.network.datasets import ImageData
     from moopim.network.datasets import Split as Images
     from moopim.network.network_files import Trained
@@ -165,7 +165,7 @@ def evaluate_accuracy(
         typer.echo(f"written: {', '.join(map(str, written))}")
 
 
-def _cells(name: str | None, options: dict[str, Any], stuck_at: str | None) -> Devices | None:
+def _cells(name: str | None, options: dict[str, Any], stuck_at: str | None) -> CellModel | None:
     """Model of the cells by name and options; None if they are ideal."""
     if name is None and not options and stuck_at is None:
         return None
@@ -196,7 +196,7 @@ def _rates(text: str) -> list[float]:
     return rates * 2 if len(rates) == 1 else rates
 
 
-def _check_drawn(cells: Devices | None, drawn: Mapping[str, Any]) -> None:
+def _check_drawn(cells: CellModel | None, drawn: Mapping[str, Any]) -> None:
     """Raise ConfigError for options of random chips where all chips are ideal, thus equal."""
     if cells is None and drawn:
         name, value = next(iter(drawn.items()))
@@ -284,7 +284,7 @@ def _check_network(name: str, module: nn.Module, data: ImageData, image: Tensor)
         )
 
 
-def _cells_text(cells: Devices | None, chips: int = 1, seed: int = 1) -> str:
+def _cells_text(cells: CellModel | None, chips: int = 1, seed: int = 1) -> str:
     """Parameters of the cells that are not ideal, and the chips that were drawn."""
     if cells is None:
         return "ideal cells"

@@ -7,9 +7,9 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, StackFile, check_case, given_files
+from moopim.constants import Bounds
 from moopim.csv_files import Column, Table, number_column, whole_number_column, write_table
 from moopim.errors import unknown_name
-from moopim.figures import load_bounds
 from moopim.files import check_files
 from moopim.hardware.noc import MODES, evaluate_traffic, load_noc
 from moopim.hardware.stack.parameters import Stack, load_stack
@@ -17,6 +17,8 @@ from moopim.hardware.thermal.description import load_thermal
 from moopim.messages import count
 from moopim.typing import FloatArray
 
+# A link saturates below 1 packet per cycle; more say that it does, far more that the rate is per another time.
+_RATE = Bounds("1", 0, 100)
 _RESULTS = ("case", "packet_latency_cycles", "hops", "max_link_util", "saturated")
 
 
@@ -65,7 +67,7 @@ def _flows(stack: Stack) -> Table:
         (
             Column("case"),
             *(whole_number_column(name, stack.pes - 1, nodes) for name in ("src", "dst")),
-            number_column("packets_per_cycle", load_bounds("moopim.hardware")["files"]["packets_per_cycle"]),
+            number_column("packets_per_cycle", _RATE),
         ),
         key="case",
         convert=lambda row: tuple(row.values()),

@@ -9,9 +9,9 @@ import numpy as np
 import typer
 
 from moopim.cli.options import Force, StackFile, check_case, given_files
+from moopim.constants import Bounds
 from moopim.csv_files import Column, Table, number_column, read_rows, write_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import load_bounds
 from moopim.files import check_files
 from moopim.hardware.stack.parameters import Stack, load_stack
 from moopim.hardware.stack.thermal import temperature_rise
@@ -23,6 +23,7 @@ from moopim.messages import count
 from moopim.typing import FloatArray
 
 _POWER = "power_W"
+_WATTS = Bounds("W", 0, 1e4)  # of a PE, a part of a die: no die has been cooled at more than a wafer's 2e4 W
 _PE_COLUMN = re.compile("T[0-9]+_PE[0-9]+")
 
 
@@ -69,11 +70,10 @@ def _read_power(path: Path, columns: Sequence[str]) -> tuple[list[str], FloatArr
         problem = {0: "lacks", 1: "has"}.get(header.count(wrong[0]), "has more than one")
         expected = f"{columns[0]} .. {columns[-1]}, {len(columns)} columns"
         raise ConfigError(f"power maps {str(path)!r}: the header {problem} {wrong[0]!r}; expected {expected}")
-    bounds = load_bounds("moopim.hardware")["files"][_POWER]
     table = Table(
         "power maps",
         "one for each case",
-        (Column("case", unique=True), Column("quantity"), *(number_column(name, bounds) for name in columns)),
+        (Column("case", unique=True), Column("quantity"), *(number_column(name, _WATTS) for name in columns)),
         key="case",
         only=("quantity", _POWER),
         convert=lambda row: (row["case"], [row[name] for name in columns]),

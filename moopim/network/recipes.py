@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
 from moopim.typing import FloatArray
 
 Optimiser: TypeAlias = Literal["sgd", "adam", "adamw"]
@@ -168,8 +168,8 @@ def _value(what: str, entry: str | Mapping[str, Any]) -> Any:
     if isinstance(entry, str):
         return entry
     if isinstance(entry.get("value"), list):
-        return tuple(figure(what, {**entry, "value": value}) for value in entry["value"])
-    return figure(what, entry)
+        return tuple(constant(what, {**entry, "value": value}) for value in entry["value"])
+    return constant(what, entry)
 
 
 def _is_number(value: object, kind: Any) -> bool:

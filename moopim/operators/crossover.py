@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from pymoo.core.crossover import Crossover
 
-from moopim.checks import number, whole_number
+from moopim.checks import is_whole, number, whole_number
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.genes import Permutation
 from moopim.genome import Genome
 from moopim.problem import DesignProblem

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import check_broadcast, numbers
+from moopim.checks import check_broadcast, is_whole, numbers
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.typing import BoolArray, IntArray
 
 IMAGE = -1

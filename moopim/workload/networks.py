@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.files import file_format, read_bounded
 from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
 from moopim.problems.crossnas.simulators import PimSimulator, hardware_figures
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.quantities import Constraint, Metric, Objective
@@ -195,7 +195,7 @@ def _edp(simulator: PimSimulator, table: LayerTable) -> FloatArray:
 
 def _choice(table: str, name: str) -> int:
     """A whole number of ``data/search.toml``."""
-    return int(figure(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
+    return int(constant(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
 
 
 def _bounds(what: str, text: str) -> dict[str, float]:

@@ -41,7 +41,7 @@ def evaluate_file(
     dataset: Annotated[str, typer.Option(help="Data set that sets input size and classes.")] = "cifar10",
     devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
     stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
-    figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
+    override: Annotated[str, typer.Option(help="Parameters to override: NAME=VALUE[,NAME=VALUE].")] = "",
     traffic: Annotated[
         Literal["graph", "chain"], typer.Option(help="Traffic between layers: graph or chain.")
     ] = "graph",
@@ -64,7 +64,7 @@ def evaluate_file(
             "dataset": dataset,
             "devices": devices,
             "stack": stack,
-            "figures": figures,
+            "override": override,
             "traffic": traffic,
             "noc": noc,
             "thermal": thermal,
@@ -76,7 +76,7 @@ def evaluate_file(
     # Check options first, so that no row is blamed for them.
     if dataset.lower() not in INPUTS:
         raise unknown_name("dataset", dataset, INPUTS)
-    load_parameters("physical", devices, stack, figures)
+    load_parameters("physical", devices, stack, override)
     load_thermal(Path(stack) if stack else None)
     table = Table("designs", "at least one mapping", _INPUT, key="case", convert=partial(_parse, problem))
     rows = table.read(designs)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from moopim.constants import file_hash, file_hashes
 from moopim.errors import unknown_name
-from moopim.figures import file_hash, file_hashes
 from moopim.genome import Choice, Designs, Genome, Index
 from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
 from moopim.hardware.stack.model import occupy
@@ -48,7 +48,7 @@ class HuntMapping(DesignProblem):
         factors: Factor set: physical, calibrated (to the claims of the paper) or FILE.toml.
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
-        figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
+        override: Values of single parameters that replace all others, such as kappa=4,mesh=6,R.static_mW=5.
         traffic: Who talks to whom: layers as they read each other in the network, or each to the next one.
         noc: How packets of the graph wait: in queues at the links, or not at all as in the paper.
         thermal: How temperatures are found: by HotSpot's equations, a full finite-volume model or the paper's eq. 8.
@@ -66,7 +66,7 @@ class HuntMapping(DesignProblem):
         factors: str = "physical",
         devices: str = "S,R,F",
         stack: str = "",
-        figures: str = "",
+        override: str = "",
         traffic: Literal["graph", "chain"] = "graph",
         noc: Literal["queue", "paper"] = "queue",
         thermal: Literal["hotspot", "full", "paper", "paper+"] = "hotspot",
@@ -79,7 +79,7 @@ class HuntMapping(DesignProblem):
         self.factors = factors
         self.devices = devices
         self.stack = stack
-        self.figures = figures
+        self.override = override
         self.traffic = traffic
         self.noc = noc
         self.thermal = thermal
@@ -97,7 +97,7 @@ class HuntMapping(DesignProblem):
             noc=noc,
             devices=devices,
             stack=stack,
-            figures=figures,
+            override=override,
             thermal=thermal,
             bp_tier=bp_tier,
         )

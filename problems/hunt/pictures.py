@@ -38,7 +38,7 @@ def plot_mapping(problem: HuntMapping, designs: Designs, title: str = "") -> "di
         "heat": plot_heat(heat_frame(kelvin, stack.mesh), pe_labels(problem, layers), title),
     }
     if model.traffic == "graph":
-        traffic = graph_traffic(model.workload, model.factors["bits"], stack, occupancy, state.line)
+        traffic = graph_traffic(model.workload, model.factors.bits, stack, occupancy, state.line)
         cycle = load_noc().flit_bits / stack.link_bits_per_ns
         busy = traffic.flits[0] * cycle / state.period[0]
         figures["links"] = plot_links(link_frame(stack.tiers, stack.mesh, busy), stack.tiers, stack.mesh, title)

@@ -52,6 +52,15 @@ def test_accuracy_and_figures_are_those_of_the_networks_one_by_one(problem, file
     assert len(set(found["accuracy"])) > 5
 
 
+def test_a_design_is_plotted_as_its_network_and_its_breakdown(problem):
+    designs = problem.genome.decode(problem.repaired(problem.genome.sample(1, np.random.default_rng(2))))
+    figures = problem.plot_design(designs, "design 1")
+    assert list(figures) == ["network", "breakdown"]
+    texts = [text.get_text() for text in figures["network"].axes[0].texts]
+    blocks = [f"{kind} {channels}" for kind, channels in zip(designs.block[0], designs.channels[0], strict=True)]
+    assert set(blocks[: designs.depth[0]]) <= set(texts)
+
+
 def test_a_pooling_without_room_is_left_out_where_it_has_not_been_repaired(tmp_path):
     path = tmp_path / "deep.safetensors"
     save_supernet(Supernet((1, 8, 8), 10, max_blocks=4, channels=(4, 8)), path)
