@@ -305,6 +305,18 @@ def _count(counter: WordArray, up: int, rows: WordArray, members: WordArray, car
 
 
 @njit()
+def _sum(
+    counter: WordArray, start: int, up: int, rows: WordArray, lists: WordArray, ends: IntArray, carry: WordArray
+) -> None:
+    """Count a column from a start value on: the rows of each bit of a level, for each bit of a digit."""
+    for t in range(len(counter)):
+        counter[t] = _ONES if (start >> t) & 1 else np.uint64(0)
+    for b in range(len(ends) - 1):
+        for a in range(len(rows)):
+            _count(counter, up + b + a, rows[a], lists[ends[b] : ends[b + 1]], carry)
+
+
+@njit()
 def _break_ties(counter: WordArray, shift: int, ties: int, some: WordArray, every: WordArray) -> None:
     """Make codes of ties even or odd; sums are biased by half a code, one unit less if codes are to be odd."""
     some[:], every[:] = 0, _ONES
@@ -398,11 +410,7 @@ def _run_tiles(
                 local[:] = 0
                 while c < entries[e, 1]:
                     number = counter[: columns[c, 0]]
-                    for t in range(len(number)):
-                        number[t] = _ONES if (columns[c, 1] >> t) & 1 else np.uint64(0)
-                    for b in range(starts.shape[1] - 1):
-                        for a in range(dac_bits):
-                            _count(number, a + b + finer, rows[a], lists[starts[c, b] : starts[c, b + 1]], carry)
+                    _sum(number, columns[c, 1], finer, rows, lists, starts[c], carry)
                     if shift and adc[1] != _FLOOR:
                         _break_ties(number, shift, adc[1], some, every)
                     code = number[shift : shift + bits + 1]
