@@ -1,4 +1,4 @@
-"""The box in which fronts are measured: one scale for all the runs of a comparison."""
+"""Normalisation box of objectives: one scale for all the runs of a comparison."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,10 @@ import numpy as np
 import pandas as pd
 
 from moopim import pareto
-from moopim.analysis.fronts import feasible, log_floor, objective_values
-from moopim.columns import numbers
+from moopim.analysis.frames import feasible, in_order, log_floor, objective_values
 from moopim.errors import ConfigError, unknown_name
 from moopim.quantities import Objective
 from moopim.typing import BoolArray, FloatArray
-
-__all__ = ["ALL_FRONTS", "JOINT_FRONT", "Box", "common_box", "in_order", "joint_box"]
 
 ALL_FRONTS = "fronts of all runs"
 JOINT_FRONT = "joint front"
@@ -24,10 +21,10 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Box:
-    """The ideal and the nadir point that become 0 and 1 when objectives are normalised.
+    """Ideal and nadir point that become 0 and 1 when objectives are normalised.
 
     Indicators of different runs can be compared only when they are measured in the same box. Objectives whose ideal and
-    nadir are the same have no scale to be measured on: they are left out, unless that is so of all of them.
+    nadir are equal have no scale and are left out, unless all of them are constant.
 
     Attributes:
         objectives: The objectives.
@@ -35,7 +32,11 @@ class Box:
         nadir: Worst value of each objective on the fronts, natural sign and unit.
         log: Names of the objectives that are measured on a logarithmic scale, so that one with a long tail does not
             outweigh the others. On it, values below the smaller end of the box (zeros, say) count as that end.
-        fronts: In words, the fronts that the box just holds, for tables and pictures.
+        fronts: In words, the fronts that the box bounds, for tables and figures.
+
+    Raises:
+        ConfigError: If an ideal is worse than its nadir, or an objective of `log` is unknown or has an end below or at
+            0.
     """
 
     objectives: Sequence[Objective]
@@ -54,7 +55,7 @@ class Box:
 
     @property
     def constant(self) -> tuple[str, ...]:
-        """Names of the objectives that are left out because they are constant."""
+        """Names of the objectives left out because they are constant."""
         return tuple(o.name for o, kept in zip(self.objectives, self._measured, strict=True) if not kept)
 
     @property
@@ -71,18 +72,16 @@ class Box:
         return np.asarray(varied if varied.any() else ~varied)
 
     def coordinates(self, frame: pd.DataFrame) -> FloatArray:
-        """Places the feasible designs of a frame in the box.
+        """Normalised objectives of the feasible designs, to be minimised: 0 at the ideal, 1 at the nadir point.
 
         Args:
             frame: Designs with a column per objective and, as a rule, ``feasible``.
 
         Returns:
-            Normalised objectives, to be minimised: 0 at the ideal and 1 at the nadir point, shape
-            ``(feasible designs, objectives that are not left out)``.
+            Array of shape ``(feasible designs, objectives that are not left out)``.
 
         Raises:
-            ConfigError: The frame has no column for an objective, or a negative value is to be measured on a
-                logarithmic scale.
+            ConfigError: If the frame has no column for an objective, or a value on a logarithmic scale is negative.
         """
         values = objective_values(frame, self.objectives)[feasible(frame, self.objectives)]
         ends = np.array([self.ideal, self.nadir], dtype=np.float64)
@@ -98,10 +97,10 @@ class Box:
 
 
 def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
-    """Makes the box of the fronts of all runs: no run is measured as nothing because another one is better.
+    """Box of the fronts of all runs, in which every run with a front has a hypervolume above 0.
 
-    Of a single run it is the box of its front over time, which every design belongs to that was once on the front. A
-    logarithmic scale begins at the smallest positive value, but not below a millionth of the largest.
+    Of a single run it is the box of its front over time: of every design that was once on the front. A logarithmic
+    scale begins at the smallest positive value, but not below a millionth of the largest.
 
     Args:
         frames: All evaluated designs of each run, in order of their column ``evaluation`` where there is one.
@@ -112,18 +111,18 @@ def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], 
         The box, from the best to the worst value of each objective on these fronts.
 
     Raises:
-        ConfigError: No design is feasible, a frame lacks a column, or an objective in `log` is unknown or not
-            positive anywhere on the fronts.
+        ConfigError: If no design is feasible, a frame lacks a column, or an objective in `log` is unknown or nowhere
+            positive on the fronts.
     """
     runs = list(frames)
     return _box(_fronts(runs, objectives), objectives, log, "front over time" if len(runs) == 1 else ALL_FRONTS)
 
 
 def joint_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
-    """Makes the box of the joint front, of the designs of all runs that none of any run dominates.
+    """Box of the joint front: of the designs that no design of any run dominates.
 
     It magnifies the differences between good runs; runs whose fronts lie outside have no hypervolume in it. An
-    objective that is constant on the joint front reaches to its worst value on the fronts of all runs.
+    objective that is constant on the joint front extends to its worst value on the fronts of all runs.
 
     Args:
         frames: All evaluated designs of each run; see `common_box`.
@@ -134,7 +133,7 @@ def joint_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], l
         The box.
 
     Raises:
-        ConfigError: As of `common_box`.
+        ConfigError: As `common_box`.
     """
     F = _fronts(list(frames), objectives)
     joint = F[pareto.non_dominated(F)]
@@ -156,7 +155,7 @@ def _fronts(frames: Sequence[pd.DataFrame], objectives: Sequence[Objective]) -> 
 
 
 def _box(F: FloatArray, objectives: Sequence[Objective], log: Sequence[str], fronts: str) -> Box:
-    """Makes the box that just holds some designs, given by their objectives to be minimised."""
+    """Smallest box around designs, given by their objectives to be minimised, shape ``(designs, objectives)``."""
     _check_log(objectives, log)
     if not len(F):
         raise ConfigError("no design is feasible; a box needs at least one")
@@ -164,26 +163,9 @@ def _box(F: FloatArray, objectives: Sequence[Objective], log: Sequence[str], fro
     ends = np.array([F.min(axis=0), F.max(axis=0)]) * signs
     for j, objective in enumerate(objectives):
         if objective.name in log:
-            # fmax: without a positive value the floor is NaN, and the box refuses the end that is left.
+            # fmax: without a positive value the floor is NaN, and Box raises for the remaining end.
             ends[:, j] = np.fmax(ends[:, j], log_floor(F[:, j] * signs[j]))
     return Box(tuple(objectives), tuple(ends[0].tolist()), tuple(ends[1].tolist()), tuple(log), fronts)
-
-
-def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort designs by the order of their evaluation, by the column ``evaluation`` where there is one.
-
-    Args:
-        frame: Designs.
-
-    Returns:
-        The same rows.
-
-    Raises:
-        ConfigError: The column holds something other than numbers.
-    """
-    if "evaluation" not in frame.columns:
-        return frame
-    return frame.iloc[np.argsort(numbers(frame, "evaluation", missing=False), kind="stable")]
 
 
 def _check_log(objectives: Sequence[Objective], log: Sequence[str]) -> None:

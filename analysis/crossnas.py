@@ -10,9 +10,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
-from moopim.analysis.checks import check_columns, read_columns
+from moopim.analysis.frames import check_columns, read_columns
 from moopim.analysis.labels import HALO, Label, place_labels
-from moopim.analysis.scatter_data import CLOUD
+from moopim.analysis.scatter import CLOUD
 from moopim.analysis.style import (
     DOMINATED,
     FONT,

@@ -10,26 +10,22 @@ import numpy as np
 import pandas as pd
 
 from moopim import pareto
-from moopim.analysis.box import Box, common_box, in_order, joint_box
-from moopim.analysis.fronts import feasible, long_tailed, non_dominated
+from moopim.analysis.box import Box, common_box, joint_box
+from moopim.analysis.frames import feasible, in_order, long_tailed, non_dominated
 from moopim.columns import truth_values
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import FloatArray
 
-__all__ = [
-    "Run",
-    "by_algorithm",
-    "hypervolume",
-    "hypervolume_bands",
-    "hypervolume_history",
-    "igd_plus",
-    "indicator_table",
-]
-
 
 class Run(Protocol):
-    """What a result has to offer to be compared, whatever made it."""
+    """Run of one optimiser with one seed, as indicators read it; `moopim.RunResult` is one.
+
+    Attributes:
+        algorithm: Name of the optimiser.
+        seed: Seed of the run.
+        evaluations: Every evaluated design in order; a column ``returned`` may mark those that the optimiser returned.
+    """
 
     @property
     def algorithm(self) -> str:
@@ -41,28 +37,32 @@ class Run(Protocol):
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Every evaluated design in order; a column ``returned`` may mark what the optimiser itself returned."""
+        """Every evaluated design in order."""
 
 
 def hypervolume(frame: pd.DataFrame, box: Box) -> float:
-    """Measures the hypervolume of the feasible designs.
+    """Hypervolume of the feasible designs, normalised to the box.
 
     Args:
         frame: Designs with a column per objective and, as a rule, ``feasible``.
         box: The box to measure in.
 
     Returns:
-        The share of the volume between the ideal point and 1.1 times the box, 0 to 1; 0 without a feasible design. An
-        estimate where the exact value would take long; `indicator_table` tells its standard error.
+        The dominated share, 0 to 1, of the volume between the ideal point and 1.1 times the box; 0 without a feasible
+        design. An estimate where the exact value would take long; `indicator_table` has its standard error.
 
     Raises:
-        ConfigError: The frame does not fit the box.
+        ConfigError: If the frame has no column for an objective of the box.
     """
     return pareto.normalised_hypervolume(box.coordinates(frame), 0.0, 1.0)
 
 
 def igd_plus(frame: pd.DataFrame, reference: pd.DataFrame, box: Box) -> float:
-    """Measures IGD+ of the feasible designs against a reference front, in normalised objectives.
+    """IGD+ of the feasible designs against a reference front, in normalised objectives.
+
+    Ishibuchi, Masuda, Tanigaki and Nojima, "Modified distance calculation in generational distance and inverted
+    generational distance", EMO 2015: the mean over points z of the reference front of
+    min over designs a of sqrt(sum over objectives of max(a - z, 0)^2).
 
     Args:
         frame: Designs with a column per objective and, as a rule, ``feasible``.
@@ -70,20 +70,20 @@ def igd_plus(frame: pd.DataFrame, reference: pd.DataFrame, box: Box) -> float:
         box: The box to measure in.
 
     Returns:
-        The mean distance, a share of the box: 0 where the front is covered, infinite without a feasible design.
+        The mean distance as a share of the box: 0 where the front is covered, infinite without a feasible design.
 
     Raises:
-        ConfigError: A frame does not fit the box, or `reference` has no feasible design.
+        ConfigError: If a frame has no column for an objective of the box, or `reference` has no feasible design.
     """
     target = box.coordinates(non_dominated(reference, box.objectives))
     return pareto.igd_plus(box.coordinates(frame), target)
 
 
 def hypervolume_history(frame: pd.DataFrame, box: Box, points: int = 100) -> pd.DataFrame:
-    """Follows the hypervolume of everything evaluated so far.
+    """Hypervolume of all designs evaluated so far, over the search.
 
     Args:
-        frame: Evaluated designs; put in order by its column ``evaluation`` where there is one.
+        frame: Evaluated designs, sorted by its column ``evaluation`` where there is one.
         box: The box to measure in.
         points: Number of evenly spaced evaluations to measure at.
 
@@ -92,7 +92,7 @@ def hypervolume_history(frame: pd.DataFrame, box: Box, points: int = 100) -> pd.
         estimate, ``hypervolume_error`` (its standard error).
 
     Raises:
-        ConfigError: The frame does not fit the box, or `points` is below 1.
+        ConfigError: If the frame has no column for an objective of the box, or `points` is below 1.
     """
     counts = _sample_counts(len(frame), points)
     [(values, errors)] = _over_time([frame], box, counts)
@@ -101,7 +101,7 @@ def hypervolume_history(frame: pd.DataFrame, box: Box, points: int = 100) -> pd.
 
 
 def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.DataFrame:
-    """Summarises the hypervolume over evaluations of several runs of each algorithm.
+    """Median and quartiles over the seeds of each algorithm's hypervolume, over the search.
 
     A run that ended early keeps its last value.
 
@@ -115,7 +115,7 @@ def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.Da
         it is an estimate, ``hypervolume_error``, the largest standard error over the seeds.
 
     Raises:
-        ConfigError: A frame does not fit the box, `points` is below 1, or there is no run.
+        ConfigError: If a frame has no column for an objective of the box, `points` is below 1, or there is no run.
     """
     groups = by_algorithm(runs)
     entries = [run for group in groups.values() for run in group]
@@ -135,12 +135,12 @@ def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.Da
 def indicator_table(
     runs: Iterable[Run], objectives: Sequence[Objective], log: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Measures each run in a common box of all of them.
+    """Quality indicators of each run, in common boxes of all of them.
 
     The box is that of the fronts of all runs, see `moopim.analysis.common_box`. A second hypervolume is measured in the
-    box of the joint front, which magnifies the differences between good runs but leaves nothing of others. IGD+ is the
-    distance from the joint front. Fronts whose tail reaches over decades are measured on a logarithmic scale as well,
-    because their plain hypervolume is set by a few extremes.
+    box of the joint front, which magnifies the differences between good runs and is 0 for others. IGD+ is the distance
+    from the joint front. Fronts that span decades are measured on a logarithmic scale as well, because their plain
+    hypervolume is set by a few extremes.
 
     Args:
         runs: The runs.
@@ -152,11 +152,11 @@ def indicator_table(
         One row per run: ``algorithm``, ``seed``, ``hypervolume`` and ``igd_plus`` of everything evaluated,
         ``hypervolume_log`` where `log` names an objective, ``hypervolume_joint`` in the box of the joint front,
         ``hypervolume_returned`` of the designs that the optimiser returned, where the evaluations of all runs have the
-        column ``returned``, and ``box``, what all but ``hypervolume_joint`` are measured in, in words. Where a
+        column ``returned``, and ``box``, in words that of all but ``hypervolume_joint``. Where a
         hypervolume is an estimate, a column with ``_error`` at the end of its name has the standard error.
 
     Raises:
-        ConfigError: No run has a feasible design, a frame lacks a column, or `log` does not fit.
+        ConfigError: If no run has a feasible design, a frame lacks a column, or `log` names an unknown objective.
     """
     entries = list(runs)
     frames = [run.evaluations for run in entries]
@@ -183,17 +183,7 @@ def indicator_table(
 
 
 def by_algorithm(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Groups runs by their algorithm.
-
-    Args:
-        runs: The runs.
-
-    Returns:
-        The runs of each algorithm, in the order of first appearance.
-
-    Raises:
-        ConfigError: There is no run.
-    """
+    """Runs of each algorithm, in the order of first appearance; raise ConfigError without a run."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.algorithm, []).append(run)
@@ -203,7 +193,7 @@ def by_algorithm(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Spreads sample points evenly over 1 .. evaluations, the last one included."""
+    """Evenly spread sample points among 1 .. evaluations, the last one included."""
     if points < 1:
         raise ConfigError(f"points={points} is not allowed; expected 1 or more")
     counts = np.unique(np.linspace(0, evaluations, points + 1).round().astype(np.int64))
@@ -211,7 +201,7 @@ def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.d
 
 
 def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, FloatArray]:
-    """Measures fronts in a box; the hypervolumes by their name and, where they are estimates, the errors by theirs."""
+    """Columns of the hypervolumes of fronts in a box and, where they are estimates, of their standard errors."""
     coordinates = [box.coordinates(front) for front in fronts]
     values, errors = np.array(pareto.normalised_hypervolumes([[front] for front in coordinates]))[:, :, 0].T
     return {name: values, f"{name}_error": errors} if errors.any() else {name: values}
@@ -219,8 +209,8 @@ def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, Fl
 
 def _over_time(
     frames: Sequence[pd.DataFrame], box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[pareto.Measured]:
-    """Measures runs after each number of evaluations; the shares of the box and their errors, run by run."""
+) -> list[pareto.HypervolumeTrace]:
+    """Hypervolume of each run after each number of evaluations, with standard errors."""
     histories = []
     for frame in frames:
         ordered = in_order(frame)

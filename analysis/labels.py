@@ -1,4 +1,4 @@
-"""Labels beside points, placed so that they hide as little as possible."""
+"""Placement of labels beside points, so that they hide as little as possible."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,27 +13,18 @@ from matplotlib.transforms import Bbox
 from moopim.analysis.style import SMALL_FONT
 from moopim.typing import FloatArray
 
-__all__ = ["HALO", "Label", "place_labels"]
-
 HALO = (withStroke(linewidth=1.5, foreground="white"),)
 """Keeps text readable on points and lines."""
 
 # Directions in which a label may stand from its point, the best first, and distances (points).
 _SIDES = ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7))
 _DISTANCES = (6.0, 11.0, 18.0)
-_POINT = 7.0  # size of what a point takes (points)
+_POINT = 7.0  # size that a point takes (points)
 _STEPS = 40  # of a line
 
 
 class Label(NamedTuple):
-    """A label.
-
-    Attributes:
-        x: Place of its point on the axis.
-        y: Place of its point on the axis.
-        text: What it says.
-        color: Its colour.
-    """
+    """Text of some colour beside a point, in data coordinates."""
 
     x: float
     y: float
@@ -42,19 +33,14 @@ class Label(NamedTuple):
 
 
 def place_labels(ax: Axes, labels: Sequence[Label]) -> list[Annotation]:
-    """Writes labels beside their points, each where it covers least of the points, lines and texts that are there.
+    """Write labels beside their points, each where it covers least of the points, lines and texts that are there.
 
-    Args:
-        ax: The axes, with everything else drawn and the limits set.
-        labels: The labels, in the order in which they are placed.
-
-    Returns:
-        The texts, in the same order.
+    The axes have everything else and their limits; labels are placed in their order.
     """
     figure = ax.get_figure(root=True)
     if figure is None or not labels:
         return []
-    figure.draw_without_rendering()  # the layout settles where things are
+    figure.draw_without_rendering()  # the layout fixes positions
     size = _POINT * figure.dpi / 72
     points = ax.transData.transform(np.array([(label.x, label.y) for label in labels]))
     taken = _boxes(points, size)
@@ -82,7 +68,7 @@ def place_labels(ax: Axes, labels: Sequence[Label]) -> list[Annotation]:
 
 
 def _move(text: Annotation, side: tuple[float, float], distance: float) -> Bbox:
-    """Puts a label to a side of its point and gives the box that it fills there."""
+    """Move a label to a side of its point; returns the box that it fills there."""
     text.set_position((side[0] * distance, side[1] * distance))
     text.set_horizontalalignment("left" if side[0] > 0 else "right" if side[0] < 0 else "center")
     text.set_verticalalignment("bottom" if side[1] > 0 else "top" if side[1] < 0 else "center")
@@ -90,7 +76,7 @@ def _move(text: Annotation, side: tuple[float, float], distance: float) -> Bbox:
 
 
 def _hidden(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> float:
-    """Area that a box would hide, and the area of it that lies outside the axes."""
+    """Area that a box would hide, plus twice the area of it that lies outside the axes (square pixels)."""
     parts = [Bbox.intersection(box, other) for other in taken]
     within = Bbox.intersection(box, inside)
     outside = box.width * box.height - (within.width * within.height if within else 0)

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from moopim.analysis.checks import check_frame, read_columns
-from moopim.analysis.fronts import spans_decades
+from moopim.analysis.frames import check_columns, read_columns, spans_decades
 from moopim.analysis.style import (
     FONT,
     SMALL_FONT,
@@ -53,7 +52,7 @@ def plot_training(frame: pd.DataFrame, title: str | None = None) -> Figure:
     Raises:
         ConfigError: If the frame has no rows or no column ``epoch`` or ``loss``.
     """
-    check_frame("epochs of a training", frame, ("epoch", "loss"), "epoch")
+    check_columns(frame, ("epoch", "loss"), "frame of a training", rows=True)
     frame = read_columns(frame, ["epoch", "loss", *(name for name in frame.columns if name.endswith("accuracy"))])
     figure = Figure(figsize=(7.6, 3.2), layout="constrained")
     left, right = (style_axes(axes) for axes in figure.subplots(1, 2))
@@ -138,7 +137,7 @@ def plot_adc_accuracy(frame: pd.DataFrame, title: str = "") -> Figure:
     Raises:
         ConfigError: If the frame lacks a column, has no rows, or two of them are for one point.
     """
-    check_frame("accuracies", frame, _COLUMNS, "circuit")
+    check_columns(frame, _COLUMNS, "frame of accuracies", rows=True)
     frame = read_columns(frame, _COLUMNS[1:])
     twice = frame[frame.duplicated(list(_COLUMNS[:4]))]
     if len(twice):
@@ -177,7 +176,7 @@ def plot_conversions(frame: pd.DataFrame, ax: Axes | None = None, title: str = "
     Raises:
         ConfigError: If the frame lacks a column or has no rows.
     """
-    check_frame("conversions", frame, ("layer", *_PARTS), "layer")
+    check_columns(frame, ("layer", *_PARTS), "frame of conversions", rows=True)
     frame = read_columns(frame, list(_PARTS))
     ax = new_axes(ax, (float(np.clip(0.35 * len(frame) + 1.5, 3.5, 15)), 2.9))
     ax.grid(visible=False, axis="x")

@@ -9,23 +9,33 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from moopim.analysis.fronts import log_floor, non_dominated, objective_values, spans_decades
-from moopim.analysis.style import FONT, SMALL_FONT, extremes, legend_above, new_axes, pretty_label, series_color, thin
+from moopim.analysis.frames import log_floor, non_dominated, objective_values, spans_decades
+from moopim.analysis.style import (
+    FONT,
+    MARKED,
+    SMALL_FONT,
+    extremes,
+    figure_of,
+    legend_above,
+    new_axes,
+    pretty_label,
+    series_color,
+    thin,
+)
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import FloatArray
 
-__all__ = ["ParallelLines", "parallel_coordinates", "parallel_lines"]
-
-# More lines than this only fill the picture.
+# More lines than this only fill the plot.
 _LINES = 300
 
 
 @dataclass(frozen=True)
 class ParallelLines:
-    """The fronts of some runs on common axes.
+    """Fronts of some runs on common axes.
 
     Attributes:
         heights: Of each run, 1 at the best and 0 at the worst value of an objective over all the runs, shape
@@ -34,50 +44,50 @@ class ParallelLines:
         worst: Worst value of each objective, natural sign and unit, shape ``(objectives,)``.
         log: Whether the axis is logarithmic: no value is negative and the positive ones span more than two decades.
             Zeros, and values below a millionth of the largest, lie at its lower end.
+        marked: Heights of the marked designs, shape ``(marked, objectives)``.
     """
 
     heights: dict[str, FloatArray]
     best: FloatArray
     worst: FloatArray
     log: tuple[bool, ...]
+    marked: FloatArray
 
 
 def parallel_lines(
-    frames: Mapping[str, pd.DataFrame], objectives: Sequence[Objective], limit: int = _LINES
+    frames: Mapping[str, pd.DataFrame],
+    objectives: Sequence[Objective],
+    limit: int = _LINES,
+    marked: pd.DataFrame | None = None,
 ) -> ParallelLines:
-    """Computes the lines of the fronts of some runs.
+    """Lines of the fronts of some runs and of marked designs, feasible or not.
 
-    Args:
-        frames: Evaluated designs of each run by name.
-        objectives: The objectives.
-        limit: Number of lines of each run; more are thinned evenly by the first objective, and the designs with the
-            best and the worst value of an objective stay.
-
-    Returns:
-        The lines.
-
-    Raises:
-        ConfigError: No design is feasible, or a frame has no column for an objective.
+    Of each run at most `limit` lines: thinned evenly by the first objective, without losing the best and the worst
+    value of an objective.
     """
     fronts = {name: objective_values(non_dominated(frame, objectives), objectives) for name, frame in frames.items()}
-    union = np.concatenate(list(fronts.values()))
+    chosen = np.empty((0, len(objectives))) if marked is None else objective_values(marked, objectives)
+    union = np.concatenate([*fronts.values(), chosen])
     if not len(union):
         raise ConfigError("no design is feasible; parallel coordinates need at least one")
     log = tuple(spans_decades(column) for column in union.T)
     floors = np.array([log_floor(column) if log[j] else -np.inf for j, column in enumerate(union.T)])
     signs = np.array([objective.sign for objective in objectives])
-    best, worst = (union * signs).min(axis=0), (union * signs).max(axis=0)
-    heights = {}
-    for name, front in fronts.items():
-        kept = front[thin(len(front), limit, extremes(front))]
-        heights[name] = _heights(kept, best * signs, worst * signs, floors)
-    return ParallelLines(heights, best * signs, worst * signs, log)
+    best, worst = (union * signs).min(axis=0) * signs, (union * signs).max(axis=0) * signs
+    heights = {
+        name: _heights(front[thin(len(front), limit, extremes(front))], best, worst, floors)
+        for name, front in fronts.items()
+    }
+    return ParallelLines(heights, best, worst, log, _heights(chosen, best, worst, floors))
 
 
-def parallel_coordinates(
-    frames: pd.DataFrame | Mapping[str, pd.DataFrame], objectives: Sequence[Objective], ax: Axes | None = None
-) -> Axes:
-    """Draws the front with one vertical axis per objective.
+def plot_parallel(
+    frames: pd.DataFrame | Mapping[str, pd.DataFrame],
+    objectives: Sequence[Objective],
+    ax: Axes | None = None,
+    marked: pd.DataFrame | None = None,
+) -> Figure:
+    """Plot the front in parallel coordinates: one vertical axis per objective, one line per design.
 
     Better is up on every axis; the values at its ends are printed there. Lines that cross between two neighbouring axes
     show a trade-off between these objectives. The lines of a single run are coloured by the first objective, those of
@@ -86,16 +96,17 @@ def parallel_coordinates(
     Args:
         frames: Evaluated designs of one run, or of several by name.
         objectives: The objectives, in the order of the axes.
-        ax: The axes to draw on; a new figure by default.
+        ax: Axes to plot on; those of a new figure by default.
+        marked: Designs whose lines stand out, feasible or not.
 
     Returns:
-        The axes.
+        The figure.
 
     Raises:
-        ConfigError: No design is feasible, or a frame has no column for an objective.
+        ConfigError: If no design is feasible, or a frame has no column for an objective.
     """
     single = isinstance(frames, pd.DataFrame)
-    lines = parallel_lines({"": frames} if isinstance(frames, pd.DataFrame) else frames, objectives)
+    lines = parallel_lines({"": frames} if isinstance(frames, pd.DataFrame) else frames, objectives, marked=marked)
     axes = new_axes(ax, (1.6 + 1.5 * len(objectives), 3.8))
     x = np.arange(len(objectives))
     for i, (name, heights) in enumerate(lines.heights.items()):
@@ -106,21 +117,24 @@ def parallel_coordinates(
         axes.add_collection(LineCollection(list(segments), colors=colors, alpha=alpha, linewidths=0.9, rasterized=True))
         if name:
             axes.add_line(Line2D([], [], color=series_color(i), label=name))
-    _draw_axes(axes, objectives, lines)
+    for i, line in enumerate(lines.marked):
+        label = ("this design" if len(lines.marked) == 1 else "marked") if i == 0 else None
+        axes.plot(x, line, color=MARKED, linewidth=2.2, marker="o", markersize=4, label=label, zorder=4)
+    _plot_axes(axes, objectives, lines)
     legend_above(axes)
-    return axes
+    return figure_of(axes)
 
 
 def _heights(values: FloatArray, best: FloatArray, worst: FloatArray, floors: FloatArray) -> FloatArray:
-    """Scales values to 1 at the best and 0 at the worst; an axis with a finite floor is logarithmic."""
+    """Values scaled to 1 at the best and 0 at the worst; an axis with a finite floor is logarithmic."""
     scaled = [np.maximum(part, floors) for part in (values, best, worst)]
     scaled = [np.log10(part, out=part, where=np.isfinite(floors)) for part in scaled]
     extent = np.where(scaled[1] == scaled[2], 1.0, scaled[1] - scaled[2])
     return 1.0 - (scaled[1] - scaled[0]) / extent
 
 
-def _draw_axes(ax: Axes, objectives: Sequence[Objective], lines: ParallelLines) -> None:
-    """Draws the vertical axes with the natural values at their ends and the names below."""
+def _plot_axes(ax: Axes, objectives: Sequence[Objective], lines: ParallelLines) -> None:
+    """Plot the vertical axes with the natural values at their ends and the names below."""
     names = []
     for objective, log in zip(objectives, lines.log, strict=True):
         better = "larger" if objective.sense == "max" else "smaller"

@@ -1,6 +1,6 @@
-"""Statistics of several runs per algorithm: quartiles, a rank test and an effect size."""
+"""Ranking of optimisers over several runs each: quartiles, a rank test and an effect size by quality indicator."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,19 +8,21 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import mannwhitneyu, rankdata
 
+from moopim.analysis.box import JOINT_FRONT
+from moopim.analysis.frames import check_columns
+from moopim.analysis.indicators import Run, indicator_table
 from moopim.columns import numbers
 from moopim.errors import ConfigError, unknown_name
+from moopim.quantities import Objective
 from moopim.typing import FloatArray
-
-__all__ = ["a12", "comparison_table", "holm"]
 
 
 def a12(first: ArrayLike, second: ArrayLike) -> float:
-    """Estimates the probability that a value of the first sample is larger than one of the second.
+    """Vargha-Delaney A: the probability that a value of the first sample is larger than one of the second.
 
-    Ties count half. Vargha and Delaney, "A critique and improvement of the CL common language effect size statistics
-    of McGraw and Wong", Journal of Educational and Behavioral Statistics 25(2), 2000; they call .56, .64 and .71 small,
-    medium and large.
+    A = (R / m - (m + 1) / 2) / n with R, the rank sum of the first sample among both; ties count half. Vargha and
+    Delaney, "A critique and improvement of the CL common language effect size statistics of McGraw and Wong", Journal
+    of Educational and Behavioral Statistics 25(2), 2000; they call .56, .64 and .71 small, medium and large.
 
     Args:
         first: The first sample, shape ``(m,)``.
@@ -30,7 +32,7 @@ def a12(first: ArrayLike, second: ArrayLike) -> float:
         The probability: .5 where neither is larger, 1 where every value of the first sample is.
 
     Raises:
-        ConfigError: A sample is empty or holds a NaN.
+        ConfigError: If a sample is empty or holds a NaN.
     """
     x, y = _sample(first), _sample(second)
     rank_sum = rankdata(np.concatenate([x, y]))[: len(x)].sum()
@@ -38,7 +40,7 @@ def a12(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
-    """Adjusts p-values for the number of comparisons by Holm's step-down rule.
+    """P-values adjusted for the number of comparisons by Holm's step-down rule.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979: the
     smallest of k p-values is multiplied by k, the next by k - 1, and so on, never falling and never above 1.
@@ -56,18 +58,18 @@ def holm(p_values: ArrayLike) -> FloatArray:
     return adjusted
 
 
-def comparison_table(
+def significance_table(
     values: pd.DataFrame,
     value: str = "value",
     sense: Literal["min", "max"] = "max",
     reference: str | None = None,
 ) -> pd.DataFrame:
-    """Compares algorithms by one number per run.
+    """Median, quartiles, rank test and effect size of one number per run, by algorithm.
 
     Args:
         values: One row per run, with the columns ``algorithm`` and `value`; as from `indicator_table`.
-        value: Column of the number to compare.
-        sense: Whether a large (``"max"``) or a small number (``"min"``) is good.
+        value: Column of the number.
+        sense: Whether large (``"max"``) or small numbers (``"min"``) are better.
         reference: Algorithm that the others are tested against; the one with the best median by default.
 
     Returns:
@@ -77,11 +79,9 @@ def comparison_table(
         reference. The last three are NaN in the row of the reference.
 
     Raises:
-        ConfigError: A column is missing, a value is NaN, or the reference is not among the algorithms.
+        ConfigError: If a column is missing, a value is NaN, or the reference is not among the algorithms.
     """
-    for column in ("algorithm", value):
-        if column not in values.columns:
-            raise unknown_name("column", column, map(str, values.columns))
+    check_columns(values, ("algorithm", value))
     read = pd.Series(numbers(values, value), values.index)
     samples = {str(name): _sample(sample) for name, sample in read.groupby(values["algorithm"], sort=False)}
     if not samples:
@@ -101,6 +101,89 @@ def comparison_table(
         index=pd.Index(ranking, name="algorithm"),
     )
     return table.join(_tests({name: sign * samples[name] for name in ranking}, reference or ranking[0]))
+
+
+def rank_optimisers(
+    runs: Iterable[Run],
+    objectives: Sequence[Objective],
+    log: Sequence[str] | None = None,
+    reference: str | None = None,
+) -> pd.DataFrame:
+    """Rank optimisers by every quality indicator.
+
+    Args:
+        runs: The runs, several seeds of each optimiser.
+        objectives: The objectives.
+        log: Names of objectives on a logarithmic scale; see `moopim.analysis.indicator_table`.
+        reference: Optimiser that the others are tested against; for each indicator the one with the best median by
+            default.
+
+    Returns:
+        One row per indicator and optimiser, the best median first: ``indicator`` and ``algorithm``, then the columns of
+        `moopim.analysis.significance_table`, ``error``, the largest standard error among the runs of the optimiser
+        where the indicator is an estimate and else 0, and ``box``, that of the indicator in words.
+
+    Raises:
+        ConfigError: If no run has a feasible design, a frame lacks a column, or a name is unknown.
+    """
+    return rank_by_indicators(indicator_table(runs, objectives, log), reference)
+
+
+def rank_by_indicators(table: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
+    """Rank optimisers by indicators that are already measured.
+
+    Args:
+        table: From `moopim.analysis.indicator_table`.
+        reference: Optimiser that the others are tested against; see `rank_optimisers`.
+
+    Returns:
+        The frame of `rank_optimisers`.
+
+    Raises:
+        ConfigError: If the reference is not among the algorithms.
+    """
+    names = [name for name in table.columns.drop(["algorithm", "seed"]) if name != "box"]
+    parts = []
+    for indicator in (name for name in names if not name.endswith("_error")):
+        sense: Literal["min", "max"] = "min" if indicator == "igd_plus" else "max"
+        part = significance_table(table, indicator, sense, reference)
+        if f"{indicator}_error" in names:
+            part["error"] = table.groupby(table["algorithm"].astype(str))[f"{indicator}_error"].max()
+        else:
+            part["error"] = 0.0
+        part["box"] = indicator_box(table, indicator)
+        part = part.reset_index()
+        part.insert(0, "indicator", indicator)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def indicator_box(table: pd.DataFrame, indicator: str) -> str:
+    """Box of an indicator in words, from `indicator_table`; empty where the table has none."""
+    box = str(table["box"].iloc[0]) if "box" in table.columns and len(table) else ""
+    if indicator != "hypervolume_joint":
+        return box
+    # What is constant on the fronts of all runs is so on the joint front, and nothing else is left out there.
+    _, comma, without = box.partition(", ")
+    return f"{JOINT_FRONT}{comma}{without}"
+
+
+def ranking_text(ranking: pd.DataFrame) -> str:
+    """Ranking as text: the table, and below it the boxes and the standard errors of estimates.
+
+    Args:
+        ranking: From `rank_optimisers` or `rank_by_indicators`.
+
+    Returns:
+        The lines.
+    """
+    table = ranking.drop(columns=["box", "error"])
+    lines = [table.to_string(index=False, float_format=lambda value: f"{value:.4g}")]
+    for box, rows in ranking.groupby("box", sort=False):
+        lines.append(f"measured in the box of the {box}: {', '.join(rows['indicator'].unique())}")
+    for indicator, rows in ranking[ranking["error"] > 0].groupby("indicator", sort=False):
+        lines.append(f"{indicator} is an estimate with a standard error of at most {rows['error'].max():.1g}")
+    return "\n".join(lines)
 
 
 def _quartiles(sample: FloatArray) -> FloatArray:

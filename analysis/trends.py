@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy.stats import rankdata
 
-from moopim.analysis.checks import read_columns
+from moopim.analysis.frames import read_columns
 from moopim.analysis.statistics import holm
 from moopim.analysis.style import FONT, SMALL_FONT, series_color, style_axes
 from moopim.errors import ConfigError, unknown_name

@@ -22,7 +22,7 @@ from moopim.hardware.planar import compiled
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.problems.crossnas import CrossNasSpace
-from moopim.workload import load_network
+from moopim.workload import network_table
 
 BATCHES = (1, 100, 1_000, 10_000)
 MNSIM_S = {"random": 0.165, "vgg16": 0.25}
@@ -84,7 +84,7 @@ def main() -> None:
             numbers[f"{way}_batch{batch}_designs_per_s"] = 1 / each
             numbers[f"{way}_batch{batch}_peak_MB"] = peak
             print(f"{f'batch {batch}':10}{1 / each:14,.0f}{1e6 * each:14,.1f}{ratio:12,.0f}{peak:12,.0f}")
-        network, chip = load_network("vgg16"), make_chip("paper", crossbar=128, adc_bits=6)
+        network, chip = network_table("vgg16"), make_chip("paper", crossbar=128, adc_bits=6)
         each = seconds(lambda network=network, chip=chip: evaluate_planar(network, chip), budget / 2)
         numbers[f"{way}_vgg16_ms"] = 1e3 * each
         print(f"{'one VGG16':10}{1 / each:14,.0f}{1e6 * each:14,.1f}{MNSIM_S['vgg16'] / each:12,.0f}")

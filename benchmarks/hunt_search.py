@@ -20,7 +20,7 @@ import pandas as pd
 
 from moopim.algorithms.registry import make_algorithm
 from moopim.algorithms.truncation import greedy_hypervolume
-from moopim.analysis import common_box, comparison_table, hypervolume, igd_plus, non_dominated
+from moopim.analysis import common_box, hypervolume, igd_plus, non_dominated, significance_table
 from moopim.evaluator import Evaluator
 from moopim.experiment.frames import evaluations_frame
 from moopim.experiment.running import optimise
@@ -101,7 +101,7 @@ def main() -> None:
         table = measure(runs, problem)
         print(f"\n{network}: {evaluations:,} evaluations, {seeds} seeds, tests against amosa")
         for indicator, sense in INDICATORS.items():
-            compared = comparison_table(table, indicator, sense, reference="amosa")
+            compared = significance_table(table, indicator, sense, reference="amosa")
             print(f"\n{indicator}\n{compared.to_string(float_format=lambda value: f'{value:.4g}')}")
             numbers |= {f"{network}_{name}_{indicator}": float(row["median"]) for name, row in compared.iterrows()}
         for name in ALGORITHMS:

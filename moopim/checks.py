@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
-
-__all__ = ["check_broadcast", "check_shapes", "number", "numbers", "whole_number"]
 
 _LONGEST = 60  # letters of a value in a message
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -88,6 +85,13 @@ def number(
         if math.isfinite(found) and least <= found <= most and (found > 0 or not positive):
             return found
     raise ConfigError(f"{what} is {_word(given)}; expected {_expected(least, most, False, positive, many=False)}")
+
+
+def is_whole(number: object, least: int, most: int | None = None) -> TypeGuard[int]:
+    """Whether a value is a whole number within bounds; True and False are none."""
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        return False
+    return least <= int(number) and (most is None or int(number) <= most)
 
 
 def whole_number(what: str, given: object, least: int, most: int | None = None) -> int:

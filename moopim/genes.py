@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.typing import BoolArray, IntArray
 
 __all__ = ["Choice", "GeneGroup", "Index", "Integer", "Permutation"]

@@ -18,7 +18,7 @@ from moopim.network.accuracy import accuracy
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import save_weights
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import Devices, chip_programmer, device_names
+from moopim.network.crossbar.devices import CellModel, chip_programmer, device_names
 from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
 from moopim.network.datasets import Split, load_data
 from moopim.network.noise import mean_interval
@@ -166,7 +166,7 @@ def test_chips_are_drawn_and_their_interval_is_shown(folder, invoke):
     arguments = (*ARGUMENTS, *cells, "--adc-bits", 8, "--images", COUNT, "-o", "out.csv")
     code, out, err = invoke(*arguments)
     assert (code, err) == (0, "")
-    devices = Devices(variation=0.3, distribution="lognormal", stuck_at_hrs=0.01, stuck_at_lrs=0.02)
+    devices = CellModel(variation=0.3, distribution="lognormal", stuck_at_hrs=0.01, stuck_at_lrs=0.02)
     split, quantised = first(load_data("digits").test), quantised_net(folder, 512)
     expected = np.array(
         [
@@ -190,7 +190,7 @@ def test_devices_by_name_are_changed_by_options(folder, invoke):
     code, out, _ = invoke(*ARGUMENTS, "--devices", "rram", "--on-off", 5, "--adc-bits", 8, "-o", "out.csv")
     assert code == 0
     assert "chips" not in out
-    devices = Devices(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=5)
+    devices = CellModel(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=5)
     net = on_crossbars(quantised_net(folder, 512), Circuit(32, 8, 2), program=chip_programmer(devices))
     assert pd.read_csv("out.csv")["accuracy"][2] == accuracy(net, load_data("digits").test)
 

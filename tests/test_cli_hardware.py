@@ -17,7 +17,7 @@ from moopim.hardware.planar.components import load_components
 from moopim.hardware.planar.design_json import read_designs
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.problems.crossnas import CrossNasSpace
-from moopim.workload import IMAGE, Layer, load_network, make_table
+from moopim.workload import IMAGE, Layer, make_table, network_table
 
 REFERENCE = Path(__file__).parent / "reference" / "hardware"
 DAC = "bits = 5\narea_um2 = 3\npower_W = 6e-5\nrate_GSps = 1\n"
@@ -135,7 +135,7 @@ def test_one_network_is_printed_with_its_breakdown_and_drawn(capsys, tmp_path):
     assert (code, err) == (0, "")
     chip, totals, components, layers = out.split("\n\n")
     assert "crossbar 128, 8 groups with 4 ADCs (6 bit) and 64 DACs (2 bit)" in chip
-    energy = evaluate_planar(load_network("alexnet"), make_chip("paper", crossbar=128, adc_bits=6))["energy"][0]
+    energy = evaluate_planar(network_table("alexnet"), make_chip("paper", crossbar=128, adc_bits=6))["energy"][0]
     assert f"energy_mJ {energy:.6g}" in " ".join(totals.split())
     assert "feasible True" in " ".join(totals.split())
     rows = [line.replace("not modelled", "nan").split() for line in components.splitlines()]
@@ -148,7 +148,7 @@ def test_one_network_is_printed_with_its_breakdown_and_drawn(capsys, tmp_path):
     for share in (2, 6):
         assert sum(float(row[share]) for row in modelled) == pytest.approx(100, abs=0.4)
     assert sum(float(row[4]) for row in modelled) + float(rows[-1][3]) == pytest.approx(100, abs=0.4)
-    assert [line.split()[1] for line in layers.splitlines()[1:11]] == list(load_network("alexnet").names)
+    assert [line.split()[1] for line in layers.splitlines()[1:11]] == list(network_table("alexnet").names)
     assert out.endswith(f"written: {tmp_path / 'a.png'}\n")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
@@ -185,7 +185,7 @@ def test_every_option_of_the_chip_and_the_bits_reaches_the_model(capsys, tmp_pat
     bits = ("--weight-bits", 5, "--activation-bits", 7)
     words = ("--network", "vgg11", *options, *bits, "--components", parts, "-o", tmp_path / "out.csv")
     assert invoke(capsys, *words)[0] == 0
-    table = load_network("vgg11")
+    table = network_table("vgg11")
     table = table.with_bits(np.full(table.kind.shape, 5), np.full(table.kind.shape, 7))
     totals = evaluate_planar(table, make_chip("cur", load_components(parts), **chip))
     found = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip").iloc[0]

@@ -83,7 +83,7 @@ def test_a_picture_of_a_case(capsys, tmp_path, options):
         (f"{HEADER[:-8]}\na,x,power_W,{ONES[:-2]}\n", (), "the header lacks 'T4_PE15'"),
         (f"{HEADER},T1_PE0\na,x,power_W,{ONES},1\n", (), "the header has more than one 'T1_PE0'"),
         (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "row 2 (case 'a') of "),
-        (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "the case is there already; expected a name of"),
+        (f"{HEADER}\na,x,power_W,{ONES}\na,y,power_W,{ONES}\n", (), "case is that of row 1; expected another"),
         (f"{HEADER}\na,x,temp_K,{ONES}\n", (), "have no row of quantity 'power_W'; got 'temp_K'"),
         (f"{HEADER}\n", (), "have no row of quantity 'power_W'; got no rows"),
         ("case,T1_PE0\na,1\n", (), "has no column 'quantity'"),
@@ -107,9 +107,12 @@ def test_an_unusable_file_or_option_is_one_line_and_nothing_written(capsys, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[thermal]\nsilicon_W_per_mK = -120\n", "thermal silicon_W_per_mK is -120 W/(m K); expected a number from"),
+        (
+            "[thermal]\nsilicon_W_per_mK = -120\n",
+            "silicon_W_per_mK of [thermal] is -120 W/(m K); expected",
+        ),
         ("[thermal.tier.5]\nsilicon_um = 50\n", "thermal.tier.5 is given; expected one of the tiers, 1 .. 4"),
-        ("[thermal]\nspreader_side_mm = 3\n", "thermal spreader_side_mm is 3; expected at least the side of the die"),
+        ("[thermal]\nspreader_side_mm = 3\n", "spreader_side_mm of the thermal stack is 3; expected at least the side"),
         ("[stack]\ntiers = 3\n", "the header has 'T4_PE0'; expected T1_PE0 .. T3_PE15, 48 columns"),
     ],
 )

@@ -3,8 +3,8 @@
 import pytest
 
 from moopim import ConfigError
+from moopim.constants import read_user_table
 from moopim.errors import MoopimError
-from moopim.figures import read_user_table
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ become its options. Heavy modules are imported inside the commands, so that ``mo
 import inspect
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,11 @@ from moopim.cli.options import Force
 from moopim.errors import ConfigError, interruptible
 from moopim.files import check_files
 from moopim.messages import command_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from moopim.experiment.result import RunResult
 
 __all__ = ["app"]
 
@@ -35,8 +40,8 @@ Jobs = Annotated[int, typer.Option(help="Number of processes; the result does no
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Directory = Annotated[Path, typer.Argument(help="A run directory.")]
 
-# What `moopim.analysis.plot_run` may write.
-_PICTURES = ("front.png", "front_3d.png", "parallel.png", "hypervolume.png")
+# Names of `moopim.analysis.run_figures`.
+_RUN_FIGURES = ("front", "front_3d", "parallel", "hypervolume")
 
 
 def _run(
@@ -75,7 +80,7 @@ def _compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison goes on where it was."""
-    from moopim.analysis import compare_indicators, comparison_text, indicator_table, plot_comparison
+    from moopim.analysis import comparison_figures, indicator_table, rank_by_indicators, ranking_text, save_figures
     from moopim.experiment.comparing import compare
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
@@ -86,12 +91,12 @@ def _compare(
         _say(quiet, f"nothing feasible was found in any run; the runs are in {output}\n{results[0].summary()}")
         return
     indicators = indicator_table(results, problem.objectives)
-    table = compare_indicators(indicators)
+    table = rank_by_indicators(indicators)
     table.to_csv(output / "comparison.csv", index=False)
-    pictures = plot_comparison(results, problem.objectives, output, indicators)
+    figures = save_figures(comparison_figures(results, problem.objectives, indicators), output)
     _say(
         quiet,
-        f"{comparison_text(table)}\nwritten to {output}: comparison.csv, {', '.join(path.name for path in pictures)}",
+        f"{ranking_text(table)}\nwritten to {output}: comparison.csv, {', '.join(path.name for path in figures)}",
     )
 
 
@@ -146,27 +151,62 @@ def resume(
 @app.command()
 def plot(
     directory: Directory,
+    design: Annotated[
+        int | None, typer.Option(help="Number of a design in the column 'evaluation' of evaluations.csv.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Where the pictures go.", show_default="the run directory")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder of the figures.",
+            show_default="the run directory, design_N in it for --design",
+        ),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the front, the search and the trade-offs of a run.
+    """Plot the front, the search and the trade-offs of a run, or one design of it.
 
-    In the run directory, its own pictures are drawn anew.
+    In the run directory, its own figures are plotted anew.
     """
     from moopim.experiment.result import load_run
 
-    target = output or directory
     result = load_run(directory)
+    figures = {} if design is None else _design_figures(result, design)
+    target = output or (directory if design is None else directory / f"design_{design}")
     target.mkdir(parents=True, exist_ok=True)
-    own = target.resolve() == directory.resolve()
-    check_files([], [target / name for name in _PICTURES], force=force or own)
-    from moopim.analysis import plot_run
+    own = output is None or target.resolve() == directory.resolve()
+    check_files([], [target / f"{name}.png" for name in figures or _RUN_FIGURES], force=force or own)
+    from moopim.analysis import run_figures, save_figures
 
-    for path in plot_run(result.evaluations, result.objectives, target):
+    figures = figures or run_figures(result.evaluations, result.objectives)
+    for path in save_figures(figures, target):
         _say(quiet, str(path))
+
+
+def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
+    """Figures of one design as its problem plots it, or else those of any problem."""
+    from moopim.experiment.frames import read_designs
+    from moopim.experiment.manifest import read_manifest
+    from moopim.experiment.plugins import rebuild_problem
+
+    frame = result.evaluations
+    row = frame[frame["evaluation"] == number]
+    if row.empty:
+        raise ConfigError(
+            f"design={number} is not allowed; expected a number of the column 'evaluation', 1 .. {len(frame)}"
+        )
+    record = read_manifest(result.directory or Path()).problem
+    if record.spec is not None:
+        problem = rebuild_problem(record.spec, record.parameters)
+        with problem.naming_faults("plot_design"):
+            if figures := problem.plot_design(read_designs(problem.genome, row), f"design {number}"):
+                return figures
+    from moopim.analysis import design_figures
+
+    genes = {group.name: row[group.columns].iloc[0].tolist() for group in record.genome}
+    return design_figures(frame, result.objectives, genes, number)
 
 
 @app.command(name="list")

@@ -43,13 +43,13 @@ def show(name: Annotated[str, typer.Argument(help="Letter or name, NAME:VARIANT,
 
 
 def _print_device(letter: str, table: dict[str, Any]) -> None:
-    from moopim.figures import figure
+    from moopim.constants import constant
 
     typer.echo(f"{letter}: " + ", ".join(f"{key} {table[key]}" for key in _BEHAVIOUR if key in table))
     rows: list[tuple[str, ...]] = [("figure", "value", "unit", "kind", "source")]
     for key, entry in table.items():
         if isinstance(entry, dict) and key != "variants":
-            rows.append((key, f"{figure(key, entry):g}", entry["unit"], entry["kind"], entry["source"]))
+            rows.append((key, f"{constant(key, entry):g}", entry["unit"], entry["kind"], entry["source"]))
         elif key not in (*_BEHAVIOUR, "variants"):
             rows.append((key, f"{entry:g}", "", "", "no source given"))
     typer.echo("\n".join(table_lines(rows)))

@@ -1,4 +1,4 @@
-"""What commands do with their options: which were given, and which of them are files."""
+"""Options that several commands share, and checks of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,44 +9,32 @@ import typer
 from moopim.errors import ConfigError
 from moopim.user_code import referenced_file
 
-__all__ = ["Force", "check_drawn", "given", "own_files"]
-
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+Evaluations = Annotated[int, typer.Option(help="Budget of evaluations.")]
+Jobs = Annotated[int, typer.Option(help="Number of processes; the result does not depend on it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
+StackFile = Annotated[Path | None, typer.Option(help="TOML file with a stack of one's own.")]
+ComputeDevice = Annotated[str, typer.Option(help="Where to compute, such as cuda.")]
 
 
-def check_drawn(case: str | None, plot: Path | None) -> None:
-    """Refuses to choose what is drawn where nothing is.
-
-    Args:
-        case: Option ``--case``: the case to draw.
-        plot: Option ``--plot``: the picture.
-
-    Raises:
-        ConfigError: If there is a case and no picture.
-    """
+def check_case(case: str | None, plot: Path | None) -> None:
+    """Raise ConfigError for ``--case`` without ``--plot``."""
     if case is not None and plot is None:
         raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that were given.
-
-    Args:
-        **options: Options by name; None, or an empty list, where nothing was given.
-
-    Returns:
-        Those that were.
-    """
+    """Options by name without those that were not given: None or an empty list."""
     return {name: value for name, value in options.items() if value not in (None, [])}
 
 
-def own_files(names: Sequence[str]) -> list[Path]:
-    """Finds the files among networks.
+def given_files(*paths: Path | None) -> list[Path]:
+    """Paths that were given."""
+    return [path for path in paths if path is not None]
 
-    Args:
-        names: Names of built-in networks, FILE.py:Name or package.module:Name.
 
-    Returns:
-        The files of FILE.py:Name.
-    """
-    return [file for name in names if (file := referenced_file(name)) is not None]
+def network_files(names: Sequence[str]) -> list[Path]:
+    """Files of the networks that are named by FILE.py:Name."""
+    return given_files(*map(referenced_file, names))

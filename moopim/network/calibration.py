@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.network.datasets import ImageData
 from moopim.network.supernet import Statistics
 from moopim.network.tools import channels_last, evaluating

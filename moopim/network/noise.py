@@ -17,9 +17,8 @@ import torch
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
-from moopim.checks import numbers
+from moopim.checks import is_whole, numbers
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.network.accuracy import accuracy
 from moopim.network.datasets import Split
 from moopim.network.quantiser import weight_alpha

@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.network._origins import FROM_IMAGE, Origin, find_origins
 from moopim.network.quantiser import (
     MOMENTUM,

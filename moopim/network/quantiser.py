@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 
 LEAST_BITS = 2
 """Fewest bits: a sign and one digit."""

@@ -1,4 +1,4 @@
-"""Recipes of training: optimiser, learning rate over time, batch and length, by name or of one's own."""
+"""Training recipes: optimiser, learning rate schedule, batch and length; built-in by name, or custom."""
 
 import math
 from collections.abc import Mapping
@@ -8,16 +8,14 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
 from moopim.typing import FloatArray
-
-__all__ = ["Optimiser", "Recipe", "Schedule", "load_recipe", "recipe_names"]
 
 Optimiser: TypeAlias = Literal["sgd", "adam", "adamw"]
 Schedule: TypeAlias = Literal["constant", "step", "cosine"]
 
-# Least and largest value of a field; the largest shares stay below 1.
+# Smallest and largest value of a field; fractions stay below 1.
 _BELOW_ONE = math.nextafter(1, 0)
 _RANGES = {
     "learning_rate": (math.ulp(0), math.inf),
@@ -31,23 +29,26 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. What is not here is as torch has it (the betas of Adam, say).
+    """Training recipe. Parameters that are not listed have torch's defaults (the betas of Adam, say).
 
     Attributes:
         optimiser: ``sgd``, ``adam`` or ``adamw`` (decoupled weight decay).
         learning_rate: Learning rate before the schedule.
-        batch: Images of a step; all of them where the training set is smaller.
+        batch: Images per step; the whole training set where it is smaller.
         epochs: Length in passes over the training images; give this or `steps`.
         steps: Length in steps.
-        schedule: ``constant``; ``step`` divides the rate at each of `drops`; ``cosine`` lets it fall to 0 along half a
-            cosine (Loshchilov and Hutter, SGDR, ICLR 2017, eq. 5, without restarts).
+        schedule: ``constant``; ``step``: the rate is divided at each of `drops`; ``cosine``: the rate falls to 0 along
+            half a cosine (Loshchilov and Hutter, SGDR, ICLR 2017, eq. 5, without restarts).
         drops: Epochs after which the schedule ``step`` divides the rate.
-        drop_factor: What it divides the rate by.
-        warm_up: Share of the steps in which the rate rises linearly to its value.
+        drop_factor: Divisor of the rate at each drop.
+        warm_up: Fraction of the steps in which the rate rises linearly to its value.
         momentum: Momentum of ``sgd``.
         weight_decay: Weight decay of all parameters.
-        label_smoothing: Share of the label spread evenly over the classes.
-        interval: Epochs from one evaluation and checkpoint to the next; the last epoch has them in any case.
+        label_smoothing: Fraction of the label spread evenly over the classes.
+        interval: Epochs between evaluations and checkpoints; the last epoch always has them.
+
+    Raises:
+        ConfigError: If a field or a combination of fields is not allowed.
     """
 
     optimiser: Optimiser
@@ -93,10 +94,10 @@ class Recipe:
             raise ConfigError(f"momentum={self.momentum} is for the optimiser 'sgd', not {self.optimiser!r}")
 
     def scaled(self, epochs: int) -> Self:
-        """Makes a recipe of another length, with the same learning rate at the same share of the training.
+        """Recipe of another length, with the same learning rate at the same fraction of the training.
 
         Args:
-            epochs: Its length in passes over the training images.
+            epochs: Length in passes over the training images.
 
         Returns:
             The recipe; drops may come between two epochs.
@@ -108,13 +109,13 @@ class Recipe:
         return replace(self, epochs=epochs, steps=None, drops=drops)
 
     def learning_rates(self, steps_per_epoch: int) -> FloatArray:
-        """The learning rate at each step.
+        """Learning rate at each step.
 
         Args:
             steps_per_epoch: Steps of a pass over the training images.
 
         Returns:
-            The rates, shape ``(steps,)``.
+            Rates, shape ``(steps,)``.
         """
         total = self.steps or (self.epochs or 0) * steps_per_epoch
         step = np.arange(total)
@@ -130,15 +131,15 @@ class Recipe:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Names of the built-in recipes; ``data/recipes.toml`` says what each is for and where its numbers are from."""
+    """Names of the built-in recipes; ``data/recipes.toml`` documents each, with the sources of its values."""
     return tuple(_tables())
 
 
 def load_recipe(name: str) -> Recipe:
-    """A built-in recipe.
+    """Built-in recipe.
 
     Args:
-        name: One of `recipe_names`.
+        name: Name of a recipe of ``data/recipes.toml``, such as ``digits-float``.
 
     Returns:
         The recipe.
@@ -167,8 +168,8 @@ def _value(what: str, entry: str | Mapping[str, Any]) -> Any:
     if isinstance(entry, str):
         return entry
     if isinstance(entry.get("value"), list):
-        return tuple(figure(what, {**entry, "value": value}) for value in entry["value"])
-    return figure(what, entry)
+        return tuple(constant(what, {**entry, "value": value}) for value in entry["value"])
+    return constant(what, entry)
 
 
 def _is_number(value: object, kind: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.workload import IMAGE, Layer, LayerTable, make_table
 
 KINDS = ("VGG", "MVGG", "RES")

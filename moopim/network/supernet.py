@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.network.blocks import ConvBlock, convolve_same, initialise, linear, make_network, run_layers
 from moopim.network.subnets import (
     KINDS,

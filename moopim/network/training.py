@@ -1,8 +1,8 @@
-"""Training of any network by a recipe, with a log and a checkpoint after epochs.
+"""Training of a network by a recipe, with a log and a checkpoint after epochs.
 
-An epoch is a pass over the training images in an order of its own; images that do not fill a batch are left out of it.
-All random numbers of an epoch follow from the seed and its number, so a training that goes on from a checkpoint gives
-the weights and the log of one that never stopped: to the bit on a CPU, with the same version of torch and number of
+An epoch is a pass over the training images in a random order; images that do not fill a batch are left out of it. All
+random numbers of an epoch follow from the seed and its number, so a training resumed from a checkpoint gives the
+weights and the log of an uninterrupted one: bit-identical on a CPU, with the same version of torch and number of
 threads.
 """
 
@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,17 +28,12 @@ from moopim.network.accuracy import accuracy
 from moopim.network.checkpoint import load_training, save_training, split_checksum
 from moopim.network.datasets import ImageData
 from moopim.network.recipes import Recipe, load_recipe
-from moopim.network.tools import check_device
+from moopim.network.tools import Forward, check_device
 from moopim.progress import Report, progress_bar
 from moopim.typing import FloatArray
 
-__all__ = ["Augment", "Evaluate", "Forward", "TrainingLog", "fit"]
-
-Forward: TypeAlias = Callable[[Any, Tensor, np.random.Generator], Tensor]
-"""``forward(model, images, rng) -> logits`` of shape ``(batch, classes)``, called at each step of the training."""
-
 Evaluate: TypeAlias = Callable[[Any], Mapping[str, float]]
-"""``evaluate(model) -> numbers by name``, called after epochs without gradients; the names are columns of the log."""
+"""``evaluate(model) -> metrics by name``, called after epochs without gradients; the names are columns of the log."""
 
 Augment: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
 """``augment(images, generator) -> images``, called on each batch."""
@@ -49,15 +44,15 @@ _Row: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What a training has to tell.
+    """Per-epoch training history.
 
     Attributes:
-        title: What was trained on; says so where the images are synthetic.
-        recipe: The recipe.
-        seed: The seed.
+        title: Name of the training data, marked where the images are synthetic.
+        recipe: Recipe.
+        seed: Seed.
         frame: One row per epoch: ``epoch`` and ``step`` (from 1, at its end), ``learning_rate`` (of its last step),
-            ``loss`` and ``train_accuracy`` (means over its batches, by the weights of each step), the evaluation
-            (NaN after epochs without one), ``seconds`` (it took; s).
+            ``loss`` and ``train_accuracy`` (means over its batches, with the weights of each step), the metrics of the
+            evaluation (NaN after epochs without one), and ``seconds`` (duration; s).
     """
 
     title: str
@@ -82,103 +77,113 @@ def fit(
     autocast: bool = False,
     progress: bool = True,
 ) -> TrainingLog:
-    """Trains a network in place and leaves it in evaluation mode.
-
-    Parameters that a step does not use (the paths of a supernet that were not sampled) keep their values in that step.
+    """Train a network in place and leave it in evaluation mode.
 
     Args:
-        model: The network.
-        data: The images.
-        recipe: The recipe, or the name of a built-in one.
-        forward: How the network is called in training; just called on the images by default.
-        evaluate: What to measure every `Recipe.interval` epochs; by default the accuracy on the validation images, and
-            nothing where `forward` is given.
-        augmentation: What to do to each batch; nothing by default.
-        epochs: Length in place of that of the recipe, its schedule stretched or shortened to it.
+        model: Network. Parameters without a gradient in a step, as unsampled paths of a supernet, keep their values.
+        data: Images.
+        recipe: Recipe, or the name of a built-in one.
+        forward: Training step ``forward(model, images, rng) -> logits``, `single_path_forward` for a supernet; by
+            default the network is called.
+        evaluate: ``evaluate(model) -> metrics by name``, called every `Recipe.interval` epochs; by default the
+            validation accuracy, and nothing if `forward` is given.
+        augmentation: ``augmentation(images, generator) -> images`` of each batch, such as `Augmentation`.
+        epochs: Length in place of that of the recipe, whose schedule is scaled to it.
         seed: Seed of the order of images, of `forward`, of `augmentation` and of dropout.
-        checkpoint: File that is written every `Recipe.interval` epochs. Where it is there already, the training goes on
-            from it.
-        device: Where to train, such as ``cuda``; network and images are moved there.
+        checkpoint: File, written every `Recipe.interval` epochs; if it exists, the training is resumed from it.
+        device: Torch device, to which network and images are moved.
         channels_last: Whether network and images have the memory format ``torch.channels_last``.
         autocast: Whether operations run in bfloat16 where torch holds it safe.
         progress: Whether to show a progress bar, if standard error is a terminal.
 
     Returns:
-        The log, whole also where the training has gone on from a checkpoint.
+        The history of all epochs, those before the checkpoint included.
 
     Raises:
         ConfigError: If an argument is not allowed, weights or images hold NaN, the outputs do not fit the classes, or
             the checkpoint is damaged or of another training.
-        EvaluationError: If the loss becomes NaN or infinite; the last checkpoint stays as it is.
-        KeyboardInterrupt: At Ctrl-C; its message says how to go on.
+        EvaluationError: If the loss becomes NaN or infinite; the last checkpoint is kept.
+        KeyboardInterrupt: At Ctrl-C; its message says how to resume.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     recipe = recipe if epochs is None else recipe.scaled(epochs)
-    path = None if checkpoint is None else Path(checkpoint)
-    _check(model, data, seed, device, path)
+    _check(model, data, seed, device, checkpoint)
     options = {"augmentation": _name(augmentation), "channels_last": channels_last, "autocast": autocast}
-    settings = {} if path is None else _settings(data, recipe, seed, options)
-    layout = torch.channels_last if channels_last else torch.preserve_format
-    model.to(device=device, memory_format=layout)  # type: ignore[call-overload]  # torch has more than its stubs
+    file = None if checkpoint is None else _Checkpoint(Path(checkpoint), _settings(data, recipe, seed, options))
+    model.to(device=device, memory_format=_layout(channels_last))  # type: ignore[call-overload]  # torch's stubs lack it
     data = data.to(device)
-    trainer = _Trainer(
-        model=model,
-        data=data,
-        recipe=recipe,
-        optimiser=_optimiser(recipe, model),
-        rates=recipe.learning_rates(_steps_per_epoch(data, recipe)),
-        seed=seed,
-        forward=forward or _plain,
-        evaluate=evaluate or (_nothing if forward else _validation(data)),
-        augmentation=augmentation,
-        layout=layout,
-        autocast=autocast,
-    )
-    title = f"{data.name} (synthetic)" if data.synthetic else data.name
-    rows: list[_Row] = []
-    if path is not None and path.exists():
-        rows = load_training(path, model, trainer.optimiser, settings)
-    with _own_random_numbers(data.train.images.device), _explained(path, rows):
-        begun = len(rows) * trainer.steps_per_epoch
-        with progress_bar(f"training on {title}", len(trainer.rates), begun, show=progress) as report:
-            for epoch in range(len(rows) + 1, trainer.epochs + 1):
-                rows.append(trainer.run(epoch, report))
-                report(rows[-1]["step"], partial(_progress_text, rows))
-                if path is not None and trainer.is_due(epoch):
-                    save_training(path, model, trainer.optimiser, settings, rows)
+    evaluate = evaluate or (_nothing if forward else _validation(data))
+    trainer = _Trainer(model, data, recipe, seed, forward or _plain, evaluate, augmentation, channels_last, autocast)
+    rows = trainer.train(file, progress)
     model.eval()
-    return TrainingLog(title, recipe, seed, _frame(rows))
+    return TrainingLog(trainer.title, recipe, seed, _frame(rows))
+
+
+class _Checkpoint(NamedTuple):
+    """Checkpoint file and the settings that a resumed training must share."""
+
+    path: Path
+    settings: _Row
 
 
 @dataclass(frozen=True)
 class _Trainer:
-    """A network and all that is needed to train it for an epoch."""
+    """Training of a network on a device."""
 
     model: nn.Module
     data: ImageData
     recipe: Recipe
-    optimiser: Optimizer
-    rates: FloatArray
     seed: int
     forward: Forward
     evaluate: Evaluate
     augmentation: Augment | None
-    layout: torch.memory_format
+    channels_last: bool
     autocast: bool
+
+    @property
+    def title(self) -> str:
+        return f"{self.data.name} (synthetic)" if self.data.synthetic else self.data.name
+
+    @cached_property
+    def optimiser(self) -> Optimizer:
+        return _optimiser(self.recipe, self.model)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.data.train.labels) // self.recipe.batch)
+
+    @cached_property
+    def rates(self) -> FloatArray:
+        """Learning rate at each step, shape ``(steps,)``."""
+        return self.recipe.learning_rates(self.steps_per_epoch)
 
     @property
     def epochs(self) -> int:
         return -(-len(self.rates) // self.steps_per_epoch)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return _steps_per_epoch(self.data, self.recipe)
+    def train(self, checkpoint: _Checkpoint | None, progress: bool) -> list[_Row]:
+        """Train all epochs that are not in the checkpoint; return the rows of the history."""
+        rows: list[_Row] = []
+        if checkpoint is not None and checkpoint.path.exists():
+            rows = load_training(checkpoint.path, self.model, self.optimiser, checkpoint.settings)
+        begun = len(rows) * self.steps_per_epoch
+        with (
+            _restored_rng(self.data.train.images.device),
+            _explained_interrupt(checkpoint, rows),
+            progress_bar(f"training on {self.title}", len(self.rates), begun, show=progress) as report,
+        ):
+            for epoch in range(len(rows) + 1, self.epochs + 1):
+                rows.append(self.run(epoch, report))
+                report(rows[-1]["step"], partial(_progress_text, rows))
+                if checkpoint is not None and self.is_due(epoch):
+                    save_training(checkpoint.path, self.model, self.optimiser, checkpoint.settings, rows)
+        return rows
 
     def is_due(self, epoch: int) -> bool:
         return epoch % self.recipe.interval == 0 or epoch == self.epochs
 
     def run(self, epoch: int, report: Report) -> _Row:
-        """Trains for an epoch; gives its row of the log."""
+        """Train an epoch; return its row of the history."""
         begun = time.perf_counter()
         first = (epoch - 1) * self.steps_per_epoch
         rates = self.rates[first : first + self.steps_per_epoch]
@@ -197,7 +202,7 @@ class _Trainer:
         return row
 
     def _steps(self, epoch: int, first: int, rates: FloatArray, report: Report) -> tuple[float, float]:
-        """Mean loss and accuracy of the steps of an epoch."""
+        """Mean loss and accuracy over the steps of an epoch."""
         for_order, for_forward, for_torch = np.random.SeedSequence(self.seed, spawn_key=(epoch,)).spawn(3)
         generator = torch.Generator().manual_seed(_integer(for_order))
         rng = np.random.default_rng(for_forward)
@@ -212,15 +217,15 @@ class _Trainer:
             x, y = images[index], labels[index]
             if self.augmentation is not None:
                 x = self.augmentation(x, generator)
-            loss, logits = self._step(x.to(memory_format=self.layout), y, rng, float(rate))
+            loss, logits = self._step(x.to(memory_format=_layout(self.channels_last)), y, rng, float(rate))
             losses.append(loss)
             hits.append((logits.argmax(1) == y).sum())
             report(first + number + 1)
-        # Read once in an epoch: each reading makes a GPU wait.
+        # Read once in an epoch: each read synchronises a GPU.
         return torch.stack(losses).double().mean().item(), torch.stack(hits).sum().item() / (batch * len(rates))
 
     def _step(self, x: Tensor, y: Tensor, rng: np.random.Generator, rate: float) -> tuple[Tensor, Tensor]:
-        """Takes a step of the optimiser; gives the loss and the logits before it."""
+        """Take a step of the optimiser; return the loss and the logits ``(batch, classes)`` before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -252,8 +257,10 @@ def _progress_text(rows: Sequence[_Row]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {latest[name]:.3g}" for name in shown)
 
 
-def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | str, path: Path | None) -> None:
-    """Refuses what would fail only after long work, in many lines, or not at all."""
+def _check(
+    model: nn.Module, data: ImageData, seed: int, device: torch.device | str, checkpoint: Path | str | None
+) -> None:
+    """Raise ConfigError for arguments that would fail only after long work, obscurely, or not at all."""
     check_device(device)
     if seed < 0:
         raise ConfigError(f"seed={seed} is not allowed; expected 0, 1, ...")
@@ -264,12 +271,12 @@ def _check(model: nn.Module, data: ImageData, seed: int, device: torch.device | 
     for name, weights in chain(model.named_parameters(), model.named_buffers()):
         if not weights.isfinite().all():
             raise ConfigError(f"{name!r} of the network holds NaN or infinite values; expected finite ones")
-    if path is not None:
-        check_writable(path)
+    if checkpoint is not None:
+        check_writable(Path(checkpoint))
 
 
 def _settings(data: ImageData, recipe: Recipe, seed: int, options: Mapping[str, Any]) -> _Row:
-    """What the weights depend on, by name; the network is compared tensor by tensor."""
+    """Settings that the weights depend on, by name; the network is compared tensor by tensor."""
     content = split_checksum(data.train)
     images = f"{data.name}, {len(data.train.labels)} training images, checksum {content}"
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
@@ -277,14 +284,14 @@ def _settings(data: ImageData, recipe: Recipe, seed: int, options: Mapping[str, 
 
 
 def _name(augmentation: Augment | None) -> str:
-    """An augmentation in words that stay the same in another process."""
+    """Name of an augmentation that is the same in another process."""
     if augmentation is None or is_dataclass(augmentation):
         return repr(augmentation)
     return getattr(augmentation, "__qualname__", type(augmentation).__qualname__)
 
 
-def _steps_per_epoch(data: ImageData, recipe: Recipe) -> int:
-    return max(1, len(data.train.labels) // recipe.batch)
+def _layout(channels_last: bool) -> torch.memory_format:
+    return torch.channels_last if channels_last else torch.preserve_format
 
 
 def _optimiser(recipe: Recipe, model: nn.Module) -> Optimizer:
@@ -295,7 +302,7 @@ def _optimiser(recipe: Recipe, model: nn.Module) -> Optimizer:
         case "sgd":
             optimiser = SGD(weights, momentum=recipe.momentum, **common)
             if recipe.momentum:
-                # The kernel takes no mixture of weights with and without: a supernet's come into use one by one.
+                # The kernel needs all weights with a buffer or none: a supernet's come into use one by one.
                 for weight in weights:
                     optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
             return optimiser
@@ -322,22 +329,24 @@ def _integer(sequence: np.random.SeedSequence) -> int:
 
 
 @contextmanager
-def _own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Gives torch's global random numbers, which dropout draws, back as they were."""
+def _restored_rng(device: torch.device) -> Iterator[None]:
+    """Restore torch's global random state, which dropout draws from, at the end of the context."""
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device], device_type=device.type):
         yield
 
 
 @contextmanager
-def _explained(path: Path | None, rows: list[_Row]) -> Iterator[None]:
-    """Lets Ctrl-C say what is kept."""
+def _explained_interrupt(checkpoint: _Checkpoint | None, rows: list[_Row]) -> Iterator[None]:
+    """Add to a KeyboardInterrupt what is kept."""
     try:
         yield
     except KeyboardInterrupt:
-        if path is None or not path.exists():
-            kept = "nothing is kept" if path is None else f"{str(path)!r} is not written yet"
+        if checkpoint is None:
+            kept = "nothing is kept"
+        elif checkpoint.path.exists():
+            kept = f"the same call goes on from {str(checkpoint.path)!r}"
         else:
-            kept = f"the same call goes on from {str(path)!r}"
+            kept = f"{str(checkpoint.path)!r} is not written yet"
         raise KeyboardInterrupt(f"training was interrupted in epoch {len(rows) + 1}; {kept}") from None
 
 

@@ -1,21 +1,5 @@
-"""Layer tables of neural networks."""
+"""Layer tables of neural networks: built-in networks, traced torch modules and HuNT's training workloads."""
 
-from moopim.workload.layers import IMAGE, Layer, LayerKind, LayerTable, make_table, stack_tables
-from moopim.workload.networks import NETWORKS, load_network
-from moopim.workload.training import DATASETS, WORKLOADS, Workload, load_workload, make_workload
+import lazy_loader
 
-__all__ = [
-    "DATASETS",
-    "IMAGE",
-    "NETWORKS",
-    "WORKLOADS",
-    "Layer",
-    "LayerKind",
-    "LayerTable",
-    "Workload",
-    "load_network",
-    "load_workload",
-    "make_table",
-    "make_workload",
-    "stack_tables",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,13 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import check_broadcast, numbers
+from moopim.checks import check_broadcast, is_whole, numbers
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.typing import BoolArray, IntArray
-
-__all__ = ["IMAGE", "NO_INPUT", "Layer", "LayerKind", "LayerTable", "check_table", "make_table", "stack_tables"]
-
 
 IMAGE = -1
 """Input of a layer that reads the image."""
@@ -25,16 +21,16 @@ NO_INPUT = -2
 
 
 class LayerKind(IntEnum):
-    """What a layer computes; a table holds the number."""
+    """Kind of a layer, as the number that a table holds."""
 
     NONE = 0
-    """Padding: no layer at this place."""
+    """Padding: no layer."""
     CONV = 1
     """Convolution; a linear layer that is applied to every token or pixel is one with a 1x1 kernel."""
     FC = 2
     """Fully connected layer, which needs its whole input at once."""
     POOL = 3
-    """Maximum or average pooling; adaptive pooling has the kernel that it works out to."""
+    """Maximum or average pooling; adaptive pooling has its effective kernel."""
     SUM = 4
     """Element-wise sum of at least two inputs."""
     PRODUCT = 5
@@ -49,8 +45,8 @@ class Layer(NamedTuple):
     Attributes:
         name: Name, unique in its network.
         kind: Name of a `LayerKind` in small letters, such as ``conv``.
-        inputs: Places in the table of the layers that it reads, `IMAGE` for the image. A layer other than ``sum``,
-            ``product`` and ``matmul`` reads the concatenation of their channels.
+        inputs: Indices of the layers that it reads, `IMAGE` for the image. A layer other than ``sum``, ``product`` and
+            ``matmul`` reads the concatenation of their channels.
         c_in: Input channels; features of a fully connected layer.
         c_out: Output channels; features of a fully connected layer.
         kernel: Kernel size.
@@ -58,9 +54,9 @@ class Layer(NamedTuple):
         padding: Padding on each side.
         size_in: Size of the input feature map.
         size_out: Size of the output feature map.
-        groups: Groups of channels that do not see each other; heads of a ``matmul``.
+        groups: Groups of a grouped convolution; heads of a ``matmul``.
         input_bits: Bits of an input value.
-        weight_bits: Bits of a weight, sign included; 0 where there are none.
+        weight_bits: Bits of a weight, sign included; 0 without weights.
         output_bits: Bits of an output value.
         waits: Whether it needs all of its inputs before its first output, as a fully connected layer does.
     """
@@ -84,14 +80,14 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a table equals itself only
 class LayerTable:
-    """The layers of a batch of networks; every column has shape ``(networks, layers)``.
+    """Layers of a batch of networks; every column has shape ``(networks, layers)``.
 
-    The columns that describe one network may have shape ``(1, layers)`` beside others, such as bit widths, of shape
-    ``(networks, layers)``. Places without a layer have kind ``LayerKind.NONE`` and may stand anywhere.
+    Columns that all networks share may have shape ``(1, layers)`` beside others, such as bit widths, of shape
+    ``(networks, layers)``. Padding has kind ``LayerKind.NONE`` and may stand anywhere.
 
     Attributes:
         kind: `LayerKind` of each layer.
-        inputs: Places of the layers that it reads, `IMAGE` for the image, filled with `NO_INPUT`; shape
+        inputs: Indices of the layers that it reads, `IMAGE` for the image, padded with `NO_INPUT`; shape
             ``(networks, layers, inputs)``.
         c_in: Input channels.
         c_out: Output channels.
@@ -105,7 +101,7 @@ class LayerTable:
         w_in: Width of the input.
         h_out: Height of the output.
         w_out: Width of the output.
-        groups: Groups of channels that do not see each other.
+        groups: Groups of a grouped convolution; heads of a product of two activations.
         input_bits: Bits of an input value.
         weight_bits: Bits of a weight.
         output_bits: Bits of an output value.
@@ -140,7 +136,7 @@ class LayerTable:
 
     @cached_property
     def _checked(self) -> bool:
-        """True; raises a ConfigError the first time if this is no table, see `check_table`."""
+        """True; raises ConfigError once unless the columns agree, see `check_table`."""
         kind = numbers(
             "kind of a layer table", self.kind, ("networks", "layers"), whole=True, most=max(LayerKind), least=0
         )
@@ -163,7 +159,7 @@ class LayerTable:
 
     @property
     def layers(self) -> int:
-        """Places for layers, padding included."""
+        """Number of layers, padding included."""
         return int(self.kind.shape[1])
 
     @cached_property
@@ -173,7 +169,7 @@ class LayerTable:
 
     @cached_property
     def rows(self) -> IntArray:
-        """Inputs of one output value, shape ``(networks, layers)``."""
+        """Inputs of one output value, the rows of the weight matrix, shape ``(networks, layers)``."""
         return self.c_in // self.groups * self.kernel_h * self.kernel_w
 
     @cached_property
@@ -191,9 +187,9 @@ class LayerTable:
 
     @cached_property
     def last(self) -> BoolArray:
-        """Whether no layer reads a layer: the outputs of the network, shape ``(networks, layers)``."""
+        """Whether a layer is an output of the network, which no layer reads, shape ``(networks, layers)``."""
         networks = max(len(self.kind), len(self.inputs))
-        # One more place at the end takes what reads the image or nothing.
+        # One more column at the end takes readers of the image or of nothing.
         read = np.zeros((networks, self.layers + 1), dtype=bool)
         producers = np.where(self.inputs > IMAGE, self.inputs, self.layers)
         read[np.arange(networks)[:, None, None], producers] = True
@@ -216,10 +212,10 @@ class LayerTable:
         return np.where(self.kind == LayerKind.NONE, 0, self.c_out * self.positions)
 
     def take(self, networks: IntArray | slice) -> "LayerTable":
-        """Picks networks.
+        """Select networks.
 
         Args:
-            networks: Indices or a slice; columns shared by all networks are kept as they are.
+            networks: Indices, shape ``(selected,)``, or a slice; columns that all networks share are kept.
 
         Returns:
             A table of these networks.
@@ -232,9 +228,9 @@ class LayerTable:
         return replace(self, **picked)
 
     def with_bits(self, weights: IntArray, activations: IntArray, image: int = 9) -> "LayerTable":
-        """Sets bit widths; a layer without weights hands on the width of its first input.
+        """Set bit widths; a layer without weights passes on the width of its first input.
 
-        The second input of a product of two activations takes the place of weights, in the width that it comes in.
+        The second input of a product of two activations is held like weights, in its input width.
 
         Args:
             weights: Bits of the weights of each layer, shape ``(networks, layers)``; read where there are weights.
@@ -242,10 +238,10 @@ class LayerTable:
             image: Bits of a value of the image.
 
         Returns:
-            The table with these bits; the input bits are those of the first input's outputs.
+            The table with these widths; input widths are those of the first input's output.
 
         Raises:
-            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read, or a shape does not fit.
+            ConfigError: If a width is not a whole number, or not 1 .. 64 where it is read, or shapes do not broadcast.
         """
         weights, activations = (
             numbers(f"bits of {name}", given, None, values=False)
@@ -262,7 +258,7 @@ class LayerTable:
                 raise ConfigError(f"bits of {name} are {value}; expected whole numbers, 1 .. {_MOST_BITS}")
         _check_numbers("bits of the image", image, 1, _MOST_BITS)
         weight_bits = np.where(weighted, weights, 0).astype(np.int64)
-        # One more place in front for the image, which -1 finds from behind.
+        # One more column at the end for the image, which index -1 finds.
         output = np.full((shape[0], shape[1] + 1), image, dtype=np.int64)
         output[:, :-1] = np.broadcast_to(activations, shape)
         inputs = np.empty(shape, dtype=np.int64)
@@ -280,10 +276,10 @@ class LayerTable:
 
 
 def make_table(layers: Sequence[Layer]) -> LayerTable:
-    """Puts the layers of one network into columns.
+    """Build the layer table of one network.
 
     Args:
-        layers: The layers in an order in which each comes after those that it reads.
+        layers: Layers in topological order: each comes after those that it reads.
 
     Returns:
         A table of one network.
@@ -294,63 +290,44 @@ def make_table(layers: Sequence[Layer]) -> LayerTable:
     """
     if not layers:
         raise ConfigError("a network without layers is not allowed; expected at least one layer")
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise ConfigError(f"layer {place} is {layer!r}; expected a Layer")
-        _check(place, layer)
+            raise ConfigError(f"layer {index} is {layer!r}; expected a Layer")
+        _check(index, layer)
     name, times = Counter(layer.name for layer in layers).most_common(1)[0]
     if times > 1:
-        raise ConfigError(f"{times} layers have the name {name!r}; expected a name of its own for each")
+        raise ConfigError(f"{times} layers have the name {name!r}; expected unique names")
     most = max(len(layer.inputs) for layer in layers)
     inputs = [[*layer.inputs, *[NO_INPUT] * (most - len(layer.inputs))] for layer in layers]
 
     def column(values: Iterable[object]) -> IntArray:
         return np.array([list(values)], dtype=np.int64)
 
+    columns = {name: column(getattr(layer, name) for layer in layers) for name in _SCALARS}
+    for field, names in _PAIRS.items():
+        for axis, name in enumerate(names):
+            columns[name] = column(getattr(layer, field)[axis] for layer in layers)
     return LayerTable(
         kind=column(LayerKind[layer.kind.upper()] for layer in layers),
         inputs=np.array([inputs], dtype=np.int64),
-        c_in=column(layer.c_in for layer in layers),
-        c_out=column(layer.c_out for layer in layers),
-        kernel_h=column(layer.kernel[0] for layer in layers),
-        kernel_w=column(layer.kernel[1] for layer in layers),
-        stride_h=column(layer.stride[0] for layer in layers),
-        stride_w=column(layer.stride[1] for layer in layers),
-        padding_h=column(layer.padding[0] for layer in layers),
-        padding_w=column(layer.padding[1] for layer in layers),
-        h_in=column(layer.size_in[0] for layer in layers),
-        w_in=column(layer.size_in[1] for layer in layers),
-        h_out=column(layer.size_out[0] for layer in layers),
-        w_out=column(layer.size_out[1] for layer in layers),
-        groups=column(layer.groups for layer in layers),
-        input_bits=column(layer.input_bits for layer in layers),
-        weight_bits=column(layer.weight_bits for layer in layers),
-        output_bits=column(layer.output_bits for layer in layers),
+        **columns,
         waits=np.array([[layer.waits or layer.kind == "fc" for layer in layers]]),
         names=tuple(layer.name for layer in layers),
     )
 
 
 def check_table(table: LayerTable) -> None:
-    """Raise ConfigError unless the columns of a table agree in shape and range; a table is checked once.
-
-    Args:
-        table: The table.
-
-    Raises:
-        ConfigError: If it is none, a column has another shape, or a number is out of range; names the column, the place
-            and the value.
-    """
+    """Raise ConfigError unless the columns of a table agree in shape and range; checks each table once."""
     if not isinstance(table, LayerTable):
-        raise ConfigError(f"layer table is {table!r}; expected a LayerTable, such as load_network('vgg11')")
+        raise ConfigError(f"layer table is {table!r}; expected a LayerTable, such as network_table('vgg11')")
     _ = table._checked
 
 
 def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
-    """Puts tables one below the other, padded at the end with places without a layer.
+    """Concatenate layer tables along the networks, padded at the end to the longest network.
 
     Args:
-        tables: The tables.
+        tables: Layer tables.
 
     Returns:
         A table of all their networks.
@@ -375,8 +352,7 @@ def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
         column = np.full(shape, filler, dtype=parts[0].dtype)
         start = 0
         for part, count in zip(parts, counts, strict=True):
-            place = (slice(start, start + count), *(slice(size) for size in part.shape[1:]))
-            column[place] = part
+            column[start : start + count, *(slice(size) for size in part.shape[1:])] = part
             start += count
         columns[field.name] = column
     names = tables[0].names if all(table.names == tables[0].names for table in tables) else ()
@@ -385,17 +361,26 @@ def stack_tables(tables: Sequence[LayerTable]) -> LayerTable:
 
 _KINDS = tuple(kind.name.lower() for kind in LayerKind if kind != LayerKind.NONE)
 _LEAST_INPUTS = {"sum": 2, "product": 2, "matmul": 2}
+# Fields of a layer that are columns of a table as they are, and pairs that are two of them.
+_SCALARS = ("c_in", "c_out", "groups", "input_bits", "weight_bits", "output_bits")
+_PAIRS = {
+    "kernel": ("kernel_h", "kernel_w"),
+    "stride": ("stride_h", "stride_w"),
+    "padding": ("padding_h", "padding_w"),
+    "size_in": ("h_in", "w_in"),
+    "size_out": ("h_out", "w_out"),
+}
 
-
-# Numbers beyond these are slips of the pen.
+# Larger numbers are typing errors.
 _MOST = 1_000_000
 _MOST_BITS = 64
 _BITS = ("input_bits", "weight_bits", "output_bits")
 _BOUNDS = {"kind": (0, max(LayerKind)), "inputs": (NO_INPUT, _MOST)} | dict.fromkeys(_BITS, (0, _MOST_BITS))
 
 
-def _check(place: int, layer: Layer) -> None:
-    what = f"layer {place} ({layer.name})"
+def _check(index: int, layer: Layer) -> None:
+    """Raise ConfigError unless the numbers of a layer are in range and it reads earlier layers."""
+    what = f"layer {index} ({layer.name})"
     if layer.kind not in _KINDS:
         raise unknown_name(f"kind of {what}", layer.kind, _KINDS)
     for field in ("c_in", "c_out", "groups", "kernel", "stride", "size_in", "size_out"):
@@ -411,14 +396,14 @@ def _check(place: int, layer: Layer) -> None:
     if len(layer.inputs) < least:
         raise ConfigError(f"{what} has {len(layer.inputs)} inputs; expected at least {least}")
     for producer in layer.inputs:
-        if not IMAGE <= producer < place:
+        if not IMAGE <= producer < index:
             raise ConfigError(
-                f"{what} reads layer {producer}; expected {IMAGE} (the image) or a layer before it, 0 .. {place - 1}"
+                f"{what} reads layer {producer}; expected {IMAGE} (the image) or a layer before it, 0 .. {index - 1}"
             )
 
 
 def _check_numbers(what: str, given: int | tuple[int, int], least: int, most: int) -> None:
-    """Checks a number or a pair of numbers."""
+    """Raise ConfigError unless a number or each of a pair is whole and in range."""
     for number in given if isinstance(given, tuple) else (given,):
         if not is_whole(number, least, most):
             raise ConfigError(f"{what} is {given!r}; expected whole numbers, {least} .. {most}")

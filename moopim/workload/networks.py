@@ -1,14 +1,14 @@
 """Built-in networks as layer tables.
 
 - ``alexnet``, ``vgg16`` and ``resnet18`` are the CIFAR definitions of MNSIM 2.0 (Zhu et al., TCAD 2023), with which
-  CrossNAS (arXiv 2505.22868) compares itself in Tables 3 and 4. They flatten the last feature map. ``vgg11`` (Simonyan
+  CrossNAS (arXiv 2505.22868) is compared in Tables 3 and 4. They flatten the last feature map. ``vgg11`` (Simonyan
   and Zisserman, ICLR 2015, configuration A) and ``resnet34`` (He et al., CVPR 2016) follow the same style.
 - ``densenet40`` is the DenseNet of Huang et al. (CVPR 2017) for CIFAR with 40 layers, growth 12, no bottleneck and no
   compression.
 - ``hunt-...`` are the five networks of HuNT (TCAD 2024, Table III). The paper gives layer counts and parameter totals
   only; the widths here were chosen to meet both.
 
-ReLU, batch normalisation, flattening and dropout cost nothing in the hardware models and are not layers here.
+ReLU, batch normalisation, flattening and dropout are free in the hardware models and are no layers here.
 """
 
 import ast
@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 from moopim.files import file_format, read_bounded
 from moopim.workload.layers import IMAGE, Layer, LayerTable, make_table
-
-__all__ = ["NETWORKS", "load_network", "network_error"]
 
 Stages = tuple[tuple[int, ...], ...]
 
@@ -32,7 +30,7 @@ _MOST_SOURCE = 2**20
 
 
 class _Builder:
-    """The layers of a network in the making; each method appends one and returns its place."""
+    """Layers of a network under construction; each method appends one and returns its index."""
 
     def __init__(self, size: int) -> None:
         self.layers: list[Layer] = []
@@ -45,12 +43,12 @@ class _Builder:
         return self._append(name, "conv", inputs, channels, width, (kernel, stride, padding), (size, out))
 
     def pool(self, name: str, inputs: tuple[int, ...]) -> int:
-        """Halves the feature map."""
+        """2x2 pooling."""
         channels, size = self.shape(inputs)
         return self._append(name, "pool", inputs, channels, channels, (2, 2, 0), (size, size // 2))
 
     def average(self, inputs: tuple[int, ...]) -> int:
-        """Averages the whole feature map."""
+        """Global average pooling."""
         channels, size = self.shape(inputs)
         return self._append("average", "pool", inputs, channels, channels, (size, 1, 0), (size, 1))
 
@@ -59,7 +57,7 @@ class _Builder:
         return self._append(name, "sum", inputs, channels, channels, (1, 1, 0), (size, size))
 
     def fc(self, inputs: tuple[int, ...], widths: tuple[int, ...]) -> None:
-        """Appends fully connected layers, the first of them on the flattened feature map."""
+        """Fully connected layers, the first on the flattened feature map."""
         channels, size = self.shape(inputs)
         features = channels * size**2
         for number, width in enumerate(widths, start=1):
@@ -68,10 +66,10 @@ class _Builder:
             features = width
 
     def shape(self, inputs: tuple[int, ...]) -> tuple[int, int]:
-        """Channels of the concatenated inputs, and height and width of the first one."""
+        """Channels of the concatenated inputs; height (= width) of the first."""
         if inputs == (IMAGE,):
             return 3, self._size
-        producers = [self.layers[place] for place in inputs]
+        producers = [self.layers[index] for index in inputs]
         return sum(producer.c_out for producer in producers), producers[0].size_out[0]
 
     def _append(
@@ -105,28 +103,28 @@ class _Builder:
 def _alexnet(size: int, classes: int) -> list[Layer]:
     """Five 3x3 convolutions, the first with stride 2, three of them with pooling; two FC layers."""
     net = _Builder(size)
-    place = IMAGE
+    last = IMAGE
     for number, (width, pooled) in enumerate(((64, True), (192, True), (384, False), (256, False), (256, True)), 1):
-        place = net.conv(f"conv{number}", (place,), width, stride=2 if number == 1 else 1)
+        last = net.conv(f"conv{number}", (last,), width, stride=2 if number == 1 else 1)
         if pooled:
-            place = net.pool(f"pool{number}", (place,))
-    net.fc((place,), (512, classes))
+            last = net.pool(f"pool{number}", (last,))
+    net.fc((last,), (512, classes))
     return net.layers
 
 
 def _vgg(size: int, classes: int, stages: Stages, hidden: tuple[int, ...] = (), average: bool = False) -> list[Layer]:
-    """Stages of 3x3 convolutions with 2x2 pooling between them; global average pooling or not; FC layers."""
+    """Stages of 3x3 convolutions with 2x2 pooling between; global average pooling if ``average``; FC layers."""
     net = _Builder(size)
-    place, number = IMAGE, 0
+    last, number = IMAGE, 0
     for stage, widths in enumerate(stages):
         if stage:
-            place = net.pool(f"pool{stage}", (place,))
+            last = net.pool(f"pool{stage}", (last,))
         for width in widths:
             number += 1
-            place = net.conv(f"conv{number}", (place,), width)
+            last = net.conv(f"conv{number}", (last,), width)
     if average:
-        place = net.average((place,))
-    net.fc((place,), (*hidden, classes))
+        last = net.average((last,))
+    net.fc((last,), (*hidden, classes))
     return net.layers
 
 
@@ -137,25 +135,25 @@ def _resnet(size: int, classes: int, blocks: tuple[int, ...], base: int, hunt: b
     and ends with global average pooling and one FC layer.
     """
     net = _Builder(size)
-    place = net.conv("stem", (IMAGE,), base)
+    last = net.conv("stem", (IMAGE,), base)
     if not hunt:
-        place = net.pool("pool", (place,))
+        last = net.pool("pool", (last,))
     for stage, count in enumerate(blocks, start=1):
         width = base * 2 ** (stage - 1)
         for block in range(1, count + 1):
             stride = 2 if stage > 1 and block == 1 else 1
             name = f"s{stage}b{block}"
-            first = net.conv(f"{name}a", (place,), width, stride=stride)
+            first = net.conv(f"{name}a", (last,), width, stride=stride)
             second = net.conv(f"{name}b", (first,), width)
             # MNSIM reads an identity behind the second convolution, a projection before it.
-            branches = (second, place)
+            branches = (second, last)
             if stride > 1:
-                projection = net.conv(f"{name}sc", (place,), width, kernel=1 if hunt else 3, stride=stride)
+                projection = net.conv(f"{name}sc", (last,), width, kernel=1 if hunt else 3, stride=stride)
                 branches = (projection, second)
-            place = net.sum(f"{name}sum", branches)
+            last = net.sum(f"{name}sum", branches)
     if hunt:
-        place = net.average((place,))
-    net.fc((place,), (classes,) if hunt else (512, classes))
+        last = net.average((last,))
+    net.fc((last,), (classes,) if hunt else (512, classes))
     return net.layers
 
 
@@ -175,8 +173,7 @@ def _densenet(size: int, classes: int, layers: int, growth: int, stem: int, comp
     return net.layers
 
 
-# The layers from the size of the image and the number of classes.
-NETWORKS: dict[str, Callable[[int, int], list[Layer]]] = {
+BUILT_IN_NETWORKS: dict[str, Callable[[int, int], list[Layer]]] = {
     "alexnet": _alexnet,
     "vgg11": partial(_vgg, stages=((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2)),
     "vgg16": partial(_vgg, stages=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)),
@@ -193,15 +190,16 @@ NETWORKS: dict[str, Callable[[int, int], list[Layer]]] = {
     "hunt-resnet34": partial(_resnet, blocks=(3, 4, 6, 3), base=20, hunt=True),
     "hunt-densenet40": partial(_densenet, layers=12, growth=12, stem=16, compression=0.9),
 }
+"""Name -> layers of the network from the image height (= width) and the number of classes."""
 
 
-def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
-    """Makes the layer table of a built-in network; weights and activations have 9 bits.
+def network_table(name: str, classes: int = 10, size: int = 32) -> LayerTable:
+    """Build the layer table of a built-in network; weights and activations have 9 bits.
 
     Args:
-        name: A name of `NETWORKS`, in any case.
-        classes: Classes that the network tells apart.
-        size: Height and width of its image.
+        name: A name of `BUILT_IN_NETWORKS`, in any case.
+        classes: Number of classes.
+        size: Height and width of the image.
 
     Returns:
         A table of one network; `LayerTable.with_bits` sets other widths.
@@ -210,29 +208,21 @@ def load_network(name: str, classes: int = 10, size: int = 32) -> LayerTable:
         ConfigError: If the name is unknown or a number out of range.
 
     Example:
-        >>> from moopim.workload import load_network
-        >>> table = load_network("resnet18", classes=100)
+        >>> from moopim.workload import network_table
+        >>> table = network_table("resnet18", classes=100)
         >>> table.layers, table.names[-1], int(table.c_out[0, -1])
         (31, 'fc2', 100)
     """
-    if not isinstance(name, str) or name.lower() not in NETWORKS:
-        raise unknown_name("network", name, NETWORKS)
+    if not isinstance(name, str) or name.lower() not in BUILT_IN_NETWORKS:
+        raise unknown_name("network", name, BUILT_IN_NETWORKS)
     for field, value, least, most in (("classes", classes, 2, _MOST_CLASSES), ("size", size, _LEAST_SIZE, _MOST_SIZE)):
         if not is_whole(value, least, most):
             raise ConfigError(f"{field}={value!r} of network {name!r} is not allowed; expected {least} .. {most}")
-    return make_table(NETWORKS[name.lower()](size, classes))
+    return make_table(BUILT_IN_NETWORKS[name.lower()](size, classes))
 
 
 def network_error(name: str, built_in: Iterable[str] = ()) -> ConfigError:
-    """Makes the error for what is no network: says what a file is, and what to do.
-
-    Args:
-        name: What was given.
-        built_in: Names of built-in networks that would have been accepted.
-
-    Returns:
-        The error, ready to be raised.
-    """
+    """ConfigError for a name of no network: says what the file is and what is expected, ``built_in`` names included."""
     path = Path(name)
     expected = "FILE.py:Name, a module of torch" + (", or a built-in network" if built_in else "")
     if name and path.is_dir():
@@ -244,13 +234,13 @@ def network_error(name: str, built_in: Iterable[str] = ()) -> ConfigError:
         return ConfigError(f"network {name!r} names nothing in the file; expected {', '.join(names) or 'FILE.py:Name'}")
     if found := file_format(path):
         return ConfigError(f"network {name!r} is {found}; expected {expected}")
-    if not built_in and name.lower() in NETWORKS:
+    if not built_in and name.lower() in BUILT_IN_NETWORKS:
         return ConfigError(f"network {name!r} is built in, which has no weights; expected a trained one, FILE.py:Name")
     return unknown_name("network", name, [*built_in, "FILE.py:Name"])
 
 
 def _top_names(path: Path) -> list[str]:
-    """Names of the classes and functions of a Python file, which is not run."""
+    """Names of the public classes and functions of a Python file, without running it."""
     try:
         body = ast.parse(read_bounded(path, _MOST_SOURCE)).body
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):

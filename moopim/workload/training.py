@@ -1,103 +1,157 @@
-"""Training workloads of HuNT (TCAD 2024, Table III): the convolutions and fully connected layers of its networks."""
+"""Training workloads of HuNT (TCAD 2024, Table III): networks on data sets, and what their layers send each other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.typing import IntArray
-from moopim.workload.layers import Layer
-from moopim.workload.networks import NETWORKS
-from moopim.workload.transfers import WEIGHTED, Transfer, find_transfers
+from moopim.workload.layers import IMAGE, Layer, LayerKind, LayerTable, make_table
+from moopim.workload.networks import BUILT_IN_NETWORKS
 
-__all__ = ["DATASETS", "WORKLOADS", "Workload", "load_workload", "make_workload"]
+INPUTS = {"cifar10": (32, 10), "cifar100": (32, 100), "tinyimagenet": (64, 200)}
+"""Data set -> input height and width, number of classes."""
 
-
-# Input height and width, number of classes.
-DATASETS = {"cifar10": (32, 10), "cifar100": (32, 100), "tinyimagenet": (64, 200)}
-
-# Training batch of Table III.
 WORKLOADS = {"VGG11": 64, "VGG16": 64, "ResNet18": 128, "ResNet34": 128, "DenseNet40": 128}
+"""Network -> training batch (Table III)."""
+
+
+class Transfer(NamedTuple):
+    """Feature map sent from the layer that makes it to the layers that read it; layers as in `Workload`.
+
+    Attributes:
+        producer: Index of the layer that makes it.
+        volume: Values of an image.
+        consumers: Indices of the layers that read it, in rising order.
+    """
+
+    producer: int
+    volume: int
+    consumers: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a workload equals itself only
 class Workload:
-    """A network on a data set, layer by layer; every column has shape ``(layers,)``.
+    """A network on a data set, as a view of its layer table.
 
-    Only layers with weights count, and these have square kernels and square feature maps.
+    The layers of a workload are the convolutions and fully connected layers, with square kernels and feature maps. A
+    layer of another kind shows in the transfers only.
 
     Attributes:
         network: Name of the network.
         dataset: Name of the data set, which sets the input size and the number of classes.
         batch: Images of a training batch.
-        names: Names of the layers.
-        kinds: ``conv`` or ``fc``.
-        c_in: Input channels.
-        c_out: Output channels.
-        kernel: Kernel size (1 for a fully connected layer).
-        stride: Stride.
-        h_in: Height and width of the input.
-        h_out: Height and width of the output.
-        transfers: What the layers send to each other.
+        table: All layers of the network.
     """
 
     network: str
     dataset: str
     batch: int
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    c_in: IntArray
-    c_out: IntArray
-    kernel: IntArray
-    stride: IntArray
-    h_in: IntArray
-    h_out: IntArray
-    transfers: tuple[Transfer, ...]
+    table: LayerTable
 
     def __len__(self) -> int:
-        return len(self.names)
+        """Number of layers with weights."""
+        return len(self.indices)
 
-    @property
+    @cached_property
+    def indices(self) -> IntArray:
+        """Indices of the layers with weights in the table, shape ``(layers,)``."""
+        return np.flatnonzero((self.table.kind[0] == LayerKind.CONV) | (self.table.kind[0] == LayerKind.FC))
+
+    def column(self, name: str) -> IntArray:
+        """Column of the table at the layers with weights.
+
+        Args:
+            name: Name of a column or property of `LayerTable`.
+
+        Returns:
+            Its values, shape ``(layers,)``, read-only.
+        """
+        column: IntArray = getattr(self.table, name)[0, self.indices]
+        column.flags.writeable = False
+        return column
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the layers."""
+        return tuple(self.table.names[index] for index in self.indices)
+
+    @cached_property
+    def c_out(self) -> IntArray:
+        """Output channels, the columns of the weight matrix, shape ``(layers,)``."""
+        return self.column("c_out")
+
+    @cached_property
     def rows(self) -> IntArray:
         """Inputs of one output value, the rows of the weight matrix, shape ``(layers,)``."""
-        return self.c_in * self.kernel**2
+        return self.column("rows")
 
-    @property
+    @cached_property
     def positions(self) -> IntArray:
-        """Positions at which the kernel is applied, shape ``(layers,)``."""
-        return self.h_out**2
+        """Output positions, shape ``(layers,)``."""
+        return self.column("positions")
 
-    @property
+    @cached_property
     def weights(self) -> IntArray:
         """Weights without biases, shape ``(layers,)``."""
-        return self.rows * self.c_out
+        return self.column("parameters")
 
-    @property
-    def activations_in(self) -> IntArray:
-        """Input values of one image, shape ``(layers,)``."""
-        return self.c_in * self.h_in**2
-
-    @property
+    @cached_property
     def activations_out(self) -> IntArray:
         """Output values of one image, shape ``(layers,)``."""
-        return self.c_out * self.positions
+        return self.column("activations")
 
-    @property
+    @cached_property
     def macs(self) -> IntArray:
         """Multiply-accumulate operations of the forward pass of one image, shape ``(layers,)``."""
-        return self.weights * self.positions
+        return self.column("macs")
+
+    @cached_property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """Feature maps sent between the layers, by the layer of the table that makes them.
+
+        A layer without weights (a pool, a sum, a product) is computed at the layer that makes the last of its inputs:
+        the other inputs of a sum are sent there, and the smaller output of a pool is sent on from there. A layer sends
+        nothing to itself, and nothing is sent of what depends on the image alone.
+        """
+        table = self.table
+        homes = self._homes()
+        consumers: list[set[int]] = [set() for _ in homes]
+        for home, producers in zip(homes, table.inputs[0].tolist(), strict=True):
+            for producer in producers:
+                if producer > IMAGE:
+                    consumers[producer].add(home)
+        volumes = table.activations[0].tolist()
+        sent = (
+            (home, volume, readers - {home}) for home, volume, readers in zip(homes, volumes, consumers, strict=True)
+        )
+        return tuple(
+            Transfer(home, volume, tuple(sorted(readers)))
+            for home, volume, readers in sent
+            if home != IMAGE and readers
+        )
+
+    def _homes(self) -> list[int]:
+        """Layer with weights at which each layer of the table is computed; `IMAGE` if only the image goes into it."""
+        numbers = {int(index): number for number, index in enumerate(self.indices)}
+        homes: list[int] = []
+        for index, producers in enumerate(self.table.inputs[0].tolist()):
+            last = max(producers)
+            homes.append(numbers.get(index, IMAGE if last == IMAGE else homes[last]))
+        return homes
 
 
 @cache
 def load_workload(network: str, dataset: str = "cifar10") -> Workload:
-    """Makes the workload of one of HuNT's networks.
+    """Build the workload of one of HuNT's networks.
 
     Args:
         network: A name of `WORKLOADS`, in any case.
-        dataset: A name of `DATASETS`, in any case.
+        dataset: A name of `INPUTS`, in any case.
 
     Returns:
         The workload.
@@ -108,56 +162,39 @@ def load_workload(network: str, dataset: str = "cifar10") -> Workload:
     names = {name.lower(): name for name in WORKLOADS}
     if not isinstance(network, str) or network.lower() not in names:
         raise unknown_name("workload", network, names)
-    if not isinstance(dataset, str) or dataset.lower() not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
+    if not isinstance(dataset, str) or dataset.lower() not in INPUTS:
+        raise unknown_name("dataset", dataset, INPUTS)
     name = names[network.lower()]
-    size, classes = DATASETS[dataset.lower()]
-    return make_workload(name, dataset.lower(), WORKLOADS[name], NETWORKS[f"hunt-{name.lower()}"](size, classes))
+    size, classes = INPUTS[dataset.lower()]
+    return make_workload(
+        name, dataset.lower(), WORKLOADS[name], BUILT_IN_NETWORKS[f"hunt-{name.lower()}"](size, classes)
+    )
 
 
 def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer]) -> Workload:
-    """Puts the convolutions and fully connected layers of a network into columns.
+    """Build the workload of a network.
 
     Args:
         network: Name of the network.
         dataset: Name of the data set.
         batch: Images of a training batch.
-        layers: The layers in order; those without weights have no columns, but their part in the transfers.
+        layers: All layers of the network, in topological order.
 
     Returns:
         The workload.
 
     Raises:
-        ConfigError: If there is no such layer, one has groups or is not square, they are no table of layers, or the
-            batch is none; names the layer.
+        ConfigError: If the batch is no positive number, a layer is not usable, none is a convolution or fully connected
+            layer, or one of these has groups or is not square; names the layer.
     """
     whole_number(f"batch of {network!r}", batch, 1)
     layers = list(layers)
-    transfers = find_transfers(layers)
-    kept = [layer for layer in layers if layer.kind in WEIGHTED]
-    if not kept:
+    table = make_table(layers) if layers else None
+    weighted = [layer for layer in layers if layer.kind in ("conv", "fc")]
+    if table is None or not weighted:
         raise ConfigError(f"network {network!r} has no layer of kind conv or fc; expected at least one")
-    for layer in kept:
+    for layer in weighted:
         pairs = (layer.kernel, layer.stride, layer.size_in, layer.size_out)
         if layer.groups != 1 or any(height != width for height, width in pairs):
             raise ConfigError(f"layer {layer.name!r} of {network!r} has groups or is not square: {layer}")
-
-    def column(values: Iterable[int]) -> IntArray:
-        array = np.array(list(values), dtype=np.int64)
-        array.flags.writeable = False
-        return array
-
-    return Workload(
-        network=network,
-        dataset=dataset,
-        batch=batch,
-        names=tuple(layer.name for layer in kept),
-        kinds=tuple(layer.kind for layer in kept),
-        c_in=column(layer.c_in for layer in kept),
-        c_out=column(layer.c_out for layer in kept),
-        kernel=column(layer.kernel[0] for layer in kept),
-        stride=column(layer.stride[0] for layer in kept),
-        h_in=column(layer.size_in[0] for layer in kept),
-        h_out=column(layer.size_out[0] for layer in kept),
-        transfers=transfers,
-    )
+    return Workload(network, dataset, batch, table)

@@ -6,7 +6,7 @@ import numpy as np
 
 from moopim.errors import ConfigError
 from moopim.genome import Designs
-from moopim.problems.crossnas.search import CrossNasSearch
+from moopim.problems.crossnas.search import CrossNasSearch, NetworkOnChip
 from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.typing import FloatArray, IntArray
@@ -127,6 +127,15 @@ class ArchitectureSearch(CrossNasSearch):
         return self._goals.complete(
             self._figures(designs), lambda within: self._accuracies(Designs(self.genome, designs.genes[within]))
         )
+
+    def network_on_chip(self, designs: Designs) -> NetworkOnChip:
+        """Network and circuit of one design, a batch of one."""
+        from moopim.network.subnets import convolutions
+        from moopim.problems.crossnas.inherited import subnets
+
+        (subnet,) = subnets(designs)
+        bits = np.full(sum(len(convolutions(block.kind)) for block in subnet) + 1, self.bits)  # and the head
+        return NetworkOnChip(subnet, self.space.layer_table(designs), bits, bits, self.space.chip_parameters(designs))
 
     def _figures(self, designs: Designs) -> dict[str, FloatArray]:
         """What the hardware of designs costs."""

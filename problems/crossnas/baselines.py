@@ -10,7 +10,7 @@ from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.problems.crossnas.goals import reference_circuit
 from moopim.problems.crossnas.published import COLUMNS, published
-from moopim.workload import load_network
+from moopim.workload import network_table
 
 __all__ = ["NETWORKS", "baselines", "comparison"]
 
@@ -61,7 +61,7 @@ def baselines(
     source = f"moopim, profile {profile}, crossbar {circuit['crossbar']}, {converters}, mode {mode}"
     rows = []
     for name, network in NETWORKS.items():
-        totals = evaluate_planar(load_network(network, classes), chip, mode)
+        totals = evaluate_planar(network_table(network, classes), chip, mode)
         figures = {
             "energy_mJ": totals["energy"][0],
             "latency_ms": totals["latency"][0],

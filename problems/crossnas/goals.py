@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import figure, read_table
 from moopim.problems.crossnas.simulators import PimSimulator, hardware_figures
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.typing import BoolArray, FloatArray
-from moopim.workload import LayerTable, load_network
+from moopim.workload import LayerTable, network_table
 
 __all__ = ["MEDIAN", "Goals", "make_goals", "reference_circuit", "reference_edp"]
 
@@ -179,7 +179,7 @@ def reference_edp(reference: str, classes: int, simulator: PimSimulator, space: 
             raise ConfigError(f"reference={reference} is not allowed; expected an EDP above 0 (mJ ms)")
         return number
     if reference != MEDIAN:
-        return float(_edp(simulator, load_network(reference, classes))[0])
+        return float(_edp(simulator, network_table(reference, classes))[0])
     if space is None:
         raise ConfigError(f"reference={MEDIAN!r} needs a space of networks; expected a network or a number of mJ ms")
     X = space.canonical(space.genome.sample(_choice("median", "networks"), np.random.default_rng(_SEED)))
@@ -195,7 +195,7 @@ def _edp(simulator: PimSimulator, table: LayerTable) -> FloatArray:
 
 def _choice(table: str, name: str) -> int:
     """A whole number of ``data/search.toml``."""
-    return int(figure(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
+    return int(constant(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
 
 
 def _bounds(what: str, text: str) -> dict[str, float]:

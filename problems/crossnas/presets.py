@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moopim.checks import is_whole
+from moopim.constants import check_constants, load_constants, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole, read_table, read_user_table, values
 from moopim.network.recipes import load_recipe
 
 __all__ = ["POPULATION", "Preset", "default_preset", "load_preset", "preset_names"]
@@ -54,6 +55,7 @@ class Preset:
     quantisation_epochs: int | None = None
 
     def __post_init__(self) -> None:
+        check_constants(self, "a preset")
         if set(self.recipes) != set(_RECIPES):
             raise ConfigError(
                 f"recipes {sorted(self.recipes)} of a preset are not allowed; expected {', '.join(_RECIPES)}"
@@ -68,8 +70,6 @@ class Preset:
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise ConfigError(f"{name}={value!r} of a preset is not allowed; expected a name")
-        if not isinstance(self.augmentation, bool):
-            raise ConfigError(f"augmentation={self.augmentation!r} of a preset is not allowed; expected true or false")
 
 
 def preset_names() -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def load_preset(name: str) -> Preset:
             raise ConfigError(f"{field}={table[field]!r} of preset {name} is not allowed; expected {what}")
     if "recipes" in table and "channels" in table:
         known |= {"recipes": table.pop("recipes"), "channels": tuple(table.pop("channels"))}
-    return Preset(**values(f"preset {name}", table, Preset, **known), **known)
+    return load_constants(Preset, f"preset {name}", table, **known)
 
 
 def default_preset(data: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 
 __all__ = ["COLUMNS", "TABLES", "published"]
 
@@ -59,7 +59,7 @@ def published(table: int) -> pd.DataFrame:
 def _read_row(row: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]], about: str) -> dict[str, Any]:
     """A row with the columns of `COLUMNS`; figures that it does not have are left out."""
     found = {
-        name: float(figure(f"{name} of {row['method']}", {**column, "value": row[name]}))
+        name: float(constant(f"{name} of {row['method']}", {**column, "value": row[name]}))
         for name, column in columns.items()
         if name in row
     }

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.genome import Choice, Designs, Genome
 from moopim.network.subnets import network_layers
-from moopim.problems.crossnas.search import CrossNasSearch
+from moopim.problems.crossnas.search import CrossNasSearch, NetworkOnChip
 from moopim.problems.crossnas.simulators import hardware_figures, load_simulator
 from moopim.typing import BoolArray, FloatArray
 from moopim.workload import LayerTable
@@ -115,7 +115,7 @@ class QuantisationPimSearch(CrossNasSearch):
         circuits = {name: np.array([some[name] for some in tried]) for name in _CIRCUIT}
         hardware_figures(self._simulator, self._table, circuits)
         rates = read_table("moopim.problems.crossnas", "search.toml")["mutation"]
-        quantisation, circuit = (figure(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
+        quantisation, circuit = (constant(f"mutation {name}", rates[name]) for name in ("quantisation", "circuit"))
         self.mutation = dict.fromkeys(_WIDTHS, quantisation) | dict.fromkeys(_CIRCUIT, circuit)
         self._begin(stored.classes)
 
@@ -132,6 +132,12 @@ class QuantisationPimSearch(CrossNasSearch):
         for side, name in enumerate(_WIDTHS):
             widths[side][:, self._places] = designs[name]
         return self._table.with_bits(*widths)
+
+    def network_on_chip(self, designs: Designs) -> NetworkOnChip:
+        """Network and circuit of one design, a batch of one."""
+        bits = designs.weight_bits[0], designs.activation_bits[0]
+        circuit = {name: designs[name] for name in _CIRCUIT}
+        return NetworkOnChip(self._accuracies.stored.subnet, self.layer_table(designs), *bits, circuit)
 
     def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
         """Evaluates widths and circuits.

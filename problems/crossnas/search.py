@@ -1,18 +1,37 @@
 """What the two searches of CrossNAS have in common."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pandas as pd
 
 from moopim.evaluator.metric_store import MetricStore
+from moopim.genome import Designs
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.goals import Goals, make_goals, reference_edp
 from moopim.problems.crossnas.paid import reused_text
-from moopim.problems.crossnas.simulators import PimSimulator, simulator_identity
+from moopim.problems.crossnas.simulators import PimSimulator, PlanarSimulator, simulator_identity
 from moopim.problems.crossnas.space import CrossNasSpace
+from moopim.typing import IntArray
+from moopim.workload import LayerTable
 
-__all__ = ["CrossNasSearch"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from moopim.network.subnets import Subnet
+
+__all__ = ["CrossNasSearch", "NetworkOnChip"]
+
+
+class NetworkOnChip(NamedTuple):
+    """One design: its blocks, its layer table, the bits of each layer with weights, and its circuit, a batch of one."""
+
+    subnet: "Subnet"
+    table: LayerTable
+    weight_bits: IntArray
+    activation_bits: IntArray
+    circuit: Mapping[str, IntArray]
 
 
 class _Accuracies(Protocol):
@@ -55,6 +74,28 @@ class CrossNasSearch(DesignProblem):
     def identity(self) -> Mapping[str, Any]:
         """Checksums of the weights, of the images and of the simulator."""
         return {**self._accuracies.identity(), **simulator_identity(self._simulator)}
+
+    @abstractmethod
+    def network_on_chip(self, designs: Designs) -> NetworkOnChip:
+        """Network and circuit of one design, a batch of one."""
+
+    def plot_design(self, designs: Designs, title: str) -> "dict[str, Figure]":
+        """Plot a design: ``network`` as a strip of blocks with bits and circuit, and ``breakdown`` by layer.
+
+        The breakdown of energy, time and area is that of the built-in planar chip; other simulators have none.
+        """
+        from moopim.analysis import breakdown_frame, plot_breakdown
+        from moopim.analysis.crossnas import network_strip, plot_networks
+
+        subnet, table, weight_bits, activation_bits, circuit = self.network_on_chip(designs)
+        parts = {name: int(values[0]) for name, values in circuit.items()}
+        figures = {"network": plot_networks({title: network_strip(subnet, weight_bits, activation_bits, parts)})}
+        if isinstance(self._simulator, PlanarSimulator):
+            found = self._simulator.breakdown(table, circuit)
+            energy, latency, area = (f"{found.totals[name][0]:.4g}" for name in ("energy", "latency", "area"))
+            words = f"{title}: {energy} mJ, {latency} ms, {area} mm²"
+            figures["breakdown"] = plot_breakdown(breakdown_frame(found, table), words)
+        return figures
 
     def tally(self) -> int:
         """How many accuracies are known."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from moopim.constants import file_hash, file_hashes
 from moopim.errors import ConfigError, EvaluationError, MoopimError
-from moopim.figures import file_hash, file_hashes
 from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.model import evaluate_planar
+from moopim.hardware.planar.model import Breakdown, break_down, evaluate_planar
 from moopim.typing import FloatArray, IntArray
 from moopim.user_code import import_member, reason, split_reference
 from moopim.workload import LayerTable
@@ -103,6 +103,10 @@ class PlanarSimulator:
         """
         figures = evaluate_planar(table, make_chip(self.profile, None, **circuit))
         return {name: figures[name] for name in _ALLOWED}
+
+    def breakdown(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Breakdown:
+        """Energy, time and area of designs by layer and component; arguments as `hardware`."""
+        return break_down(table, make_chip(self.profile, None, **circuit))
 
     def identity(self) -> dict[str, str]:
         """Checksums of the figures of the chip."""

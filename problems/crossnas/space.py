@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.genome import Choice, Designs, Genome, Integer
 from moopim.network.subnets import KINDS
 from moopim.typing import BoolArray, IntArray

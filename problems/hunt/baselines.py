@@ -178,7 +178,7 @@ def _threshold_maps(model: SystemModel, first: int, second: int) -> IntArray:
 def _hyperx(model: SystemModel, order: str) -> TierLoad:
     """HyperX as a policy: a share of the layers, the last ones, stays on SRAM; between whole numbers interpolated."""
     layers = len(model.workload)
-    share = model.factors["phi_HX"] * layers
+    share = model.factors.phi_HX * layers
     on_sram = np.floor(share) + np.arange(2)[:, None]
     both = run_order(model, order, (np.arange(layers) >= layers - on_sram).astype(np.int64))
     if not np.isfinite(both.period).all():
@@ -194,7 +194,7 @@ def _accured(model: SystemModel) -> TierLoad:
     load = run_pools(model, [Pool(reram, 2)], np.zeros((1, len(model.workload)), dtype=np.int64))
     if not np.isfinite(load.period).all():
         raise _no_room(model, order)
-    period = (load.period + load.rewrite) / model.factors["g_f"]
+    period = (load.period + load.rewrite) / model.factors.g_f
     reram_w = 1e-3 * (load.energy[:, 0] / 2 / period + pes * model.static_mW[reram])
     gpu_w = 1e-3 * (model.gradient_pJ[gpu] / 2 / period + pes * model.static_mW[gpu])
     power = np.stack([reram_w, reram_w, gpu_w, gpu_w], axis=1)

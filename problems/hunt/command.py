@@ -71,7 +71,7 @@ def study(
     made = make_study(figure, tuple(workload or ()), evaluations, seed)
     from moopim.analysis.style import save_figure
 
-    save_figure(made.draw(), folder / f"figure_{figure}.png")
+    save_figure(made.plot(), folder / f"figure_{figure}.png")
     for name, frame in made.frames.items():
         rows = frame.astype(object).map(_word).to_numpy().tolist()
         write_rows(folder / f"figure_{figure}_{name}.csv", list(frame.columns), rows)
@@ -81,36 +81,10 @@ def study(
     )
 
 
-@app.command()
-def draw(
-    run: Annotated[Path, typer.Argument(help="A finished run directory of the problem hunt.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")],
-    design: Annotated[int, typer.Option(help="Row of its front.csv, from 1.")] = 1,
-    force: _Force = False,
-) -> None:
-    """Draw a mapping of a run: its layers on the stack, its temperatures and the load of its links."""
-    from moopim.experiment.manifest import read_manifest
-    from moopim.experiment.plugins import build_problem
-    from moopim.experiment.result import load_run
-    from moopim.problems.hunt.mapping import HuntMapping
-
-    told = read_manifest(run).problem
-    problem = build_problem(told.spec, told.parameters) if told.spec else None
-    if not isinstance(problem, HuntMapping):
-        raise ConfigError(f"run {str(run)!r} is one of {told.spec}; expected one of hunt")
-    front = load_run(run).front
-    if not 1 <= design <= len(front):
-        raise ConfigError(f"design={design} is not allowed; expected a row of the front, 1 .. {len(front)}")
-    from moopim.analysis.style import save_figure
-    from moopim.problems.hunt.pictures import PICTURES, draw_mapping
-
-    folder = _folder(output, [f"{name}.png" for name in PICTURES], force)
-    row = front.iloc[design - 1]
-    order = "".join(row.filter(regex="^tier_").astype(str))
-    title = f"{problem.model.workload.network} on {order}, design {design}"
-    for name, figure in draw_mapping(problem, row, title).items():
-        save_figure(figure, folder / f"{name}.png")
-        typer.echo(folder / f"{name}.png")
+@app.command(hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def draw() -> None:
+    """Raise ConfigError with the name of the command that took over."""
+    raise ConfigError("'moopim hunt draw' is now 'moopim plot DIR --design N'; N is the 'evaluation' of the design")
 
 
 @app.command()

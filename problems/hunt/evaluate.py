@@ -1,35 +1,33 @@
-"""``moopim evaluate hunt``: given mappings in a CSV file, their metrics in another."""
+"""``moopim evaluate hunt``: quantities of mappings in a CSV file."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
 
-from moopim.csv_files import read_rows, row_name, write_rows
-from moopim.errors import ConfigError, MoopimError, unknown_name
+from moopim.csv_files import Column, Table, write_table
+from moopim.errors import ConfigError, unknown_name
 from moopim.files import check_files
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.thermal import load_thermal
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.workload import DATASETS
+from moopim.workload import INPUTS
 
-__all__ = ["evaluate_file"]
-
-_INPUT = ("case", "set", "workload", "tiers", "genes")
-# Metrics in the order of their columns, as far as the model has them.
-_METRICS = (
+_INPUT = tuple(map(Column, ("case", "set", "workload", "tiers", "genes")))
+# Quantities whose columns come first, in this order.
+_FIRST = (
     *("violation", "area", "pes", "period", "latency", "energy", "power", "peak", "err"),
     *("tops_per_W", "tops_per_mm2", "link_util"),
 )
-_Group = tuple[str, str]
+_Group = tuple[str, str]  # factor set and network
 
 
 class _Row(NamedTuple):
-    """A mapping of the input file."""
+    """Mapping of the input file: indices of the devices of its tiers, genes of its layers."""
 
     case: str
     group: _Group
@@ -43,11 +41,11 @@ def evaluate_file(
     dataset: Annotated[str, typer.Option(help="Data set that sets input size and classes.")] = "cifar10",
     devices: Annotated[str, typer.Option(help="Devices that tiers may name, such as S,R,F:parallel.")] = "S,R,F",
     stack: Annotated[str, typer.Option(help="TOML file with another stack and its materials.")] = "",
-    figures: Annotated[str, typer.Option(help="Figures that go before all others, such as kappa=4.")] = "",
-    traffic: Annotated[Literal["graph", "chain"], typer.Option(help="Who talks to whom: graph or chain.")] = "graph",
-    noc: Annotated[
-        Literal["queue", "paper"], typer.Option(help="How packets of the graph wait: queue or paper.")
-    ] = "queue",
+    override: Annotated[str, typer.Option(help="Parameters to override: NAME=VALUE[,NAME=VALUE].")] = "",
+    traffic: Annotated[
+        Literal["graph", "chain"], typer.Option(help="Traffic between layers: graph or chain.")
+    ] = "graph",
+    noc: Annotated[Literal["queue", "paper"], typer.Option(help="NoC latency model: queue or paper.")] = "queue",
     thermal: Annotated[Literal["hotspot", "full", "paper", "paper+"], typer.Option(help="Thermal model.")] = "hotspot",
     equations: Annotated[
         Literal["system", "paper"], typer.Option(help="system, or paper for the surrogates as printed.")
@@ -66,7 +64,7 @@ def evaluate_file(
             "dataset": dataset,
             "devices": devices,
             "stack": stack,
-            "figures": figures,
+            "override": override,
             "traffic": traffic,
             "noc": noc,
             "thermal": thermal,
@@ -75,45 +73,31 @@ def evaluate_file(
         }
         return HuntMapping(workload=group[1], factors=group[0], **options)
 
-    # Says what is wrong with an option before a row is blamed for it.
-    if dataset.lower() not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
-    load_parameters("physical", devices, stack, figures)
+    # Check options first, so that no row is blamed for them.
+    if dataset.lower() not in INPUTS:
+        raise unknown_name("dataset", dataset, INPUTS)
+    load_parameters("physical", devices, stack, override)
     load_thermal(Path(stack) if stack else None)
-    rows = list(_read(designs, problem))
-    if not rows:
-        raise ConfigError(f"designs {str(designs)!r} has no rows; expected at least one mapping")
-    results: list[list[str]] = [[] for _ in rows]
+    table = Table("designs", "at least one mapping", _INPUT, key="case", convert=partial(_parse, problem))
+    rows = table.read(designs)
+    names = _quantities(problem(rows[0].group))
+    results = {name: np.full(len(rows), np.nan) for name in names}
     for group in dict.fromkeys(row.group for row in rows):
         members = [i for i, row in enumerate(rows) if row.group == group]
         tiers, genes = (np.array([getattr(rows[i], name) for i in members]) for name in ("tiers", "genes"))
-        metrics = problem(group).evaluate_mappings(tiers, genes)
-        for place, i in enumerate(members):
-            values = [float(metrics[name][place]) for name in _METRICS if name in metrics]
-            results[i] = ["" if np.isnan(value) else repr(value) for value in values]
-    lines = ([row.case, *values] for row, values in zip(rows, results, strict=True))
-    write_rows(output, ["case", *_columns(problem(rows[0].group))], lines)
+        found = problem(group).evaluate_mappings(tiers, genes)
+        for name in names:
+            results[name][members] = found[name]
+    write_table(output, ["case", *names.values()], [[[row.case for row in rows], *results.values()]])
 
 
-def _columns(problem: HuntMapping) -> list[str]:
-    quantities = {q.name: q.column for q in (*problem.objectives, *problem.constraints, *problem.metrics)}
-    return [quantities[name] for name in _METRICS if name in quantities]
+def _quantities(problem: HuntMapping) -> dict[str, str]:
+    """Columns of the quantities by their names."""
+    columns = {quantity.name: quantity.column for quantity in problem.quantities}
+    return {name: columns[name] for name in (*_FIRST, *columns) if name in columns}
 
 
-def _read(path: Path, problem: Callable[[_Group], HuntMapping]) -> Iterator[_Row]:
-    """Reads and checks the input file, row by row.
-
-    Raises:
-        ConfigError: If the file cannot be read, or names the row, the field, its value and what is allowed.
-    """
-    for number, record in enumerate(read_rows(path, _INPUT)[1], start=1):
-        try:
-            yield _parse(record, problem)
-        except MoopimError as error:
-            raise ConfigError(f"{row_name(path, number, record, 'case')}: {error}") from None
-
-
-def _parse(record: dict[str, str], problem: Callable[[_Group], HuntMapping]) -> _Row:
+def _parse(problem: Callable[[_Group], HuntMapping], record: dict[str, str]) -> _Row:
     group = (record["set"], record["workload"])
     model = problem(group).model
     letters = "".join(device.letter for device in model.devices)

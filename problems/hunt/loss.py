@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from moopim.errors import ConfigError
+from moopim.experiment.frames import read_designs
 from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.parameters import load_factor_set, load_stack
 from moopim.problems.hunt.baselines import baseline_model, evaluate_baseline
@@ -111,4 +112,4 @@ def losses(problem: HuntMapping, frame: pd.DataFrame) -> FloatArray:
     Raises:
         ConfigError: As `scaled_by_loss`.
     """
-    return HuntMapping.evaluate_designs(scaled_by_loss(problem), problem.read_designs(frame))["err"]
+    return HuntMapping.evaluate_designs(scaled_by_loss(problem), read_designs(problem.genome, frame))["err"]

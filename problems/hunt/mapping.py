@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
+from moopim.constants import file_hash, file_hashes
 from moopim.errors import unknown_name
-from moopim.figures import file_hash, file_hashes
 from moopim.genome import Choice, Designs, Genome, Index
 from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
 from moopim.hardware.stack.model import occupy
@@ -16,6 +15,9 @@ from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["EQUATIONS", "HuntMapping"]
 
@@ -46,7 +48,7 @@ class HuntMapping(DesignProblem):
         factors: Factor set: physical, calibrated (to the claims of the paper) or FILE.toml.
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
-        figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
+        override: Values of single parameters that replace all others, such as kappa=4,mesh=6,R.static_mW=5.
         traffic: Who talks to whom: layers as they read each other in the network, or each to the next one.
         noc: How packets of the graph wait: in queues at the links, or not at all as in the paper.
         thermal: How temperatures are found: by HotSpot's equations, a full finite-volume model or the paper's eq. 8.
@@ -64,7 +66,7 @@ class HuntMapping(DesignProblem):
         factors: str = "physical",
         devices: str = "S,R,F",
         stack: str = "",
-        figures: str = "",
+        override: str = "",
         traffic: Literal["graph", "chain"] = "graph",
         noc: Literal["queue", "paper"] = "queue",
         thermal: Literal["hotspot", "full", "paper", "paper+"] = "hotspot",
@@ -77,7 +79,7 @@ class HuntMapping(DesignProblem):
         self.factors = factors
         self.devices = devices
         self.stack = stack
-        self.figures = figures
+        self.override = override
         self.traffic = traffic
         self.noc = noc
         self.thermal = thermal
@@ -95,7 +97,7 @@ class HuntMapping(DesignProblem):
             noc=noc,
             devices=devices,
             stack=stack,
-            figures=figures,
+            override=override,
             thermal=thermal,
             bp_tier=bp_tier,
         )
@@ -149,17 +151,11 @@ class HuntMapping(DesignProblem):
         """
         return self._metrics_of(self.model, tiers, genes)
 
-    def read_designs(self, frame: pd.DataFrame) -> Designs:
-        """Reads mappings from a frame.
+    def plot_design(self, designs: Designs, title: str) -> "dict[str, Figure]":
+        """Plot a mapping: ``placement`` of its layers, ``heat`` of its PEs and, in traffic ``graph``, ``links``."""
+        from moopim.problems.hunt.pictures import plot_mapping
 
-        Args:
-            frame: The mappings, such as a ``front.csv``: one column per gene.
-
-        Returns:
-            The designs, one per row.
-        """
-        columns = {group.name: frame[list(group.columns)].to_numpy() for group in self.genome.groups}
-        return self.genome.decode(self.genome.encode(columns))
+        return plot_mapping(self, designs, title)
 
     def repair_designs(self, X: IntArray) -> IntArray:
         """Makes mappings fit, as far as that is possible, unless the problem was made with ``repair=False``.

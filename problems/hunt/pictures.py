@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from moopim.genome import Designs
 from moopim.hardware.noc import load_noc
 from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.placement import snake
@@ -15,35 +16,20 @@ from moopim.problems.hunt.placement import layers_frame, settle
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "draw_mapping", "pe_labels"]
-
-PICTURES = ("placement", "heat", "links")
-"""Names of the figures of a mapping; not all models have all of them."""
-
 _TOUCH = 1e-9  # PEs: what covers less of a PE has only been rounded onto it
 
 
-def draw_mapping(problem: HuntMapping, design: pd.Series, title: str = "") -> "dict[str, Figure]":
-    """Draws a mapping.
-
-    Args:
-        problem: The problem that the mapping is a design of.
-        design: The mapping, such as a row of a ``front.csv``: one entry per gene.
-        title: What to write above.
-
-    Returns:
-        Figures by name: ``placement`` (layers along their tiers), ``heat`` (temperature of each PE, with the numbers of
-        its layers) and, in traffic ``graph``, ``links`` (load of each link).
+def plot_mapping(problem: HuntMapping, designs: Designs, title: str = "") -> "dict[str, Figure]":
+    """Figures of one mapping: layers along their tiers, temperatures of PEs and, in traffic ``graph``, loads of links.
 
     Raises:
         ConfigError: If the mapping does not fit.
     """
-    from moopim.analysis.heat import heat_frame, plot_heat
-    from moopim.analysis.links import link_frame, plot_links
-    from moopim.analysis.placement import plot_placement
+    from moopim.analysis.stack import heat_frame, link_frame, plot_heat, plot_links, plot_placement
 
     model, stack = problem.model, problem.model.stack
-    settled = settle(problem, design)
+    settled = settle(problem, designs)
+    title = ", ".join(filter(None, [f"{model.workload.network} on {''.join(designs['tier'][0])}", title]))
     _, occupancy, state = settled
     layers = layers_frame(problem, settled)
     kelvin = model.ambient_K + temperature_rise(state.power, model.influence)[0]
@@ -52,7 +38,7 @@ def draw_mapping(problem: HuntMapping, design: pd.Series, title: str = "") -> "d
         "heat": plot_heat(heat_frame(kelvin, stack.mesh), pe_labels(problem, layers), title),
     }
     if model.traffic == "graph":
-        traffic = graph_traffic(model.workload, model.factors["bits"], stack, occupancy, state.line)
+        traffic = graph_traffic(model.workload, model.factors.bits, stack, occupancy, state.line)
         cycle = load_noc().flit_bits / stack.link_bits_per_ns
         busy = traffic.flits[0] * cycle / state.period[0]
         figures["links"] = plot_links(link_frame(stack.tiers, stack.mesh, busy), stack.tiers, stack.mesh, title)

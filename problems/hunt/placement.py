@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
+from moopim.experiment.frames import read_designs
+from moopim.genome import Designs
 from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.placement import Occupancy
 from moopim.hardware.stack.system import SteadyState, steady_state
@@ -29,12 +31,12 @@ class Settled(NamedTuple):
     state: SteadyState
 
 
-def settle(problem: HuntMapping, design: pd.Series) -> Settled:
+def settle(problem: HuntMapping, designs: Designs) -> Settled:
     """Runs one mapping.
 
     Args:
         problem: The problem that the mapping is a design of.
-        design: The mapping, such as a row of a ``front.csv``: one entry per gene.
+        designs: The mapping, a batch of one.
 
     Returns:
         The mapping at work.
@@ -42,7 +44,6 @@ def settle(problem: HuntMapping, design: pd.Series) -> Settled:
     Raises:
         ConfigError: If the mapping does not fit.
     """
-    designs = problem.read_designs(design.to_frame().T.infer_objects())
     tiers, genes = designs.indices("tier"), designs.indices("pe")
     occupancy = occupy(problem.model, tiers, genes)
     if not occupancy.has_bp[0] or (occupancy.used > occupancy.free).any():
@@ -64,7 +65,8 @@ def placement(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
     Raises:
         ConfigError: If the mapping does not fit.
     """
-    return layers_frame(problem, settle(problem, design))
+    designs = read_designs(problem.genome, design.to_frame().T.infer_objects())
+    return layers_frame(problem, settle(problem, designs))
 
 
 def layers_frame(problem: HuntMapping, settled: Settled) -> pd.DataFrame:

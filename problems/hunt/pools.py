@@ -184,7 +184,7 @@ def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, Fl
         for tier in (tier for tier, letter in enumerate(order) if letter == device.letter):
             level = noise(rise[:, tier * pes : (tier + 1) * pes], device, stack).mean(axis=1)
             err += np.where(load.bits[:, tier] > 0, load.bits[:, tier] * level, 0.0)
-    operations = model.factors["kappa"] * model.operations
+    operations = model.factors.kappa * model.operations
     return {
         "period": load.period,
         "energy": load.energy,

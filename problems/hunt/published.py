@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from moopim.figures import figure, read_table
+from moopim.constants import constant, read_table
 
 __all__ = ["published", "published_layers", "published_peak"]
 
@@ -20,7 +20,7 @@ def published() -> pd.DataFrame:
         ConfigError: If the file of figures is damaged.
     """
     rows = read_table("moopim.problems.hunt", "published.toml")["claims"]
-    return pd.DataFrame([{**row, "value": float(figure(row["name"], {**row, "kind": "paper"}))} for row in rows])
+    return pd.DataFrame([{**row, "value": float(constant(row["name"], {**row, "kind": "paper"}))} for row in rows])
 
 
 def published_peak() -> float:

@@ -38,12 +38,12 @@ class Study(NamedTuple):
 
     Attributes:
         frames: Tables by name.
-        draw: Makes the picture.
+        plot: Function that plots the figure.
         notes: What the paper says beside what was found, one line each.
     """
 
     frames: dict[str, pd.DataFrame]
-    draw: "Callable[[], Figure]"
+    plot: "Callable[[], Figure]"
     notes: list[str]
 
 
@@ -73,12 +73,12 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
         ]
     frame = pd.concat(parts, ignore_index=True)
 
-    def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_tier_orders
+    def plot() -> "Figure":
+        from moopim.analysis.tier_orders import plot_tier_orders
 
         return plot_tier_orders(frame, NAMED)
 
-    return Study({"orders": frame}, draw, notes)
+    return Study({"orders": frame}, plot, notes)
 
 
 def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, seed: int = 1) -> Study:
@@ -103,12 +103,12 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
                 notes.append(f"{factors}, {what}: {found} (paper: RRFS)")
     frame = pd.concat(parts, ignore_index=True)
 
-    def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_order_efficiency
+    def plot() -> "Figure":
+        from moopim.analysis.tier_orders import plot_order_efficiency
 
         return plot_order_efficiency(frame, NAMED)
 
-    return Study({"orders": frame}, draw, notes)
+    return Study({"orders": frame}, plot, notes)
 
 
 def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: int = 10_000, seed: int = 1) -> Study:
@@ -134,12 +134,12 @@ def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: in
             paper = _published_tier(name)
             notes.append(f"{name}, {factors}: first layers on tiers {_first_tiers(layers)} (paper: {paper})")
 
-    def draw() -> "Figure":
-        from moopim.analysis.placement import plot_placement
+    def plot() -> "Figure":
+        from moopim.analysis.stack import plot_placement
 
         return plot_placement(frames)
 
-    return Study({"layers": pd.concat(frames.values(), ignore_index=True)}, draw, notes)
+    return Study({"layers": pd.concat(frames.values(), ignore_index=True)}, plot, notes)
 
 
 def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_500, seed: int = 1) -> Study:
@@ -161,12 +161,12 @@ def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_5
         for _, claim in claims.iterrows()
     ]
 
-    def draw() -> "Figure":
-        from moopim.analysis.tiers import plot_architectures
+    def plot() -> "Figure":
+        from moopim.analysis.tier_orders import plot_architectures
 
         return plot_architectures(frame, published_lines(claims))
 
-    return Study({"architectures": frame, "paper": claims}, draw, notes)
+    return Study({"architectures": frame, "paper": claims}, plot, notes)
 
 
 def published_lines(claims: pd.DataFrame) -> pd.DataFrame:

@@ -31,7 +31,7 @@ class WeightedMapping(HuntMapping):
         factors: Factor set: physical, calibrated (to the claims of the paper) or FILE.toml.
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
-        figures: Single figures that go before all others, such as kappa=4,mesh=6,R.static_mW=5.
+        override: Values of single parameters that replace all others, such as kappa=4,mesh=6,R.static_mW=5.
         bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
         w_period: Weight of the time per image.
         w_area: Weight of the area in use.
@@ -46,7 +46,7 @@ class WeightedMapping(HuntMapping):
         factors: str = "physical",
         devices: str = "S,R,F",
         stack: str = "",
-        figures: str = "",
+        override: str = "",
         bp_tier: Literal["free", "farthest"] = "free",
         w_period: float = 1.0,
         w_area: float = 1.0,
@@ -60,7 +60,7 @@ class WeightedMapping(HuntMapping):
             given = ", ".join(f"w_{goal}={weight:g}" for goal, weight in zip(self._goals, weights, strict=True))
             raise ConfigError(f"weights {given} are not allowed; expected numbers from 0, not all of them 0")
         self._weights = weights / weights.sum()
-        super().__init__(workload, dataset, factors, devices, stack, figures, bp_tier=bp_tier)
+        super().__init__(workload, dataset, factors, devices, stack, override, bp_tier=bp_tier)
         self._ideal, self._nadir = self._scales()
 
     def goals_and_metrics(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:

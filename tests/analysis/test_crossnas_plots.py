@@ -90,9 +90,9 @@ def test_methods_alone_need_no_weights(methods):
 
 
 def test_a_missing_column_is_refused(methods):
-    with pytest.raises(ConfigError, match="unknown column 'quoted'; allowed: method"):
+    with pytest.raises(ConfigError, match="has no column 'quoted'; it has: method"):
         plot_accuracy_edp(methods.drop(columns="quoted"))
-    with pytest.raises(ConfigError, match="unknown column 'accuracy'"):
+    with pytest.raises(ConfigError, match="has no column 'accuracy'"):
         plot_accuracy_edp(methods, cloud=methods[["edp_mJ_ms"]])
 
 

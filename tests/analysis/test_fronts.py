@@ -4,7 +4,7 @@ from made_up import COST, FOUR, GAIN, TIME, frame, search
 
 from moopim import ConfigError
 from moopim.analysis import non_dominated
-from moopim.analysis.fronts import feasible, log_floor, long_tailed, objective_values, spans_decades
+from moopim.analysis.frames import feasible, log_floor, long_tailed, objective_values, spans_decades
 
 
 def test_front_respects_senses_feasibility_and_order():

@@ -9,7 +9,7 @@ import pytest
 from moopim.analysis.hardware import COMPONENTS, breakdown_frame, component_table, layer_table, plot_breakdown
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import break_down
-from moopim.workload import LayerKind, load_network, stack_tables
+from moopim.workload import LayerKind, network_table, stack_tables
 
 
 @pytest.fixture(params=["compat", "physical"])
@@ -19,7 +19,7 @@ def mode(request):
 
 @pytest.fixture
 def resnet(mode):
-    table = load_network("resnet18")
+    table = network_table("resnet18")
     return table, break_down(table, make_chip("paper", crossbar=128), mode)
 
 
@@ -37,7 +37,7 @@ def test_the_frame_adds_up_to_the_design_by_layer_and_by_component(resnet, mode)
 
 
 def test_the_accumulator_of_sums_is_shared_by_the_sums():
-    table = load_network("resnet18")
+    table = network_table("resnet18")
     breakdown = break_down(table, make_chip("paper"), "physical")
     digital = breakdown_frame(breakdown, table).query("component == 'digital' and kind == 'sum'")["area_mm2"]
     assert breakdown.layers["tiles"][0][table.kind[0] == LayerKind.SUM].sum() == 0
@@ -75,7 +75,7 @@ def test_every_part_of_the_model_is_in_one_component(resnet):
 
 
 def test_a_design_of_a_batch_is_shown_without_its_padding():
-    tables = [load_network("alexnet"), load_network("vgg11")]
+    tables = [network_table("alexnet"), network_table("vgg11")]
     chip = make_chip("cur", crossbar=[128, 256])
     both = break_down(stack_tables(tables), chip)
     for design, table in enumerate(tables):
@@ -107,7 +107,7 @@ def test_the_table_of_layers_says_when_each_works_and_what_it_takes(resnet):
 
 @pytest.mark.parametrize("network", ["alexnet", "densenet40"])
 def test_bars_end_at_the_sums(network, mode):
-    table = load_network(network)
+    table = network_table(network)
     breakdown = break_down(table, make_chip("cur"), mode)
     frame = breakdown_frame(breakdown, table)
     with warnings.catch_warnings():
@@ -129,7 +129,7 @@ def test_bars_end_at_the_sums(network, mode):
 
 
 def test_of_very_many_layers_every_few_are_named():
-    table = load_network("densenet40")
+    table = network_table("densenet40")
     frame = breakdown_frame(break_down(table, make_chip("cur")), table)
     copies = [frame.assign(layer=frame["layer"] + i * table.layers) for i in range(4)]
     figure = plot_breakdown(pd.concat(copies))

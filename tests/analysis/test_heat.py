@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moopim import ConfigError
-from moopim.analysis.heat import heat_frame, plot_heat
+from moopim.analysis.stack import heat_frame, plot_heat
 
 
 def panels(figure):
@@ -69,8 +69,8 @@ def test_many_tiers_take_several_rows_and_one_temperature_is_drawn_too():
 @pytest.mark.parametrize(
     ("frame", "labels", "message"),
     [
-        (pd.DataFrame({"tier": [1]}), (), "temperatures have no column 'y'; expected tier, y, x, pe, temperature_K"),
-        (heat_frame(np.ones(4), 2).iloc[:0], (), "temperatures have no rows; expected one per cell"),
+        (pd.DataFrame({"tier": [1]}), (), "the frame of temperatures has no column 'y'; it has: tier"),
+        (heat_frame(np.ones(4), 2).iloc[:0], (), "the frame of temperatures has no rows; expected at least one"),
         (heat_frame(np.ones(8), 2), ["a"] * 4, "4 labels are given; expected 8, one per PE"),
     ],
 )

@@ -6,7 +6,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.quiver import Quiver
 
 from moopim import ConfigError
-from moopim.analysis.links import link_frame, plot_links
+from moopim.analysis.stack import link_frame, plot_links
 from moopim.hardware.noc.routing import link_count, link_ends
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_frame_of_links_is_refused():
     with pytest.raises(ConfigError, match=r"utilisation has shape \(5,\); expected \(288,\), one per link"):
         link_frame(4, 4, np.zeros(5))
     frame = link_frame(2, 2, np.zeros(link_count(2, 2)))
-    with pytest.raises(ConfigError, match="links have no column 'to'; expected link, from, to, utilisation"):
+    with pytest.raises(ConfigError, match="the frame of links has no column 'to'; it has: "):
         plot_links(frame.drop(columns="to"), 2, 2)
-    with pytest.raises(ConfigError, match="links have no rows"):
+    with pytest.raises(ConfigError, match="the frame of links has no rows"):
         plot_links(frame[:0], 2, 2)

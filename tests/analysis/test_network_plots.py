@@ -152,7 +152,7 @@ def test_a_training_has_its_loss_beside_the_measured_accuracies():
     assert left.get_yscale() == "log"  # more than two decades
     assert left.get_lines()[0].get_ydata().tolist() == [2.0, 0.5, 0.01]
     assert right.get_lines()[0].get_xdata().tolist() == [1, 3]
-    with pytest.raises(ConfigError, match="no column 'loss'; expected epoch, loss"):
+    with pytest.raises(ConfigError, match="no column 'loss'; it has: epoch"):
         plot_training(frame.drop(columns="loss"))
     with pytest.raises(ConfigError, match="no rows"):
         plot_training(frame.head(0))

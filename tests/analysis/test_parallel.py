@@ -3,7 +3,7 @@ import pytest
 from made_up import COST, FOUR, GAIN, TIME, frame, search
 
 from moopim import ConfigError
-from moopim.analysis import parallel_coordinates
+from moopim.analysis import plot_parallel
 from moopim.analysis.parallel import parallel_lines
 
 DATA = frame((COST, TIME, GAIN), [(1, 1000, 50), (2, 10, 40), (3, 1, 30), (4, 2000, 20)])
@@ -42,7 +42,7 @@ def test_many_lines_are_thinned_but_keep_the_ends_of_each_axis():
 
 
 def test_picture_has_units_end_values_and_a_line_per_design():
-    ax = parallel_coordinates(DATA, (COST, TIME, GAIN))
+    (ax,) = plot_parallel(DATA, (COST, TIME, GAIN)).axes
     assert [label.get_text() for label in ax.get_xticklabels()] == [
         "cost (mJ)\nsmaller is better",
         "time (ns)\nsmaller is better, log",
@@ -54,10 +54,17 @@ def test_picture_has_units_end_values_and_a_line_per_design():
 
 
 def test_picture_of_several_runs_names_them():
-    ax = parallel_coordinates({"a": DATA, "b": DATA.head(1)}, (COST, TIME, GAIN))
+    (ax,) = plot_parallel({"a": DATA, "b": DATA.head(1)}, (COST, TIME, GAIN)).axes
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_a_marked_design_has_a_line_of_its_own_and_may_be_off_the_front():
+    lines = parallel_lines({"": DATA}, (COST, TIME), marked=DATA.assign(feasible=False).iloc[[3]])
+    np.testing.assert_allclose(lines.marked, [[0, 0]])  # (4, 2000), the worst of both
+    (ax,) = plot_parallel(DATA, (COST, TIME), marked=DATA.iloc[[3]]).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["this design"]
 
 
 def test_nothing_feasible_is_refused():
     with pytest.raises(ConfigError, match="no design is feasible"):
-        parallel_coordinates(DATA.assign(feasible=False), (COST, TIME))
+        plot_parallel(DATA.assign(feasible=False), (COST, TIME))

@@ -4,8 +4,8 @@ from made_up import COST, FOUR, GAIN, TIME, frame, search
 from matplotlib.figure import Figure
 
 from moopim import ConfigError
-from moopim.analysis import non_dominated, scatter, scatter_3d, scatter_matrix
-from moopim.analysis.scatter_data import scatter_groups
+from moopim.analysis import non_dominated, plot_scatter, plot_scatter_3d, plot_scatter_matrix
+from moopim.analysis.scatter import scatter_groups
 
 ROWS = [(1, 10), (2, 30), (3, 20), (4, 40), (0, 99)]
 DATA = frame((COST, GAIN), ROWS, feasible=[True, True, True, True, False])
@@ -32,7 +32,7 @@ def test_groups_are_thinned_the_same_way_every_time():
 
 
 def test_scatter_draws_front_dominated_and_infeasible_designs():
-    ax = scatter(DATA, (COST, GAIN))
+    (ax,) = plot_scatter(DATA, (COST, GAIN)).axes
     assert {label: len(points) for label, points in series(ax).items()} == {
         "infeasible": 1,
         "dominated": 1,
@@ -43,16 +43,23 @@ def test_scatter_draws_front_dominated_and_infeasible_designs():
 
 
 def test_step_line_bounds_what_the_front_dominates():
-    (line,) = scatter(DATA, (COST, GAIN)).lines
+    (line,) = plot_scatter(DATA, (COST, GAIN)).axes[0].lines
     # Each level holds until the next dearer design: "post" from the cheapest on.
     assert line.get_drawstyle() == "steps-post"
     assert line.get_xydata().tolist() == [[1, 10], [2, 30], [4, 40]]
-    (line,) = scatter(DATA, (GAIN, COST)).lines
+    (line,) = plot_scatter(DATA, (GAIN, COST)).axes[0].lines
     assert line.get_xydata().tolist() == [[40, 4], [30, 2], [10, 1]]
 
 
+def test_a_marked_design_is_circled_wherever_it_lies():
+    marked = frame((COST, GAIN), [(50, 5)], feasible=False)
+    (ax,) = plot_scatter(DATA, (COST, GAIN), marked=marked).axes
+    assert series(ax)["this design"].tolist() == [[50, 5]]
+    assert ax.get_xlim()[1] > 50
+
+
 def test_several_runs_are_shown_by_their_fronts():
-    ax = scatter({"one": DATA, "two": DATA.head(2)}, (COST, GAIN))
+    (ax,) = plot_scatter({"one": DATA, "two": DATA.head(2)}, (COST, GAIN)).axes
     assert {label: len(points) for label, points in series(ax).items()} == {"one": 3, "two": 2}
     assert len(ax.lines) == 2
     assert len({tuple(line.get_color()) for line in ax.lines}) == 2
@@ -60,34 +67,37 @@ def test_several_runs_are_shown_by_their_fronts():
 
 def test_given_axes_are_used():
     ax = Figure().add_subplot()
-    assert scatter(DATA, (COST, GAIN), ax) is ax
+    assert plot_scatter(DATA, (COST, GAIN), ax) is ax.figure
+    assert len(ax.figure.axes) == 1
+    assert ax.collections
 
 
 def test_scales_follow_the_data():
-    wide = scatter(frame((COST, TIME), [(1, 5000), (2, 7), (3, 0.01)]), (COST, TIME))
+    (wide,) = plot_scatter(frame((COST, TIME), [(1, 5000), (2, 7), (3, 0.01)]), (COST, TIME)).axes
     assert (wide.get_xscale(), wide.get_yscale()) == ("linear", "log")
-    zeros = scatter(frame((COST, TIME), [(1, 5000), (2, 7), (3, 0)]), (COST, TIME))
+    (zeros,) = plot_scatter(frame((COST, TIME), [(1, 5000), (2, 7), (3, 0)]), (COST, TIME)).axes
     assert zeros.get_yscale() == "symlog"
     assert zeros.get_ylim()[0] < 0
     assert zeros.get_ylim()[1] > 5000
-    assert scatter(frame((COST, TIME), [(1, 500), (2, -7)]), (COST, TIME)).get_yscale() == "linear"
+    (signed,) = plot_scatter(frame((COST, TIME), [(1, 500), (2, -7)]), (COST, TIME)).axes
+    assert signed.get_yscale() == "linear"
 
 
 def test_far_designs_do_not_press_the_front_into_a_corner():
     rows = [(1, 2), (2, 1), *[(2 + i / 1000, 2) for i in range(1000)], (1e9, 1e9)]
-    ax = scatter(frame((COST, TIME), rows), (COST, TIME))
+    (ax,) = plot_scatter(frame((COST, TIME), rows), (COST, TIME)).axes
     assert ax.get_xlim()[1] < 4
     assert ax.get_xlim()[0] < 1
 
 
 def test_picture_without_a_feasible_design_shows_the_infeasible_ones():
-    ax = scatter(DATA.assign(feasible=False), (COST, GAIN))
+    (ax,) = plot_scatter(DATA.assign(feasible=False), (COST, GAIN)).axes
     assert list(series(ax)) == ["infeasible"]
     assert ax.get_ylim()[1] > 99
 
 
 def test_matrix_has_every_pair_once():
-    figure = scatter_matrix(search(400, seed=1), FOUR)
+    figure = plot_scatter_matrix(search(400, seed=1), FOUR)
     drawn = [ax for ax in figure.axes if ax.axison]
     assert len(drawn) == 6
     labels = {(ax.get_xlabel(), ax.get_ylabel()) for ax in drawn if ax.get_subplotspec().is_last_row()}
@@ -101,7 +111,7 @@ def test_matrix_has_every_pair_once():
 
 def test_large_fronts_of_several_runs_are_thinned_but_keep_their_ends():
     data = frame((COST, TIME, GAIN), [(i, 2000 - i, i % 7) for i in range(2000)])
-    points = series(scatter_matrix({"a": data, "b": data}, (COST, TIME, GAIN)).axes[0])["a"]
+    points = series(plot_scatter_matrix({"a": data, "b": data}, (COST, TIME, GAIN)).axes[0])["a"]
     assert 300 <= len(points) <= 304
     assert points[:, 0].min() == 0
     assert points[:, 0].max() == 1999
@@ -109,7 +119,7 @@ def test_large_fronts_of_several_runs_are_thinned_but_keep_their_ends():
 
 def test_space_shows_the_front_with_units_and_colour():
     data = search(400, seed=1)
-    ax = scatter_3d(data, FOUR)
+    ax = plot_scatter_3d(data, FOUR).axes[0]
     assert [ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()] == ["time (ns)", "area (mm²)", "cost (mJ)"]
     assert ax.figure.axes[1].get_ylabel() == "gain (%) ↑"
     (points,) = ax.collections
@@ -120,17 +130,17 @@ def test_space_shows_the_front_with_units_and_colour():
 
 
 def test_space_overlays_runs():
-    ax = scatter_3d({"one": search(100, 1), "two": search(100, 2)}, FOUR[:3])
+    (ax,) = plot_scatter_3d({"one": search(100, 1), "two": search(100, 2)}, FOUR[:3]).axes
     assert [group.get_label() for group in ax.collections] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: scatter(DATA, (COST,)), "scatter got 1 objectives; expected 2"),
-        (lambda: scatter_matrix(DATA, (COST, GAIN)), "scatter_matrix got 2 objectives; expected 3 or more"),
-        (lambda: scatter_3d(DATA, (COST, GAIN)), "scatter_3d got 2 objectives; expected 3 to 4"),
-        (lambda: scatter(DATA, (COST, TIME)), "no column 'time_ns'"),
+        (lambda: plot_scatter(DATA, (COST,)), "plot_scatter got 1 objectives; expected 2"),
+        (lambda: plot_scatter_matrix(DATA, (COST, GAIN)), "plot_scatter_matrix got 2 objectives; expected 3 or more"),
+        (lambda: plot_scatter_3d(DATA, (COST, GAIN)), "plot_scatter_3d got 2 objectives; expected 3 to 4"),
+        (lambda: plot_scatter(DATA, (COST, TIME)), "no column 'time_ns'"),
     ],
 )
 def test_bad_input(call, message):

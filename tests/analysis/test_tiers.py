@@ -6,9 +6,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from moopim import ConfigError
-from moopim.analysis.placement import plot_placement
+from moopim.analysis.stack import plot_placement
 from moopim.analysis.style import save_figure
-from moopim.analysis.tiers import plot_architectures, plot_order_efficiency, plot_tier_orders
+from moopim.analysis.tier_orders import plot_architectures, plot_order_efficiency, plot_tier_orders
 
 ORDERS = pd.DataFrame(
     {
@@ -93,14 +93,14 @@ def test_layers_are_runs_on_their_tiers_with_their_numbers():
 
 @pytest.mark.parametrize("draw", [plot_tier_orders, plot_order_efficiency, plot_architectures])
 def test_frames_that_cannot_be_drawn_are_refused(draw):
-    with pytest.raises(ConfigError, match="unknown column 'set'"):
+    with pytest.raises(ConfigError, match="has no column 'set'"):
         draw(pd.DataFrame({"x": [1]}))
     with pytest.raises(ConfigError, match="the frame has no rows"):
         draw(ORDERS.assign(workload="", architecture="", loss=0)[:0])
 
 
 def test_placements_that_cannot_be_drawn_are_refused():
-    with pytest.raises(ConfigError, match="there is no mapping to draw"):
+    with pytest.raises(ConfigError, match="there is no mapping to plot"):
         plot_placement({})
-    with pytest.raises(ConfigError, match="unknown column 'start'"):
+    with pytest.raises(ConfigError, match="has no column 'start'"):
         plot_placement({"x": LAYERS.drop(columns="start")})

@@ -7,11 +7,11 @@ import pytest
 
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import FIXES, evaluate_planar
-from moopim.workload import load_network
+from moopim.workload import network_table
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "planar_chip.md").read_text(encoding="utf-8")
 CHIPS = [make_chip("paper", crossbar=128, adc_bits=6), make_chip("cur")]
-NETWORKS = [load_network(name) for name in ("alexnet", "vgg16", "resnet18")]
+NETWORKS = [network_table(name) for name in ("alexnet", "vgg16", "resnet18")]
 ROWS = {
     name.strip("`: "): cells
     for name, *cells in (

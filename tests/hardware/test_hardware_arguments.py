@@ -9,17 +9,15 @@ from refusals import check_refused
 
 from moopim.hardware.noc import (
     LinkTraffic,
-    NocFigures,
+    NocParameters,
     evaluate_traffic,
     link_ends,
-    link_groups,
     load_noc,
     network_period,
     routing_matrix,
+    waiting_cycles,
 )
-from moopim.hardware.noc.loads import link_loads, tree_steps
-from moopim.hardware.noc.queueing import waiting_cycles
-from moopim.hardware.noc.routing import hop_counts
+from moopim.hardware.noc.routing import hop_counts, link_groups
 from moopim.hardware.planar.buffers import buffer_figures
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import adc_area_um2, walden_power_W
@@ -36,15 +34,13 @@ from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.geometry import die_layers
 from moopim.hardware.thermal.maps import temperature_map
 from moopim.hardware.thermal.refinement import refine
-from moopim.workload import Layer, load_network, load_workload, make_table, make_workload, stack_tables
-from moopim.workload.transfers import find_transfers
+from moopim.workload import Layer, load_workload, make_table, make_workload, network_table, stack_tables
 
 NOC, THERMAL = load_noc(), load_thermal()
 MODEL = system_model(load_workload("vgg11"))
 TIERS, GENES = np.zeros((3, 4), dtype=int), np.zeros((3, 11), dtype=int)
 FLOWS = np.zeros(2, dtype=int)
-NODES = np.zeros((1, 1, 5), dtype=int)
-TABLE, CHIP = load_network("alexnet"), make_chip()
+TABLE, CHIP = network_table("alexnet"), make_chip()
 LAYER = Layer("a", "conv", (-1,), 3, 4, size_in=(4, 4), size_out=(4, 4))
 
 
@@ -78,17 +74,12 @@ REFUSED = {
     "case that no memory holds": (lambda: traffic(case=[0, 10**9]), r"case\[1\] is 1000000000; expected whole numbers"),
     "tiers": (lambda: traffic(tiers=0), r"tiers is 0; expected 1, 2, ..."),
     "mesh": (lambda: traffic(mesh=2.5), r"mesh is 2.5; expected 1, 2, ..."),
-    "flits of a packet": (lambda: NocFigures(1.0, 1.0, 0.0, 32.0), "packet_flits of the network is 0.0"),
-    "hops": (lambda: NocFigures(1.0, math.nan, 4.0, 32.0), "hop_cycles of the network is nan"),
+    "flits of a packet": (lambda: NocParameters(1.0, 1.0, 0.0, 32.0), "packet_flits of the network is 0.0"),
+    "hops": (lambda: NocParameters(1.0, math.nan, 4.0, 32.0), "hop_cycles of the network is nan"),
     "links": (lambda: link_ends(-1, 4), "tiers is -1"),
     "groups": (lambda: link_groups(1, "4"), "mesh is '4'"),
     "paths": (lambda: routing_matrix(4, 17), "has too many nodes; expected at most 1024"),
     "distances": (lambda: hop_counts(1, 10**6), "has too many nodes; expected at most 4096"),
-    "begin": (lambda: link_loads(1, 2, NODES + 4, NODES, [1.0]), r"begin\[0, 0, 0\] is 4; .* from 0 to 3"),
-    "end": (lambda: link_loads(1, 2, NODES, NODES[:, :, :4], [1.0]), r"end has shape \(1, 1, 4\); .*\(1, 1, 5\)"),
-    "volume": (lambda: link_loads(1, 2, NODES, NODES, [math.inf]), r"volume\[0\] is inf"),
-    "targets": (lambda: tree_steps(1, 2, FLOWS, FLOWS + 4), r"targets has shape \(2,\); expected \(targets, 2\)"),
-    "no targets": (lambda: tree_steps(1, 2, FLOWS, np.zeros((0, 2), dtype=int)), "expected at least one target"),
     "utilisation": (lambda: waiting_cycles([0.5, 1.0], 4), "utilisation is 1; expected numbers below 1"),
     "busy": (lambda: period(busy=(1.0, 2.0)), r"busy has shape \(2,\); expected \(1,\)"),
     "rest": (lambda: period(rest=(math.nan,)), r"rest\[0\] is nan"),
@@ -146,10 +137,13 @@ REFUSED = {
     "no networks": (lambda: stack_tables([TABLE, None]), "layer table is None"),
     "bits": (lambda: TABLE.with_bits(np.full((1, 3), 9), np.full((1, 4), 9)), r"broadcast: weights \(1, 3\), act"),
     "layers": (lambda: make_table([LAYER, "conv"]), "layer 1 is 'conv'; expected a Layer"),
-    "network": (lambda: load_network(3), "unknown network '3'"),
+    "network": (lambda: network_table(3), "unknown network '3'"),
     "name of a workload": (lambda: load_workload("vgg11", None), "unknown dataset 'None'"),
     "batch": (lambda: make_workload("mine", "own", 0, [LAYER]), "batch of 'mine' is 0; expected 1, 2, ..."),
-    "transfers": (lambda: find_transfers([LAYER._replace(inputs=(3,))]), r"layer 0 \(a\) reads layer 3"),
+    "transfers": (
+        lambda: make_workload("mine", "own", 1, [LAYER._replace(inputs=(3,))]),
+        r"layer 0 \(a\) reads layer 3",
+    ),
 }
 
 

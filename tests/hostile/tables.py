@@ -111,7 +111,7 @@ def genes() -> Content:
 
 
 def read_genes(folder: Path) -> None:
-    from moopim.cli.planar_inputs import read_file
+    from moopim.cli.hardware import read_file
 
     read_file(folder / "file.csv", {})
 

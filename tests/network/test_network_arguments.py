@@ -13,7 +13,7 @@ from moopim.network.calibration import measure
 from moopim.network.crossbar.adc import effective_bits
 from moopim.network.crossbar.chips import chip_networks
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import Devices, programmed
+from moopim.network.crossbar.devices import CellModel, programmed
 from moopim.network.crossbar.layers import crossbar_layer, layer_sums
 from moopim.network.crossbar.slices import Cells, program, row_blocks
 from moopim.network.crossbar.window import Window
@@ -35,7 +35,7 @@ REFUSED = {
     "nothing measured": (lambda: measure(torch.ones(2, 0, 3), "it"), r"values of it have shape \(2, 0, 3\)"),
     "rows in use": (lambda: effective_bits(CIRCUIT, 0), "used_rows is 0; expected 1, 2, ..."),
     "chips": (lambda: list(chip_networks(torch.nn.ReLU(), CIRCUIT, chips=1.5)), "1.5 chips are not allowed"),
-    "bits of a cell": (lambda: programmed(CELLS, Devices(), 10**9), r"cell_bits is 1000000000; expected 1 \.\. 4"),
+    "bits of a cell": (lambda: programmed(CELLS, CellModel(), 10**9), r"cell_bits is 1000000000; expected 1 \.\. 4"),
     "digits": (lambda: program(CODES[0, 0], 4, 0), r"bits of a digit is 0; expected 1 \.\. 32"),
     "channels": (lambda: row_blocks(CIRCUIT, 0), "channels is 0; expected 1"),
     "draws": (lambda: noisy_accuracies(torch.nn.ReLU(), None, 0.1, draws=0.5), "0.5 draws are not allowed"),

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR
 
+from moopim.constants import constant
 from moopim.errors import ConfigError
-from moopim.figures import figure
 from moopim.network.recipes import Recipe, load_recipe, recipe_names
 
 TABLES = tomllib.loads((files("moopim.network") / "data" / "recipes.toml").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def scheduled(rate, kind, steps, **options):
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))
 def test_every_number_has_unit_kind_and_source(name, entry):
-    assert figure(name, entry) == entry["value"]
+    assert constant(name, entry) == entry["value"]
 
 
 @pytest.mark.parametrize("name", recipe_names())

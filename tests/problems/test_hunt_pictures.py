@@ -6,8 +6,9 @@ import pytest
 
 import moopim
 from moopim.cli.entry import main
+from moopim.experiment.frames import read_designs
 from moopim.problems.hunt import HuntMapping
-from moopim.problems.hunt.pictures import draw_mapping, pe_labels
+from moopim.problems.hunt.pictures import pe_labels
 
 
 def invoke(capsys, *words):
@@ -31,31 +32,46 @@ def test_labels_are_the_layers_on_each_pe_along_the_snake():
 
 def test_the_pictures_show_the_numbers_of_the_model():
     problem = HuntMapping("vgg11")
-    design = moopim.run(problem, "random", evaluations=50, seed=3).front.iloc[0]
-    figures = draw_mapping(problem, design, "one")
+    front = moopim.run(problem, "random", evaluations=50, seed=3).front
+    design, designs = front.iloc[0], read_designs(problem.genome, front.head(1))
+    figures = problem.plot_design(designs, "one")
     assert list(figures) == ["placement", "heat", "links"]
+    assert figures["heat"].get_suptitle() == f"VGG11 on {''.join(designs['tier'][0])}, one"
     panels = figures["heat"].axes[:4]
     hottest = max(np.asarray(ax.images[0].get_array()).max() for ax in panels)
     assert hottest == pytest.approx(design["peak_K"], rel=1e-12)
     assert figures["links"].axes[4].get_ylim()[1] == pytest.approx(design["link_util"], rel=1e-6)
     chain = HuntMapping("vgg11", traffic="chain")
-    assert list(draw_mapping(chain, design)) == ["placement", "heat"]
+    assert list(chain.plot_design(designs, "one")) == ["placement", "heat"]
 
 
-def test_a_mapping_of_a_run_is_drawn_by_command(capsys, tmp_path):
+def test_a_mapping_of_a_run_is_plotted_by_command(capsys, tmp_path):
     run = tmp_path / "run"
-    moopim.run(HuntMapping("vgg11"), "random", evaluations=50, seed=3, output=run)
-    code, out, err = invoke(capsys, "hunt", "draw", run, "-o", tmp_path / "pictures", "--design", 2)
+    found = moopim.run(HuntMapping("vgg11"), "random", evaluations=50, seed=3, output=run).evaluations
+    number = found["evaluation"][found["feasible"]].iloc[0]
+    code, out, err = invoke(capsys, "plot", run, "-o", tmp_path / "figures", "--design", number)
     assert (code, err) == (0, "")
     names = ["heat.png", "links.png", "placement.png"]
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == names
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == names
     assert all(name in out for name in names)
+    assert invoke(capsys, "plot", run, "--design", number)[0] == 0
+    assert invoke(capsys, "plot", run, "--design", number)[0] == 0  # in the run directory, again
+    assert sorted(path.name for path in (run / f"design_{number}").iterdir()) == names
     for words, message in (
-        ((run, "--design", 0), "design=0 is not allowed; expected a row of the front, 1 .."),
-        ((tmp_path / "none",), "none"),
+        ((run, "--design", 0), "design=0 is not allowed; expected a number of the column 'evaluation', 1 .. 50"),
+        ((tmp_path / "none", "--design", 1), "none"),
     ):
-        code, out, err = invoke(capsys, "hunt", "draw", *words, "-o", tmp_path / "more")
+        code, out, err = invoke(capsys, "plot", *words, "-o", tmp_path / "more")
         assert (code, out) == (2, "")
         assert message in err
         assert err.count("\n") == 1
     assert not (tmp_path / "more").exists()
+    code, out, err = invoke(capsys, "plot", run, "-o", tmp_path / "figures", "--design", number)
+    assert (code, out) == (2, "")
+    assert "placement.png" in err
+
+
+def test_the_old_command_names_the_new_one(capsys):
+    code, out, err = invoke(capsys, "hunt", "draw", "run", "--design", 1, "--output", "figures")
+    assert (code, out) == (2, "")
+    assert err == "error: 'moopim hunt draw' is now 'moopim plot DIR --design N'; N is the 'evaluation' of the design\n"

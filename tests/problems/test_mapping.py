@@ -156,7 +156,7 @@ def test_the_farthest_tier_serves_back_propagation_if_asked(equations, rng):
 
 @pytest.mark.parametrize(("tiers", "mesh"), [(3, 6), (8, 8)])
 def test_other_stacks_are_searched_alike(tiers, mesh, rng):
-    problem = HuntMapping("resnet18", figures=f"tiers={tiers},mesh={mesh}")
+    problem = HuntMapping("resnet18", override=f"tiers={tiers},mesh={mesh}")
     slots = (tiers - 1) * mesh**2
     assert problem.genome.n_values.tolist() == [3] * tiers + [slots] * 21
     table = problem.tabulate(problem.repair_designs(problem.genome.sample(64, rng)))
@@ -167,7 +167,7 @@ def test_other_stacks_are_searched_alike(tiers, mesh, rng):
 
 def test_a_layer_that_fits_nowhere_is_named_before_a_search():
     with pytest.raises(ConfigError, match=r"layer 'conv6' of VGG11 takes 2.91 tiers of the device that holds it best"):
-        HuntMapping("vgg11", devices="S", figures="mesh=1")
+        HuntMapping("vgg11", devices="S", override="mesh=1")
     with pytest.raises(ConfigError, match="devices R,F: none can serve back-propagation; expected one that can"):
         HuntMapping("vgg11", devices="R,F")
 
@@ -183,7 +183,7 @@ def test_a_layer_that_fits_nowhere_is_named_before_a_search():
         ({"equations": "own"}, "unknown equations 'own'; allowed: system, paper"),
         ({"bp_tier": "near"}, "unknown bp_tier 'near'; allowed: free, farthest"),
         ({"devices": "S,Q"}, "unknown device 'Q'"),
-        ({"figures": "kapa=4"}, "unknown figure of figures 'kapa'"),
+        ({"override": "kapa=4"}, "unknown parameter to override 'kapa'"),
         ({"stack": "none.toml"}, "cannot read none.toml"),
         ({"traffic": "chain", "noc": "paper"}, "noc 'paper' is given with traffic 'chain'"),
     ],
@@ -212,14 +212,14 @@ def test_fingerprint_follows_the_contents_of_a_users_files(tmp_path):
 
 
 def test_a_stack_of_many_tiers_has_numbers_for_all_nodes(rng):
-    problem = HuntMapping("vgg11", figures="tiers=128,mesh=1")
+    problem = HuntMapping("vgg11", override="tiers=128,mesh=1")
     table = problem.tabulate(problem.repair_designs(problem.genome.sample(4, rng)))
     assert problem.feasible(table).any()
 
 
 def test_a_network_that_fits_nowhere_as_a_whole_is_refused():
     with pytest.raises(ConfigError, match=r"VGG11 takes at least 2.26 tiers; expected at most 1, the forward tiers"):
-        HuntMapping("vgg11", figures="mesh=1,tiers=2")
+        HuntMapping("vgg11", override="mesh=1,tiers=2")
 
 
 def test_the_options_are_the_names_that_the_model_knows():

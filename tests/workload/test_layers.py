@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moopim.errors import ConfigError
-from moopim.workload import IMAGE, Layer, LayerKind, load_network, make_table, stack_tables
+from moopim.workload import IMAGE, Layer, LayerKind, make_table, network_table, stack_tables
 
 CONV = Layer("a", "conv", (IMAGE,), 3, 8, (3, 3), (1, 1), (1, 1), (8, 8), (8, 8))
 
@@ -60,7 +60,7 @@ def test_widths_out_of_range_are_refused(weights, activations, image, message):
 
 @given(st.data())
 def test_every_layer_reads_in_the_width_that_its_first_input_writes(data):
-    table = load_network(data.draw(st.sampled_from(["alexnet", "resnet18"])))
+    table = network_table(data.draw(st.sampled_from(["alexnet", "resnet18"])))
     shape = (2, table.layers)
     widths = [data.draw(st.lists(st.integers(1, 16), min_size=2 * shape[1], max_size=2 * shape[1])) for _ in range(2)]
     weights, activations = (np.array(values).reshape(shape) for values in widths)
@@ -76,7 +76,7 @@ def test_every_layer_reads_in_the_width_that_its_first_input_writes(data):
 
 
 def test_stacked_tables_hold_each_network_in_front_of_its_padding():
-    tables = [load_network("alexnet"), load_network("resnet18"), load_network("vgg11")]
+    tables = [network_table("alexnet"), network_table("resnet18"), network_table("vgg11")]
     stacked = stack_tables(tables)
     assert (len(stacked), stacked.layers, stacked.names) == (3, 31, ())
     for i, table in enumerate(tables):

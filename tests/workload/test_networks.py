@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.workload import NETWORKS, LayerKind, load_network
+from moopim.workload import BUILT_IN_NETWORKS, LayerKind, network_table
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "hardware" / "reference_nets.csv"
 
@@ -34,7 +34,7 @@ def test_the_reference_has_three_networks_for_two_data_sets():
 @pytest.mark.parametrize(("network", "classes"), MNSIM)
 def test_every_entry_of_the_layer_table(network, classes):
     layers = MNSIM[network, classes]
-    table = load_network(network, classes)
+    table = network_table(network, classes)
     assert [LayerKind(kind).name.lower() for kind in table.kind[0]] == [layer["type"] for layer in layers]
     assert [[place for place in inputs if place >= -1] for inputs in table.inputs[0]] == [
         layer["in"] for layer in layers
@@ -68,7 +68,7 @@ def test_densenet40_has_the_parameters_of_its_paper():
     # Huang et al. (CVPR 2017), Table 2: 1.0M; public implementations count 1,019,722. Batch normalisation, in front of
     # every convolution but the stem and in front of the classifier, has two parameters a channel; the classifier has a
     # bias.
-    table = load_network("densenet40")
+    table = network_table("densenet40")
     normalised = table.c_in[table.kind == LayerKind.CONV][1:].sum() + table.c_in[0, -1]
     assert table.parameters.sum() + 2 * normalised + 10 == 1_019_722
     assert (table.kind[0] != LayerKind.POOL).sum() == 40
@@ -76,7 +76,7 @@ def test_densenet40_has_the_parameters_of_its_paper():
 
 @pytest.mark.parametrize(("network", "small"), [("vgg11", "vgg16"), ("resnet34", "resnet18")])
 def test_networks_of_one_style_differ_in_depth_only(network, small):
-    table, reference = load_network(network), load_network(small)
+    table, reference = network_table(network), network_table(small)
     depth = {"vgg11": 8 + 1, "resnet34": 1 + 2 * 16 + 2}
     # Projections do not count as layers.
     main = table.weighted[0] & ~np.array([name.endswith("sc") for name in table.names])
@@ -87,9 +87,9 @@ def test_networks_of_one_style_differ_in_depth_only(network, small):
 
 
 @pytest.mark.parametrize("size", [16, 33, 64])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", BUILT_IN_NETWORKS)
 def test_what_a_layer_reads_is_what_its_producers_write(network, size):
-    table = load_network(network, classes=7, size=size)
+    table = network_table(network, classes=7, size=size)
     assert table.c_out[0, -1] == 7
     assert (table.c_in[0, 0], table.h_in[0, 0]) == (3, size)
     for place in range(1, table.layers):
@@ -112,9 +112,9 @@ def test_what_a_layer_reads_is_what_its_producers_write(network, size):
 )
 def test_what_is_not_allowed_is_refused(arguments, message):
     with pytest.raises(ConfigError) as error:
-        load_network(**arguments)
+        network_table(**arguments)
     assert message in str(error.value)
 
 
 def test_names_are_found_in_any_case():
-    assert load_network("ResNet18").names == load_network("resnet18").names
+    assert network_table("ResNet18").names == network_table("resnet18").names

@@ -1,24 +1,20 @@
-"""Figures of routers and packets, read from ``hardware/data/noc.toml``; units and sources stand there."""
+"""Parameters of routers and packets; ``hardware/data/noc.toml`` has the values and their sources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
-from moopim.figures import check_bounds, load_bounds, read_table, values
-
-__all__ = ["CACHED", "MODES", "NocFigures", "load_noc"]
+from moopim.constants import bounded, check_constants, load_constants, read_table
 
 CACHED = 15_000
 """Numbers that are worked on at a time: they stay in the processor's cache."""
-
-_BOUNDS = load_bounds("moopim.hardware")["noc"]
 
 MODES = ("queue", "paper")
 """Latency with waiting at the links, or by Manhattan distance alone, as in HuNT (TCAD 2024, eqs 3-4)."""
 
 
 @dataclass(frozen=True)
-class NocFigures:
-    """Routers and packets; see ``data/noc.toml`` for the sources.
+class NocParameters:
+    """Routers and packets of the network on chip.
 
     Attributes:
         fixed_cycles: Latency of a packet without its hops in an empty network (cycle).
@@ -27,24 +23,19 @@ class NocFigures:
         flit_bits: Bits of a flit, which crosses a link in a cycle.
 
     Raises:
-        ConfigError: If a figure is out of its bounds, those of ``data/bounds.toml``.
+        ConfigError: If a parameter is out of its bounds.
     """
 
-    fixed_cycles: float
-    hop_cycles: float
-    packet_flits: float
-    flit_bits: float
+    fixed_cycles: float = field(metadata=bounded("cycle", 0, 1e4, "a count of pipeline stages"))
+    hop_cycles: float = field(metadata=bounded("cycle", 0, 1e4, "a count of pipeline stages"))
+    packet_flits: float = field(metadata=bounded("flit", 1, 65536, "a count"))
+    flit_bits: float = field(metadata=bounded("bit", 1, 65536, "wires of a link"))
 
     def __post_init__(self) -> None:
-        for name, bounds in _BOUNDS.items():
-            check_bounds(f"{name} of the network", getattr(self, name), bounds)
+        check_constants(self, "the network")
 
 
 @cache
-def load_noc() -> NocFigures:
-    """The figures.
-
-    Raises:
-        ConfigError: If the file does not hold exactly the fields of `NocFigures`, or a figure is not usable.
-    """
-    return NocFigures(**values("noc", read_table("moopim.hardware", "noc.toml"), NocFigures, _BOUNDS))
+def load_noc() -> NocParameters:
+    """Load the built-in parameters of the network on chip."""
+    return load_constants(NocParameters, "the network", read_table("moopim.hardware", "noc.toml"))

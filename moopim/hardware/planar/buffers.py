@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from moopim.checks import numbers
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.typing import FloatArray
 
 __all__ = ["BufferFigures", "Buffers", "buffer_figures", "load_buffers"]
@@ -28,9 +28,9 @@ class BufferFigures(NamedTuple):
     """
 
     area_um2: FloatArray
-    leakage_W: FloatArray  # noqa: N815 (the units are W and nJ)
-    read_nJ: FloatArray  # noqa: N815
-    write_nJ: FloatArray  # noqa: N815
+    leakage_W: FloatArray
+    read_nJ: FloatArray
+    write_nJ: FloatArray
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
@@ -46,7 +46,7 @@ class Buffers:
 
     bus_bits: int
     access_ns: float
-    size_KB: FloatArray  # noqa: N815 (the unit is KB)
+    size_KB: FloatArray
     figures: BufferFigures
 
 
@@ -67,8 +67,8 @@ def load_buffers(node_nm: float | None = None, bus_bits: int | None = None) -> B
         ConfigError: If the node or the width is not positive, or the file is not usable.
     """
     file = read_table("moopim.hardware", "planar_buffers.toml")
-    node = figure("node_nm", file["node_nm"]) if node_nm is None else node_nm
-    bus = int(figure("bus_bits", file["bus_bits"])) if bus_bits is None else bus_bits
+    node = constant("node_nm", file["node_nm"]) if node_nm is None else node_nm
+    bus = int(constant("bus_bits", file["bus_bits"])) if bus_bits is None else bus_bits
     if not all(isinstance(given, Real) and 0 < given < math.inf for given in (node, bus)):
         raise ConfigError(f"buffers at {node} nm with a bus of {bus} bits are not allowed; expected numbers > 0")
     nodes = {table["node_nm"] for table in file["table"]}
@@ -77,12 +77,12 @@ def load_buffers(node_nm: float | None = None, bus_bits: int | None = None) -> B
     wide = min((known for known in buses if known >= bus), default=max(buses))
     (found,) = (table for table in file["table"] if (table["node_nm"], table["bus_bits"]) == (node, wide))
     columns = {
-        name: np.array([figure(f"{name} of buffers", {**column, "value": value}) for value in found[name]])
+        name: np.array([constant(f"{name} of buffers", {**column, "value": value}) for value in found[name]])
         for name, column in file["columns"].items()
     }
     sizes = columns.pop("size_KB").astype(np.float64)
     leakage_W = columns.pop("leakage_mW") * 1e-3
-    return Buffers(bus, figure("access_ns", file["access_ns"]), sizes, BufferFigures(leakage_W=leakage_W, **columns))
+    return Buffers(bus, constant("access_ns", file["access_ns"]), sizes, BufferFigures(leakage_W=leakage_W, **columns))
 
 
 def buffer_figures(size_KB: ArrayLike, buffers: Buffers | None = None) -> BufferFigures:

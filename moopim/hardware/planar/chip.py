@@ -1,41 +1,27 @@
 """The circuit of a planar chip, one value of each parameter per design."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from moopim.constants import bounded, bounded_as, bounds_of, entry_value, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import Bounds, figure, load_bounds, read_table
-from moopim.hardware.planar.components import Components, Converter, Device, load_components
+from moopim.hardware.planar.components import CellParameters, Components, Converter, PlanarDevice, load_components
 from moopim.typing import BoolArray, FloatArray, IntArray
-
-__all__ = ["CHIP_BOUNDS", "PROFILES", "Chip", "make_chip"]
-
 
 PROFILES = ("cur", "paper")
 """Chips to start from: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
 
 
-def _bounds() -> dict[str, Bounds]:
-    kinds = load_bounds("moopim.hardware")
-    of_part = {"bits": "bits", "area_um2": "area_um2", "power_W": "power_W", "ns": "conversion_ns"}
-    parts = {f"{part}_{name}": kinds["converter"][field] for part in ("adc", "dac") for name, field in of_part.items()}
-    return {**kinds["chip"], **kinds["planar_device"], **parts}
-
-
-CHIP_BOUNDS = _bounds()
-"""Bounds of the parameters of a chip that are numbers, by name."""
-
-
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a chip equals itself only
-class Chip:
-    """Planar chips; every parameter has shape ``(designs,)``, or ``(1,)`` where all designs share it.
+class Chip(CellParameters[FloatArray, IntArray]):
+    """Planar chips: parameters of their device and of their circuit.
 
-    `make_chip` refuses what is out of the bounds of ``hardware/data/bounds.toml``.
+    Each has shape ``(designs,)``, or ``(1,)`` where all designs share it; `make_chip` checks them.
 
     Attributes:
         crossbar: Rows, and columns, of a crossbar.
@@ -50,16 +36,7 @@ class Chip:
         dac_area_um2: Area of a DAC (um2).
         dac_power_W: Power of a DAC (W).
         dac_ns: Time of a conversion (ns).
-        cell_area_um2: Area of a cell (um2).
         driver_area_um2: Area of the driver of a crossbar's row (um2).
-        cell_bits: Bits that a cell can hold; the compat mode stores one.
-        resistance_low_ohm: Resistance of the low-resistance state (ohm).
-        resistance_high_ohm: Resistance of the high-resistance state (ohm).
-        read_low_V: Read voltage of a 0 (V).
-        read_high_V: Read voltage of a 1 (V).
-        read_ns: Time of a read of the device (ns).
-        write_ns: Time to write a row of cells (ns); for products of two activations.
-        write_pJ: Energy to write a cell (pJ); for products of two activations.
         mux_nm: Technology node of the multiplexers (nm).
         polarity: Crossbars that hold a signed weight: 2 for a positive and a negative one, 1 for two's complement.
         digital_subtraction: Whether the two polarities are subtracted behind the ADCs.
@@ -69,35 +46,30 @@ class Chip:
         tile_bits_per_ns: Rate of a link within a tile (bit/ns).
     """
 
-    crossbar: IntArray
-    groups: IntArray
-    adcs: IntArray
-    dacs: IntArray
-    adc_bits: IntArray
-    adc_area_um2: FloatArray
-    adc_power_W: FloatArray  # noqa: N815 (the units are W, V and pJ)
-    adc_ns: FloatArray
-    dac_bits: IntArray
-    dac_area_um2: FloatArray
-    dac_power_W: FloatArray  # noqa: N815
-    dac_ns: FloatArray
-    cell_area_um2: FloatArray
-    driver_area_um2: FloatArray
-    cell_bits: IntArray
-    resistance_low_ohm: FloatArray
-    resistance_high_ohm: FloatArray
-    read_low_V: FloatArray  # noqa: N815
-    read_high_V: FloatArray  # noqa: N815
-    read_ns: FloatArray
-    write_ns: FloatArray
-    write_pJ: FloatArray  # noqa: N815
-    mux_nm: FloatArray
-    polarity: IntArray
+    crossbar: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    groups: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    adcs: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    dacs: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    adc_bits: IntArray = field(metadata=bounded_as(Converter, "bits"))
+    adc_area_um2: FloatArray = field(metadata=bounded_as(Converter, "area_um2"))
+    adc_power_W: FloatArray = field(metadata=bounded_as(Converter, "power_W"))
+    adc_ns: FloatArray = field(metadata=bounded_as(Converter, "conversion_ns"))
+    dac_bits: IntArray = field(metadata=bounded_as(Converter, "bits"))
+    dac_area_um2: FloatArray = field(metadata=bounded_as(Converter, "area_um2"))
+    dac_power_W: FloatArray = field(metadata=bounded_as(Converter, "power_W"))
+    dac_ns: FloatArray = field(metadata=bounded_as(Converter, "conversion_ns"))
+    driver_area_um2: FloatArray = field(
+        metadata=bounded("um2", 0.01, 1e6, "from some transistors to 1 mm2 for a row", zero=True)
+    )
+    mux_nm: FloatArray = field(metadata=bounded("nm", 1, 5000, "technology nodes"))
+    polarity: IntArray = field(metadata=bounded("1", 1, 2, "crossbars of a signed weight", whole=True))
     digital_subtraction: BoolArray
-    pes: IntArray
-    grid: IntArray
-    noc_bits_per_ns: FloatArray
-    tile_bits_per_ns: FloatArray
+    pes: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    grid: IntArray = field(metadata=bounded("1", 1, 65536, "a count", whole=True))
+    noc_bits_per_ns: FloatArray = field(
+        metadata=bounded("bit/ns", 1e-3, 1e6, "from a serial link at 1 MHz to 1e5 wires at 10 GHz")
+    )
+    tile_bits_per_ns: FloatArray = field(metadata=bounded("bit/ns", 0.01, 1e6, "as noc_bits_per_ns"))
 
     def __len__(self) -> int:
         """Number of designs."""
@@ -116,7 +88,7 @@ class Chip:
         return replace(self, **picked)
 
     def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        return ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ((parameter.name, getattr(self, parameter.name)) for parameter in fields(self))
 
 
 def make_chip(profile: str = "cur", components: Components | None = None, **parameters: ArrayLike) -> Chip:
@@ -159,13 +131,13 @@ def _load_profile(name: str) -> Mapping[str, Any]:
     if name not in PROFILES:
         raise unknown_name("profile", name, PROFILES)
     return {
-        key: figure(f"profile {name} {key}", entry, bounds=CHIP_BOUNDS[key]) if isinstance(entry, dict) else entry
+        key: entry_value(f"{key} of profile {name}", entry, bounds_of(Chip).get(key))
         for key, entry in read_table("moopim.hardware", "planar_profiles.toml")[name].items()
     }
 
 
 def _check_names(parameters: Mapping[str, object]) -> None:
-    allowed = (*_SELECTORS, *(field.name for field in fields(Chip)))
+    allowed = (*_SELECTORS, *(parameter.name for parameter in fields(Chip)))
     for name in parameters:
         if name not in allowed:
             raise unknown_name("parameter of a chip", name, allowed)
@@ -218,10 +190,10 @@ def _converter_columns(
     }
 
 
-def _device_columns(catalogue: Mapping[str, Device], place: IntArray) -> dict[str, NDArray[Any]]:
+def _device_columns(catalogue: Mapping[str, PlanarDevice], place: IntArray) -> dict[str, NDArray[Any]]:
     return {
-        field.name: np.array([getattr(entry, field.name) for entry in catalogue.values()])[place]
-        for field in fields(Device)
+        parameter.name: np.array([getattr(entry, parameter.name) for entry in catalogue.values()])[place]
+        for parameter in fields(PlanarDevice)
     }
 
 
@@ -231,7 +203,7 @@ def _column(name: str, value: ArrayLike) -> NDArray[Any]:
     if name == "digital_subtraction":
         _refuse(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
         return column
-    bounds = CHIP_BOUNDS[name]
+    bounds = bounds_of(Chip)[name]
     if column.dtype.kind not in "iuf":
         _refuse(name, column, np.ones(len(column), dtype=np.bool_), bounds.words)
     good = (column >= bounds.least) & (column <= bounds.most)
@@ -255,10 +227,10 @@ def _flat(name: str, value: ArrayLike) -> NDArray[Any]:
 
 def _check_lengths(chip: Chip) -> None:
     designs = len(chip)
-    for field in fields(Chip):
-        length = len(getattr(chip, field.name))
+    for name in (parameter.name for parameter in fields(Chip)):
+        length = len(getattr(chip, name))
         if length not in (1, designs):
-            raise ConfigError(f"{field.name} has {length} values; expected 1 or {designs}, the number of designs")
+            raise ConfigError(f"{name} has {length} values; expected 1 or {designs}, the number of designs")
 
 
 def _refuse(name: str, column: NDArray[Any], bad: BoolArray, expected: str, unit: str = "1") -> None:

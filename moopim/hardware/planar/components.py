@@ -2,24 +2,34 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from moopim.checks import number
-from moopim.errors import ConfigError, unknown_name
-from moopim.figures import Bounds, check_bounds, figure, load_bounds, plain, read_table, read_user_table, values
-
-__all__ = ["Components", "Converter", "Device", "adc_area_um2", "load_components", "walden_power_W"]
+from moopim.constants import (
+    bounded,
+    bounded_as,
+    bounds_of,
+    check_bounds,
+    check_constants,
+    constant,
+    load_constants,
+    read_table,
+    read_user_table,
+)
+from moopim.errors import ConfigError
 
 Table: TypeAlias = Mapping[str, Any]
 Entry = TypeVar("Entry")
+Real = TypeVar("Real")
+Whole = TypeVar("Whole")
 
 
 @dataclass(frozen=True)
 class Converter:
-    """An ADC or a DAC.
+    """ADC or DAC.
 
     Attributes:
         bits: Resolution (bit).
@@ -28,42 +38,74 @@ class Converter:
         conversion_ns: Time of a conversion (ns).
     """
 
-    bits: int
-    area_um2: float
-    power_W: float  # noqa: N815 (the unit is W)
-    conversion_ns: float
+    bits: int = field(metadata=bounded("bit", 1, 32, "the finest that are sold have 32 bits", whole=True))
+    area_um2: float = field(metadata=bounded("um2", 0.01, 1e7, "from some transistors to 10 mm2"))
+    power_W: float = field(metadata=bounded("W", 1e-9, 1, "from 1 nW at some kS/s to 1 W at some 10 GS/s"))
+    conversion_ns: float = field(metadata=bounded("ns", 1e-3, 1e6, "from a stage of the fastest to 1 ms"))
+
+    def __post_init__(self) -> None:
+        check_constants(self, "a converter")
 
 
 @dataclass(frozen=True)
-class Device:
-    """A memory device and its cell; attributes as those of `moopim.hardware.planar.chip.Chip`.
+class CellParameters(Generic[Real, Whole]):
+    """Parameters of a memory device and its cell: one value each, or arrays of shape ``(designs,)``.
 
     Attributes:
         cell_area_um2: Area of a cell (um2).
-        cell_bits: Bits that a cell can hold.
+        cell_bits: Bits that a cell can hold; the compat mode stores one.
         resistance_low_ohm: Resistance of the low-resistance state (ohm).
         resistance_high_ohm: Resistance of the high-resistance state (ohm).
         read_low_V: Read voltage of a 0 (V).
         read_high_V: Read voltage of a 1 (V).
         read_ns: Time of a read (ns).
-        write_ns: Time to write a row of cells (ns).
-        write_pJ: Energy to write a cell (pJ).
+        write_ns: Time to write a row of cells (ns); for products of two activations.
+        write_pJ: Energy to write a cell (pJ); for products of two activations.
     """
 
-    cell_area_um2: float
-    cell_bits: int
-    resistance_low_ohm: float
-    resistance_high_ohm: float
-    read_low_V: float  # noqa: N815 (the units are V and pJ)
-    read_high_V: float  # noqa: N815
-    read_ns: float
-    write_ns: float
-    write_pJ: float  # noqa: N815
+    cell_area_um2: Real = field(
+        metadata=bounded("um2", 1e-5, 1000, "from a cell of 3-D flash by its share of the ground, to 30 um x 30 um")
+    )
+    cell_bits: Whole = field(
+        metadata=bounded(
+            "bit", 1, 11, "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)", whole=True
+        )
+    )
+    resistance_low_ohm: Real = field(
+        metadata=bounded(
+            "ohm",
+            100,
+            1e9,
+            "from a magnetic junction, some 1e3, to a ferroelectric transistor read far below its threshold",
+        )
+    )
+    resistance_high_ohm: Real = field(
+        metadata=bounded("ohm", 100, 1e12, "1e12 ohm: 0.1 pA at 0.1 V, the leakage of a transistor")
+    )
+    read_low_V: Real = field(metadata=bounded("V", 1e-3, 10, "as read_high_V", zero=True))
+    read_high_V: Real = field(metadata=bounded("V", 5e-3, 10, "from a fifth of kT/q to the supply of a flash"))
+    read_ns: Real = field(metadata=bounded("ns", 0.01, 1e5, "from below a gate delay to reading by an integrating ADC"))
+    write_ns: Real = field(metadata=bounded("ns", 0.01, 1e6, "from below a gate delay to flash, some 100 us a page"))
+    write_pJ: Real = field(
+        metadata=bounded("pJ", 1e-4, 1e4, "a cell: from 0.1 fJ, CV2 of a gate, to 10 nJ, phase change in large cells")
+    )
+
+
+@dataclass(frozen=True)
+class PlanarDevice(CellParameters[float, int]):
+    """Memory device of a planar chip and its cell."""
+
+    def __post_init__(self) -> None:
+        check_constants(self, "a planar device")
+        for low, high in (("resistance_low_ohm", "resistance_high_ohm"), ("read_low_V", "read_high_V")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                raise ConfigError(f"{low} of a planar device is {least:g}; expected at most {high}, {most:g}")
 
 
 @dataclass(frozen=True)
 class Components:
-    """What a chip can be made of, by name.
+    """Catalogue of the parts of a chip, by name.
 
     Attributes:
         adcs: ADCs.
@@ -75,7 +117,7 @@ class Components:
 
     adcs: Mapping[str, Converter]
     dacs: Mapping[str, Converter]
-    devices: Mapping[str, Device]
+    devices: Mapping[str, PlanarDevice]
     adc_by_bits: Mapping[int, str]
     dac_by_bits: Mapping[int, str]
 
@@ -86,8 +128,8 @@ def load_components(path: Path | None = None) -> Components:
     Tables ``[adc.NAME]`` hold ``bits`` or ``enob``; ``power_W`` or ``walden_fJ`` (energy per conversion step, fJ);
     ``area_um2`` or ``node_nm``, from which the area is estimated; ``rate_GSps``; and, if it is not bits + 2 periods of
     the rate as in MNSIM, ``conversion_ns``. Tables ``[dac.NAME]`` hold ``bits``, ``area_um2``, ``power_W``,
-    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `Device`. Fields are numbers, or
-    tables of ``value``, ``unit``, ``kind`` and ``source``; ``hardware/data/bounds.toml`` has their bounds.
+    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `PlanarDevice`. Fields are
+    numbers, or tables of ``value``, ``unit``, ``kind`` and ``source``.
 
     For a resolution stands the only entry of the user's file that has it, else the built-in one.
 
@@ -105,12 +147,12 @@ def load_components(path: Path | None = None) -> Components:
     if path is None:
         return built_in
     file = read_user_table(path, ("adc", "dac", "device"))
-    adcs = _extended(built_in.adcs, path, "adc", file, _user_adc)
-    dacs = _extended(built_in.dacs, path, "dac", file, _user_dac)
+    adcs = _extended(built_in.adcs, path, "adc", file, partial(_load_converter, _EstimatedConverter))
+    dacs = _extended(built_in.dacs, path, "dac", file, partial(_load_converter, _RatedConverter))
     return Components(
         adcs=adcs,
         dacs=dacs,
-        devices=_extended(built_in.devices, path, "device", file, _user_device),
+        devices=_extended(built_in.devices, path, "device", file, partial(load_constants, PlanarDevice)),
         adc_by_bits=_by_bits(adcs, built_in.adcs, built_in.adc_by_bits),
         dac_by_bits=_by_bits(dacs, built_in.dacs, built_in.dac_by_bits),
     )
@@ -132,7 +174,7 @@ def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  #
     """
     for name, given in (("walden_fJ", walden_fJ), ("enob", enob), ("rate_GSps", rate_GSps)):
         number(name, given, positive=True)
-    number("enob", enob, most=_CONVERTER["enob"].most)
+    number("enob", enob, most=bounds_of(_EstimatedConverter)["enob"].most)
     return walden_fJ * 1e-15 * 2**enob * rate_GSps * 1e9
 
 
@@ -153,7 +195,7 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     for name, given in (("node_nm", node_nm), ("rate_GSps", rate_GSps), ("power_W", power_W)):
         number(name, given, positive=True)
     table = read_table("moopim.hardware", "planar_converters.toml")["adc_area"]
-    weight = {name: figure(f"adc_area {name}", entry) for name, entry in table.items()}
+    weight = {name: constant(f"adc_area {name}", entry) for name, entry in table.items()}
     energy_pJ = power_W / rate_GSps * 1e3
     return math.exp(
         weight["intercept"]
@@ -163,19 +205,23 @@ def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     )
 
 
-_CONVERTER = load_bounds("moopim.hardware")["converter"]
-_DEVICE = load_bounds("moopim.hardware")["planar_device"]
-
-
 @cache
 def _load_built_in() -> Components:
     file = read_table("moopim.hardware", "planar_converters.toml")
 
     def converters(kind: str) -> dict[str, Converter]:
-        return {name: _built_in_converter(kind, name, row, file) for name, row in file[kind]["entries"].items()}
+        columns = file[kind]["columns"]
+        return {
+            name: _load_converter(
+                _RatedConverter,
+                f"{kind} {name}",
+                {key: {**columns[key], "value": value} for key, value in row.items()},
+            )
+            for name, row in file[kind]["entries"].items()
+        }
 
     devices = {
-        name: Device(**values(f"device {name}", table, Device, _DEVICE))
+        name: load_constants(PlanarDevice, f"device {name}", table)
         for name, table in read_table("moopim.hardware", "planar_devices.toml").items()
     }
     adcs, dacs = converters("adc"), converters("dac")
@@ -197,25 +243,9 @@ def _by_bits(
     return dict(sorted((kept | {bits: names[0] for bits, names in found.items() if len(names) == 1}).items()))
 
 
-def _built_in_converter(kind: str, name: str, row: Table, file: Table) -> Converter:
-    columns = file[kind]["columns"]
-    return _converter(
-        {
-            key: figure(f"{kind} {name} {key}", {**columns[key], "value": value}, bounds=_CONVERTER[key])
-            for key, value in row.items()
-        }
-    )
-
-
-def _converter(entry: Table) -> Converter:
-    bits = int(entry["bits"])
-    conversion_ns = entry.get("conversion_ns", (bits + _overhead_cycles()) / entry["rate_GSps"])
-    return Converter(bits, entry["area_um2"], entry["power_W"], conversion_ns)
-
-
 @cache
 def _overhead_cycles() -> float:
-    return figure("overhead_cycles", read_table("moopim.hardware", "planar_converters.toml")["overhead_cycles"])
+    return constant("overhead_cycles", read_table("moopim.hardware", "planar_converters.toml")["overhead_cycles"])
 
 
 def _extended(
@@ -232,88 +262,72 @@ def _extended(
             raise ConfigError(f"{path}: [{kind}.{name}] has the name of a built-in one; expected a name of its own")
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {kind}.{name} is {table!r}; expected a table [{kind}.{name}]")
-        added[name] = make(f"{path}: [{kind}.{name}]", table)
+        added[name] = make(f"[{kind}.{name}] of {path}", table)
     return {**built_in, **added}
 
 
-def _user_adc(what: str, table: Table) -> Converter:
-    known = _fields(
-        what,
-        table,
-        _CONVERTER,
-        required=("rate_GSps",),
-        optional=("bits", "enob", "power_W", "walden_fJ", "area_um2", "node_nm", "conversion_ns"),
+@dataclass(frozen=True)
+class _RatedConverter:
+    """Table of a converter: power, area and sampling rate."""
+
+    bits: int = field(metadata=bounded_as(Converter, "bits"))
+    area_um2: float = field(metadata=bounded_as(Converter, "area_um2"))
+    power_W: float = field(metadata=bounded_as(Converter, "power_W"))
+    rate_GSps: float = field(metadata=bounded("GS/s", 1e-5, 200, "from 10 kS/s to the fastest interleaved ones"))
+    conversion_ns: float | None = field(default=None, metadata=bounded_as(Converter, "conversion_ns"))
+
+    def converter(self, what: str) -> Converter:
+        """The converter; a conversion takes ``bits`` + 2 periods of the rate if not given, as in MNSIM."""
+        conversion_ns = self.conversion_ns
+        if conversion_ns is None:
+            conversion_ns = (self.bits + _overhead_cycles()) / self.rate_GSps
+            _check_result(what, "conversion_ns", conversion_ns, ("rate_GSps",))
+        return Converter(self.bits, self.area_um2, self.power_W, conversion_ns)
+
+
+@dataclass(frozen=True)
+class _EstimatedConverter:
+    """Table of an ADC of a user: power and area, or what they are estimated from."""
+
+    rate_GSps: float = field(metadata=bounded_as(_RatedConverter, "rate_GSps"))
+    bits: int | None = field(default=None, metadata=bounded_as(Converter, "bits"))
+    enob: float | None = field(default=None, metadata=bounded("bit", 0.1, 32, "as bits"))
+    power_W: float | None = field(default=None, metadata=bounded_as(Converter, "power_W"))
+    walden_fJ: float | None = field(
+        default=None,
+        metadata=bounded("fJ", 0.1, 1e5, "the best published are at about 1 fJ: B. Murmann, ADC Performance Survey"),
     )
-    for first, second in (("power_W", "walden_fJ"), ("area_um2", "node_nm")):
-        if (first in known) == (second in known):
-            given = "both" if first in known else "neither"
-            raise ConfigError(f"{what} has {given} of {first} and {second}; expected one of them")
-    if "bits" not in known and "enob" not in known:
-        raise ConfigError(f"{what} has neither of bits and enob; expected one of them, or both")
-    bits = known.setdefault("bits", math.ceil(known.get("enob", 0)))
-    enob = known.get("enob", bits)
-    if enob > bits:
-        raise ConfigError(f"{what} enob is {enob}; expected at most its bits, {bits}")
-    rate_GSps = known["rate_GSps"]
-    if "power_W" not in known:
-        known["power_W"] = walden_power_W(known["walden_fJ"], enob, rate_GSps)
-        _check_result(what, "power_W", known["power_W"], ("walden_fJ", "rate_GSps"))
-    if "area_um2" not in known:
-        known["area_um2"] = adc_area_um2(known["node_nm"], rate_GSps, known["power_W"])
-        _check_result(what, "area_um2", known["area_um2"], ("node_nm", "rate_GSps", "power_W"))
-    return _user_converter(what, known)
+    area_um2: float | None = field(default=None, metadata=bounded_as(Converter, "area_um2"))
+    node_nm: float | None = field(default=None, metadata=bounded("nm", 1, 5000, "technology nodes"))
+    conversion_ns: float | None = field(default=None, metadata=bounded_as(Converter, "conversion_ns"))
+
+    def converter(self, what: str) -> Converter:
+        """The ADC, by `walden_power_W` and `adc_area_um2` where power or area are not given."""
+        for first, second in (("power_W", "walden_fJ"), ("area_um2", "node_nm")):
+            given = [name for name in (first, second) if getattr(self, name) is not None]
+            if len(given) != 1:
+                kind = "both" if given else "neither"
+                raise ConfigError(f"{what} has {kind} of {first} and {second}; expected one of them")
+        if self.bits is None and self.enob is None:
+            raise ConfigError(f"{what} has neither of bits and enob; expected one of them, or both")
+        bits = math.ceil(self.enob or 0) if self.bits is None else self.bits
+        enob = bits if self.enob is None else self.enob
+        if enob > bits:
+            raise ConfigError(f"enob of {what} is {enob}; expected at most its bits, {bits}")
+        power_W, area_um2 = self.power_W, self.area_um2
+        if power_W is None:
+            power_W = walden_power_W(self.walden_fJ or 0, enob, self.rate_GSps)
+            _check_result(what, "power_W", power_W, ("walden_fJ", "rate_GSps"))
+        if area_um2 is None:
+            area_um2 = adc_area_um2(self.node_nm or 0, self.rate_GSps, power_W)
+            _check_result(what, "area_um2", area_um2, ("node_nm", "rate_GSps", "power_W"))
+        return _RatedConverter(bits, area_um2, power_W, self.rate_GSps, self.conversion_ns).converter(what)
 
 
-def _user_dac(what: str, table: Table) -> Converter:
-    return _user_converter(
-        what,
-        _fields(
-            what,
-            table,
-            _CONVERTER,
-            required=("bits", "area_um2", "power_W", "rate_GSps"),
-            optional=("conversion_ns",),
-        ),
-    )
+def _load_converter(cls: type[_RatedConverter | _EstimatedConverter], what: str, table: Table) -> Converter:
+    return load_constants(cls, what, table).converter(what)
 
 
-def _user_converter(what: str, known: Table) -> Converter:
-    converter = _converter(known)
-    _check_result(what, "conversion_ns", converter.conversion_ns, ("rate_GSps",))
-    return converter
-
-
-def _check_result(what: str, name: str, value: float, sources: tuple[str, ...]) -> None:
-    """Refuses a value that follows from fields which are each allowed, but not together."""
-    check_bounds(f"{what} {name}, by its {', '.join(sources)},", value, _CONVERTER[name])
-
-
-def _user_device(what: str, table: Table) -> Device:
-    known = _fields(what, table, _DEVICE, required=tuple(field.name for field in fields(Device)))
-    low, high = known["resistance_low_ohm"], known["resistance_high_ohm"]
-    if low > high:
-        raise ConfigError(f"{what} resistance_low_ohm is {low}; expected at most resistance_high_ohm, {high}")
-    if known["read_low_V"] > known["read_high_V"]:
-        raise ConfigError(
-            f"{what} read_low_V is {known['read_low_V']}; expected at most read_high_V, {known['read_high_V']}"
-        )
-    return Device(**known)
-
-
-def _fields(
-    what: str,
-    table: Table,
-    bounds: Mapping[str, Bounds],
-    required: tuple[str, ...],
-    optional: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    for name in table:
-        if name not in required + optional:
-            raise unknown_name(f"field of {what}", name, required + optional)
-    for name in required:
-        if name not in table:
-            raise ConfigError(f"{what} has no {name}; expected {', '.join(required)}")
-    known = plain(what, table, bounds)
-    for name, value in known.items():
-        check_bounds(f"{what} {name}", value, bounds[name])
-    return {name: int(value) if bounds[name].whole else float(value) for name, value in known.items()}
+def _check_result(what: str, name: str, value: float, origins: tuple[str, ...]) -> None:
+    """Check an estimate from fields that are each allowed, but may not be together."""
+    check_bounds(f"{name} of {what}, by its {', '.join(origins)},", value, bounds_of(Converter)[name])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from moopim.constants import bounds_of, check_bounds
 from moopim.csv_files import read_rows, row_name
 from moopim.errors import ConfigError
-from moopim.figures import check_bounds
-from moopim.hardware.planar.chip import CHIP_BOUNDS, PROFILES, Chip, make_chip
+from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, load_components
 from moopim.hardware.planar.design_schema import HardwareRow, LayerRow, parse_design
 from moopim.typing import IntArray
@@ -110,7 +110,7 @@ def read_designs(path: Path, profile: str | None = None) -> Designs:
             design = parse_design(row["design"])
             profiles.append(_profile(design.hw.profile, profile))
             for field, parameter in _PARAMETERS.items():
-                check_bounds(f"hw.{field}", getattr(design.hw, field), CHIP_BOUNDS[parameter])
+                check_bounds(f"hw.{field}", getattr(design.hw, field), bounds_of(Chip)[parameter])
             _check_converter("adc", design.hw.adc_choice, design.hw.adc_bits, components.adcs)
             _check_converter("dac", design.hw.dac_choice, design.hw.dac_bits, components.dacs)
         except ConfigError as error:

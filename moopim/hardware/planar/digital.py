@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from moopim.checks import check_broadcast, numbers
+from moopim.constants import constant, load_constants, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table, values
 from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Digital", "cell_power_W", "crossbar_read_ns", "load_digital", "mux_levels", "mux_transistors"]
@@ -42,22 +42,22 @@ class Digital:
     """
 
     adder_area_um2: float
-    adder_power_W: float  # noqa: N815 (the unit is W)
+    adder_power_W: float
     shift_area_um2: float
-    shift_power_W: float  # noqa: N815
+    shift_power_W: float
     register_area_um2: float
-    register_power_W: float  # noqa: N815
+    register_power_W: float
     joint_area_um2: float
-    joint_power_W: float  # noqa: N815
+    joint_power_W: float
     pool_area_um2: float
-    pool_power_W: float  # noqa: N815
+    pool_power_W: float
     pool_channels: int
     pool_window: int
     pool_ns: float
     sum_ns: float
     cycle_ns: float
-    mux_transistor_area_F2: float  # noqa: N815 (F is the node)
-    mux_transistor_power_W: float  # noqa: N815
+    mux_transistor_area_F2: float
+    mux_transistor_power_W: float
     decoder_level_ns: float
     mux_level_ns: float
 
@@ -71,8 +71,8 @@ class _Read:
     read_low_share: float
     read_high_share: float
     crossbar_read_ns: float
-    crossbar_read_ns_per_KB: float  # noqa: N815
-    crossbar_read_ns_per_KB2: float  # noqa: N815
+    crossbar_read_ns_per_KB: float
+    crossbar_read_ns_per_KB2: float
 
 
 @cache
@@ -83,7 +83,7 @@ def load_digital() -> Digital:
         ConfigError: If a figure is missing or not usable.
     """
     table = read_table("moopim.hardware", "planar_digital.toml")
-    raw = {name: figure(name, entry) for name, entry in table.items() if name != "mux"}
+    raw = {name: constant(name, entry) for name, entry in table.items() if name != "mux"}
     shrink = (raw["digital_nm"] / raw["reference_nm"]) ** 2
     adder_transistors = raw["adder_bits"] * raw["adder_transistors"]
     return Digital(
@@ -196,14 +196,14 @@ def crossbar_read_ns(read_ns: ArrayLike, crossbar: ArrayLike) -> FloatArray:
 @cache
 def _load_read() -> _Read:
     tables = read_table("moopim.hardware", "planar_digital.toml")
-    return _Read(**values("crossbar read", {name: tables[name] for name in _Read.__annotations__}, _Read))
+    return load_constants(_Read, "the crossbar read", {name: tables[name] for name in _Read.__annotations__})
 
 
 @cache
 def _load_mux() -> tuple[IntArray, IntArray]:
     table = read_table("moopim.hardware", "planar_digital.toml")["mux"]
     for transistors in table["transistors"]:
-        figure("transistors of a multiplexer", {**table, "value": transistors})
+        constant("transistors of a multiplexer", {**table, "value": transistors})
     bounds, transistors = np.array(table["inputs"]), np.array(table["transistors"])
     if len(transistors) != len(bounds) + 1:
         raise ConfigError(f"mux has {len(transistors)} transistor counts; expected {len(bounds) + 1}")
@@ -212,7 +212,7 @@ def _load_mux() -> tuple[IntArray, IntArray]:
 
 @cache
 def _load_powers() -> IntArray:
-    base = int(figure("mux_inputs", read_table("moopim.hardware", "planar_digital.toml")["mux_inputs"]))
+    base = int(constant("mux_inputs", read_table("moopim.hardware", "planar_digital.toml")["mux_inputs"]))
     powers = [1]
     while powers[-1] <= np.iinfo(np.int64).max // base:
         powers.append(powers[-1] * base)

@@ -27,8 +27,8 @@ class Consumption(NamedTuple):
         power_W: Power while a layer works (W).
     """
 
-    energy_nJ: dict[str, FloatArray]  # noqa: N815 (the units are nJ and W)
-    power_W: dict[str, FloatArray]  # noqa: N815
+    energy_nJ: dict[str, FloatArray]
+    power_W: dict[str, FloatArray]
 
 
 def layer_consumption(

@@ -53,8 +53,8 @@ class LayerMapping:
     packed: FloatArray
     first_tile: FloatArray
     total_tiles: FloatArray
-    input_buffer_KB: FloatArray  # noqa: N815 (the unit is KB)
-    output_buffer_KB: FloatArray  # noqa: N815
+    input_buffer_KB: FloatArray
+    output_buffer_KB: FloatArray
 
 
 class PEClass(NamedTuple):

@@ -64,7 +64,7 @@ class Breakdown:
 
     totals: dict[str, FloatArray]
     layers: dict[str, NDArray[Any]]
-    energy_mJ: dict[str, FloatArray]  # noqa: N815 (the unit is mJ)
+    energy_mJ: dict[str, FloatArray]
     area_mm2: dict[str, FloatArray]
     buffers: dict[str, FloatArray]
 

@@ -33,7 +33,7 @@ def evaluate_in_blocks(
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
         all_metrics: Metrics of every mapping.
         feasible_metrics: Metrics of mappings that fit, given tiers, genes and occupancy.

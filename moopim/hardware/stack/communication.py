@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moopim.hardware.noc import load_noc
-from moopim.hardware.noc.period import unchecked_period
+from moopim.hardware.noc.queueing import unchecked_period
 from moopim.hardware.stack.chain_traffic import chain_traffic
 from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.model import SystemModel
@@ -45,7 +45,7 @@ def communicate(
     Returns:
         The period, the bits times hops and the load of the busiest link.
     """
-    stack, bits = model.stack, model.factors["bits"]
+    stack, bits = model.stack, model.factors.bits
     if model.traffic == "chain":
         sent = chain_traffic(model.workload, bits, stack, occupancy, line)
         period = busy + rest + sent / (stack.links * stack.link_bits_per_ns)
@@ -64,7 +64,7 @@ def bit_hops(model: SystemModel, occupancy: Occupancy, line: Line) -> FloatArray
         occupancy: The occupancy.
         line: The layers along the forward tiers.
     """
-    bits = model.factors["bits"]
+    bits = model.factors.bits
     if model.traffic == "chain":
         return chain_traffic(model.workload, bits, model.stack, occupancy, line)
     traffic = graph_traffic(model.workload, bits, model.stack, occupancy, line)

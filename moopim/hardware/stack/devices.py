@@ -1,27 +1,24 @@
 """Devices of the stack's PEs: built in, with named variants, or a user's own from a TOML file."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from moopim.constants import bounded, bounds_of, check_constants, constant_values, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_bounds, load_bounds, plain, read_table, read_user_table
 
-__all__ = ["Changes", "Device", "built_in_devices", "device_tables", "load_devices"]
-
-Changes = Mapping[str, float]
-"""Figures in place of those of the files: ``LETTER.figure`` for a device, or the name of a figure of the model."""
+Overrides = Mapping[str, float]
+"""Values in place of those of the files: ``LETTER.parameter`` for a device, or the name of a parameter of the model."""
 
 _Read = Literal["rows", "columns", "parallel", "macs"]
 _Noise = Literal["none", "linear", "exponential"]
-_BOUNDS = load_bounds("moopim.hardware")["stack_device"]
 
 
 @dataclass(frozen=True)
-class Device:
-    """A memory device and the arrays of a PE made of it; ``hardware/data/`` has the sources, and the bounds.
+class StackDevice:
+    """Memory device and the arrays of a PE that are built of it; ``hardware/data/`` has the sources.
 
     Attributes:
         letter: One-letter name, such as ``R``.
@@ -50,33 +47,59 @@ class Device:
     read: _Read
     noise: _Noise
     serves_back_propagation: bool
-    rows: float
-    columns: float
-    bits_per_cell: float
-    arrays_per_pe: float
-    step_ns: float
-    vector_pJ: float  # noqa: N815 (the units are pJ and mW)
-    static_mW: float  # noqa: N815
-    write_row_ns: float
-    write_pJ: float  # noqa: N815
-    write_cells: float
-    endurance: float
-    gradient_speedup: float = 0.0
-    gradient_pJ: float = 0.0  # noqa: N815
+    rows: float = field(
+        metadata=bounded("1", 1, 65536, "the longest bit lines of memories have some 1e4 cells", whole=True)
+    )
+    columns: float = field(metadata=bounded("1", 1, 65536, "as rows", whole=True))
+    bits_per_cell: float = field(
+        metadata=bounded(
+            "bit", 1, 11, "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)", whole=True
+        )
+    )
+    arrays_per_pe: float = field(metadata=bounded("1", 0.01, 1e6, "a count; fitted sets have fractions"))
+    step_ns: float = field(
+        metadata=bounded(
+            "ns", 1e-3, 1e5, "from a picosecond, below a gate delay, to reading by an integrating ADC, 100 us"
+        )
+    )
+    vector_pJ: float = field(
+        metadata=bounded(
+            "pJ",
+            5e-3,
+            1e6,
+            "from a multiply-add of few bits, some 1e-2 pJ, to 8,192 x 8,192 cells of 10 fJ, 0.7 uJ",
+            zero=True,
+        )
+    )
+    static_mW: float = field(
+        metadata=bounded("mW", 1e-3, 1e5, "from SRAM in retention to 100 W, more than a PE can be cooled by", zero=True)
+    )
+    write_row_ns: float = field(
+        metadata=bounded("ns", 0.01, 5e5, "from SRAM, some 0.1 ns, to flash, some 100 us", zero=True)
+    )
+    write_pJ: float = field(
+        metadata=bounded(
+            "pJ", 1e-3, 1e5, "from 1 fJ, a ferroelectric cell, to a row of phase-change cells, some 10 nJ", zero=True
+        )
+    )
+    write_cells: float = field(metadata=bounded("1", 1, 65536, "at most a row; fitted sets have fractions"))
+    endurance: float = field(metadata=bounded("1", 1, 1e20, "a write each 0.1 ns for 300 years are 1e20"))
+    gradient_speedup: float = field(
+        default=0.0,
+        metadata=bounded("1", 1e-3, 1e7, "an assumption over decades; HuNT gives no gradient engine", zero=True),
+    )
+    gradient_pJ: float = field(
+        default=0.0,
+        metadata=bounded(
+            "pJ", 1e-3, 1e4, "from a multiply-add of few bits to one of a vector processor with its memory", zero=True
+        ),
+    )
 
     def __post_init__(self) -> None:
         what = f"device {self.letter!r}"
-        for field, allowed in (("read", get_args(_Read)), ("noise", get_args(_Noise))):
-            if getattr(self, field) not in allowed:
-                raise unknown_name(f"{field} of {what}", getattr(self, field), allowed)
-        if not isinstance(self.serves_back_propagation, bool):
-            raise ConfigError(
-                f"serves_back_propagation of {what} is {self.serves_back_propagation!r}; expected true or false"
-            )
+        check_constants(self, what)
         if self.serves_back_propagation and not (self.gradient_speedup and self.gradient_pJ):
             raise ConfigError(f"{what} serves back-propagation; expected gradient_speedup and gradient_pJ above 0")
-        for field, bounds in _BOUNDS.items():
-            check_bounds(f"{field} of {what}", getattr(self, field), bounds)
 
     @property
     def write_cell_pJ(self) -> float:  # noqa: N802 (the unit is pJ)
@@ -120,52 +143,33 @@ def device_tables(names: str) -> dict[str, dict[str, Any]]:
 
 
 def load_devices(
-    names: str = "S,R,F", calibrated: Changes | None = None, own: Changes | None = None
-) -> tuple[Device, ...]:
-    """Makes devices.
+    names: str = "S,R,F", calibrated: Overrides | None = None, overrides: Overrides | None = None
+) -> tuple[StackDevice, ...]:
+    """Load devices in the order of their names, see `device_tables`.
 
-    Args:
-        names: See `device_tables`.
-        calibrated: Figures of a factor set, in place of those of the files; those of a variant that is asked for go
-            before.
-        own: Figures that go before everything.
-
-    Returns:
-        The devices in the order of the names.
-
-    Raises:
-        ConfigError: If a name or a figure is not usable; the message names it.
+    Values of ``calibrated``, a factor set, replace those of the files, a variant that is asked for replaces these, and
+    ``overrides`` have the highest priority.
     """
     devices = []
     for letter, table in device_tables(names).items():
         what = f"device {letter!r}"
-        own_table = {name: value for name, value in table.items() if name not in ("variants", "variant")}
-        values = plain(what, own_table, _BOUNDS)
-        _check_fields(what, values)
-        chosen = built_in_devices()[letter]["variants"][table["variant"]] if "variant" in table else {}
-        values |= _figures_of(letter, calibrated or {}) | plain(what, chosen, _BOUNDS) | _figures_of(letter, own or {})
-        devices.append(Device(letter=letter, **values))
+        entries = {name: value for name, value in table.items() if name not in ("variants", "variant")}
+        values = constant_values(what, entries, StackDevice, besides=("letter",))
+        values |= _overrides_of(letter, calibrated or {})
+        if "variant" in table:
+            variant = built_in_devices()[letter]["variants"][table["variant"]]
+            values |= constant_values(what, variant, StackDevice, complete=False)
+        devices.append(StackDevice(letter=letter, **(values | _overrides_of(letter, overrides or {}))))
     return tuple(devices)
 
 
-def _figures_of(letter: str, changes: Changes) -> dict[str, float]:
-    """The changes that are for a device, by the name of its figure."""
-    figures = {name.partition(".")[2]: value for name, value in changes.items() if name.startswith(f"{letter}.")}
-    for name in figures:
-        if name not in _BOUNDS:
-            raise unknown_name(f"figure of device {letter!r}", name, _BOUNDS)
-    return figures
-
-
-def _check_fields(what: str, values: Mapping[str, Any]) -> None:
-    known = {field.name for field in fields(Device)} - {"letter"}
-    required = {field.name for field in fields(Device) if field.default is MISSING} - {"letter"}
+def _overrides_of(letter: str, overrides: Overrides) -> dict[str, float]:
+    """Overrides of a device, by the name of its parameter."""
+    values = {name.partition(".")[2]: value for name, value in overrides.items() if name.startswith(f"{letter}.")}
     for name in values:
-        if name not in known:
-            raise unknown_name(f"field of {what}", name, sorted(known))
-    missing = sorted(required - set(values))
-    if missing:
-        raise ConfigError(f"{what} has no {missing[0]!r}; expected {', '.join(sorted(required))}")
+        if name not in bounds_of(StackDevice):
+            raise unknown_name(f"parameter of device {letter!r}", name, bounds_of(StackDevice))
+    return values
 
 
 def _find(name: str) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from moopim.checks import number
 from moopim.errors import ConfigError
-from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.devices import StackDevice
 from moopim.hardware.stack.parameters import Factors
 from moopim.typing import FloatArray
 from moopim.workload import Workload
@@ -37,7 +37,7 @@ class LayerCosts:
     arrays_per_pe: FloatArray
 
 
-def layer_costs(workload: Workload, devices: tuple[Device, ...], factors: Factors) -> LayerCosts:
+def layer_costs(workload: Workload, devices: tuple[StackDevice, ...], factors: Factors) -> LayerCosts:
     """Tabulates the costs of a network.
 
     Args:
@@ -53,22 +53,20 @@ def layer_costs(workload: Workload, devices: tuple[Device, ...], factors: Factor
     """
     if not devices:
         raise ConfigError("there are no devices; expected at least one")
-    for name in ("bits", "n_act", "g_w"):
-        number(f"factor {name}", factors.get(name), least=0, positive=name == "bits")
     columns = [_device_costs(workload, device, factors) for device in devices]
     arrays, time, energy, held = (np.array(column, dtype=np.float64) for column in zip(*columns, strict=True))
-    stored = workload.weights + factors["n_act"] * workload.activations_out
+    stored = workload.weights + factors.n_act * workload.activations_out
     return LayerCosts(
         arrays=arrays,
         time=time,
         energy=energy,
         activation_arrays=held,
-        stored_bits=stored * factors["bits"],
+        stored_bits=stored * factors.bits,
         arrays_per_pe=np.array([device.arrays_per_pe for device in devices]),
     )
 
 
-def mac_rate(device: Device, bits: float) -> float:
+def mac_rate(device: StackDevice, bits: float) -> float:
     """Multiply-adds that the arrays of a PE do per time when they are fully used (1/ns).
 
     Args:
@@ -86,14 +84,14 @@ def mac_rate(device: Device, bits: float) -> float:
 
 
 def _device_costs(
-    workload: Workload, device: Device, factors: Factors
+    workload: Workload, device: StackDevice, factors: Factors
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Arrays, time, energy and activation arrays of one copy on one device, shape ``(layers,)`` each."""
     if device.read == "macs":  # a core holds nothing: no weights, no activations
         macs = workload.macs.astype(np.float64)
         none = np.zeros(len(workload))
         return none + 1.0, macs * device.step_ns, macs * device.vector_pJ, none
-    bits = factors["bits"]
+    bits = factors.bits
     cells = np.ceil(bits / device.bits_per_cell)
     row_blocks = np.ceil(workload.rows / device.rows)
     column_blocks = np.ceil(workload.c_out * cells / device.columns)
@@ -106,12 +104,12 @@ def _device_costs(
     energy_use = column_use if device.read == "columns" else row_use * column_use
     vectors = workload.positions * bits
     activations = workload.activations_out
-    write = factors["g_w"] > 0
+    write = factors.g_w > 0
     activation_rows = activations * bits / (device.columns * device.bits_per_cell)
     time = vectors * device.vector_ns * serial_use
-    time = time + activation_rows * device.write_row_ns * factors["g_w"] / arrays
+    time = time + activation_rows * device.write_row_ns * factors.g_w / arrays
     energy = vectors * arrays * device.vector_pJ * energy_use
     energy = energy + workload.weights * cells * device.write_cell_pJ / workload.batch
     energy = energy + (activations * cells * device.write_cell_pJ if write else 0.0)
-    held = factors["n_act"] * activations * bits / (device.rows * device.columns * device.bits_per_cell)
+    held = factors.n_act * activations * bits / (device.rows * device.columns * device.bits_per_cell)
     return arrays, time, energy, held

@@ -13,7 +13,7 @@ import numpy as np
 from moopim.checks import numbers
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc import MODES as NOC_MODES
-from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.devices import StackDevice
 from moopim.hardware.stack.layer_costs import LayerCosts, layer_costs, mac_rate
 from moopim.hardware.stack.parameters import Factors, Parameters, Stack, load_parameters
 from moopim.hardware.stack.placement import Occupancy, tier_occupancy
@@ -59,20 +59,20 @@ class SystemModel:
     """
 
     workload: Workload
-    devices: tuple[Device, ...]
+    devices: tuple[StackDevice, ...]
     factors: Factors
     stack: Stack
     traffic: str
     noc: str
     farthest_bp: bool
     costs: LayerCosts
-    ambient_K: float  # noqa: N815 (the units are K, mW and pJ)
+    ambient_K: float
     influence: FloatArray
     can_serve_bp: BoolArray
-    static_mW: FloatArray  # noqa: N815
+    static_mW: FloatArray
     rewrite_ns: FloatArray
     gradient_ns: FloatArray
-    gradient_pJ: FloatArray  # noqa: N815
+    gradient_pJ: FloatArray
     operations: float
 
     @property
@@ -89,7 +89,7 @@ def system_model(
     noc: str = "queue",
     devices: str = "S,R,F",
     stack: str = "",
-    figures: str = "",
+    override: str = "",
     thermal: str = "hotspot",
     bp_tier: str = "free",
 ) -> SystemModel:
@@ -102,7 +102,7 @@ def system_model(
         noc: How packets of traffic ``graph`` wait, one of `moopim.hardware.noc.MODES`; ``chain`` has distances only.
         devices: Devices of the tiers, such as ``S,R,F:parallel`` or ``S,R,my_device.toml``.
         stack: A TOML file in place of the built-in stack; the built-in one if empty.
-        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5``; see
+        override: Overrides of single parameters, such as ``kappa=4,mesh=6,R.static_mW=5``; see
             `moopim.hardware.stack.parameters.load_parameters`.
         thermal: How temperatures are found, one of `moopim.hardware.thermal.THERMAL_MODES`.
         bp_tier: One of `BP_TIERS`.
@@ -111,12 +111,12 @@ def system_model(
         The model.
 
     Raises:
-        ConfigError: If a name or a figure is not usable, no device can serve back-propagation, or a layer fits on no
+        ConfigError: If a name or a parameter is not usable, no device can serve back-propagation, or a layer fits on no
             tier.
     """
     if not isinstance(workload, Workload):
         raise ConfigError(f"workload is {workload!r}; expected a Workload, such as load_workload('vgg11')")
-    for what, text in (("factors", factors), ("devices", devices), ("stack", stack), ("figures", figures)):
+    for what, text in (("factors", factors), ("devices", devices), ("stack", stack), ("override", override)):
         if not isinstance(text, str):
             raise ConfigError(f"{what} is {text!r}; expected text")
     for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES), ("bp_tier", bp_tier, BP_TIERS)):
@@ -124,7 +124,7 @@ def system_model(
             raise unknown_name(what, name, allowed)
     if (traffic, noc) == ("chain", "paper"):
         raise ConfigError("noc 'paper' is given with traffic 'chain', which has no packets; expected traffic 'graph'")
-    parameters = load_parameters(factors, devices, stack, figures)
+    parameters = load_parameters(factors, devices, stack, override)
     materials = load_thermal(Path(stack) if stack else None)
     used, values, shape = parameters
     costs = layer_costs(workload, used, values)
@@ -153,11 +153,11 @@ def system_model(
     )
 
 
-def _gradient_rate(device: Device, parameters: Parameters) -> float:
+def _gradient_rate(device: StackDevice, parameters: Parameters) -> float:
     """Gradient MACs of a tier per time (1/ns); 0 if it cannot serve back-propagation."""
     if not device.serves_back_propagation:
         return 0.0
-    return device.gradient_speedup * parameters.stack.pes_per_tier * mac_rate(device, parameters.factors["bits"])
+    return device.gradient_speedup * parameters.stack.pes_per_tier * mac_rate(device, parameters.factors.bits)
 
 
 def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: BoolArray) -> None:
@@ -186,7 +186,7 @@ def check_mappings(model: SystemModel, tiers: IntArray, genes: IntArray) -> tupl
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
 
     Returns:
@@ -205,7 +205,7 @@ def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
 
     Returns:

@@ -1,34 +1,28 @@
-"""Parameters of the 3-D stack and of its model, read from ``hardware/data/``; units and sources stand there."""
+"""Parameters of the 3-D stack and of its model; ``hardware/data/`` has the values and their sources."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from moopim.errors import ConfigError, unknown_name
-from moopim.figures import (
+from moopim.constants import (
     Bounds,
-    check_bounds,
-    figure,
+    as_table,
+    bounded,
+    bounds_of,
+    check_constants,
+    constant_values,
+    entry_value,
     in_unit,
-    is_whole,
-    load_bounds,
-    plain,
     read_table,
     read_user_table,
-    values,
 )
+from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.routing import link_count
-from moopim.hardware.stack.devices import Changes, Device, built_in_devices, load_devices
-
-__all__ = ["FACTOR_SETS", "Factors", "Parameters", "Stack", "load_factor_set", "load_parameters", "load_stack"]
+from moopim.hardware.stack.devices import Overrides, StackDevice, built_in_devices, load_devices
 
 FACTOR_SETS = ("physical", "calibrated")
-Factors: TypeAlias = Mapping[str, float]
-"""One value per factor of ``data/stack_factors.toml``, by name."""
-
-_BOUNDS = load_bounds("moopim.hardware")
 _MOST_PES = 1024
 # A number, and a unit behind it.
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*([^\s\d.].*)?", re.ASCII)
@@ -36,7 +30,7 @@ _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\
 
 @dataclass(frozen=True)
 class Stack:
-    """The 3-D stack and its network; see ``data/stack.toml`` for the sources.
+    """The 3-D stack and its network.
 
     Attributes:
         tiers: Tiers.
@@ -52,24 +46,45 @@ class Stack:
         noise_exponent_cap: Largest exponent.
     """
 
-    tiers: int
-    mesh: int
-    pe_area_mm2: float
-    tiles_per_pe: int
-    link_bits_per_ns: float
-    hop_energy_pJ: float  # noqa: N815 (the units are pJ and K)
-    gradient_bits: int
-    noise_exponential: float
-    noise_linear_per_K: float  # noqa: N815
-    noise_scale_K: float  # noqa: N815
-    noise_exponent_cap: float
+    tiers: int = field(
+        metadata=bounded("1", 2, 1024, "a tier for back-propagation and one for the rest; 1,024 PEs in all", whole=True)
+    )
+    mesh: int = field(metadata=bounded("1", 1, 1024, "1,024 PEs in all", whole=True))
+    pe_area_mm2: float = field(
+        metadata=bounded(
+            "mm2", 1e-4, 1000, "from an array of 10 um x 10 um to a field of a lithography scanner, 26 mm x 33 mm"
+        )
+    )
+    tiles_per_pe: int = field(metadata=bounded("1", 1, 1024, "a count", whole=True))
+    link_bits_per_ns: float = field(
+        metadata=bounded("bit/ns", 0.01, 1e6, "from a serial link at 10 MHz to 1e5 wires at 10 GHz")
+    )
+    hop_energy_pJ: float = field(
+        metadata=bounded(
+            "pJ",
+            1e-4,
+            50,
+            "per bit: CV2 of some micrometres of wire is about 1e-3 pJ, a bit over a board or to a DRAM takes up "
+            "to some 20 pJ",
+            zero=True,
+        )
+    )
+    gradient_bits: int = field(metadata=bounded("bit", 1, 128, "number formats", whole=True))
+    noise_exponential: float = field(
+        metadata=bounded("1", 1e-6, 1e6, "a scale of the surrogate; HuNT eq. 7 gives none", zero=True)
+    )
+    noise_linear_per_K: float = field(
+        metadata=bounded("1/K", 1e-6, 100, "a scale of the surrogate; HuNT eq. 7 gives none", zero=True)
+    )
+    noise_scale_K: float = field(
+        metadata=bounded("K", 0.1, 1000, "rises of temperature on a chip are some 0.1 K to some 100 K")
+    )
+    noise_exponent_cap: float = field(
+        metadata=bounded("1", 1e-3, 100, "exp(100) is far beyond any noise, and finite when summed", zero=True)
+    )
 
     def __post_init__(self) -> None:
-        for name, bounds in _BOUNDS["stack"].items():
-            number = getattr(self, name)
-            check_bounds(f"{name} of the stack", number, bounds)
-            if bounds.whole and not is_whole(number, 0):
-                object.__setattr__(self, name, int(number))
+        check_constants(self, "the stack")
         if self.pes > _MOST_PES:
             size = f"{self.tiers} tiers of {self.mesh} x {self.mesh} PEs"
             raise ConfigError(f"{size} are {self.pes}; expected at most {_MOST_PES} PEs in the stack")
@@ -90,128 +105,138 @@ class Stack:
         return link_count(self.tiers, self.mesh)
 
 
-class Parameters(NamedTuple):
-    """What the model of the stack is made of.
+@dataclass(frozen=True)
+class Factors:
+    """Factors of the model that belong to no device.
 
     Attributes:
-        devices: The devices; a tier is an index into them.
-        factors: Factors that belong to no device.
-        stack: The stack.
+        bits: Width of weights and activations in the forward pass (bit).
+        n_act: Images whose activations are kept in the arrays.
+        g_w: Arrays that share a write driver when activations are written; 0 switches these writes off.
+        kappa: Operations counted per multiply or add.
+        phi_HX: Share of the forward work that HyperX keeps on SRAM tiers.
+        g_f: Forward speed-up of AccuReD by work given to the GPU tiers.
     """
 
-    devices: tuple[Device, ...]
+    bits: float = field(metadata=bounded("bit", 1, 64, "number formats", whole=True))
+    n_act: float = field(metadata=bounded("1", 0, 1e6, "a count of images"))
+    g_w: float = field(metadata=bounded("1", 0, 1e6, "a count of arrays"))
+    kappa: float = field(
+        metadata=bounded("1", 1e-3, 1e6, "a multiplication counts as 1 operation, as 256 of 1 bit, as 4,096 at most")
+    )
+    phi_HX: float = field(metadata=bounded("1", 0, 1, "a share"))
+    g_f: float = field(metadata=bounded("1", 1e-3, 1000, "a ratio of times of tiers on one chip"))
+
+    def __post_init__(self) -> None:
+        check_constants(self, "the factors")
+
+
+class Parameters(NamedTuple):
+    """Devices (a tier is an index into them), factors and stack of a model."""
+
+    devices: tuple[StackDevice, ...]
     factors: Factors
     stack: Stack
 
 
-def load_stack(path: Path | None = None, changes: Changes | None = None, *, calibrated: Changes | None = None) -> Stack:
-    """The stack.
+def load_stack(
+    path: Path | None = None, overrides: Overrides | None = None, *, calibrated: Overrides | None = None
+) -> Stack:
+    """Load the built-in stack, with the values of a factor set, a user's file and overrides in place of its own.
 
     Args:
-        path: A TOML file whose table ``[stack]`` has figures in place of the built-in ones; its table ``[thermal]`` is
-            for `moopim.hardware.thermal.description.load_thermal`.
-        changes: Figures that go before those.
-        calibrated: Figures of a factor set, after which those of the file come.
+        path: TOML file whose table ``[stack]`` has fields of `Stack`; its table ``[thermal]`` is left to
+            `moopim.hardware.thermal.load_thermal`.
+        overrides: Values by name, which have the highest priority.
+        calibrated: Values of a factor set, which the file replaces.
+
+    Returns:
+        Stack.
 
     Raises:
-        ConfigError: If a figure is unknown, missing or not usable.
+        ConfigError: If a parameter is unknown, missing or not usable.
     """
-    known = values("stack", read_table("moopim.hardware", "stack.toml"), Stack, _BOUNDS["stack"])
-    known |= {name: value for name, value in (calibrated or {}).items() if name in known}
+    names = bounds_of(Stack)
+    values = constant_values("the stack", read_table("moopim.hardware", "stack.toml"), Stack)
+    values |= {name: value for name, value in (calibrated or {}).items() if name in names}
     if path is not None:
-        table = read_user_table(path, ("stack", "thermal")).get("stack", {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: stack is {table!r}; expected a table [stack]")
-        for name in table:
-            if name not in known:
-                raise unknown_name(f"figure of [stack] of {path}", name, known)
-        known |= plain(f"{path}: stack", table, _BOUNDS["stack"])
-    return Stack(**(known | {name: value for name, value in (changes or {}).items() if name in known}))
+        table = as_table(f"{path}: stack", read_user_table(path, ("stack", "thermal")).get("stack", {}), "stack")
+        values |= constant_values(f"[stack] of {path}", table, Stack, complete=False)
+    return Stack(**(values | {name: value for name, value in (overrides or {}).items() if name in names}))
 
 
-def load_factor_set(name: str) -> Changes:
-    """The figures that a factor set has in place of those of the files.
+def load_factor_set(name: str) -> Overrides:
+    """Values that a factor set has in place of those of the files.
 
     Args:
-        name: ``physical`` (the figures of the files), ``calibrated`` or a ``FILE.toml`` in the form of
+        name: ``physical`` (the values of the files), ``calibrated`` or a ``FILE.toml`` in the form of
             ``data/stack_calibrated.toml``.
 
     Raises:
-        ConfigError: If there is no such set, or a figure is not usable.
+        ConfigError: If there is no such set, or a value is not usable.
     """
     if name == "physical":
         return {}
     if name == "calibrated":
-        tables: Mapping[str, Any] = read_table("moopim.hardware", "stack_calibrated.toml")
-        return plain("figure", tables, _bounds_of_figures(tables))
-    if name.lower().endswith(".toml"):
-        own = read_user_table(Path(name))
-        return plain(name, own, _bounds_of_figures(own))
-    raise unknown_name("factor set", name, (*FACTOR_SETS, "FILE.toml"))
+        table: Mapping[str, Any] = read_table("moopim.hardware", "stack_calibrated.toml")
+    elif name.lower().endswith(".toml"):
+        table = read_user_table(Path(name))
+    else:
+        raise unknown_name("factor set", name, (*FACTOR_SETS, "FILE.toml"))
+    return {key: entry_value(f"{key} of factor set {name!r}", entry, _bounds(key)) for key, entry in table.items()}
 
 
 def load_parameters(
-    factors: str = "physical", devices: str = "S,R,F", stack: str = "", figures: str = ""
+    factors: str = "physical", devices: str = "S,R,F", stack: str = "", override: str = ""
 ) -> Parameters:
-    """Reads everything that the model of the stack is made of.
+    """Load all parameters of the model of the stack.
 
     Args:
         factors: Factor set, see `load_factor_set`.
         devices: Devices, see `moopim.hardware.stack.devices.device_tables`.
-        stack: A TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
-        figures: Single figures that go before all others, such as ``kappa=4,mesh=6,R.static_mW=5`` or
-            ``R.write_pJ=2nJ``.
-
-    Returns:
-        The parameters.
+        stack: TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
+        override: Overrides of single parameters, which have the highest priority, such as
+            ``kappa=4,mesh=6,R.static_mW=5`` or ``R.write_pJ=2nJ``.
 
     Raises:
         ConfigError: If a name or a value is not usable; the message names it.
     """
-    chosen, own = load_factor_set(factors), _parse(figures)
-    used = load_devices(devices, chosen, own)
-    known = {
-        name: figure(f"factor {name}", table, bounds=_BOUNDS["factors"][name])
-        for name, table in read_table("moopim.hardware", "stack_factors.toml").items()
-    }
-    of_stack = [field.name for field in fields(Stack)]
+    chosen, overrides = load_factor_set(factors), _parse(override)
+    used = load_devices(devices, chosen, overrides)
     letters = [device.letter for device in used]
-    for changes, source in ((chosen, f"factor set {factors!r}"), (own, "figures")):
-        for name in changes:
+    names = (*bounds_of(Factors), *bounds_of(Stack))
+    # A set may have values of devices that are not used; an override has to have an effect.
+    for given, source, known in (
+        (chosen, f"parameter of factor set {factors!r}", (*letters, *built_in_devices())),
+        (overrides, "parameter to override", letters),
+    ):
+        for name in given:
             letter, dot, _ = name.partition(".")
-            # A set may speak of devices that are not used; what the user names himself has to have an effect.
-            allowed = (*letters, *built_in_devices()) if changes is chosen else letters
-            if not (dot and letter in allowed) and name not in (*known, *of_stack):
-                raise unknown_name(f"figure of {source}", name, (*known, *of_stack, *(f"{x}.FIGURE" for x in letters)))
-        known |= {name: value for name, value in changes.items() if name in known}
-    for name, value in known.items():
-        check_bounds(f"factor {name}", value, _BOUNDS["factors"][name])
-    known = {name: float(value) for name, value in known.items()}
-    return Parameters(used, known, load_stack(Path(stack) if stack else None, own, calibrated=chosen))
+            if not (dot and letter in known) and name not in names:
+                raise unknown_name(source, name, (*names, *(f"{x}.PARAMETER" for x in letters)))
+    values = constant_values("the factors", read_table("moopim.hardware", "stack_factors.toml"), Factors)
+    values |= {name: value for name, value in (chosen | overrides).items() if name in values}
+    return Parameters(used, Factors(**values), load_stack(Path(stack) if stack else None, overrides, calibrated=chosen))
 
 
-def _bounds_of_figures(names: Iterable[str]) -> dict[str, Bounds]:
-    """Bounds of the figures that there are, those of devices as ``X.figure``, by name."""
-    plain_ones = {**_BOUNDS["stack"], **_BOUNDS["factors"]}
-    return {name: bounds for name in names if (bounds := plain_ones.get(name) or _of_device(name))}
+def _bounds(name: str) -> Bounds | None:
+    """Bounds of a parameter of the stack, the factors or, as ``LETTER.parameter``, a device."""
+    known = bounds_of(Stack) | bounds_of(Factors)
+    return known.get(name) or bounds_of(StackDevice).get(name.partition(".")[2])
 
 
-def _of_device(name: str) -> Bounds | None:
-    return _BOUNDS["stack_device"].get(name.partition(".")[2])
-
-
-def _parse(figures: str) -> Changes:
-    """Reads ``name=number,name=number``, each with a unit behind it or without; whole numbers stay whole."""
-    changes: dict[str, float] = {}
-    for item in filter(None, (part.strip() for part in figures.split(","))):
+def _parse(override: str) -> Overrides:
+    """Overrides from ``NAME=VALUE,NAME=VALUE``, each with a unit behind it or without; whole numbers stay whole."""
+    overrides: dict[str, float] = {}
+    for item in filter(None, (part.strip() for part in override.split(","))):
         name, _, number = (part.strip() for part in item.partition("="))
-        if name in changes:
-            raise ConfigError(f"figures name {name!r} twice; expected each once")
+        if name in overrides:
+            raise ConfigError(f"override has {name!r} twice; expected each once")
         found = _NUMBER.fullmatch(number)
         if not found:
-            raise ConfigError(f"figures has {item!r}; expected NAME=NUMBER, such as kappa=4")
+            raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
         digits, unit = found.groups()
         value = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
-        bounds = _bounds_of_figures([name]).get(name)
-        changes[name] = value if not unit or bounds is None else in_unit(f"figure {name}", value, unit, bounds)
-    return changes
+        bounds = _bounds(name)
+        overrides[name] = value if not unit or bounds is None else in_unit(name, value, unit, bounds)
+    return overrides

@@ -61,7 +61,7 @@ class Occupancy:
         has_bp: Whether a tier can serve back-propagation, shape ``(designs,)``.
         bp: The back-propagation tier, from 0 at the heat sink, shape ``(designs,)``.
         forward: The forward tiers, from 0 at the heat sink, shape ``(designs, forward_tiers)``.
-        forward_device: Device of each forward tier, shape ``(designs, forward_tiers)``.
+        forward_device: StackDevice of each forward tier, shape ``(designs, forward_tiers)``.
         tier: Forward tier of each layer, shape ``(designs, layers)``.
         entry: Place of each layer's costs in a flattened table of shape ``(devices, layers)``, shape
             ``(designs, layers)``.
@@ -106,7 +106,7 @@ def tier_occupancy(
         costs: Costs of one copy of each layer.
         stack: The stack.
         can_serve_bp: Whether each device can serve back-propagation, shape ``(devices,)``.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
         farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
 

@@ -21,7 +21,7 @@ def evaluate_surrogates(model: SystemModel, tiers: IntArray, genes: IntArray) ->
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
 
     Returns:

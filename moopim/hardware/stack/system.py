@@ -43,7 +43,7 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Met
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
 
     Returns:
@@ -71,7 +71,7 @@ def steady_state(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy
 
     Args:
         model: The model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
         occupancy: Their occupancy.
 
@@ -100,7 +100,7 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
     total = power.sum(axis=1)
     rise = temperature_rise(power, model.influence)
     pj = total * period * 1e3
-    stack, operations = model.stack, model.factors["kappa"] * model.operations
+    stack, operations = model.stack, model.factors.kappa * model.operations
     links = {} if link_util is None else {"link_util": link_util}
     return links | {
         "period": period,

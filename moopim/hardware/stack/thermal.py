@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from moopim.checks import check_shapes
-from moopim.hardware.stack.devices import Device
+from moopim.hardware.stack.devices import StackDevice
 from moopim.hardware.stack.parameters import Stack
 from moopim.typing import FloatArray, IntArray
 
@@ -30,7 +30,7 @@ def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("dk,pk->dp", power, influence))
 
 
-def noise(rise: FloatArray, device: Device, stack: Stack, *, printed: bool = False) -> FloatArray:
+def noise(rise: FloatArray, device: StackDevice, stack: Stack, *, printed: bool = False) -> FloatArray:
     """Thermal noise of a device, relative to its stored values (HuNT eq. 7).
 
     Args:
@@ -52,7 +52,7 @@ def total_noise(
     held: FloatArray,
     tiers: IntArray,
     rise: FloatArray,
-    devices: Sequence[Device],
+    devices: Sequence[StackDevice],
     stack: Stack,
     *,
     printed: bool = False,
@@ -61,7 +61,7 @@ def total_noise(
 
     Args:
         held: Bits or values on each PE, shape ``(designs, pes)``.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
         rise: Temperature rise of each PE (K), shape ``(designs, pes)``.
         devices: The devices that ``tiers`` counts.
         stack: The stack.

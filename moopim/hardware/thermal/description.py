@@ -1,61 +1,32 @@
-"""What a 3-D stack is made of, as far as heat is concerned: built in, or the user's own figures from a TOML file."""
+"""Thermal parameters of the 3-D stack: materials, heat sink and grid; built in, or from a user's TOML file."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_bounds, is_whole, load_bounds, plain, read_table, read_user_table, values
-
-__all__ = ["MOST_CELLS", "ThermalStack", "TierLayers", "load_thermal"]
+from moopim.checks import is_whole
+from moopim.constants import (
+    as_table,
+    bounded,
+    bounded_as,
+    check_constants,
+    constant_values,
+    load_constants,
+    read_table,
+    read_user_table,
+)
+from moopim.errors import ConfigError
 
 _TABLES = ("stack", "thermal")  # of a user's file
 MOST_CELLS = 16
 """Most cells along a side of a PE."""
-_BOUNDS = load_bounds("moopim.hardware")["thermal"]
 _MOST_DIGITS = 4  # of a tier
 
 
 @dataclass(frozen=True)
-class TierLayers:
-    """Figures of one tier in place of those of all.
-
-    Attributes:
-        tier: The tier, from 1 next to the sink.
-        silicon_um: Thickness of its silicon (um).
-        silicon_W_per_mK: Conductivity of its silicon (W/(m K)).
-        bond_um: Thickness of the bond between it and the tier nearer the sink (um).
-        bond_W_per_mK: Conductivity of that bond (W/(m K)).
-
-    Raises:
-        ConfigError: If a figure is not usable.
-    """
-
-    tier: int
-    silicon_um: float | None = None
-    silicon_W_per_mK: float | None = None  # noqa: N815 (the unit is W/(m K))
-    bond_um: float | None = None
-    bond_W_per_mK: float | None = None  # noqa: N815
-
-    def __post_init__(self) -> None:
-        if not is_whole(self.tier, 1):
-            raise ConfigError(f"tier of the thermal stack is {self.tier!r}; expected 1, 2, ...")
-        for name, value in self.own.items():
-            check_bounds(f"thermal.tier.{self.tier} {name}", value, _BOUNDS[name])
-            if self.tier == 1 and name.startswith("bond"):
-                raise ConfigError(f"thermal.tier.1 {name} is {value!r}; expected none, as tier 1 lies on the interface")
-
-    @property
-    def own(self) -> dict[str, float]:
-        """The figures that are given, by name."""
-        return {name: value for name, value in vars(self).items() if name != "tier" and value is not None}
-
-
-@dataclass(frozen=True)
 class ThermalStack:
-    """Thermal path from the silicon to the ambient; ``hardware/data/`` has the sources, and the bounds.
+    """Thermal path from the silicon to the ambient; ``hardware/data/stack_thermal.toml`` has the sources.
 
     Attributes:
         ambient_K: Temperature of the ambient (K).
@@ -74,56 +45,107 @@ class ThermalStack:
         convection_K_per_W: Resistance from the whole sink to the ambient (K/W).
         cells_per_pe_side: Cells of the grid along a side of a PE.
         growth: In mode ``full``, size of a cell of copper over that of its neighbour nearer the die.
-        tiers: Figures of single tiers, in rising order.
+        tiers: Layers of single tiers in place of those of all, in rising order.
 
     Raises:
-        ConfigError: If a figure is not usable; names it, its value and what is allowed.
+        ConfigError: If a parameter is not usable; names it, its value and what is allowed.
     """
 
-    ambient_K: float  # noqa: N815 (the units are K, W/(m K) and K/W)
-    silicon_um: float
-    silicon_W_per_mK: float  # noqa: N815
-    bond_um: float
-    bond_W_per_mK: float  # noqa: N815
-    interface_um: float
-    interface_W_per_mK: float  # noqa: N815
-    spreader_side_mm: float
-    spreader_thickness_mm: float
-    spreader_W_per_mK: float  # noqa: N815
-    sink_side_mm: float
-    sink_thickness_mm: float
-    sink_W_per_mK: float  # noqa: N815
-    convection_K_per_W: float  # noqa: N815
-    cells_per_pe_side: int
-    growth: float
-    tiers: tuple[TierLayers, ...] = ()
+    ambient_K: float = field(
+        metadata=bounded(
+            "K",
+            200,
+            500,
+            "from a climate chamber at -73 degC to 227 degC, where silicon circuits end; the model's "
+            "conductivities are those of that range",
+            absolute=True,
+        )
+    )
+    silicon_um: float = field(
+        metadata=bounded("um", 0.5, 2000, "from a layer of a monolithic stack to a wafer, 775 um, with its carrier")
+    )
+    silicon_W_per_mK: float = field(metadata=bounded("W/(m K)", 1, 5000, "from glass to diamond, 2,200"))
+    bond_um: float = field(metadata=bounded("um", 0.1, 1000, "from hybrid bonding to solder balls"))
+    bond_W_per_mK: float = field(metadata=bounded("W/(m K)", 0.01, 5000, "from air, 0.026, to diamond, 2,200"))
+    interface_um: float = field(metadata=bounded("um", 0.1, 5000, "from a metal bond to a pad"))
+    interface_W_per_mK: float = field(metadata=bounded("W/(m K)", 0.01, 5000, "as bonds"))
+    spreader_side_mm: float = field(metadata=bounded("mm", 0.5, 1000, "from a small die to a wafer and its rim"))
+    spreader_thickness_mm: float = field(metadata=bounded("mm", 0.01, 50, "from a foil to a block"))
+    spreader_W_per_mK: float = field(metadata=bounded("W/(m K)", 1, 5000, "from glass to diamond, 2,200"))
+    sink_side_mm: float = field(metadata=bounded("mm", 0.5, 2000, "up to the cold plate of a rack"))
+    sink_thickness_mm: float = field(metadata=bounded("mm", 0.05, 500, "from a foil to a block"))
+    sink_W_per_mK: float = field(metadata=bounded("W/(m K)", 1, 5000, "as the spreader"))
+    convection_K_per_W: float = field(
+        metadata=bounded("K/W", 1e-3, 1000, "from a large cold plate in boiling coolant to a bare die in still air")
+    )
+    cells_per_pe_side: int = field(
+        metadata=bounded(
+            "1", 1, MOST_CELLS, "finer grids change temperatures by less than 0.01 K and take minutes", whole=True
+        )
+    )
+    growth: float = field(
+        metadata=bounded("1", 1.1, 8, "below, cells do not get fewer; above, they are no longer a grid")
+    )
+    tiers: tuple["TierLayers", ...] = ()
 
     def __post_init__(self) -> None:
-        for name, bounds in _BOUNDS.items():
-            check_bounds(f"thermal {name}", getattr(self, name), bounds)
-        object.__setattr__(self, "cells_per_pe_side", int(self.cells_per_pe_side))
+        check_constants(self, "the thermal stack")
         if self.spreader_side_mm > self.sink_side_mm:
             raise ConfigError(
-                f"thermal spreader_side_mm is {self.spreader_side_mm}; "
-                f"expected at most sink_side_mm, {self.sink_side_mm}"
+                f"spreader_side_mm of the thermal stack is {self.spreader_side_mm:g}; "
+                f"expected at most sink_side_mm, {self.sink_side_mm:g}"
             )
 
 
-def load_thermal(path: Path | None = None) -> ThermalStack:
-    """The built-in stack, with the figures of a user's file in place of its own.
+@dataclass(frozen=True)
+class TierLayers:
+    """Layers of one tier in place of those of all; None where they are the same.
 
-    The table ``[thermal]`` of the file holds fields of `ThermalStack`, as numbers or as tables of ``value``, ``unit``,
-    ``kind`` and ``source``; its tables ``[thermal.tier.3]`` hold fields of `TierLayers` for the tier of that number.
-    A table ``[stack]`` is left to `moopim.hardware.stack.parameters.load_stack`.
+    Attributes:
+        tier: Tier, from 1 next to the sink.
+        silicon_um: Thickness of its silicon (um).
+        silicon_W_per_mK: Conductivity of its silicon (W/(m K)).
+        bond_um: Thickness of the bond between it and the tier nearer the sink (um).
+        bond_W_per_mK: Conductivity of that bond (W/(m K)).
+    """
+
+    tier: int
+    silicon_um: float | None = field(default=None, metadata=bounded_as(ThermalStack, "silicon_um"))
+    silicon_W_per_mK: float | None = field(default=None, metadata=bounded_as(ThermalStack, "silicon_W_per_mK"))
+    bond_um: float | None = field(default=None, metadata=bounded_as(ThermalStack, "bond_um"))
+    bond_W_per_mK: float | None = field(default=None, metadata=bounded_as(ThermalStack, "bond_W_per_mK"))
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.tier, 1):
+            raise ConfigError(f"tier of the thermal stack is {self.tier!r}; expected 1, 2, ...")
+        check_constants(self, f"thermal.tier.{self.tier}")
+        for name, value in self.given.items():
+            if self.tier == 1 and name.startswith("bond"):
+                raise ConfigError(
+                    f"{name} of thermal.tier.1 is {value:g}; expected none, as tier 1 lies on the interface"
+                )
+
+    @property
+    def given(self) -> dict[str, float]:
+        """Parameters that are given, by name."""
+        return {name: value for name, value in vars(self).items() if name != "tier" and value is not None}
+
+
+def load_thermal(path: Path | None = None) -> ThermalStack:
+    """Load the built-in thermal stack, with the parameters of a user's file in place of its own.
+
+    The table ``[thermal]`` of the file has fields of `ThermalStack`, as numbers or as tables of ``value``, ``unit``,
+    ``kind`` and ``source``; its tables ``[thermal.tier.3]`` have the silicon and the bond of the tier of that number. A
+    table ``[stack]`` is left to `moopim.hardware.stack.load_stack`.
 
     Args:
-        path: The user's TOML file.
+        path: TOML file of the user.
 
     Returns:
-        The stack.
+        Thermal stack.
 
     Raises:
-        ConfigError: If the file cannot be read or a figure cannot be used; names file, field, value and what is
+        ConfigError: If the file cannot be read or a parameter cannot be used; names file, field, value and what is
             allowed.
     """
     built_in = _load_built_in()
@@ -139,23 +161,17 @@ def load_thermal(path: Path | None = None) -> ThermalStack:
 @cache
 def _load_built_in() -> ThermalStack:
     table = read_table("moopim.hardware", "stack_thermal.toml")
-    return ThermalStack(**values("thermal", table, ThermalStack, _BOUNDS, tiers=()))
+    return load_constants(ThermalStack, "the thermal stack", table, tiers=())
 
 
 def _extended(built_in: ThermalStack, table: object) -> ThermalStack:
-    given = dict(_table("thermal", table))
+    given = dict(as_table("thermal", table, "thermal"))
     tiers = [
-        TierLayers(_tier_number(word), **_numbers(f"thermal.tier.{word}", entries, TierLayers, "tier"))
-        for word, entries in _table("thermal.tier", given.pop("tier", {})).items()
+        TierLayers(_tier_number(word), **_values(f"thermal.tier.{word}", entries, TierLayers, "tier"))
+        for word, entries in as_table("thermal.tier", given.pop("tier", {}), "thermal.tier").items()
     ]
     ordered = tuple(sorted(tiers, key=lambda layers: layers.tier))
-    return replace(built_in, **_numbers("thermal", given, ThermalStack, "tiers"), tiers=ordered)
-
-
-def _table(what: str, table: object) -> Mapping[str, Any]:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{what} is {table!r}; expected a table [{what}]")
-    return table
+    return replace(built_in, **_values("thermal", given, ThermalStack, "tiers"), tiers=ordered)
 
 
 def _tier_number(word: str) -> int:
@@ -164,11 +180,7 @@ def _tier_number(word: str) -> int:
     return int(word)
 
 
-def _numbers(what: str, table: object, cls: type, besides: str) -> dict[str, Any]:
-    """Values of a table whose keys are fields of a class, all of them but one."""
-    entries = _table(what, table)
-    allowed = [field.name for field in fields(cls) if field.name != besides]
-    for name in entries:
-        if name not in allowed:
-            raise unknown_name(f"field of [{what}]", name, allowed)
-    return plain(what, entries, _BOUNDS)
+def _values(what: str, table: object, cls: type, besides: str) -> dict[str, Any]:
+    """Values of the table ``[what]``."""
+    entries = as_table(what, table, what)
+    return constant_values(f"[{what}]", entries, cls, complete=False, besides=(besides,))

@@ -63,7 +63,7 @@ def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
         ConfigError: If there are no tiers, or ``thermal`` has figures of one that is not there.
     """
     whole_number("tiers", tiers, 1, _MOST_PES)
-    own = {layers.tier: layers.own for layers in thermal.tiers}
+    own = {layers.tier: layers.given for layers in thermal.tiers}
     if own and max(own) > tiers:
         raise ConfigError(f"thermal.tier.{max(own)} is given; expected one of the tiers, 1 .. {tiers}")
     layers = []
@@ -97,7 +97,7 @@ def die_side_m(mesh: int, pe_area_mm2: float, thermal: ThermalStack) -> float:
         return thermal.spreader_side_mm * 1e-3  # without a rim, not with one of the width of a rounding error
     if side_mm > thermal.spreader_side_mm:
         raise ConfigError(
-            f"thermal spreader_side_mm is {thermal.spreader_side_mm}; "
+            f"spreader_side_mm of the thermal stack is {thermal.spreader_side_mm:g}; "
             f"expected at least the side of the die, {side_mm:.4g}"
         )
     return side_mm * 1e-3

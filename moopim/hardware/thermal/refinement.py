@@ -27,8 +27,8 @@ class Refinement(NamedTuple):
     cells_per_pe_side: int
     growth: float
     nodes: int
-    mean_K: float  # noqa: N815 (the unit is K)
-    peak_K: float  # noqa: N815
+    mean_K: float
+    peak_K: float
 
 
 def refine(

@@ -10,16 +10,16 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from torch import Tensor, nn
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.figures import is_whole
 from moopim.network.accuracy import accuracy, image_chunks
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import Devices, chip_programmer
+from moopim.network.crossbar.devices import CellModel, chip_programmer
 from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
 from moopim.network.crossbar.product import Conversions
 from moopim.network.datasets import Split
+from moopim.network.network_files import Trained
 from moopim.network.quantisation import quantised_layers
-from moopim.network.quantised_file import Trained
 from moopim.progress import progress_bar
 from moopim.typing import FloatArray
 
@@ -72,7 +72,7 @@ def chip_accuracies(
     trained: Trained,
     split: Split,
     circuit: Circuit,
-    devices: Devices | None = None,
+    devices: CellModel | None = None,
     *,
     chips: int = 1,
     seed: int = 1,
@@ -118,7 +118,7 @@ def chip_accuracies(
 def chip_networks(
     net: Module,
     circuit: Circuit,
-    devices: Devices | None = None,
+    devices: CellModel | None = None,
     *,
     chips: int = 1,
     seed: int = 1,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import is_whole
 
 __all__ = ["Circuit", "Range", "RowGroups", "Split", "Step", "Subtraction", "Ties"]
 

@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from moopim.checks import whole_number
+from moopim.checks import is_whole, whole_number
+from moopim.constants import ABOVE_ONE, bounded, check_constants, load_constants, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.figures import check_bounds, is_whole, load_bounds, plain, read_table
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.slices import Cells
 from moopim.typing import FloatArray
 
-__all__ = ["Devices", "Distribution", "chip_programmer", "device_names", "load_devices", "programmed"]
+__all__ = ["CellModel", "Distribution", "chip_programmer", "device_names", "load_devices", "programmed"]
 
 Distribution: TypeAlias = Literal["gaussian", "lognormal"]
 
-_BOUNDS = load_bounds("moopim.network")["cells"]
 _CELL_BITS = (1, 4)
 _EFFECTS = ("variation", "sigma", "stuck", "drift", "read")  # each has random numbers of its own
 
 
 @dataclass(frozen=True)
-class Devices:
+class CellModel:
     """What cells are like; ideal by default.
 
     Conductances ``g`` are shares of the conductance of the lowest-resistance state (LRS), without dimensions.
@@ -56,35 +55,46 @@ class Devices:
         drift_start_s: ``t_0`` (s).
     """
 
-    stuck_at_hrs: float = 0.0
-    stuck_at_lrs: float = 0.0
-    variation: float = 0.0
+    stuck_at_hrs: float = field(default=0.0, metadata=bounded("1", 0, 1, "a share of all cells"))
+    stuck_at_lrs: float = field(default=0.0, metadata=bounded("1", 0, 1, "a share of all cells"))
+    variation: float = field(
+        default=0.0,
+        metadata=bounded(
+            "1",
+            0,
+            10,
+            "a standard deviation of ten times the mean says nothing of the mean; per cent are given as shares",
+        ),
+    )
     distribution: Distribution = "gaussian"
-    sigma_0: float = 0.0
-    sigma_1: float = 0.0
-    sigma_2: float = 0.0
-    on_off: float = math.inf
-    read_noise: float = 0.0
-    drift_exponent: float = 0.0
-    drift_spread: float = 0.0
-    time_s: float = 1.0
-    drift_start_s: float = 1.0
+    sigma_0: float = field(default=0.0, metadata=bounded("1", -10, 10, "shares of the largest conductance"))
+    sigma_1: float = field(default=0.0, metadata=bounded("1", -10, 10, "as sigma_0"))
+    sigma_2: float = field(default=0.0, metadata=bounded("1", -10, 10, "as sigma_0"))
+    on_off: float = field(default=math.inf, metadata=bounded("1", ABOVE_ONE, math.inf, "a ratio of conductances"))
+    read_noise: float = field(default=0.0, metadata=bounded("1", 0, 10, "as variation"))
+    drift_exponent: float = field(
+        default=0.0,
+        metadata=bounded(
+            "1", 0, 10, "0.05 is usual of amorphous phase-change material; at 1 a cell loses its state within seconds"
+        ),
+    )
+    drift_spread: float = field(default=0.0, metadata=bounded("1", 0, 10, "as drift_exponent"))
+    time_s: float = field(default=1.0, metadata=bounded("s", 1e-9, 1e12, "from a nanosecond to 30,000 years"))
+    drift_start_s: float = field(default=1.0, metadata=bounded("s", 1e-9, 1e9, "from a nanosecond to 30 years"))
 
     def __post_init__(self) -> None:
-        if self.distribution not in get_args(Distribution):
-            raise unknown_name("distribution of devices", self.distribution, get_args(Distribution))
-        for name, bounds in _BOUNDS.items():
-            check_bounds(f"{name} of devices", getattr(self, name), bounds)
+        check_constants(self, "devices")
         both = self.stuck_at_hrs + self.stuck_at_lrs
-        _check("stuck_at_hrs + stuck_at_lrs", both, both <= 1, "at most 1")
-        ratio = isinstance(self.on_off, int | float) and not isinstance(self.on_off, bool) and self.on_off > 1
-        _check("on_off", self.on_off, ratio, "a ratio above 1")
-        start = self.drift_start_s
-        _check("time_s", self.time_s, start <= self.time_s, f"a time from drift_start_s={start} on (s)")
+        if both > 1:
+            raise ConfigError(f"stuck_at_hrs + stuck_at_lrs={both:g} of devices is not allowed; expected at most 1")
+        if self.time_s < self.drift_start_s:
+            raise ConfigError(
+                f"time_s of devices is {self.time_s:g} s; expected at least drift_start_s, {self.drift_start_s:g} s"
+            )
 
 
 def programmed(
-    cells: Cells, devices: Devices, cell_bits: int, *, seed: int = 1, chip: int = 0, name: str = ""
+    cells: Cells, devices: CellModel, cell_bits: int, *, seed: int = 1, chip: int = 0, name: str = ""
 ) -> Cells:
     """What cells hold once they are programmed, have drifted and are read.
 
@@ -112,7 +122,7 @@ def programmed(
     return Cells(*(side.to(torch.uint8) if whole else side for side in sides))
 
 
-def chip_programmer(devices: Devices, *, seed: int = 1, chip: int = 0) -> Callable[[str, Cells, Circuit], Cells]:
+def chip_programmer(devices: CellModel, *, seed: int = 1, chip: int = 0) -> Callable[[str, Cells, Circuit], Cells]:
     """Programs the layers of a network on one chip, as `moopim.network.crossbar.inference.on_crossbars` asks for.
 
     Args:
@@ -135,7 +145,7 @@ def device_names() -> tuple[str, ...]:
     return tuple(_tables())
 
 
-def load_devices(name: str) -> Devices:
+def load_devices(name: str) -> CellModel:
     """Built-in devices.
 
     Args:
@@ -149,7 +159,7 @@ def load_devices(name: str) -> Devices:
     """
     if name not in _tables():
         raise unknown_name("devices", name, _tables())
-    return Devices(**plain(f"devices {name}", _tables()[name], _BOUNDS))
+    return load_constants(CellModel, f"devices {name}", _tables()[name])
 
 
 @cache
@@ -167,7 +177,7 @@ class _Draws:
         return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(_EFFECTS.index(effect), *self._key)))
 
 
-def _side(levels: Tensor, devices: Devices, top: int, draws: _Draws) -> Tensor:
+def _side(levels: Tensor, devices: CellModel, top: int, draws: _Draws) -> Tensor:
     """Levels of one polarity after all effects (float64)."""
     shape = tuple(levels.shape)
     leak = 0.0 if math.isinf(devices.on_off) else top / devices.on_off
@@ -200,8 +210,3 @@ def _check_numbers(seed: int, chip: int) -> None:
     for what, number in (("seed", seed), ("chip", chip)):
         if not is_whole(number, 0):
             raise ConfigError(f"{what}={number!r} of devices is not allowed; expected 0, 1, ...")
-
-
-def _check(name: str, value: object, fine: bool, allowed: str) -> None:
-    if not fine:
-        raise ConfigError(f"{name}={value!r} of devices is not allowed; expected {allowed}")

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own short name)
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.network.tools import check_device
 from moopim.typing import FloatArray, IntArray
 
@@ -166,7 +166,7 @@ def hold_out(raw: Raw, seed: int | None = None) -> tuple[Raw, Raw]:
 
 def split_constant(name: str) -> float:
     """Constant of ``data/datasets.toml``."""
-    return figure(name, read_table("moopim.network", "datasets.toml")[name])
+    return constant(name, read_table("moopim.network", "datasets.toml")[name])
 
 
 def _check_shapes(name: str, splits: _Splits) -> None:

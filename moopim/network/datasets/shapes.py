@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.figures import figure, read_table
 from moopim.network.datasets.data import ImageData, Raw, image_data
 from moopim.typing import IntArray
 
@@ -63,7 +63,7 @@ def draw_shapes(count: int, seed: int = 1, difficulty: float | None = None, stre
         ConfigError: If a number is out of range.
     """
     table = read_table("moopim.network", "shapes32.toml")
-    difficulty = figure("difficulty", table["difficulty"]) if difficulty is None else difficulty
+    difficulty = constant("difficulty", table["difficulty"]) if difficulty is None else difficulty
     if not isinstance(difficulty, int | float | np.floating) or not 0 <= difficulty <= 1:
         raise ConfigError(f"difficulty of shapes32 is {difficulty!r}; expected 0 to 1")
     for name, value in (("number of images", count), ("seed", seed), ("stream", stream)):
@@ -82,8 +82,8 @@ def draw_shapes(count: int, seed: int = 1, difficulty: float | None = None, stre
 
 def _level(name: str, entry: Mapping[str, float], difficulty: float) -> float:
     if "value" in entry:
-        return figure(name, entry)
-    return (1 - difficulty) * figure(name, entry, "easy") + difficulty * figure(name, entry, "hard")
+        return constant(name, entry)
+    return (1 - difficulty) * constant(name, entry, "easy") + difficulty * constant(name, entry, "hard")
 
 
 def _block(rng: np.random.Generator, levels: _Levels) -> Raw:

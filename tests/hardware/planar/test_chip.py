@@ -7,7 +7,8 @@ import pytest
 
 from moopim import ConfigError
 from moopim.hardware.planar.chip import Chip, make_chip
-from moopim.hardware.planar.components import load_components
+from moopim.hardware.planar.components import Real, Whole, load_components
+from moopim.typing import FloatArray, IntArray
 
 SHARED = {
     "crossbar": 256,
@@ -51,7 +52,8 @@ def test_every_parameter_has_the_type_that_the_chip_declares():
     lists = {name: [value, value] for name, value in PROFILES["cur"].items() if name not in ("adc_bits", "dac_bits")}
     for chip in (make_chip("paper"), make_chip(adc_bits=[4, 4.0], **lists)):
         for field in fields(Chip):
-            _, dtype = field.type.__args__  # NDArray[kind] is ndarray[shape, dtype[kind]]
+            declared = {Real: FloatArray, Whole: IntArray}.get(field.type, field.type)
+            _, dtype = declared.__args__  # NDArray[kind] is ndarray[shape, dtype[kind]]
             assert dtype.__args__ == (getattr(chip, field.name).dtype.type,)
 
 

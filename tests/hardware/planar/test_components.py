@@ -333,35 +333,38 @@ ADC = {"bits": "7", "area_um2": "900", "power_W": "1e-3", "rate_GSps": "1.2"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bits": "0"}, "[adc.mine] bits is 0 bit; expected a whole number from 1 to 32 bit"),
-        ({"bits": "6.5"}, "[adc.mine] bits is 6.5 bit; expected a whole number from 1 to 32 bit"),
-        ({"bits": "true"}, "[adc.mine] bits is True; expected a whole number from 1 to 32 bit"),
-        ({"bits": "2000"}, "[adc.mine] bits is 2000 bit; expected a whole number from 1 to 32 bit"),
-        ({"area_um2": "-1"}, "[adc.mine] area_um2 is -1 um2; expected a number from 0.01 to 1e+07 um2"),
-        ({"rate_GSps": "0"}, "[adc.mine] rate_GSps is 0 GS/s; expected a number from 1e-05 to 200 GS/s"),
-        ({"power_W": "'low'"}, "[adc.mine] power_W is 'low'; expected a number from 1e-09 to 1 W"),
-        ({"power_W": "nan"}, "[adc.mine] power_W is nan W; expected a number from 1e-09 to 1 W"),
+        ({"bits": "0"}, "bits of [adc.mine] of PATH is 0 bit; expected a whole number from 1 to 32 bit"),
+        ({"bits": "6.5"}, "bits of [adc.mine] of PATH is 6.5 bit; expected a whole number from 1 to 32 bit"),
+        ({"bits": "true"}, "bits of [adc.mine] of PATH is True; expected a whole number from 1 to 32 bit"),
+        ({"bits": "2000"}, "bits of [adc.mine] of PATH is 2000 bit; expected a whole number from 1 to 32 bit"),
+        ({"area_um2": "-1"}, "area_um2 of [adc.mine] of PATH is -1 um2; expected a number from 0.01 to 1e+07 um2"),
+        ({"rate_GSps": "0"}, "rate_GSps of [adc.mine] of PATH is 0 GS/s; expected a number from 1e-05 to 200 GS/s"),
+        ({"power_W": "'low'"}, "power_W of [adc.mine] of PATH is 'low'; expected a number from 1e-09 to 1 W"),
+        ({"power_W": "nan"}, "power_W of [adc.mine] of PATH is nan W; expected a number from 1e-09 to 1 W"),
         ({"power_W": "1" + 400 * "0"}, "power_W is a number beyond 64 bits"),
-        ({"power_W": "inf"}, "[adc.mine] power_W is inf W; expected"),
-        ({"rate_GSps": None}, "[adc.mine] has no rate_GSps; expected rate_GSps"),
-        ({"bits": None}, "[adc.mine] has neither of bits and enob; expected one of them, or both"),
-        ({"power_W": None}, "[adc.mine] has neither of power_W and walden_fJ; expected one of them"),
-        ({"walden_fJ": "3"}, "[adc.mine] has both of power_W and walden_fJ; expected one of them"),
-        ({"area_um2": None}, "[adc.mine] has neither of area_um2 and node_nm; expected one of them"),
-        ({"enob": "7.5"}, "[adc.mine] enob is 7.5; expected at most its bits, 7"),
-        ({"enob": "0"}, "[adc.mine] enob is 0 bit; expected a number from 0.1 to 32 bit"),
-        ({"power_W": '{ value = 1, unit = "mW" }'}, "[adc.mine] power_W has no 'kind'; expected value, unit, kind"),
+        ({"power_W": "inf"}, "power_W of [adc.mine] of PATH is inf W; expected"),
+        ({"rate_GSps": None}, "[adc.mine] of PATH has no 'rate_GSps'; expected rate_GSps"),
+        ({"bits": None}, "[adc.mine] of PATH has neither of bits and enob; expected one of them, or both"),
+        ({"power_W": None}, "[adc.mine] of PATH has neither of power_W and walden_fJ; expected one of them"),
+        ({"walden_fJ": "3"}, "[adc.mine] of PATH has both of power_W and walden_fJ; expected one of them"),
+        ({"area_um2": None}, "[adc.mine] of PATH has neither of area_um2 and node_nm; expected one of them"),
+        ({"enob": "7.5"}, "enob of [adc.mine] of PATH is 7.5; expected at most its bits, 7"),
+        ({"enob": "0"}, "enob of [adc.mine] of PATH is 0 bit; expected a number from 0.1 to 32 bit"),
+        (
+            {"power_W": '{ value = 1, unit = "mW" }'},
+            "power_W of [adc.mine] of PATH has no 'kind'; expected value, unit, kind",
+        ),
         (
             {"rate_GSps": "1e-5", "bits": "32"},
-            "[adc.mine] conversion_ns, by its rate_GSps, is 3399999.",
+            "conversion_ns of [adc.mine] of PATH, by its rate_GSps, is 3399999.",
         ),
         (
             {"power_W": None, "walden_fJ": "1e5", "rate_GSps": "10", "bits": "32"},
-            "[adc.mine] power_W, by its walden_fJ, rate_GSps, is 4294967296.0 W; expected a number from 1e-09 to 1 W",
+            "power_W of [adc.mine] of PATH, by its walden_fJ, rate_GSps, is 4294967296.0 W; expected a number",
         ),
         (
             {"power_W": "0.5", "area_um2": None, "node_nm": "5000", "rate_GSps": "1e-5"},
-            "[adc.mine] area_um2, by its node_nm, rate_GSps, power_W, is ",
+            "area_um2 of [adc.mine] of PATH, by its node_nm, rate_GSps, power_W, is ",
         ),
         ({"rate_GSsp": "1"}, "unknown field of"),
         ({"rate_GSsp": "1"}, "'rate_GSsp' (did you mean 'rate_GSps'?)"),
@@ -372,7 +375,7 @@ def test_an_adc_that_cannot_be_used_is_refused(own, change, message):
     path = own("[adc.mine]\n" + "".join(f"{name} = {value}\n" for name, value in fields.items()))
     with pytest.raises(ConfigError) as error:
         load_components(path)
-    assert message in str(error.value)
+    assert message.replace("PATH", str(path)) in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -384,16 +387,19 @@ def test_an_adc_that_cannot_be_used_is_refused(own, change, message):
         ("[adcs.mine]\nbits = 6", "'adcs' (did you mean 'adc'?); allowed: adc, dac, device"),
         ("adc = 3", "adc is 3; expected tables [adc.NAME]"),
         ("[adc]\nbits = 6", "adc.bits is 6; expected a table [adc.bits]"),
-        ("[dac.mine]\nbits = 2", "[dac.mine] has no area_um2; expected bits, area_um2, power_W, rate_GSps"),
-        ("[device.mine]\ncell_bits = 2", "[device.mine] has no cell_area_um2"),
+        ("[dac.mine]\nbits = 2", "[dac.mine] of PATH has no 'area_um2'; expected bits, area_um2, power_W, rate_GSps"),
+        ("[device.mine]\ncell_bits = 2", "[device.mine] of PATH has no 'cell_area_um2'"),
         ('[adc.""]\nbits = 2', "[adc.''] has no name; expected [adc.NAME]"),
         ('[device." "]\ncell_bits = 2', "[device.' '] has no name; expected [device.NAME]"),
         ("[adc.mine", "expected a TOML file"),
         (OWN.replace("high_ohm = 1e9", "high_ohm = 1e4"), "expected at most resistance_high_ohm"),
-        (OWN.replace("read_low_V = 0", "read_low_V = 0.31"), "read_low_V is 0.31; expected at most read_high_V, 0.3"),
+        (
+            OWN.replace("read_low_V = 0", "read_low_V = 0.31"),
+            "read_low_V of a planar device is 0.31; expected at most read_high_V, 0.3",
+        ),
         (
             OWN.replace("read_low_V = 0", "read_low_V = -0.1"),
-            "read_low_V is -0.1 V; expected 0 or a number",
+            "read_low_V of [device.fefet] of PATH is -0.1 V; expected 0 or a number",
         ),
     ],
 )
@@ -401,7 +407,7 @@ def test_a_file_that_cannot_be_used_is_refused(own, text, message):
     path = own(text)
     with pytest.raises(ConfigError) as error:
         load_components(path)
-    assert message in str(error.value)
+    assert message.replace("PATH", str(path)) in str(error.value)
     assert str(path) in str(error.value)
 
 

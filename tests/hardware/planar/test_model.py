@@ -17,7 +17,7 @@ from moopim import ConfigError
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.design_json import read_designs
 from moopim.hardware.planar.model import FIXES, break_down, evaluate_planar
-from moopim.workload import Layer, load_network, make_table
+from moopim.workload import Layer, make_table, network_table
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hardware"
 TOTALS = {
@@ -163,7 +163,7 @@ def test_designs_that_do_not_fit_are_flagged_and_still_have_numbers(read):
 
 
 def test_a_grid_that_just_fits_is_not_violated():
-    table = load_network("alexnet")
+    table = network_table("alexnet")
     tiles = int(evaluate_planar(table, make_chip("paper"))["tiles"][0])
     side = int(np.ceil(np.sqrt(tiles)))
     assert evaluate_planar(table, make_chip("paper", grid=side))["violation"][0] <= 0
@@ -206,7 +206,7 @@ def test_the_fixes_of_the_physical_mode_equal_the_oracle(read, fixes):
 
 
 def test_modes_are_names_or_lists_of_fixes():
-    table, chip = load_network("resnet18"), make_chip("paper", crossbar=128, adc_bits=6)
+    table, chip = network_table("resnet18"), make_chip("paper", crossbar=128, adc_bits=6)
     physical_mode = evaluate_planar(table, chip, "physical")
     every = evaluate_planar(table, chip, tuple(FIXES))
     assert all((physical_mode[name] == every[name]).all() for name in every)
@@ -277,7 +277,7 @@ def test_operations_per_joule_and_per_second_by_hand():
 
 def test_one_network_on_many_chips_and_many_networks_on_one_chip(read):
     chips = make_chip("paper", crossbar=np.array([64, 128, 256]), adc_bits=np.array([4, 6, 8]))
-    table = load_network("vgg16")
+    table = network_table("vgg16")
     together = evaluate_planar(table, chips)
     for i in range(3):
         alone = evaluate_planar(table, chips.take(np.array([i])))
@@ -311,7 +311,7 @@ def test_weights_without_a_bit_are_refused():
 
 
 def test_element_wise_layers_share_the_global_buffer():
-    found = break_down(load_network("resnet18"), make_chip("paper"), ("sum_layers",))
+    found = break_down(network_table("resnet18"), make_chip("paper"), ("sum_layers",))
     shared = found.area_mm2["element_wise"][0]
     sums = found.layers["area_um2"][0, found.layers["tiles"][0] == 0] * 1e-6
     assert sums == pytest.approx([shared / 8] * 8)

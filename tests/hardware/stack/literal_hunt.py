@@ -34,10 +34,10 @@ def evaluate(workload, factors, influence, tiers, genes):
     def layer(i, t):
         r, c, B, _, t_w, eps = TABLE[t]
         eps *= factors["w_R"] if t == "R" else 1.0
-        rows, cells = int(workload.c_in[i]) * int(workload.kernel[i]) ** 2, math.ceil(b / B)
+        rows, cells = int(workload.column("c_in")[i]) * int(workload.column("kernel_h")[i]) ** 2, math.ceil(b / B)
         nr, nc = math.ceil(rows / r), math.ceil(int(workload.c_out[i]) * cells / c)
         n, Ur, Uc = nr * nc, rows / (nr * r), int(workload.c_out[i]) * cells / (nc * c)
-        v = int(workload.h_out[i]) ** 2
+        v = int(workload.column("h_out")[i]) ** 2
         vector = factors["t_R"] * Uc if t == "R" else 256 * factors[f"t_{t}"] * Ur
         tau = v * b * vector + (a[i] * b / (c * B)) * t_w * factors["g_w"] / n
         e = v * b * n * factors[f"e_{t}"] * (Uc if t == "R" else Ur * Uc)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.stack.devices import Device, built_in_devices, device_tables, load_devices
+from moopim.hardware.stack.devices import StackDevice, built_in_devices, device_tables, load_devices
 
 OWN = """
 [X]
@@ -122,7 +122,7 @@ def test_a_file_without_a_device_is_refused(tmp_path):
             "",
             "device 'X' serves back-propagation; expected gradient_speedup and gradient_pJ above 0",
         ),
-        ('unit = "bit", ', "", "bits_per_cell has no 'unit'"),
+        ('unit = "bit", ', "", "bits_per_cell of device 'X' has no 'unit'"),
         ("[X]", "[X]\nlike = 3", "like of [X] is 3; expected the name of a built-in device"),
         ("[X]", "[X]\nlike = 'Z'", "unknown device 'Z'"),
     ],
@@ -137,4 +137,4 @@ def test_a_bad_device_file_is_refused(tmp_path, old, new, message):
 def test_a_device_needs_a_behaviour_that_the_model_knows():
     sram = load_devices("S")[0]
     with pytest.raises(ConfigError, match="unknown read of device 'S' 'cells'"):
-        Device(**(vars(sram) | {"read": "cells"}))
+        StackDevice(**(vars(sram) | {"read": "cells"}))

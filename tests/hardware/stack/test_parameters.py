@@ -2,13 +2,14 @@
 
 import csv
 import tomllib
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from moopim import ConfigError
-from moopim.figures import KINDS, figure
+from moopim.constants import KINDS, constant
 from moopim.hardware.stack.parameters import load_parameters, load_stack
 
 DATA = files("moopim.hardware") / "data"
@@ -41,7 +42,7 @@ def test_factors_equal_the_reference(name):
     expected = {row["name"]: float(row[name]) for row in csv.DictReader(REFERENCE.open())}
     devices, factors, stack = load_parameters(name, "S,R,F,G")
     table_ii = {"S": 36, "F": 192}
-    found = dict(factors)
+    found = asdict(factors)
     for device in devices[:3]:
         x = device.letter
         found |= {f"t_{x}": device.step_ns, f"e_{x}": device.vector_pJ, f"p_{x}": device.static_mW}
@@ -61,7 +62,7 @@ def test_calibrated_figures_lie_in_their_fit_range():
 
 def test_links_of_the_mesh():
     assert load_stack().links == 288  # 3 directions x 48 pairs of neighbours x 2
-    assert load_stack(changes={"tiers": 2, "mesh": 2}).links == 2 * (4 + 4 + 4)
+    assert load_stack(overrides={"tiers": 2, "mesh": 2}).links == 2 * (4 + 4 + 4)
 
 
 def test_a_file_changes_what_it_names_and_single_figures_go_before_it(tmp_path):
@@ -74,7 +75,7 @@ def test_a_file_changes_what_it_names_and_single_figures_go_before_it(tmp_path):
     assert stack.hop_energy_pJ == load_stack().hop_energy_pJ
     changed = load_parameters("calibrated", "S,R", str(path), "mesh=5,kappa=4,R.static_mW=7,bits=8")
     assert (changed.stack.tiers, changed.stack.mesh) == (3, 5)
-    assert (changed.factors["kappa"], changed.factors["bits"]) == (4, 8)
+    assert (changed.factors.kappa, changed.factors.bits) == (4, 8)
     assert changed.devices[1].static_mW == 7
     assert changed.devices[0].static_mW == 600  # of the calibrated set
 
@@ -86,7 +87,7 @@ def test_a_stack_file_goes_before_a_factor_set_and_a_set_names_devices_that_ther
     found = load_parameters(str(factors), stack=str(stack)).stack
     assert (found.mesh, found.tiers) == (6, 3)
     factors.write_text('"Q.step_ns" = 5\n')
-    with pytest.raises(ConfigError, match="unknown figure of factor set"):
+    with pytest.raises(ConfigError, match="unknown parameter of factor set"):
         load_parameters(str(factors))
 
 
@@ -94,7 +95,7 @@ def test_a_factor_set_of_ones_own(tmp_path):
     path = tmp_path / "set.toml"
     path.write_text('kappa = 4\n"R.step_ns" = { value = 200, unit = "ns", kind = "measured", source = "chip" }\n')
     devices, factors, _ = load_parameters(str(path))
-    assert factors["kappa"] == 4
+    assert factors.kappa == 4
     assert [device.step_ns for device in devices] == [1.0, 200, 1.0]
 
 
@@ -102,25 +103,25 @@ def test_a_factor_set_of_ones_own(tmp_path):
     ("options", "message"),
     [
         ({"factors": "ideal"}, "unknown factor set 'ideal'; allowed: physical, calibrated, FILE.toml"),
-        ({"figures": "kapa=4"}, "unknown figure of figures 'kapa' (did you mean 'kappa'?)"),
-        ({"figures": "kappa"}, "figures has 'kappa'; expected NAME=NUMBER"),
-        ({"figures": "kappa=four"}, "figures has 'kappa=four'; expected NAME=NUMBER"),
-        ({"figures": "R.write_pJ=2mW"}, "unit of figure R.write_pJ is 'mW'; expected 'pJ' or a multiple of it"),
-        ({"figures": "R.write_pJ=2 000"}, "figures has 'R.write_pJ=2 000'; expected NAME=NUMBER"),
-        ({"figures": "kappa=0"}, "factor kappa is 0; expected a number from 0.001 to 1e+06"),
-        ({"figures": "bits=16.5"}, "factor bits is 16.5 bit; expected a whole number from 1 to 64 bit"),
-        ({"figures": "phi_HX=3"}, "factor phi_HX is 3; expected a number from 0 to 1"),
-        ({"figures": "n_act=nan"}, "factor n_act is nan; expected a number from 0 to 1e+06"),
-        ({"figures": "mesh=0"}, "mesh of the stack is 0; expected a whole number from 1 to 1024"),
-        ({"figures": "mesh=17"}, "4 tiers of 17 x 17 PEs are 1156; expected at most 1024 PEs in the stack"),
-        ({"figures": "mesh=5,mesh=6"}, "figures name 'mesh' twice; expected each once"),
-        ({"figures": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
-        ({"figures": "tiers=1"}, "tiers of the stack is 1; expected a whole number from 2 to 1024"),
-        ({"figures": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3 K; expected a number from 0.1 to 1000 K"),
-        ({"figures": "G.static_mW=3"}, "unknown figure of figures 'G.static_mW'"),
-        ({"figures": "R.static=3"}, "unknown figure of device 'R' 'static' (did you mean 'static_mW'?)"),
+        ({"override": "kapa=4"}, "unknown parameter to override 'kapa' (did you mean 'kappa'?)"),
+        ({"override": "kappa"}, "override has 'kappa'; expected NAME=VALUE"),
+        ({"override": "kappa=four"}, "override has 'kappa=four'; expected NAME=VALUE"),
+        ({"override": "R.write_pJ=2mW"}, "unit of R.write_pJ is 'mW'; expected 'pJ' or a multiple of it"),
+        ({"override": "R.write_pJ=2 000"}, "override has 'R.write_pJ=2 000'; expected NAME=VALUE"),
+        ({"override": "kappa=0"}, "kappa of the factors is 0; expected a number from 0.001 to 1e+06"),
+        ({"override": "bits=16.5"}, "bits of the factors is 16.5 bit; expected a whole number from 1 to 64 bit"),
+        ({"override": "phi_HX=3"}, "phi_HX of the factors is 3; expected a number from 0 to 1"),
+        ({"override": "n_act=nan"}, "n_act of the factors is nan; expected a number from 0 to 1e+06"),
+        ({"override": "mesh=0"}, "mesh of the stack is 0; expected a whole number from 1 to 1024"),
+        ({"override": "mesh=17"}, "4 tiers of 17 x 17 PEs are 1156; expected at most 1024 PEs in the stack"),
+        ({"override": "mesh=5,mesh=6"}, "override has 'mesh' twice; expected each once"),
+        ({"override": "mesh=4.5"}, "mesh of the stack is 4.5; expected a whole number"),
+        ({"override": "tiers=1"}, "tiers of the stack is 1; expected a whole number from 2 to 1024"),
+        ({"override": "noise_scale_K=-3"}, "noise_scale_K of the stack is -3 K; expected a number from 0.1 to 1000 K"),
+        ({"override": "G.static_mW=3"}, "unknown parameter to override 'G.static_mW'"),
+        ({"override": "R.static=3"}, "unknown parameter of device 'R' 'static' (did you mean 'static_mW'?)"),
         (
-            {"figures": "R.static_mW=-3"},
+            {"override": "R.static_mW=-3"},
             "static_mW of device 'R' is -3 mW; expected 0 or a number from 0.001",
         ),
         ({"stack": "none.toml"}, "cannot read none.toml"),
@@ -138,17 +139,17 @@ def test_a_factor_set_of_other_things_than_numbers_is_refused(tmp_path, value, s
     path.write_text(f"kappa = {value}\n")
     with pytest.raises(ConfigError) as error:
         load_parameters(str(path))
-    assert f"factor kappa is {shown}; expected a number from" in str(error.value)
+    assert f"kappa of the factors is {shown}; expected a number from" in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[stack]\nlayers = 3", "unknown figure of [stack] of"),
-        ("[stack]\nmesh = 'big'", "mesh of the stack is 'big'"),
+        ("[stack]\nlayers = 3", "unknown field of [stack] of"),
+        ("[stack]\nmesh = 'big'", "mesh of [stack] of"),
         ("[chip]\nmesh = 3", "unknown table of"),
         ("stack = 3", "stack is 3; expected a table [stack]"),
-        ("[stack]\nmesh = { value = 3 }", "mesh has no 'unit'"),
+        ("[stack]\nmesh = { value = 3 }", "has no 'unit'; expected value, unit, kind, source"),
         ("[stack", "cannot read"),
     ],
 )
@@ -164,8 +165,8 @@ GOOD = {"value": 3, "unit": "ns", "kind": "paper", "source": "Table I"}
 
 
 def test_a_figure_is_the_number_as_written():
-    assert figure("time", GOOD) == 3
-    assert isinstance(figure("time", GOOD), int)
+    assert constant("time", GOOD) == 3
+    assert isinstance(constant("time", GOOD), int)
 
 
 @pytest.mark.parametrize(
@@ -182,5 +183,5 @@ def test_a_figure_is_the_number_as_written():
 )
 def test_a_figure_without_number_or_origin_is_refused(change, message):
     with pytest.raises(ConfigError) as error:
-        figure("time", GOOD | change)
+        constant("time", GOOD | change)
     assert message in str(error.value)

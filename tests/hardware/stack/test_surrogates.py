@@ -89,7 +89,7 @@ def test_both_models_agree_on_what_fits(rng):
 
 def test_err_of_a_cold_resistive_tier_is_what_it_stores():
     # As printed, noise is exp(Q), 1 at no rise over ambient.
-    model = system_model(load_workload("vgg11"), figures="R.static_mW=0,R.vector_pJ=0,R.write_pJ=0,hop_energy_pJ=0")
+    model = system_model(load_workload("vgg11"), override="R.static_mW=0,R.vector_pJ=0,R.write_pJ=0,hop_energy_pJ=0")
     genes = np.zeros((1, 11), dtype=np.int64)
     found = evaluate_surrogates(model, np.array([[1, 0, 0, 0]]), genes)
     stored = (model.workload.weights + model.workload.activations_out).sum()

@@ -152,7 +152,7 @@ def test_the_network_on_chip_is_a_stage_of_the_pipeline_and_packets_take_time(ne
 def test_energy_of_links_goes_by_flits_and_hops(rng):
     # Nothing but the energy of a hop differs: 0.4 pJ more for each of the 128 bits of a flit on each link.
     workload = load_workload("resnet18")
-    cheap, dear = (system_model(workload, figures=f"hop_energy_pJ={pj}") for pj in (0.1, 0.5))
+    cheap, dear = (system_model(workload, override=f"hop_energy_pJ={pj}") for pj in (0.1, 0.5))
     tiers, genes = np.tile([1, 2, 1, 0], (20, 1)), rng.integers(0, 48, (20, len(workload)))
     _, occupancy, line = layers_along_the_tiers(cheap, tiers, genes)
     flits = graph_traffic(workload, 16, cheap.stack, occupancy, line).flits.sum(axis=1)

@@ -166,7 +166,10 @@ def test_bits_do_not_depend_on_the_number_of_threads():
         ((4, 4, -1.6, "paper"), "pe_area_mm2 is -1.6; expected a number > 0"),
         ((4, 4, float("nan"), "hotspot"), "pe_area_mm2 is nan"),
         ((64, 64, 0.01, "hotspot"), "64 tiers of 64 x 64 PEs are 262144; expected at most 4096"),
-        ((4, 4, 100.0, "full"), "thermal spreader_side_mm is 30; expected at least the side of the die, 40"),
+        (
+            (4, 4, 100.0, "full"),
+            "spreader_side_mm of the thermal stack is 30; expected at least the side of the die, 40",
+        ),
     ],
 )
 def test_what_cannot_be_solved_is_refused(arguments, message):

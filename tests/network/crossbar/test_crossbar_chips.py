@@ -8,11 +8,11 @@ from moopim.errors import ConfigError
 from moopim.network.accuracy import accuracy
 from moopim.network.crossbar.chips import chip_accuracies, chip_networks, layer_losses
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import Devices
+from moopim.network.crossbar.devices import CellModel
 from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
 from moopim.network.datasets import Split
+from moopim.network.network_files import Trained
 from moopim.network.quantisation import calibrate, quantise_module
-from moopim.network.quantised_file import Trained
 
 CIRCUIT = Circuit(rows=16, adc_bits=4, adc_range="unit")
 
@@ -45,7 +45,7 @@ def trained(net):
 
 
 def test_a_chip_is_the_same_among_any_number(trained, split):
-    devices = Devices(variation=0.5)
+    devices = CellModel(variation=0.5)
     one, *_ = (accuracy(net, split) for net in chip_networks(trained.quantised, CIRCUIT, devices, seed=4))
     found = chip_accuracies(trained, split, CIRCUIT, devices, chips=3, seed=4)
     assert found.chips[0] == one

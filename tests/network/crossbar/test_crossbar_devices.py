@@ -8,7 +8,7 @@ import torch
 
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import Devices, chip_programmer, device_names, load_devices, programmed
+from moopim.network.crossbar.devices import CellModel, chip_programmer, device_names, load_devices, programmed
 from moopim.network.crossbar.layers import crossbar_layer, layer_sums
 from moopim.network.crossbar.slices import Cells, program
 
@@ -32,7 +32,7 @@ def random_layer(rng, cells=None):
 
 def test_ideal_devices_change_nothing(rng):
     weights, layer = random_layer(rng)
-    cells = programmed(layer.cells, Devices(), 1)
+    cells = programmed(layer.cells, CellModel(), 1)
     assert cells.positive.dtype == torch.uint8
     assert torch.equal(cells.positive, layer.cells.positive)
     assert torch.equal(cells.negative, layer.cells.negative)
@@ -45,14 +45,14 @@ def test_ideal_devices_change_nothing(rng):
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 def test_effects_of_size_zero_keep_levels_whole(cell_bits, rng):
     cells = program(torch.from_numpy(rng.integers(-255, 256, (5, 40))), 9, cell_bits)
-    devices = Devices(stuck_at_hrs=1e-300, time_s=50, drift_start_s=2, on_off=math.inf)
+    devices = CellModel(stuck_at_hrs=1e-300, time_s=50, drift_start_s=2, on_off=math.inf)
     for side, expected in zip(programmed(cells, devices, cell_bits), cells, strict=True):
         assert side.dtype == torch.uint8
         assert torch.equal(side, expected)
 
 
 def test_shares_of_stuck_cells_are_their_rates():
-    positive, negative = held(Devices(stuck_at_hrs=0.1, stuck_at_lrs=0.03))
+    positive, negative = held(CellModel(stuck_at_hrs=0.1, stuck_at_lrs=0.03))
     assert close((positive == 0).mean(), 0.1, math.sqrt(0.1 * 0.9))
     assert close((negative == 1).mean(), 0.03, math.sqrt(0.03 * 0.97))
     assert set(np.unique(positive)) == {0.0, 1.0}
@@ -61,13 +61,13 @@ def test_shares_of_stuck_cells_are_their_rates():
 
 
 def test_cells_of_two_bits_stick_at_their_highest_level():
-    positive, negative = held(Devices(stuck_at_lrs=0.5), level=2, cell_bits=2)
+    positive, negative = held(CellModel(stuck_at_lrs=0.5), level=2, cell_bits=2)
     assert set(np.unique(positive)) == {2.0, 3.0}
     assert set(np.unique(negative)) == {0.0, 3.0}
 
 
 def test_gaussian_variation_has_its_mean_and_deviation():
-    positive, negative = held(Devices(variation=0.1), level=3, cell_bits=2)
+    positive, negative = held(CellModel(variation=0.1), level=3, cell_bits=2)
     assert close(positive.mean(), 3, 0.3)
     assert close(positive.std(), 0.3, 0.3 / math.sqrt(2))
     assert not negative.any()
@@ -75,7 +75,7 @@ def test_gaussian_variation_has_its_mean_and_deviation():
 
 def test_lognormal_variation_has_its_median_and_moments():
     s = 0.2
-    positive, _ = held(Devices(variation=s, distribution="lognormal"))
+    positive, _ = held(CellModel(variation=s, distribution="lognormal"))
     assert close(np.log(positive).mean(), 0, s)
     mean, deviation = math.exp(s**2 / 2), math.exp(s**2 / 2) * math.sqrt(math.exp(s**2) - 1)
     assert close(positive.mean(), mean, deviation)
@@ -85,37 +85,37 @@ def test_lognormal_variation_has_its_median_and_moments():
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_deviations_depend_on_the_conductance(level):
     g = level / 3
-    positive, _ = held(Devices(sigma_0=0.02, sigma_1=0.05, sigma_2=-0.03), level=level, cell_bits=2)
+    positive, _ = held(CellModel(sigma_0=0.02, sigma_1=0.05, sigma_2=-0.03), level=level, cell_bits=2)
     sigma = 3 * (0.02 + 0.05 * g - 0.03 * g**2)
     assert close(positive.mean(), level, sigma)
     assert close(positive.std(), sigma, sigma / math.sqrt(2))
 
 
 def test_cells_that_are_off_leak():
-    positive, negative = held(Devices(on_off=50), level=2, cell_bits=2)
+    positive, negative = held(CellModel(on_off=50), level=2, cell_bits=2)
     assert np.unique(negative) == pytest.approx([3 / 50])
     assert np.unique(positive) == pytest.approx([3 * (1 / 50 + (1 - 1 / 50) * 2 / 3)])
 
 
 def test_drift_follows_its_power_law_and_spares_stuck_cells():
-    devices = Devices(drift_exponent=0.05, time_s=2000, drift_start_s=20, stuck_at_lrs=0.25)
+    devices = CellModel(drift_exponent=0.05, time_s=2000, drift_start_s=20, stuck_at_lrs=0.25)
     positive, _ = held(devices)
     assert sorted(np.unique(positive)) == pytest.approx([100**-0.05, 1])
-    spread, _ = held(Devices(drift_exponent=0.05, drift_spread=0.005, time_s=2000, drift_start_s=20))
+    spread, _ = held(CellModel(drift_exponent=0.05, drift_spread=0.005, time_s=2000, drift_start_s=20))
     exponents = -np.log(spread) / math.log(100)
     assert close(exponents.mean(), 0.05, 0.005)
     assert exponents.std() == pytest.approx(0.005, rel=0.01)
 
 
 def test_read_noise_is_relative():
-    positive, negative = held(Devices(read_noise=0.05, on_off=10))
+    positive, negative = held(CellModel(read_noise=0.05, on_off=10))
     assert close(positive.mean(), 1, 0.05)
     assert close(positive.std(), 0.05, 0.05 / math.sqrt(2))
     assert close(negative.mean(), 0.1, 0.005)
 
 
 def test_chips_and_layers_differ_and_repeat():
-    devices = Devices(variation=0.1)
+    devices = CellModel(variation=0.1)
     first = held(devices, seed=3, chip=1, name="layer")[0]
     assert np.array_equal(first, held(devices, seed=3, chip=1, name="layer")[0])
     others = [{"seed": 4}, {"chip": 2}, {"name": "layer1"}]
@@ -128,13 +128,13 @@ def test_chips_and_layers_differ_and_repeat():
 
 
 def test_an_effect_does_not_change_what_another_draws():
-    stuck = held(Devices(stuck_at_hrs=0.1))[0] == 0
-    assert np.array_equal(stuck, held(Devices(stuck_at_hrs=0.1, variation=0.01))[0] == 0)
+    stuck = held(CellModel(stuck_at_hrs=0.1))[0] == 0
+    assert np.array_equal(stuck, held(CellModel(stuck_at_hrs=0.1, variation=0.01))[0] == 0)
 
 
 def test_conductances_of_any_size_give_the_same_bits_in_any_batch(rng):
     weights, layer = random_layer(rng)
-    cells = programmed(layer.cells, Devices(variation=0.2, on_off=30), 1)
+    cells = programmed(layer.cells, CellModel(variation=0.2, on_off=30), 1)
     _, layer = random_layer(np.random.default_rng(1), cells)
     codes = torch.from_numpy(rng.integers(0, 32, (300, 50)))
     together = layer_sums(layer, codes)
@@ -153,8 +153,8 @@ def test_conductances_of_any_size_give_the_same_bits_in_any_batch(rng):
 
 def test_built_in_devices_have_their_figures():
     assert device_names() == ("ideal", "rram", "pcm")
-    assert load_devices("ideal") == Devices()
-    assert load_devices("rram") == Devices(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=100)
+    assert load_devices("ideal") == CellModel()
+    assert load_devices("rram") == CellModel(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=100)
     assert load_devices("pcm").sigma_1 == pytest.approx(1.97 / 25)
     with pytest.raises(ConfigError, match="unknown devices 'flash'"):
         load_devices("flash")
@@ -169,9 +169,9 @@ def test_built_in_devices_have_their_figures():
         ("variation", math.nan, "a number from 0 to 10"),
         ("variation", 1e308, "a number from 0 to 10"),
         ("read_noise", math.inf, "a number from 0 to 10"),
-        ("on_off", 1, "a ratio above 1"),
+        ("on_off", 1, "a number above 1"),
         ("sigma_1", math.nan, "a number from -10 to 10"),
-        ("time_s", 0.5, "a time from drift_start_s=1.0 on (s)"),
+        ("time_s", 0.5, "at least drift_start_s, 1 s"),
         ("time_s", math.inf, "a number from 1e-09 to 1e+12 s"),
         ("drift_start_s", 0, "a number from 1e-09 to 1e+09 s"),
         ("drift_exponent", "fast", "a number from 0 to 10"),
@@ -180,7 +180,7 @@ def test_built_in_devices_have_their_figures():
 )
 def test_a_device_that_is_not_allowed_is_refused(field, value, allowed):
     with pytest.raises(ConfigError) as error:
-        Devices(**{field: value})
+        CellModel(**{field: value})
     assert field in str(error.value)
     assert repr(value) in str(error.value)
     assert str(error.value).endswith(f"; expected {allowed}")
@@ -188,8 +188,8 @@ def test_a_device_that_is_not_allowed_is_refused(field, value, allowed):
 
 def test_names_and_rates_that_do_not_go_together_are_refused():
     with pytest.raises(ConfigError, match="unknown distribution of devices 'uniform'"):
-        Devices(distribution="uniform")
+        CellModel(distribution="uniform")
     with pytest.raises(ConfigError, match="expected at most 1"):
-        Devices(stuck_at_hrs=0.6, stuck_at_lrs=0.6)
+        CellModel(stuck_at_hrs=0.6, stuck_at_lrs=0.6)
     with pytest.raises(ConfigError, match="chip=-1 of devices is not allowed"):
-        held(Devices(), chip=-1)
+        held(CellModel(), chip=-1)

@@ -10,9 +10,9 @@ from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.datasets import load_data
+from moopim.network.network_files import load_supernet, save_supernet
 from moopim.network.subnets import network_layers
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import load_supernet, save_supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.inherited import InheritedAccuracy, subnets
 
@@ -50,6 +50,15 @@ def test_accuracy_and_figures_are_those_of_the_networks_one_by_one(problem, file
         for name in ("edp", "energy", "latency", "area", "power", "tiles", "violation"):
             assert found[name][i] == pytest.approx(alone[name][0], rel=1e-12), name
     assert len(set(found["accuracy"])) > 5
+
+
+def test_a_design_is_plotted_as_its_network_and_its_breakdown(problem):
+    designs = problem.genome.decode(problem.repaired(problem.genome.sample(1, np.random.default_rng(2))))
+    figures = problem.plot_design(designs, "design 1")
+    assert list(figures) == ["network", "breakdown"]
+    texts = [text.get_text() for text in figures["network"].axes[0].texts]
+    blocks = [f"{kind} {channels}" for kind, channels in zip(designs.block[0], designs.channels[0], strict=True)]
+    assert set(blocks[: designs.depth[0]]) <= set(texts)
 
 
 def test_a_pooling_without_room_is_left_out_where_it_has_not_been_repaired(tmp_path):

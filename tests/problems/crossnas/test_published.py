@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moopim import ConfigError
-from moopim.figures import read_table
+from moopim.constants import read_table
 from moopim.problems.crossnas.baselines import NETWORKS, baselines, comparison
 from moopim.problems.crossnas.published import COLUMNS, TABLES, published
 

@@ -1,6 +1,7 @@
 """The search for widths and a circuit: what it says of designs, in runs and in its store of accuracies."""
 
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from moopim.network.calibration import calibration_images
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
-from moopim.network.network_file import load_network, save_network
+from moopim.network.network_files import load_network, save_network
 from moopim.network.quantisation import calibrate, quantise_module, set_bits, table_with_bits
 from moopim.network.subnets import Block
 from moopim.network.training import fit
@@ -72,6 +73,20 @@ def test_quantities_are_those_of_the_designs_one_by_one(file):
         images = calibration_images(data, 64)
         assert found["accuracy"][i] == crossbar_accuracies(stored.net, [design], data.validation, images)[0]
     assert len(set(found["accuracy"])) > 3
+
+
+def test_a_design_is_plotted_as_its_network_and_its_breakdown(file):
+    problem = QuantisationPimSearch(file, calibration=64)
+    designs = problem.genome.decode(problem.genome.sample(1, np.random.default_rng(1)))
+    figures = problem.plot_design(designs, "design 3")
+    assert list(figures) == ["network", "breakdown"]
+    texts = [text.get_text() for text in figures["network"].axes[0].texts]
+    assert {"design 3", "RES 4", "VGG 6", "FC"} <= set(texts)
+    bits = Counter(map(str, [*designs.weight_bits[0], *designs.activation_bits[0]]))
+    assert Counter(text for text in texts if text.isdigit()) == bits + Counter(bits.keys())  # and the legend
+    chip = {name: designs[name] for name in ("crossbar", "adc_bits", "dac_bits")}
+    energy = evaluate_planar(problem.layer_table(designs), make_chip("paper", **chip))["energy"][0]
+    assert figures["breakdown"].legends[0].get_title().get_text().startswith(f"design 3: {energy:.4g} mJ")
 
 
 def test_accuracies_are_paid_once_over_optimisers_and_goals(file, tmp_path, monkeypatch):

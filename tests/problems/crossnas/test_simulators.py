@@ -10,8 +10,8 @@ from crossnas_toys import SIMULATOR
 from moopim.errors import ConfigError, EvaluationError
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
+from moopim.network.network_files import save_supernet
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import save_supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.simulators import (
     AccuracySimulator,
@@ -20,10 +20,10 @@ from moopim.problems.crossnas.simulators import (
     simulated_accuracies,
     simulator_identity,
 )
-from moopim.workload import load_network
+from moopim.workload import network_table
 
 CIRCUIT = {"crossbar": np.array([64, 128, 256]), "adc_bits": np.array([6, 8, 8]), "dac_bits": np.array([1, 2, 1])}
-TABLE = load_network("alexnet", 10)
+TABLE = network_table("alexnet", 10)
 
 
 class Fixed:

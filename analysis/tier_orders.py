@@ -1,4 +1,4 @@
-"""Pictures of tier orders and architectures of a 3-D stack, as in Figures 3, 4 and 6 of HuNT (IEEE TCAD 2024)."""
+"""Tier orders and architectures of a 3-D stack, as in Figures 3, 4 and 6 of HuNT (IEEE TCAD 2024)."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from moopim.analysis.checks import check_columns, read_columns
+from moopim.analysis.frames import check_columns, read_columns
 from moopim.analysis.labels import Label, place_labels
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, series_marker, set_scale, style_axes
-from moopim.errors import ConfigError
 from moopim.quantities import Objective
-
-__all__ = ["plot_architectures", "plot_order_efficiency", "plot_tier_orders"]
 
 _GOALS = {"tops_per_W": "TOPS/W ↑", "tops_per_mm2": "TOPS/mm² ↑"}
 _PAIRS = (("period", "power"), ("area", "err"))
@@ -27,10 +24,10 @@ _LIGHT, _DARK = "#9ecae1", "#0072B2"
 
 
 def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
-    """Draws one design per tier order, objective against objective, as Figure 3 does.
+    """Plot one design per tier order, objective against objective, as in Figure 3.
 
     Args:
-        frame: Designs, one row each: ``set``, ``tiers``, ``kind`` (what its mark tells), and ``period_norm``,
+        frame: Designs, one row each: ``set``, ``tiers``, ``kind`` (of its mark), and ``period_norm``,
             ``power_norm``, ``area_norm`` and ``err_norm``, relative to a reference design.
         named: Tier orders that are labelled.
 
@@ -47,7 +44,7 @@ def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
     for row, name in zip(panels, sets, strict=True):
         part = frame[frame["set"] == name]
         for ax, pair in zip(row, _PAIRS, strict=True):
-            _draw_orders(ax, part, pair, kinds, named)
+            _plot_orders(ax, part, pair, kinds, named)
         row[0].set_title(f"factors: {name}", fontsize=FONT, loc="left")
     handles = [_mark(i) for i in range(len(kinds))]
     figure_legend(figure, handles, kinds, "one design per tier order, tier 1 (at the heat sink) first")
@@ -55,7 +52,7 @@ def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
 
 
 def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown: int = 14) -> Figure:
-    """Draws the best efficiencies of tier orders as bars, as Figure 4 does.
+    """Plot the best efficiencies of tier orders as bars, as in Figure 4.
 
     Args:
         frame: Tier orders, one row per set and order, the best first: ``set``, ``tiers``, ``tops_per_W``,
@@ -96,14 +93,14 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
 
 
 def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, limit: float = 0.05) -> Figure:
-    """Draws efficiencies and losses of architectures on networks as bars, as Figure 6 does.
+    """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6.
 
     Args:
         frame: One row per set, network and architecture: ``set``, ``workload``, ``architecture``, ``tops_per_W``,
             ``tops_per_mm2`` and ``loss`` (a share).
-        claims: Published numbers that are drawn as dashed lines: ``architecture``, ``quantity`` (one of these columns),
+        claims: Published numbers, as dashed lines: ``architecture``, ``quantity`` (one of these columns),
             ``statistic`` and ``value``.
-        limit: Largest loss that is drawn (a share); bars of larger ones end there and carry their number.
+        limit: Largest loss on the axis (a share); bars of larger ones end there and carry their number.
 
     Returns:
         The figure: one column of panels per set.
@@ -119,9 +116,9 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
     for column, name in enumerate(sets):
         part = frame[frame["set"] == name]
         for ax, (quantity, label) in zip(panels[:, column], {**_GOALS, "loss": "loss (%)"}.items(), strict=True):
-            _draw_bars(ax, part, quantity, names)
+            _plot_bars(ax, part, quantity, names)
             if claims is not None and (claims["quantity"] == quantity).any():
-                _draw_claims(ax, claims[claims["quantity"] == quantity])
+                _plot_claims(ax, claims[claims["quantity"] == quantity])
             ax.set_ylabel(label if column == 0 else "", fontsize=FONT)
         _cut(panels[2, column], 100 * limit)
         panels[0, column].set_title(f"factors: {name}", fontsize=FONT, loc="left")
@@ -133,13 +130,11 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
 
 
 def _read(frame: pd.DataFrame, words: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
-    check_columns(frame, (*words, *numeric))
-    if frame.empty:
-        raise ConfigError("the frame has no rows; expected at least one")
+    check_columns(frame, (*words, *numeric), rows=True)
     return read_columns(frame, numeric)
 
 
-def _draw_orders(
+def _plot_orders(
     ax: Axes, part: pd.DataFrame, pair: tuple[str, str], kinds: Sequence[str], named: Sequence[str]
 ) -> None:
     style_axes(ax)
@@ -170,7 +165,7 @@ def _mark(i: int, x: ArrayLike = (), y: ArrayLike = ()) -> Line2D:
     return Line2D(x, y, linestyle="", color=color, marker=marker, markersize=4.5, markeredgewidth=0, zorder=3)
 
 
-def _draw_bars(ax: Axes, part: pd.DataFrame, quantity: str, names: Sequence[str]) -> None:
+def _plot_bars(ax: Axes, part: pd.DataFrame, quantity: str, names: Sequence[str]) -> None:
     style_axes(ax).grid(visible=False, axis="x")
     table = part.pivot(index="workload", columns="architecture", values=quantity).loc[
         list(dict.fromkeys(part["workload"]))
@@ -184,8 +179,8 @@ def _draw_bars(ax: Axes, part: pd.DataFrame, quantity: str, names: Sequence[str]
     ax.set_xticks(np.arange(len(table)), table.index, fontsize=SMALL_FONT)
 
 
-def _draw_claims(ax: Axes, claims: pd.DataFrame) -> None:
-    """Draws published numbers as lines, as far as they are on the scale of the bars, and says above what they are."""
+def _plot_claims(ax: Axes, claims: pd.DataFrame) -> None:
+    """Plot published numbers that are on the scale of the bars as lines, and name all of them above."""
     texts, top = [], ax.get_ylim()[1]
     for value, style, (_, claim) in zip(claims["value"], _STYLES, claims.iterrows(), strict=False):
         shown = value <= 1.1 * top
@@ -207,7 +202,7 @@ def _draw_claims(ax: Axes, claims: pd.DataFrame) -> None:
 
 
 def _cut(ax: Axes, limit: float) -> None:
-    """Ends an axis at a limit and writes the number on bars that go beyond."""
+    """End an axis at a limit and write the number on bars that go beyond."""
     top = ax.get_ylim()[1]
     if top <= limit:
         return

@@ -1,32 +1,47 @@
-"""Figures of users: their units are converted, and values that only a slip of the unit explains are refused."""
+"""Constants: declared with bounds, converted to their units, and checked for slips of the unit."""
 
 import math
 import re
-import tomllib
 from dataclasses import fields, replace
-from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from moopim.constants import Bounds, bounds_of, check_bounds, constant
 from moopim.errors import ConfigError
-from moopim.figures import Bounds, check_bounds, figure, load_bounds
-from moopim.hardware.noc import NocFigures, load_noc
-from moopim.hardware.planar.chip import CHIP_BOUNDS, PROFILES, Chip, make_chip
-from moopim.hardware.planar.components import Converter, load_components
-from moopim.hardware.planar.components import Device as CellDevice
+from moopim.hardware.noc import NocParameters, load_noc
+from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
+from moopim.hardware.planar.components import Converter, PlanarDevice, load_components
 from moopim.hardware.planar.model import break_down, evaluate_planar
-from moopim.hardware.stack.devices import Device, built_in_devices, load_devices
-from moopim.hardware.stack.parameters import Stack, load_parameters, load_stack
+from moopim.hardware.stack.devices import StackDevice, built_in_devices, load_devices
+from moopim.hardware.stack.parameters import Factors, Stack, load_parameters, load_stack
 from moopim.hardware.thermal import influence_matrix
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
+from moopim.network.crossbar.devices import CellModel
 from moopim.problems.hunt import HuntMapping
 from moopim.units import convert
-from moopim.workload import load_network
+from moopim.workload import network_table
 
-BOUNDS = load_bounds("moopim.hardware")
+CLASSES = {
+    "stack": Stack,
+    "stack_device": StackDevice,
+    "factors": Factors,
+    "thermal": ThermalStack,
+    "noc": NocParameters,
+    "planar_device": PlanarDevice,
+    "converter": Converter,
+    "chip": Chip,
+    "cells": CellModel,
+}
+BOUNDS = {kind: bounds_of(cls) for kind, cls in CLASSES.items()}
+CHIP_BOUNDS = BOUNDS["chip"]
+BOUNDS["chip"] = {  # less those of its parts
+    name: bounds
+    for name, bounds in CHIP_BOUNDS.items()
+    if name not in BOUNDS["planar_device"] and bounds not in BOUNDS["converter"].values()
+}
 
 
 def built_in():
@@ -36,7 +51,7 @@ def built_in():
     return {
         "stack": [vars(load_stack())],
         "stack_device": [vars(device) for device in load_devices(",".join(built_in_devices()))],
-        "factors": [load_parameters(name).factors for name in ("physical", "calibrated")],
+        "factors": [vars(load_parameters(name).factors) for name in ("physical", "calibrated")],
         "thermal": [vars(load_thermal())],
         "noc": [vars(load_noc())],
         "planar_device": [vars(device) for device in components.devices.values()],
@@ -85,32 +100,26 @@ def test_any_text_is_a_unit_or_none(text, ours):
 
 
 @pytest.mark.parametrize(
-    ("kind", "cls", "words"),
+    ("kind", "words"),
     [
-        ("stack", Stack, ()),
-        ("stack_device", Device, ("letter", "name", "read", "noise", "serves_back_propagation")),
-        ("thermal", ThermalStack, ("tiers",)),
-        ("noc", NocFigures, ()),
-        ("planar_device", CellDevice, ()),
-        ("converter", Converter, ()),
+        ("stack_device", {"letter", "name", "read", "noise", "serves_back_propagation"}),
+        ("thermal", {"tiers"}),
+        ("chip", {"digital_subtraction"}),
+        ("cells", {"distribution"}),
+        *((kind, set()) for kind in ("stack", "factors", "noc", "planar_device", "converter")),
     ],
 )
-def test_every_number_that_a_user_can_give_has_bounds(kind, cls, words):
-    assert {field.name for field in fields(cls)} - {*words} <= set(BOUNDS[kind])
-    assert {field.name for field in fields(Chip)} - {"digital_subtraction"} == set(CHIP_BOUNDS)
-    assert set(BOUNDS["factors"]) == set(load_parameters().factors)
+def test_every_number_that_a_user_can_give_has_bounds_with_a_reason(kind, words):
+    assert {field.name for field in fields(CLASSES[kind])} - words == set(bounds_of(CLASSES[kind]))
+    assert all(len(bounds.reason) > 5 for bounds in BOUNDS[kind].values())
 
 
-def test_every_bound_has_a_reason_and_bounds_hold_the_built_in_values():
-    for kind, entries in tomllib.loads((files("moopim.hardware") / "data" / "bounds.toml").read_text()).items():
-        for name, entry in entries.items():
-            assert len(entry["reason"]) > 5, (kind, name)
+def test_bounds_hold_the_built_in_values():
     for kind, things in built_in().items():
         for name, bounds in BOUNDS[kind].items():
             assert bounds.least < bounds.most
             for thing in things:
-                if name in thing:
-                    check_bounds(name, float(thing[name]), bounds)
+                check_bounds(name, float(thing[name]), bounds)
 
 
 @pytest.mark.parametrize("kind", built_in())
@@ -125,14 +134,16 @@ def test_a_slip_of_a_million_is_refused(kind):
                 check_bounds("x", slipped, bounds)
 
 
-def test_a_refusal_names_figure_value_unit_and_bounds():
+def test_a_refusal_names_field_value_unit_and_bounds():
     refused = {
-        "thermal ambient_K is 25 K; expected a number from 200 to 500 K": lambda: replace(load_thermal(), ambient_K=25),
+        "ambient_K of the thermal stack is 25 K; expected a number from 200 to 500 K": lambda: replace(
+            load_thermal(), ambient_K=25
+        ),
         "bits_per_cell of device 'R' is 100 bit; expected a whole number from 1 to 11 bit": lambda: load_parameters(
-            figures="R.bits_per_cell=100"
+            override="R.bits_per_cell=100"
         ),
         "hop_energy_pJ of the stack is 1e+308 pJ; expected 0 or a number from 0.0001 to 50 pJ": lambda: load_stack(
-            changes={"hop_energy_pJ": 1e308}
+            overrides={"hop_energy_pJ": 1e308}
         ),
         "cell_bits is 100 bit; expected a whole number from 1 to 11 bit": lambda: make_chip(cell_bits=100),
     }
@@ -142,10 +153,10 @@ def test_a_refusal_names_figure_value_unit_and_bounds():
         assert str(error.value) == message
 
 
-def test_a_figure_of_another_dimension_is_refused_with_both_units():
+def test_a_constant_of_another_dimension_is_refused_with_both_units():
     table = {"value": 3, "unit": "mW", "kind": "measured", "source": "chip"}
     with pytest.raises(ConfigError, match=r"^unit of write is 'mW'; expected 'pJ' or a multiple of it$"):
-        figure("write", table, bounds=Bounds("pJ", 0, 1))
+        constant("write", table, bounds=Bounds("pJ", 0, 1))
 
 
 def test_files_of_a_stack_may_be_in_other_units(tmp_path):
@@ -162,7 +173,7 @@ def test_files_of_a_stack_may_be_in_other_units(tmp_path):
     assert vars(load_stack(path)) == pytest.approx(vars(load_stack()), rel=1e-15)
     thermal = load_thermal(path)
     assert (thermal.ambient_K, thermal.spreader_side_mm, thermal.tiers[0].silicon_um) == pytest.approx((300, 30, 100))
-    single = load_parameters(figures="R.write_pJ=2.5nJ,link_bits_per_ns=16 GB/s,mesh=3,noise_linear_per_K=1e-2")
+    single = load_parameters(override="R.write_pJ=2.5nJ,link_bits_per_ns=16 GB/s,mesh=3,noise_linear_per_K=1e-2")
     assert (single.devices[1].write_pJ, single.stack.link_bits_per_ns, single.stack.mesh) == (2500, 128, 3)
     devices, factors = tmp_path / "device.toml", tmp_path / "factors.toml"
     devices.write_text(f"[X]\nlike = 'R'\nwrite_pJ = {entry(2, 'nJ')}\nstatic_mW = {entry(0.012, 'W')}\n")
@@ -194,12 +205,12 @@ SETTABLE = {
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
-def test_figures_within_bounds_give_finite_results(data):
+def test_parameters_within_bounds_give_finite_results(data):
     names = data.draw(st.lists(st.sampled_from(sorted(SETTABLE)), min_size=1, max_size=6, unique=True))
-    figures = ",".join(f"{name}={data.draw(within(SETTABLE[name]))!r}" for name in names)
+    override = ",".join(f"{name}={data.draw(within(SETTABLE[name]))!r}" for name in names)
     equations = data.draw(st.sampled_from(["system", "paper"]))
     try:
-        problem = HuntMapping("vgg11", figures=figures, equations=equations, traffic="chain", thermal="paper")
+        problem = HuntMapping("vgg11", override=override, equations=equations, traffic="chain", thermal="paper")
     except ConfigError:  # arrays so small that no mapping fits
         reject()
     genes = problem.repair_designs(problem.genome.sample(8, np.random.default_rng(1)))
@@ -209,11 +220,11 @@ def test_figures_within_bounds_give_finite_results(data):
 
 
 @given(st.data())
-def test_figures_beyond_bounds_are_refused_before_any_work(data):
+def test_overrides_beyond_bounds_are_refused_before_any_work(data):
     name = data.draw(st.sampled_from(sorted(SETTABLE)))
     value = data.draw(beyond(SETTABLE[name]))
     with pytest.raises(ConfigError) as error:
-        load_parameters(figures=f"{name}={value!r}")
+        load_parameters(override=f"{name}={value!r}")
     assert name.rpartition(".")[2] in str(error.value)
     assert "expected" in str(error.value)
     assert "\n" not in str(error.value)
@@ -221,9 +232,9 @@ def test_figures_beyond_bounds_are_refused_before_any_work(data):
 
 @settings(max_examples=25, deadline=None)
 @given(st.data(), st.sampled_from(["compat", "physical"]))
-def test_chips_within_bounds_have_finite_figures(data, mode):
+def test_chips_within_bounds_have_finite_results(data, mode):
     names = data.draw(st.lists(st.sampled_from(sorted({*CHIP_BOUNDS} - {"adc_bits", "dac_bits", "crossbar"}))))
-    table = load_network("alexnet")
+    table = network_table("alexnet")
     try:
         chip = make_chip("cur", **{name: data.draw(within(CHIP_BOUNDS[name])) for name in names})
     except ConfigError:  # a resistance or a voltage of the low state above that of the high one

@@ -1,0 +1,17 @@
+from .layers import IMAGE as IMAGE
+from .layers import NO_INPUT as NO_INPUT
+from .layers import Layer as Layer
+from .layers import LayerKind as LayerKind
+from .layers import LayerTable as LayerTable
+from .layers import make_table as make_table
+from .layers import stack_tables as stack_tables
+from .networks import BUILT_IN_NETWORKS as BUILT_IN_NETWORKS
+from .networks import network_table as network_table
+from .tracing import load_module as load_module
+from .tracing import trace as trace
+from .training import INPUTS as INPUTS
+from .training import WORKLOADS as WORKLOADS
+from .training import Transfer as Transfer
+from .training import Workload as Workload
+from .training import load_workload as load_workload
+from .training import make_workload as make_workload
