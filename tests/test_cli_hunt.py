@@ -8,6 +8,8 @@ import typer
 
 from moopim.cli import groups
 from moopim.cli.entry import main
+from moopim.errors import ConfigError
+from moopim.experiment.plugins import build_problem, rebuild_problem
 from moopim.problems.hunt.command import app
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each")
@@ -49,6 +51,19 @@ def call(installed, capsys):
         return end.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.mark.parametrize("words", [("run", "hunt"), ("run", "hunt-weighted"), ("evaluate", "hunt", "designs.csv")])
+def test_the_former_spelling_of_override_is_refused_with_the_new_one(capsys, words):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--figures", "kappa=4", "--output", "out"])
+    assert (end.value.code, capsys.readouterr().err) == (2, "error: option --figures is now called --override\n")
+    with pytest.raises(ConfigError, match=r"^option 'figures' of problem 'hunt' is now called 'override'$"):
+        build_problem("hunt", {"figures": "kappa=4"})
+
+
+def test_a_manifest_may_have_the_former_name_of_override():
+    assert rebuild_problem("hunt", {"workload": "vgg11", "figures": "kappa=4"}).parameters()["override"] == "kappa=4"
 
 
 def test_an_entry_point_may_be_a_group_of_commands(installed, capsys):

@@ -189,7 +189,7 @@ def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
     """Figures of one design as its problem plots it, or else those of any problem."""
     from moopim.experiment.frames import read_designs
     from moopim.experiment.manifest import read_manifest
-    from moopim.experiment.plugins import build_problem
+    from moopim.experiment.plugins import rebuild_problem
 
     frame = result.evaluations
     row = frame[frame["evaluation"] == number]
@@ -199,7 +199,7 @@ def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
         )
     record = read_manifest(result.directory or Path()).problem
     if record.spec is not None:
-        problem = build_problem(record.spec, record.parameters)
+        problem = rebuild_problem(record.spec, record.parameters)
         with problem.naming_faults("plot_design"):
             if figures := problem.plot_design(read_designs(problem.genome, row), f"design {number}"):
                 return figures

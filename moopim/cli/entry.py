@@ -73,7 +73,13 @@ def _explain(error: typer.TyperException) -> str:
     """The message of a wrong option, with the value that was given: typer leaves it out."""
     from pydantic import ValidationError  # a good part of the start, and needed here only
 
+    from moopim.experiment.plugins import RENAMED_OPTIONS
+
     message = error.format_message()
+    old = getattr(error, "option_name", "").removeprefix("--")
+    new = f"--{RENAMED_OPTIONS.get(old)}"
+    if error.ctx is not None and any(new in option.opts for option in error.ctx.command.params):
+        return f"option --{old} is now called {new}"
     if hasattr(error, "option_name") and isinstance(getattr(error, "cmd", None), ProblemGroup):
         return f"{message}; options stand behind the problem"
     cause = error.__cause__

@@ -17,6 +17,9 @@ __all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem
 
 _GROUP = "moopim.problems"
 
+RENAMED_OPTIONS = {"figures": "override"}
+"""Options of problems that older versions had under another name -> their name."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -127,6 +130,8 @@ def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
     known = {parameter.name: parameter for parameter in constructor_parameters(cls)}
     for name in parameters:
         if name not in known:
+            if RENAMED_OPTIONS.get(name) in known:
+                raise ConfigError(f"option {name!r} of problem {spec!r} is now called {RENAMED_OPTIONS[name]!r}")
             raise unknown_name(f"option of problem {spec!r}", name, sorted(known))
     for name, parameter in known.items():
         if parameter.default is inspect.Parameter.empty and name not in parameters:
@@ -139,6 +144,13 @@ def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
             raise
         cause = str(error) if ours else f"problem {spec!r} refuses its options: {reason(error)}"
         raise ConfigError(f"{cause}{place}") from error
+
+
+def rebuild_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
+    """Build the problem of a manifest, which may have the names of parameters of older versions."""
+    known = {parameter.name for parameter in constructor_parameters(load_problem(spec))}
+    names = {name: name if name in known else RENAMED_OPTIONS.get(name, name) for name in parameters}
+    return build_problem(spec, {names[name]: value for name, value in parameters.items()})
 
 
 def _is_problem(value: object) -> bool:

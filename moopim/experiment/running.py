@@ -22,7 +22,7 @@ from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
-from moopim.experiment.plugins import build_problem, problem_spec
+from moopim.experiment.plugins import problem_spec, rebuild_problem
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
 from moopim.messages import count, resume_command
@@ -141,7 +141,7 @@ def resume(
                 raise ConfigError(
                     f"only its own script can make the problem of {str(directory)!r}; resume it there (problem=)"
                 )
-            problem = build_problem(manifest.problem.spec, manifest.problem.parameters)
+            problem = rebuild_problem(manifest.problem.spec, manifest.problem.parameters)
         logged_as = manifest.problem.fingerprint
         manifest = check_fingerprint(directory, manifest, problem, changed_source=changed_source)
         if manifest.problem.fingerprint != logged_as and (directory / LOG).is_file():

@@ -1,4 +1,4 @@
-"""From a module to the layers that it computes: torch's exported graph, interpreted without numbers."""
+"""Layers of a torch module: its exported graph of ATen operations, interpreted without numbers."""
 
 import inspect
 import io
@@ -18,17 +18,12 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from moopim.errors import ConfigError
 from moopim.user_code import reason
-from moopim.workload._trace_calls import Builder, Call, user_place
-from moopim.workload._trace_layers import WINDOWS
+from moopim.workload._trace_layers import LAYERS
 from moopim.workload._trace_moves import FREE, function
-from moopim.workload._trace_products import PRODUCTS
-from moopim.workload._trace_sums import SUMS
-from moopim.workload._trace_values import Value, constant
+from moopim.workload._trace_state import Builder, Call, Value, constant, user_place
 from moopim.workload.layers import Layer
 
-__all__ = ["find_layers"]
-
-_HANDLERS = {**FREE, **WINDOWS, **PRODUCTS, **SUMS}
+_HANDLERS = {**FREE, **LAYERS}
 _SUPPORTED = (
     "conv1d, conv2d, linear, matrix products, attention, pools, means, interpolation, sums and products of "
     "activations, and what is free (documentation, 'Your own network')"
@@ -41,22 +36,13 @@ _NEEDS_NUMBERS = (GuardOnDataDependentSymNode, DataDependentOutputException, Dyn
 
 
 class _ChangedInPlaceError(ConfigError):
-    """An operation changes a part of a tensor in place; torch can rewrite the graph without such changes."""
+    """In-place change of a part of a tensor, which torch can rewrite out of the graph."""
 
 
 def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
-    """The layers of a module, each after those that it reads.
+    """Layers that the output of a module depends on, in topological order, at least one.
 
-    Args:
-        model: The module.
-        shape: Channels, height and width of the image.
-
-    Returns:
-        The layers that the output depends on, at least one.
-
-    Raises:
-        ConfigError: If torch cannot export the module, an operation of it is not supported or the output depends on no
-            layer.
+    ``shape`` is that of the image, (channels, height, width).
     """
     try:
         with _quiet(model):
@@ -76,9 +62,10 @@ def find_layers(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
 
 @contextmanager
 def _quiet(model: nn.Module) -> Iterator[None]:
-    """Without gradients and without torch's fused attention, which hides its layers; training flags are put back.
+    """Context without gradients and without torch's fused attention, which hides its layers.
 
-    torch says what it cannot export in its log and on standard error, before it raises the error that says it again.
+    Training flags are restored. torch reports failed exports in its log and on standard error, before it raises the
+    error that repeats them.
     """
     training = {module: module.training for module in model.modules()}
     fused, disabled = torch.backends.mha.get_fastpath_enabled(), logging.root.manager.disable
@@ -113,7 +100,7 @@ def _export(model: nn.Module, shape: tuple[int, int, int], *, rewritten: bool = 
 
 
 def _check_arguments(model: nn.Module, image: Tensor) -> None:
-    """Raise ConfigError unless the input of a network is one image."""
+    """Raise ConfigError unless ``forward`` takes one image batch."""
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):  # of compiled code, which has none
@@ -126,7 +113,7 @@ def _check_arguments(model: nn.Module, image: Tensor) -> None:
 
 
 def _place(error: BaseException, model: nn.Module) -> str:
-    """Line of the user's code and module of the network that failed, as far as known."""
+    """Prefix of a message: line of the user's code and module of the network that failed, as far as known."""
     frames = list(traceback.walk_tb(error.__traceback__))
     place = user_place((frame.f_code.co_filename, line) for frame, line in frames)
     paths = {module: path for path, module in model.named_modules() if path}
@@ -137,7 +124,7 @@ def _place(error: BaseException, model: nn.Module) -> str:
 
 
 def _file(model: nn.Module) -> str:
-    """The user's file that defines the class of a network; nothing if it is none of the user."""
+    """The user's file that defines the class of a network, or ""."""
     try:
         return user_place([(inspect.getfile(type(model)), None)])
     except (OSError, TypeError):  # a class that was made elsewhere
@@ -152,7 +139,7 @@ def _explanation(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an explanation, shortened."""
+    """First line of an explanation, shortened."""
     lines = [line.strip() for line in reason(error).splitlines() if line.strip()]
     return lines[0][:_LONGEST_REASON].rstrip(".")
 
@@ -245,13 +232,13 @@ class _Reader(torch.fx.Interpreter):
 
 
 def _needs_numbers(call: Call) -> bool:
-    """Whether the result of an operation is a number or a size that is known for a given image only."""
+    """Whether the result of an operation is a number or a size that depends on the image."""
     tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
     return call.operation == "item" or not tags.isdisjoint(call.target.tags)
 
 
 def _constants(call: Call) -> Any:
-    """The result of an operation on parameters: it is computed once, before there is an image."""
+    """Result of an operation on parameters, independent of the image."""
     result = call.node.meta.get("val")
     if isinstance(result, tuple | list):
         return tuple(constant(part.shape) if isinstance(part, Tensor) else part for part in result)
@@ -271,18 +258,18 @@ def _constants(call: Call) -> Any:
 
 
 def _is_index(tensor: Tensor) -> bool:
-    """Whether a tensor holds whole numbers that are there: not those of a module without memory."""
+    """Whether a tensor holds whole numbers in memory (not on the ``meta`` device)."""
     return not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
 
 
 def _is_view(node: torch.fx.Node) -> bool:
-    """Whether the output of a node lies in the memory of its input."""
+    """Whether the output of a node shares the memory of its input."""
     schema = getattr(node.target, "_schema", None)
     return schema is not None and not schema.is_mutable and any(item.alias_info for item in schema.returns)
 
 
 def _is_shared(node: torch.fx.Node) -> bool:
-    """Whether what an in-place operation changes can be seen through another tensor."""
+    """Whether an in-place change is visible through another tensor."""
     child, tensor = node, node.all_input_nodes[0]
     if any(user is not node and _is_view(user) for user in tensor.users):
         return True

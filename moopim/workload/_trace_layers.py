@@ -1,24 +1,78 @@
-"""Layers with a window: convolutions, pools, means over space."""
+"""Operations that become layers: windows (convolutions, pools), matrix products, element-wise sums and products."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from moopim.workload._trace_calls import Builder, Call, Handler
-from moopim.workload._trace_moves import dimensions, reduced
-from moopim.workload._trace_sums import combine
-from moopim.workload._trace_values import CONSTANT, Value, compact
-
-__all__ = ["WINDOWS"]
+from moopim.workload._trace_moves import dimensions, function, mixed, reduced
+from moopim.workload._trace_state import CONSTANT, Builder, Call, Handler, Value, compact
 
 Pair = tuple[int, int]
 _MOST_TERMS = 16  # of a sum over channels; one over more of them is a statistic, of a normalisation
 
 
+def _combine(
+    builder: Builder, call: Call, kind: str, operands: Sequence[Value], shape: Sequence[int] | None = None
+) -> Value:
+    """Element-wise ``sum`` or ``product``; free where a factor is a statistic, as part of a normalisation."""
+    shape = tuple(shape or call.shape)
+    codes = [value.code.expand(shape) for value in operands]
+    if any(value.statistic for value in operands):
+        return Value(builder.origins.merge(codes), statistic=all(value.statistic for value in operands))
+    order, count = builder.origins.lead(codes)
+    size = builder.origins.size(codes[0], count)
+    for code in codes[1:]:
+        if size[0] == 1:
+            size = builder.origins.size(code, count)
+    channels = prod(shape) // count
+    return builder.add(
+        call,
+        kind,
+        codes,
+        c_in=channels,
+        c_out=channels,
+        size_in=size,
+        size_out=size,
+        waits=any(builder.origins.is_late(code, order, count) for code in codes),
+        order=order,
+        shape=shape,
+    )
+
+
+def _element_wise(kind: str) -> Handler:
+    def handle(builder: Builder, call: Call) -> Value:
+        values = call.activations
+        first = values[0]
+        if all(value.root is first.root and value.shape == first.shape for value in values):
+            return function(builder, call)
+        return _combine(builder, call, kind, values)
+
+    return handle
+
+
+def _add_product(builder: Builder, call: Call) -> Value:
+    """``addcmul`` and ``addcdiv``: an addend and a product of two tensors."""
+    addend = call["self"]
+    factors = [value for value in call.activations if value is not addend]
+    product = _combine(builder, call, "product", factors) if len(factors) > 1 else None
+    terms = [*([addend] if not addend.constant else []), *([product] if product else factors)]
+    if len(terms) > 1:
+        return _combine(builder, call, "sum", terms)
+    return terms[0] if terms[0].shape == call.shape else Value(terms[0].code.expand(call.shape))
+
+
+def _gated(builder: Builder, call: Call) -> Value:
+    """Gated linear unit: one half of the channels times the sigmoid of the other."""
+    halves = call["self"].code.chunk(2, call["dim"])
+    return _combine(builder, call, "product", [Value(half) for half in halves])
+
+
 def _pair(value: int | Sequence[int], one_dimensional: bool, fill: int) -> Pair:
-    """A parameter of a window as (height, width); one-dimensional ones have height 1."""
+    """Parameter of a window as (height, width); one-dimensional ones have height ``fill``."""
     items = [value] if isinstance(value, int) else list(value)
     if one_dimensional:
         return fill, items[0]
@@ -34,7 +88,7 @@ def _maps(call: Call, value: Value, one_dimensional: bool) -> Tensor:
 
 
 def _cropped(code: Tensor) -> tuple[Tensor, Pair]:
-    """Takes off the borders that earlier padding added; returns their height above and width on the left."""
+    """Codes without the border of earlier padding; its height above and width on the left."""
     filled = compact(code) != CONSTANT
     rows = filled.any(3).any(1).any(0).expand(code.shape[2]).nonzero().flatten().tolist()
     columns = filled.any(2).any(1).any(0).expand(code.shape[3]).nonzero().flatten().tolist()
@@ -55,23 +109,10 @@ def _window(
     groups: int = 1,
     waits: bool = False,
 ) -> Value:
-    """Adds a layer with a window; maps of a batch stand one below the other.
+    """Add a ``conv`` or ``pool`` with a window on codes of shape ``(batch, channels, height, width)``.
 
-    Args:
-        builder: The layers so far.
-        call: The call that computes it.
-        kind: ``conv`` or ``pool``.
-        code: Codes of the input, shape ``(batch, channels, height, width)``.
-        channels: Output channels.
-        size: Height and width of an output map.
-        kernel: Size of the window.
-        stride: Its stride.
-        padding: Padding above and on the left.
-        groups: Groups of channels.
-        waits: Whether it needs all of its inputs for another reason than their order.
-
-    Returns:
-        Its output, of the shape of the call.
+    The maps of a batch are stacked along the height. ``size``: an output map (height, width); ``padding``: above and on
+    the left; ``waits``: needs all inputs for another reason than their order.
     """
     cropped, border = _cropped(code)
     maps, _, height, width = cropped.shape
@@ -173,7 +214,7 @@ def _adaptive(size_in: int, size_out: int) -> Pair:
 
 
 def _interpolate(builder: Builder, call: Call) -> Value:
-    """Interpolation is an average over a window of two values each way, or four, per output value."""
+    """Interpolation: an average over a window of 2x2 values per output value, or 4x4 (bicubic)."""
     code = _maps(call, call.activations[0], False)
     window = 4 if "bicubic" in call.operation else 2
     (height, width), size = code.shape[-2:], call.shape[-2:]
@@ -211,7 +252,7 @@ def _extreme(builder: Builder, call: Call) -> Value:
 
 
 def _moves(builder: Builder, code: Tensor, dim: int) -> bool:
-    """Tells whether the position changes along a dimension."""
+    """Whether the position changes along a dimension."""
     position = builder.origins.position(compact(code))
     return bool((position != position.narrow(dim, 0, 1)).any())
 
@@ -222,11 +263,11 @@ def _over_channels(builder: Builder, call: Call, value: Value, dims: Sequence[in
         return reduced(builder, value, dims, keep)
     kept = [dim for dim in range(value.code.dim()) if dim not in dims]
     slices = value.code.permute(*dims, *kept).reshape(terms, *(value.shape[dim] for dim in kept)).unbind()
-    return _shaped(combine(builder, call, "sum", [Value(code) for code in slices], slices[0].shape), call.shape)
+    return _shaped(_combine(builder, call, "sum", [Value(code) for code in slices], slices[0].shape), call.shape)
 
 
 def _over_space(builder: Builder, call: Call, value: Value, dims: Sequence[int], kept: Sequence[int]) -> Value:
-    """Adds a pool over the dimensions ``dims``; positions are left along the dimensions ``kept``."""
+    """Add a pool over the dimensions ``dims``; the dimensions ``kept`` hold the remaining positions."""
     others = [dim for dim in range(value.code.dim()) if dim not in {*dims, *kept}]
     code = value.code.permute(*others, *kept, *dims)
     left, window = prod(value.shape[dim] for dim in kept), prod(value.shape[dim] for dim in dims)
@@ -253,7 +294,164 @@ def _over_space(builder: Builder, call: Call, value: Value, dims: Sequence[int],
     return _shaped(Value(pooled.code.reshape(shape).permute(places)), call.shape)
 
 
-WINDOWS: dict[str, Handler] = {
+def _multiply(builder: Builder, call: Call, first: Value, second: Value, label: str = "") -> Value:
+    """Matrix product, ``(..., m, k)`` by ``(..., k, n)``; ``label``: name of the layer within its module."""
+    if min(first.code.dim(), second.code.dim()) < 2:  # noqa: PLR2004
+        raise call.error("products of vectors are not supported; expected matrices")
+    if first.constant:  # W x = (x' W')'
+        turned = _multiply(builder, call, _turned(second), _turned(first), label)
+        return _turned(turned)
+    batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    a, b = (value.code.expand(*batch, *value.shape[-2:]) for value in (first, second))
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    groups = prod(batch)
+    if second.constant:
+        weights = prod(second.shape[:-2])
+        if weights == 1:
+            return _linear(builder, call, a, n, label)
+        if weights != groups:
+            raise call.error(f"{weights} matrices of weights for {groups} of activations are not supported")
+    order = torch.arange(m).view(m, 1)
+    size = builder.origins.size(a, m)
+    return builder.add(
+        call,
+        "conv" if second.constant else "matmul",
+        [a] if second.constant else [a, b],
+        c_in=groups * k,
+        c_out=groups * n,
+        size_in=size,
+        size_out=size,
+        groups=groups,
+        waits=builder.origins.is_late(a, order, m),
+        order=order,
+        shape=(*batch, m, n),
+        label=label or ("" if second.constant else "matmul"),
+    )
+
+
+def _turned(value: Value) -> Value:
+    return Value(value.code.transpose(-1, -2), constant=value.constant)
+
+
+def _linear(builder: Builder, call: Call, code: Tensor, features: int, label: str = "") -> Value:
+    """Product of every row with the same weights; a single row is a fully connected layer."""
+    rows = code.shape[:-1]
+    count = prod(rows)
+    order = torch.arange(count).view(*rows, 1)
+    late = builder.origins.is_late(code, order, count)
+    size = builder.origins.size(code, count)
+    if late or size[0] * size[1] != count:
+        *outer, inner = [row for row in rows if row > 1] or [1]
+        size = prod(outer), inner
+    return builder.add(
+        call,
+        "fc" if count == 1 else "conv",
+        [code],
+        c_in=code.shape[-1],
+        c_out=features,
+        size_in=size,
+        size_out=size,
+        waits=late or count == 1,
+        order=order,
+        shape=(*rows, features),
+        label=label,
+    )
+
+
+def _linear_call(builder: Builder, call: Call) -> Value:
+    value, weight = call["input"], call["weight"]
+    if weight.constant and not value.constant:
+        return _linear(builder, call, value.code, weight.shape[0])
+    return _multiply(builder, call, value, _turned(weight))
+
+
+def _matmul(builder: Builder, call: Call) -> Value:
+    first, second = call.tensors
+    return _multiply(builder, call, first, second)
+
+
+def _add_matmul(builder: Builder, call: Call) -> Value:
+    """``addmm`` and ``baddbmm``: a product and an addend."""
+    addend, first, second = call.tensors
+    if first.constant and second.constant:
+        return Value(addend.code.expand(call.shape))
+    product = _multiply(builder, call, first, second)
+    return product if addend.constant else _combine(builder, call, "sum", [addend, product])
+
+
+def _attention(builder: Builder, call: Call) -> Value:
+    """Scaled dot-product attention: queries by keys, softmax, by values."""
+    query, key, value = (call[name] for name in ("query", "key", "value"))
+    mask = call.get("attn_mask")
+    if call.get("enable_gqa"):
+        key, value = (_repeated(item, query.shape[-3]) for item in (key, value))
+    scores = query if query.constant and key.constant else _multiply(builder, call, query, _turned(key), "scores")
+    if scores.constant:
+        scores = Value(scores.code[..., :1].expand(*query.shape[:-1], key.shape[-2]), constant=True)
+    if mask is not None and not mask.constant:
+        scores = _combine(builder, call, "sum", [scores, mask], scores.shape)
+    if not scores.constant:
+        scores = mixed(builder, scores, (scores.code.dim() - 1,))
+    return _multiply(builder, call, scores, value, "mixture")
+
+
+def _repeated(value: Value, heads: int) -> Value:
+    """Keys or values that several heads share, repeated for each of them."""
+    return Value(value.code.repeat_interleave(heads // value.shape[-3], -3), constant=value.constant)
+
+
+@dataclass(frozen=True)
+class _Einsum:
+    """Roles of the letters of a product of two tensors."""
+
+    batch: str
+    first: str
+    second: str
+    contracted: str
+
+
+def _roles(call: Call, left: str, right: str, output: str) -> _Einsum:
+    roles = _Einsum(
+        "".join(letter for letter in output if letter in left and letter in right),
+        "".join(letter for letter in left if letter in output and letter not in right),
+        "".join(letter for letter in right if letter in output and letter not in left),
+        "".join(letter for letter in left if letter in right and letter not in output),
+    )
+    plain = all(len(set(word)) == len(word) for word in (left, right, output))
+    whole = set(left + right) == set(roles.batch + roles.first + roles.second + roles.contracted)
+    if not plain or not whole or not roles.contracted:
+        raise call.error("this sum is not supported; expected a product of matrices, such as 'bik,bkj->bij'")
+    return roles
+
+
+def _einsum(builder: Builder, call: Call) -> Value:
+    equation = str(call["equation"]).replace(" ", "")
+    words, arrow, output = equation.partition("->")
+    parts = words.split(",")
+    operands = call.tensors
+    if not arrow or len(parts) != 2 or not equation.replace("->", "").replace(",", "").isalpha():  # noqa: PLR2004
+        raise call.error(f"equation {equation!r} is not supported; expected a product of two, such as 'bik,bkj->bij'")
+    roles = _roles(call, parts[0], parts[1], output)
+    sizes = {
+        letter: size
+        for word, value in zip(parts, operands, strict=True)
+        for letter, size in zip(word, value.shape, strict=True)
+    }
+
+    def matrices(value: Value, word: str, rows: str, columns: str) -> Value:
+        code = value.code.permute([word.index(letter) for letter in roles.batch + rows + columns])
+        shape = [prod(sizes[letter] for letter in letters) for letters in (roles.batch, rows, columns)]
+        return Value(code.reshape(shape), constant=value.constant)
+
+    first = matrices(operands[0], parts[0], roles.first, roles.contracted)
+    second = matrices(operands[1], parts[1], roles.contracted, roles.second)
+    product = _multiply(builder, call, first, second)
+    made = roles.batch + roles.first + roles.second
+    code = product.code.reshape([sizes[letter] for letter in made])
+    return Value(code.permute([made.index(letter) for letter in output]))
+
+
+LAYERS: dict[str, Handler] = {
     "conv1d": _convolution,
     "conv2d": _convolution,
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "max_pool2d_with_indices"), _pool),
@@ -263,5 +461,21 @@ WINDOWS: dict[str, Handler] = {
     **dict.fromkeys(("upsample_bilinear2d", "upsample_bicubic2d"), _interpolate),
     **dict.fromkeys(("amax", "amin", "mean", "sum"), _reduce),
     **dict.fromkeys(("max", "min"), _extreme),
+    "linear": _linear_call,
+    "matmul": _matmul,
+    "bmm": _matmul,
+    "mm": _matmul,
+    "addmm": _add_matmul,
+    "baddbmm": _add_matmul,
+    "scaled_dot_product_attention": _attention,
+    "einsum": _einsum,
+    "add": _element_wise("sum"),
+    "sub": _element_wise("sum"),
+    "rsub": _element_wise("sum"),
+    "mul": _element_wise("product"),
+    "div": _element_wise("product"),
+    "addcmul": _add_product,
+    "addcdiv": _add_product,
+    "glu": _gated,
 }
 """Operation -> handler."""

@@ -1,4 +1,4 @@
-"""Operations that cost nothing: they move values, apply a function to each, or normalise them."""
+"""Operations that are free: they move values, apply a function to each, or normalise them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,10 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moopim.workload._trace_calls import Builder, Call, Handler
-from moopim.workload._trace_values import CONSTANT, Value, compact, constant, thin
-
-__all__ = ["FREE", "dimensions", "function", "mixed", "reduced"]
+from moopim.workload._trace_state import CONSTANT, Builder, Call, Handler, Value, compact, constant, thin
 
 _MOVES = (
     "broadcast_to cat channel_shuffle chunk column_stack concat concatenate diagonal expand expand_as flatten flip "
@@ -24,7 +21,7 @@ _FILLED = (
     "_upsample_nearest_exact2d constant_pad_nd im2col pad reflection_pad1d reflection_pad2d replication_pad1d "
     "replication_pad2d upsample_nearest1d upsample_nearest2d"
 )
-"""Operations on floating-point numbers that move values, and put in others that no layer makes."""
+"""Operations on floating-point numbers that move values and fill in constants."""
 
 _FUNCTIONS = (
     "_native_batch_norm_legit_no_training _to_copy abs alias alpha_dropout batch_norm celu clamp clamp_max "
@@ -39,7 +36,7 @@ _CONSTANTS = (
     "_assert_async _assert_tensor_metadata empty_like fill full_like new_empty new_full new_ones new_zeros "
     "ones_like size sym_numel sym_size sym_stride zero zeros_like"
 )
-"""Operations whose result does not depend on the numbers of their tensors."""
+"""Operations whose result does not depend on the values of their tensors."""
 
 
 def _move(builder: Builder, call: Call) -> Any:
@@ -48,14 +45,14 @@ def _move(builder: Builder, call: Call) -> Any:
 
 
 def _view(builder: Builder, call: Call) -> Value:
-    """A view; codes lie in memory in another way than the tensors that they stand for, so that they may be copied."""
+    """A view; as a reshape, which may copy: codes have other strides than the tensors they describe."""
     del builder
     value = call.activations[0]
     return Value(thin(value.code.reshape(call.shape)), statistic=value.statistic)
 
 
 def _fill(builder: Builder, call: Call) -> Any:
-    """Runs the operation on codes that are 0 for a constant, so that it has to fill in zeros."""
+    """Run the operation on codes shifted by one, so that the zeros that it fills in decode to `CONSTANT`."""
     del builder
     names = [argument.name for argument in call.target._schema.arguments]
     given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
@@ -86,7 +83,7 @@ def _run(
 
 
 def function(builder: Builder, call: Call) -> Value:
-    """A function of each value; two functions of one tensor are one again."""
+    """Function of each value; two functions of one tensor are one again."""
     del builder
     value, *others = call.activations
     if any(other.root is not value.root or other.shape != value.shape for other in others):
@@ -97,7 +94,7 @@ def function(builder: Builder, call: Call) -> Value:
 
 
 def _typed(builder: Builder, call: Call) -> Value:
-    """A tensor with the type of another one."""
+    """Tensor cast to the type of another."""
     del builder
     value: Value = call["self"]
     return value
@@ -123,12 +120,12 @@ def dimensions(value: Value, dims: int | Sequence[int] | None) -> tuple[int, ...
 
 
 def mixed(builder: Builder, value: Value, dims: Sequence[int]) -> Value:
-    """A normalisation over some dimensions, which are kept."""
+    """Normalisation over ``dims``, which are kept."""
     return Value(builder.origins.mix(value.code, dims))
 
 
 def reduced(builder: Builder, value: Value, dims: Sequence[int], keep: bool) -> Value:
-    """A statistic over some dimensions."""
+    """Statistic over ``dims``."""
     code = builder.origins.mix(value.code, dims)
     for dim in reversed(dims):
         code = code.narrow(dim, 0, 1) if keep else code.select(dim, 0)
@@ -162,7 +159,7 @@ def _statistic(builder: Builder, call: Call) -> Any:
 
 
 def _index(builder: Builder, call: Call) -> Value:
-    """Picks values by known numbers; by unknown ones, every value may be any of them."""
+    """Values selected by known indices; by unknown ones, each may be any value."""
     value = call.activations[0]
     indices = [index for index in call.tensors if index is not value]
     if any(not index.constant for index in indices):

@@ -1,7 +1,7 @@
-"""The layer table of any ``torch.nn.Module``.
+"""Layer table of any ``torch.nn.Module``.
 
-torch exports the module as a graph of ATen operations with their shapes; the graph is then read without numbers.
-Operations that compute become layers, others pass on what they get, and an operation that is not known is an error.
+torch exports the module as a graph of ATen operations with their shapes; the graph is then interpreted without numbers.
+Operations that compute become layers, others are free, and an unknown operation is an error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ from moopim.workload.networks import network_error
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["load_module", "parse_input", "trace"]
-
-# Every value of an image is followed; with these, that takes some gigabytes.
+# Every value of an image is tracked; so many take some gigabytes.
 _MOST_VALUES = 2**26
 
 
@@ -39,25 +37,25 @@ def trace(
     weight_bits: int = 9,
     activation_bits: int = 9,
 ) -> LayerTable:
-    """Finds the layers of a module.
+    """Trace a module to its layer table.
 
-    The module is not run: its weights may lie on any device, the ``meta`` device included.
+    The module is not run: its weights may be on any device, the ``meta`` device included.
 
     Args:
-        model: The module; it takes a batch of images. It is traced in evaluation mode and left as it was.
+        model: Module that takes a batch of images. It is traced in evaluation mode; its training flags are restored.
         input_shape: Channels, height and width of an image.
         input_bits: Bits of a value of the image.
         weight_bits: Bits of a weight, sign included.
         activation_bits: Bits of an output value of a layer with weights.
 
     Returns:
-        A table of one network; layers have the paths of their modules as names. A layer that a network without modules
-        of its own computes has the name of its class.
+        A table of one network; layers have the paths of their modules as names, or the name of the network's class if
+        it has no submodules.
 
     Raises:
         ConfigError: If a number is out of range, torch is not installed or cannot export the module, or an operation is
-            not supported; names the class, the user's file and line and the path of the module within it, where they
-            are known.
+            not supported; names the class, the user's file and line and the path of the module within it, as far as
+            known.
     """
     _need_torch()
     for name, bits in (("input", input_bits), ("weight", weight_bits), ("activation", activation_bits)):
@@ -80,17 +78,17 @@ def trace(
 
 
 def load_module(spec: str) -> nn.Module:
-    """Finds or builds the module that a user names.
+    """Load a torch module that a user names.
 
     Args:
-        spec: ``path/to/file.py:Name`` or ``package.module:Name``; the name of a module, or of a class or function
-            that makes one without arguments.
+        spec: ``path/to/file.py:Name`` or ``package.module:Name``: a module, or a class or function that builds one
+            without arguments.
 
     Returns:
         The module.
 
     Raises:
-        ConfigError: If there is no such file or name, it needs arguments, fails, or makes no module.
+        ConfigError: If there is no such file or name, or it needs arguments, fails or builds no module.
     """
     reference, file = split_reference(spec), referenced_file(spec)
     if reference is None or not all(reference):
@@ -111,6 +109,7 @@ def load_module(spec: str) -> nn.Module:
 
 
 def _build(spec: str, maker: object) -> object:
+    """Call a class or function without arguments; return other objects as they are."""
     if not callable(maker):
         return maker
     try:
@@ -132,17 +131,7 @@ def _build(spec: str, maker: object) -> object:
 
 
 def parse_input(text: str) -> tuple[int, int, int]:
-    """Reads the size of an image.
-
-    Args:
-        text: Channels, height and width, such as ``3x32x32``.
-
-    Returns:
-        The three numbers.
-
-    Raises:
-        ConfigError: If the text is something else.
-    """
+    """Channels, height and width of an image from text such as ``3x32x32``."""
     match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})x([1-9]\d{0,5})", text.strip())
     if not match:
         raise ConfigError(f"input {text!r} is not allowed; expected channels x height x width, such as 3x32x32")

@@ -11,7 +11,7 @@ from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import ImageData, Split, load_data
-from moopim.network.network_file import StoredNetwork, load_network
+from moopim.network.network_files import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
 from moopim.network.tools import check_device
 from moopim.problems.crossnas.paid import paid_accuracies
@@ -32,7 +32,7 @@ class CrossbarAccuracy:
     Accuracies are kept beside the weights for later runs.
 
     Args:
-        network: A file of `moopim.network.network_file.save_network` with a quantised network.
+        network: A file of `moopim.network.network_files.save_network` with a quantised network.
         data: Name of the set of images that it was trained on.
         root: Folder of the set, if it is read from files.
         calibration: Training images from which batch norms, and ADC ranges, are measured.

@@ -10,9 +10,9 @@ from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import CALIBRATION
 from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.datasets import ImageData, load_data
+from moopim.network.network_files import load_supernet
 from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import load_supernet
 from moopim.network.tools import check_device
 from moopim.problems.crossnas.paid import paid_accuracies
 from moopim.typing import FloatArray
@@ -26,7 +26,7 @@ class InheritedAccuracy:
     Accuracies are kept beside the weights for later runs.
 
     Args:
-        supernet: A file of `moopim.network.supernet_file.save_supernet`.
+        supernet: A file of `moopim.network.network_files.save_supernet`.
         data: Name of the set of images that it was trained on.
         root: Folder of the set, if it is read from files.
         calibration: Training images from which the statistics of batch norms are measured.

@@ -14,11 +14,10 @@ from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign
 from moopim.network.datasets import ImageData, Split, standard_augmentation
-from moopim.network.network_file import load_network, save_network
+from moopim.network.network_files import load_network, save_network, save_supernet
 from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet, single_path_forward
-from moopim.network.supernet_file import save_supernet
 from moopim.network.tools import Forward
 from moopim.network.training import fit
 from moopim.problems.crossnas.crossbar_accuracy import pim_accuracies
