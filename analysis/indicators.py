@@ -209,7 +209,7 @@ def _shares(fronts: Sequence[pd.DataFrame], box: Box, name: str) -> dict[str, Fl
 
 def _over_time(
     frames: Sequence[pd.DataFrame], box: Box, counts: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[pareto.Measured]:
+) -> list[pareto.HypervolumeTrace]:
     """Hypervolume of each run after each number of evaluations, with standard errors."""
     histories = []
     for frame in frames:

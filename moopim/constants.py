@@ -128,8 +128,8 @@ def check_constants(constants: object, what: str) -> None:
     Raises:
         ConfigError: A field, "NAME of `what`" in the message, has another value.
     """
-    cls = type(constants)
-    for field in fields(cls):  # type: ignore[arg-type]  # a dataclass, which mypy cannot know
+    cls: Any = type(constants)  # a dataclass
+    for field in fields(cls):
         value = getattr(constants, field.name)
         if value is None and field.default is None:
             continue

@@ -1,1 +1,5 @@
-"""Multi-objective optimisers: AMOSA, top-K search and a registry of baselines."""
+"""Multi-objective optimisers: AMOSA, top-K search, random search and a registry with pymoo's."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

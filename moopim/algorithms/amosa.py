@@ -7,6 +7,7 @@ algorithm: AMOSA", IEEE Transactions on Evolutionary Computation 12(3), 2008.
 import inspect
 import math
 import warnings
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -26,34 +27,52 @@ from pymoo.operators.sampling.rnd import FloatRandomSampling, IntegerRandomSampl
 from pymoo.util.display.multi import MultiObjectiveOutput
 from pymoo.util.display.output import Output
 
-from moopim.algorithms._annealing import (
+from moopim.algorithms.annealing import (
+    STAY,
     Cooling,
-    acceptance,
-    amount_of_domination,
+    Decisions,
+    LaplaceMove,
+    ResetMove,
     count_levels,
-    improvement,
     termination_limit,
 )
-from moopim.algorithms._archive import Archive
-from moopim.algorithms._batch import Batch, dominates
-from moopim.algorithms._moves import LaplaceMove, ResetMove
+from moopim.algorithms.archive import Archive, Evaluated, dominates
 from moopim.algorithms.truncation import TRUNCATIONS
+from moopim.errors import ConfigError
 from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
 
-__all__ = ["AMOSA", "mapping_preset"]
-
-
-# How a current design and a proposal relate; the sum of 1 where the first is nowhere worse and 2 where it is nowhere
-# better, and one more case.
-_NEITHER, _CURRENT_DOMINATES, _PROPOSAL_DOMINATES, _EQUAL, _INFEASIBLE = range(5)
-_STAY = -1
 # The published number of steps per temperature, used where no evaluation budget is known.
 _ITERATIONS = 500
 # Fewer steps than this leave a chain two at each of the usual 96 temperatures.
 _FEW_STEPS = 200
 # Proposals of the burn-in for ``t_max="auto"``.
 _BURN_IN = 100
+
+
+@dataclass(slots=True)
+class _State:
+    """State of a run: all that its steps change."""
+
+    archive: Archive
+    rounds_left: int  # rounds of hill climbing
+    initial: Evaluated | None = None  # designs that the hill climb improves; None once the chains have started
+    X: NDArray[Any] = field(default_factory=lambda: np.empty((0, 0)))  # current designs, shape (chains, n_var)
+    planes: FloatArray = field(default_factory=lambda: np.empty((0, 0)))  # of these, shape (n_obj + 1, chains)
+    draws: FloatArray = field(default_factory=lambda: np.empty(0))  # uniform numbers, one per proposal of the step
+    worsenings: list[float] | None = None  # amounts of domination met in the burn-in; None outside it
+    cooling: Cooling | None = None  # None until the chains, or the burn-in, have set the first temperature
+    step: int = 0  # steps of the chains since the cooling or the burn-in began
+    level: int = -1
+    temperature: float = math.inf
+
+    def move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
+        """Move chains to random members of the archive, from uniform numbers of the same shape ``(n,)``."""
+        self.move(chains, (draws * len(self.archive)).astype(np.int64))
+
+    def move(self, chains: IntArray, slots: IntArray) -> None:
+        """Move chains to slots of the archive, both of shape ``(n,)``."""
+        self.X[chains], self.planes[:, chains] = self.archive.designs_at(slots)
 
 
 class AMOSA(Algorithm):  # type: ignore[misc]
@@ -89,8 +108,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         n_initial: Number of random initial designs; ``None`` takes `soft_limit`.
         hill_climb: Proposals by which each initial design is improved: one that dominates it replaces it.
         sampling: Initial designs; ``None`` takes pymoo's random sampling for real or integer variables.
-        mutation: Makes the proposals; ``None`` changes one variable: by a Laplace step, or for integers to a different
-            value. A mutation whose ``_do`` has a parameter ``archive`` is given the variables of the members there.
+        mutation: Move from current designs to proposals; ``None`` changes one variable: by a Laplace step, or for
+            integers to a different value. A mutation whose ``_do`` has a parameter ``archive`` gets the variables of
+            the members there.
         repair: Applied to every new design.
         exponent: Exponent of the acceptance probability: the amount of domination ``"divide"``-d by the temperature, or
             ``"multiply"``, which some derived codes do and which reverses the annealing.
@@ -100,12 +120,12 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         reseed: Whether, of several chains, those that a member dominates move to a random member at each new level.
         steps_per_iteration: Steps of all chains that one iteration of pymoo covers. With more than one they work on
             arrays, without an individual per design, several times as fast.
-        n_max_evals: Evaluation budget; needed only where the termination does not tell.
-        output: What is displayed.
+        n_max_evals: Evaluation budget; needed only where the termination sets none.
+        output: pymoo's display.
         kwargs: Passed on to pymoo's ``Algorithm``.
 
     Raises:
-        ValueError: If a parameter has a value that is not allowed.
+        ConfigError: If a parameter has a value that is not allowed.
     """
 
     def __init__(
@@ -174,41 +194,37 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         }
         for name, (valid, expected) in allowed.items():
             if not valid:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed; expected {expected}")
+                raise ConfigError(f"{name}={getattr(self, name)!r} is not allowed; expected {expected}")
 
     # pymoo's interface ------------------------------------------------------------------------------------------------
 
     def _setup(self, problem: Problem, **kwargs: Any) -> None:
         integer = problem.vtype is not None and np.issubdtype(problem.vtype, np.integer)
-        sampling = (
-            (IntegerRandomSampling() if integer else FloatRandomSampling()) if self.sampling is None else self.sampling
-        )
-        self._initialization = Initialization(sampling, repair=self.repair)
+        random = IntegerRandomSampling() if integer else FloatRandomSampling()
+        self._initialization = Initialization(random if self.sampling is None else self.sampling, repair=self.repair)
         self._move = self.mutation or (ResetMove() if integer else LaplaceMove())
         self._wants_archive = "archive" in inspect.signature(self._move._do).parameters
         self._budget = min(termination_limit(self.termination, "n_max_evals"), self.n_max_evals or math.inf)
         self._warn_if_short()
-        self._archive = Archive(self.hard_limit, self.soft_limit, self.chains, TRUNCATIONS[self.truncation])
-        self._cooling: Cooling | None = None
-        self._rounds_left = self.hill_climb
-        self._burn_in: list[float] | None = None
+        archive = Archive(self.hard_limit, self.soft_limit, self.chains, TRUNCATIONS[self.truncation])
+        self._state = _State(archive, self.hill_climb)
 
     def _warn_if_short(self) -> None:
-        steps = (self._budget - self.n_initial * (1 + self.hill_climb)) / self.chains
+        start = self.n_initial * (1 + self.hill_climb)
+        steps = (self._budget - start) / self.chains
         if steps < _FEW_STEPS:
-            start = self.n_initial * (1 + self.hill_climb)
             left = f"{count(self.chains, 'chain')} {count(max(0, int(steps)), 'step')} after the {start} of the start"
             text = f"{self._budget} evaluations leave each of {left}; at least {_FEW_STEPS} are advisable"
             warnings.warn(text, stacklevel=5)
 
     def _initialize_infill(self) -> Population:
         pop = self._initialization.do(self.problem, self.n_initial, algorithm=self, random_state=self.random_state)
-        return pop[: int(min(len(pop), self._remaining()))]
+        return pop[: self._cap(len(pop))]
 
     def _initialize_advance(self, infills: Population = None, **kwargs: Any) -> None:
-        self._designs = Batch.from_population(infills)
-        self._archive.restart(self._designs)
-        if self._rounds_left == 0:
+        self._state.initial = Evaluated.from_population(infills)
+        self._state.archive.restart(self._state.initial)
+        if self._state.rounds_left == 0:
             self._start_chains()
         self._terminate_if_done()
 
@@ -217,7 +233,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
 
     def _advance(self, infills: Population | None = None, **kwargs: Any) -> None:
         if infills is not None:
-            self._judge(Batch.from_population(infills))
+            self._judge(Evaluated.from_population(infills))
         else:
             for _ in range(self.steps_per_iteration):
                 self._judge(self._evaluate(self._propose()))
@@ -226,10 +242,10 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self._terminate_if_done()
 
     def _set_optimum(self) -> None:
-        self.opt = self.pop = self._archive.population(n_gen=self.n_iter, n_iter=self.n_iter)
+        self.opt = self.pop = self._state.archive.population(n_gen=self.n_iter, n_iter=self.n_iter)
 
     def _finalize(self) -> None:
-        self._archive.shrink()
+        self._state.archive.shrink()
         self._set_optimum()
 
     def _terminate_if_done(self) -> None:
@@ -237,33 +253,35 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             self.termination.terminate()
 
     def _done(self) -> bool:
-        cooled = self._cooling is not None and self._step >= self._cooling.n_steps
-        return cooled or self._remaining() <= 0
+        cooling = self._state.cooling
+        return (cooling is not None and self._state.step >= cooling.n_steps) or self._remaining() <= 0
 
     def _remaining(self) -> float:
         return self._budget - float(self.evaluator.n_eval)
 
-    # Steps ------------------------------------------------------------------------------------------------------------
+    def _cap(self, n: int) -> int:
+        return int(min(n, self._remaining()))
+
+    # A step: propose, evaluate, judge ---------------------------------------------------------------------------------
 
     def _propose(self) -> NDArray[Any]:
-        """The designs to be evaluated in the next step, shape ``(n, n_var)``."""
-        if self._rounds_left:
-            return self._perturb(self._designs.X[: self._cap(len(self._designs.X))].copy())
+        """Designs to be evaluated in the next step, shape ``(n, n_var)``."""
+        state = self._state
+        if state.initial is not None:
+            return self._perturb(state.initial.X[: self._cap(len(state.initial.X))])
         self._enter_level()
         n = self._cap(self.chains)
         if self.restart_prob > 0:
             jumping = np.flatnonzero(self.random_state.random(n) < self.restart_prob)
-            self._move_to_members(jumping, self.random_state.random(n)[jumping])
+            state.move_to_members(jumping, self.random_state.random(n)[jumping])
         # One draw per proposal, needed or not, so that the stream does not depend on the outcomes.
-        self._draws = self.random_state.random(n)
-        return self._perturb(self._X[:n].copy())
-
-    def _cap(self, n: int) -> int:
-        return int(min(n, self._remaining()))
+        state.draws = self.random_state.random(n)
+        return self._perturb(state.X[:n])
 
     def _perturb(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Neighbours of designs by mutation and repair, shape ``(n, n_var)``."""
         rng, move = self.random_state, self._move
-        extra = {"archive": self._archive.designs} if self._wants_archive else {}
+        extra = {"archive": self._state.archive.designs} if self._wants_archive else {}
         proposals = move._do(self.problem, X.copy(), random_state=rng, **extra)
         prob = get(move.prob, size=len(X))
         if np.any(prob < 1):
@@ -274,63 +292,64 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             if repair is not None:
                 proposals = repair._do(self.problem, _as_type(proposals, repair), random_state=rng)
         if proposals.dtype != X.dtype and not np.can_cast(proposals.dtype, X.dtype, "same_kind"):
-            raise ValueError(
+            raise ConfigError(
                 f"{move.name} turned variables of type {X.dtype} into {proposals.dtype}; "
                 "expected a mutation for this type, or a repair that rounds"
             )
         return proposals.astype(X.dtype, copy=False)
 
-    def _evaluate(self, X: NDArray[Any]) -> Batch:
+    def _evaluate(self, X: NDArray[Any]) -> Evaluated:
         evaluator = self.evaluator
         if type(evaluator) is not Evaluator or evaluator.callback is not None:
-            return Batch.from_population(evaluator.eval(self.problem, Population.new("X", X), algorithm=self))
+            return Evaluated.from_population(evaluator.eval(self.problem, Population.new("X", X), algorithm=self))
         names = evaluator.evaluate_values_of
         output = self.problem.evaluate(X, return_values_of=names, return_as_dictionary=True, algorithm=self)
         evaluator.n_eval += len(X)
-        return Batch.from_output(X, output)
+        return Evaluated.from_output(X, output)
 
-    def _judge(self, batch: Batch) -> None:
-        """Lets the chains (or the initial designs) move to what was evaluated for them, or not."""
-        if self._rounds_left:
-            self._climb(batch)
+    def _judge(self, proposals: Evaluated) -> None:
+        """Move the chains (or the initial designs) to what was evaluated for them, or not."""
+        state, n = self._state, len(proposals.X)
+        if state.initial is not None:
+            self._climb(state.initial, proposals)
             return
-        n = len(batch.X)
-        if n != len(self._draws):
-            raise ValueError(f"got {n} evaluated designs; expected the {len(self._draws)} that were asked for")
-        self._batch = batch
-        self._pair_ranges: tuple[FloatArray, FloatArray] | None = None
-        self._archive.stage(batch)
-        relations = _relations(self._planes[:, :n], batch.planes)
-        slots = np.array(
-            [self._decide(j, *case) for j, case in enumerate(zip(relations, self._draws.tolist(), strict=True))]
+        if n != len(state.draws):
+            raise ConfigError(f"got {n} evaluated designs; expected the {len(state.draws)} that were asked for")
+        decisions = Decisions(
+            state.archive,
+            state.planes[:, :n],
+            proposals,
+            state.temperature,
+            multiply=self.exponent == "multiply",
+            geometric=self.amount == "geometric",
+            worsenings=state.worsenings,
         )
-        moved = np.flatnonzero(slots != _STAY)
-        self._X[moved], self._planes[:, moved] = self._archive.designs_at(slots[moved])
-        self._archive.settle()
+        slots = decisions.slots(state.draws)
+        moved = np.flatnonzero(slots != STAY)
+        state.move(moved, slots[moved])
+        state.archive.settle()
         self._count_step()
 
-    def _climb(self, batch: Batch) -> None:
+    def _climb(self, initial: Evaluated, proposals: Evaluated) -> None:
         """One round of hill climbing: an initial design is replaced by a neighbour that dominates it."""
-        designs = self._designs
-        better = np.flatnonzero(dominates(batch.planes, designs.planes[:, : len(batch.X)]))
-        designs.replace(better, batch)
-        self._archive.restart(designs)
-        self._rounds_left -= 1
-        if self._rounds_left == 0:
+        better = np.flatnonzero(dominates(proposals.planes, initial.planes[:, : len(proposals.X)]))
+        initial.replace(better, proposals)
+        self._state.archive.restart(initial)
+        self._state.rounds_left -= 1
+        if self._state.rounds_left == 0:
             self._start_chains()
 
-    # Levels -----------------------------------------------------------------------------------------------------------
+    # Temperatures -----------------------------------------------------------------------------------------------------
 
     def _start_chains(self) -> None:
-        X, planes = self._archive.designs, self._archive.planes
-        self._X = np.empty((self.chains, *X.shape[1:]), dtype=X.dtype)
-        self._planes = np.empty((len(planes), self.chains))
-        self._move_to_members(np.arange(self.chains), self.random_state.random(self.chains))
-        self._step, self._level = 0, -1
+        state = self._state
+        X, planes = state.archive.designs, state.archive.planes
+        state.initial = None
+        state.X = np.empty((self.chains, *X.shape[1:]), dtype=X.dtype)
+        state.planes = np.empty((len(planes), self.chains))
+        state.move_to_members(np.arange(self.chains), self.random_state.random(self.chains))
         if self.t_max == "auto":
-            self._burn_in = []
-            self._temperature = math.inf
-            self._sure = self._acceptance(1.0)
+            state.worsenings = []
         else:
             self._start_cooling(self.t_max)
 
@@ -345,120 +364,39 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             n_steps = int(n_gen - self.n_iter + 1) * self.steps_per_iteration
         else:
             n_steps = n_levels * _ITERATIONS
-        self._cooling = Cooling(t_max, self.alpha, n_levels, max(1, n_steps))
-        self._step = 0
+        self._state.cooling = Cooling(t_max, self.alpha, n_levels, max(1, n_steps))
+        self._state.step = 0
 
     def _enter_level(self) -> None:
-        """Lowers the temperature when its time has come; chains that a member dominates then start anew."""
-        if self._cooling is None or (level := self._cooling.level(self._step)) == self._level:
+        """Lower the temperature when its time has come; chains that a member dominates then start anew."""
+        state = self._state
+        if state.cooling is None or (level := state.cooling.level(state.step)) == state.level:
             return
-        self._level = level
-        self._temperature = self._cooling.temperature(level)
-        self._sure = self._acceptance(1.0)
+        state.level, state.temperature = level, state.cooling.temperature(level)
         if self.reseed and self.chains > 1:
             draws = self.random_state.random(self.chains)
-            dominated = np.flatnonzero(self._archive.is_dominated(self._planes))
-            self._move_to_members(dominated, draws[dominated])
+            dominated = np.flatnonzero(state.archive.is_dominated(state.planes))
+            state.move_to_members(dominated, draws[dominated])
 
     def _count_step(self) -> None:
-        self._step += 1
-        if self._burn_in is not None and self._step * self.chains >= _BURN_IN:
-            amounts = self._burn_in or [self.t_min]
-            self._burn_in = None
+        """Count a step; after the burn-in the first temperature makes its mean worsening as likely as one in three."""
+        state = self._state
+        state.step += 1
+        if state.worsenings is not None and state.step * self.chains >= _BURN_IN:
+            amounts = state.worsenings or [self.t_min]
+            state.worsenings = None
             self._start_cooling(max(self.t_min, float(np.mean(amounts)) / math.log(2)))
-
-    def _move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
-        members = (draws * len(self._archive)).astype(np.int64)
-        self._X[chains], self._planes[:, chains] = self._archive.designs_at(members)
-
-    # Acceptance -------------------------------------------------------------------------------------------------------
-
-    def _decide(self, j: int, relation: int, draw: float) -> int:
-        """Where the chain goes from proposal ``j``: the slot of the proposal, of a member, or `_STAY`.
-
-        Args:
-            j: Proposal.
-            relation: How the current design and the proposal relate.
-            draw: Uniform random number.
-        """
-        archive = self._archive
-        if relation == _EQUAL:
-            return archive.slot(j)
-        if relation == _INFEASIBLE:
-            return _STAY
-        dominators = archive.dominators(j)
-        if relation == _CURRENT_DOMINATES or (dominators and relation == _NEITHER):
-            return archive.slot(j) if self._accepts_worse(j, relation, dominators, draw) else _STAY
-        if dominators:
-            return self._overtake(j, dominators, draw)
-        if not archive.has_equal(j):
-            archive.insert(j)
-        return archive.slot(j)
-
-    def _accepts_worse(self, j: int, relation: int, dominators: int, draw: float) -> bool:
-        """Cases 1 and 2(a): the mean amount by which the proposal is dominated decides."""
-        # Amounts lie between 0 and 1, which settles most draws without computing one.
-        if self._burn_in is None and (draw >= 0.5 or draw < self._sure):  # noqa: PLR2004 (probability of amount 0)
-            return draw < self._sure
-        _, better = self._archive.planes_of(dominators)
-        current = self._planes[:, j, None]
-        # A current design that is a member is among the dominators already.
-        if relation == _CURRENT_DOMINATES and not (better == current).all(axis=0).any():
-            better = np.concatenate([better, current], axis=1)
-        amount = float(np.add.reduce(self._amounts(better, j))) / better.shape[1]
-        if self._burn_in is not None:
-            self._burn_in.append(amount)
-        return draw < self._acceptance(amount)
-
-    def _overtake(self, j: int, dominators: int, draw: float) -> int:
-        """Case 3(a): the proposal is better than the current design, but a member is better still."""
-        slots, better = self._archive.planes_of(dominators)
-        amounts = self._amounts(better, j)
-        nearest = int(amounts.argmin())
-        return int(slots[nearest]) if draw < improvement(float(amounts[nearest])) else self._archive.slot(j)
-
-    def _acceptance(self, amount: float) -> float:
-        return acceptance(amount, self._temperature, self.exponent == "multiply")
-
-    def _amounts(self, better: FloatArray, j: int) -> FloatArray:
-        """Amounts by which designs dominate proposal ``j``, shape ``(k,)``.
-
-        Args:
-            better: Objectives and violation, shape ``(n_obj + 1, k)``.
-            j: Proposal.
-        """
-        proposal = self._batch.planes[:, j]
-        if math.isinf(proposal[-1]):
-            return np.ones(better.shape[1])
-        planes = slice(-1, None) if proposal[-1] > 0 else slice(None, -1)
-        if self._pair_ranges is None:
-            current = self._planes[:, : len(self._draws)]
-            # Infinite values stand for what is not known, and widen no range.
-            highest = np.maximum(self._batch.planes, np.where(np.isinf(current), -np.inf, current))
-            self._pair_ranges = np.minimum(self._batch.planes, current), highest
-        low, high = self._archive.ranges()
-        pair_low, pair_high = self._pair_ranges
-        ranges = np.maximum(high[planes], pair_high[planes, j]) - np.minimum(low[planes], pair_low[planes, j])
-        return amount_of_domination(better[planes], proposal[planes], ranges, self.amount == "geometric")
 
 
 def _as_type(X: NDArray[Any], operator: Operator) -> NDArray[Any]:
     return X if operator.vtype is None else X.astype(operator.vtype)
 
 
-def _relations(current: FloatArray, proposal: FloatArray) -> list[int]:
-    """How current designs and their proposals relate, shape ``(n,)``; both of shape ``(n_obj + 1, n)``."""
-    not_worse, not_better = (current <= proposal).all(axis=0), (current >= proposal).all(axis=0)
-    relation = np.where(not_worse, _CURRENT_DOMINATES, 0) + np.where(not_better, _PROPOSAL_DOMINATES, 0)
-    relation[(proposal[-1] > 0) & (current[-1] == 0)] = _INFEASIBLE
-    return list(relation.tolist())
-
-
 def mapping_preset(**overrides: Any) -> AMOSA:
     """AMOSA for many objectives and discrete variables, where nearly every proposal is non-dominated.
 
     There the truncation of the archive is almost the only selection, so it goes by hypervolume; 16 chains jump to a
-    random member before every other proposal; no evaluations are spent on hill climbing. Most feasible proposals are
+    random member before every other proposal; no evaluations go into hill climbing. Most feasible proposals are
     then accepted unconditionally: this is close to an archive-based (mu + 1) search.
 
     Args:

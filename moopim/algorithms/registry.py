@@ -96,7 +96,7 @@ def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II with greedy-hypervolume survival, the truncation rule of `amosa`."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
 
-    from moopim.algorithms.hypervolume_survival import GreedyHypervolumeSurvival
+    from moopim.algorithms.truncation import GreedyHypervolumeSurvival
 
     return NSGA2(
         pop_size=min(_POP_SIZE, evaluations), survival=GreedyHypervolumeSurvival(), **_integer_operators(problem)
@@ -135,7 +135,7 @@ def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """SMS-EMOA, population 100."""
     from pymoo.algorithms.moo.sms import SMSEMOA
 
-    from moopim.algorithms.hypervolume_survival import BoundedContributionSurvival
+    from moopim.algorithms.truncation import BoundedContributionSurvival
 
     return SMSEMOA(
         pop_size=min(_POP_SIZE, evaluations), survival=BoundedContributionSurvival(), **_integer_operators(problem)

@@ -1,67 +1,57 @@
-"""Choice of the members that a bounded archive keeps: single linkage, greedy hypervolume, closest pair.
+"""Truncation: which designs a bounded archive or population keeps.
 
-Each function takes the objective vectors of mutually non-dominated designs (to be minimised, finite) and a limit, and
-returns the indices to keep. All scale the objectives to the ranges of the archive first and draw no random numbers.
-All keep a member with the least value of every objective, the extremes, where the limit has room for all of these;
-otherwise the rule alone decides.
+The rules take the objective vectors ``(n, n_obj)`` of mutually non-dominated designs (to be minimised, finite) and a
+limit of at least 1, and return the indices to keep, ascending. All scale the objectives to the ranges of the archive
+first and draw no random numbers. Those of `TRUNCATIONS` keep a member with the least value of every objective, the
+extremes, where the limit has room for all of these; otherwise the rule alone decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from moocore import Hypervolume
 from numpy.typing import NDArray
+from pymoo.algorithms.moo.sms import LeastHypervolumeContributionSurvival
+from pymoo.core.population import Population
+from pymoo.core.survival import Survival
+from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
-from moopim.algorithms._sampled_boxes import N_SAMPLES, SampledBoxes
+from moopim.checks import whole_number
+from moopim.pareto import normalise
+from moopim.pareto.volumes import N_SAMPLES, REFERENCE, SampledBoxes, affordable, cost
 from moopim.typing import FloatArray, IntArray, WordArray
-
-__all__ = [
-    "EXACT_COST",
-    "TRUNCATIONS",
-    "Truncation",
-    "closest_pair",
-    "cluster_labels",
-    "extremes",
-    "greedy_hypervolume",
-    "least_contributors_out",
-    "single_linkage",
-]
 
 Truncation = Callable[[FloatArray, int], IntArray]
 
-# Reference point in units of the archive's ranges; one tenth beyond the worst member, so that the worst members count.
-_REFERENCE = 1.1
 
-EXACT_COST = 2e6
-"""Greatest `limit` to the power of half the number of objectives for which `greedy_hypervolume` is exact.
+# What exact selections cost in the unit of `moopim.pareto.EXACT_COST`. A search repeats them hundreds of times, so they
+# are rated far above a single hypervolume. A truncation may take a few tenths of a second: up to 1,414 members of 4
+# objectives, 125 of 6, 63 of 7, 37 of 8 and 18 of 10.
+def greedy_cost(limit: int, n_obj: int) -> float:
+    """Cost of `greedy_hypervolume` with exact hypervolumes: 5e4 limit^(n_obj / 2)."""
+    return cost(limit, n_obj / 2, 5e4)
 
-That power is what exact hypervolumes cost: at this value a truncation takes a few tenths of a second. It allows 1,414
-members of 4 objectives, 125 of 6, 63 of 7, 37 of 8 and 18 of 10.
-"""
+
+# About a second a generation: up to 107 survivors of 4 objectives, 50 of 5, 28 of 6 and 7 of 10.
+def survival_cost(n_survive: int, n_obj: int) -> float:
+    """Cost of a generation of SMS-EMOA: each of n survivors has one exact look at 2 n, 2e4 n (2 n)^(n_obj / 2)."""
+    return cost(2 * n_survive, n_obj / 2, 2e4 * n_survive)
 
 
 def single_linkage(F: FloatArray, limit: int) -> IntArray:
-    """Keeps one member per cluster of a single-linkage clustering: the least mean distance to the rest of its cluster.
+    """Keep one member per cluster of a single-linkage clustering: the least mean distance to the rest of its cluster.
 
     The clustering of Bandyopadhyay et al., IEEE TEVC 12(3), 2008, Section III-B. In the cluster of an extreme member
-    the extreme takes that place; where two extremes share a cluster, there is one cluster less.
-
-    Args:
-        F: Objective vectors, shape ``(n, n_obj)``.
-        limit: Number of members to keep, at least 1.
-
-    Returns:
-        Indices to keep, ascending, shape ``(limit,)``; fewer only where extremes share clusters.
-
-    Raises:
-        ValueError: If the limit is less than 1.
+    the extreme takes that place; where two extremes share a cluster, fewer than ``limit`` members are kept.
     """
-    best = extremes(F, limit)
+    points, best = _scaled(F), extremes(F, limit)
     if len(F) <= limit:
         return np.arange(len(F))
-    distances = pdist(_normalise(F))
+    distances = pdist(points)
     merges = linkage(distances, method="single")
     square = squareform(distances)
     n_clusters = limit
@@ -72,15 +62,7 @@ def single_linkage(F: FloatArray, limit: int) -> IntArray:
 
 
 def cluster_labels(merges: FloatArray, n_clusters: int) -> IntArray:
-    """Cuts a hierarchical clustering after its first ``n - n_clusters`` merges.
-
-    Args:
-        merges: Linkage matrix of scipy, shape ``(n - 1, 4)``.
-        n_clusters: Number of clusters.
-
-    Returns:
-        A label per observation, equal within a cluster, shape ``(n,)``.
-    """
+    """Labels ``(n,)``, equal within a cluster, after the first n - n_clusters merges of scipy's ``(n - 1, 4)``."""
     n = len(merges) + 1
     n_merges = n - n_clusters
     label = np.arange(n + n_merges)
@@ -107,25 +89,17 @@ def _representatives(square: FloatArray, label: IntArray, best: IntArray) -> Int
 
 
 def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
-    """Keeps the extremes, then member after member the one that adds the most hypervolume to those kept so far.
+    """Keep the extremes, then member after member the one that adds the most hypervolume to those kept so far.
 
-    Above `EXACT_COST` what a member adds is estimated from samples in its box (`moopim.algorithms._sampled_boxes`),
-    which takes a time proportional to members, limit and objectives.
-
-    Args:
-        F: Objective vectors, shape ``(n, n_obj)``.
-        limit: Number of members to keep, at least 1.
-
-    Returns:
-        Indices to keep, ascending, shape ``(limit,)``.
-
-    Raises:
-        ValueError: If the limit is less than 1.
+    Where `greedy_cost` is not affordable, what a member adds is estimated from samples in its box, in a time
+    proportional to members, limit and objectives.
     """
-    best = extremes(F, limit)
+    points, best = _scaled(F), extremes(F, limit)
     if len(F) <= limit:
         return np.arange(len(F))
-    gains, kept = _gains(_normalise(F), limit), best.tolist()
+    exact = affordable(greedy_cost(limit, F.shape[1]))
+    gains = _ExactGains(points, limit) if exact else _EstimatedGains(points)
+    kept = best.tolist()
     for i in kept:
         gains.keep(i)
     while len(kept) < limit:
@@ -134,13 +108,8 @@ def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
     return np.sort(kept)
 
 
-def _gains(points: FloatArray, limit: int) -> "_ExactGains | _EstimatedGains":
-    exact = float(limit) ** (points.shape[1] / 2) <= EXACT_COST
-    return _ExactGains(points, limit) if exact else _EstimatedGains(points)
-
-
 class _ExactGains:
-    """Exact hypervolume contributions to the kept members, computed lazily: only where one may be the greatest.
+    """Exact hypervolume contributions, computed only where they may be the greatest.
 
     What a member adds only shrinks as others are kept (the hypervolume is submodular), so an old value is an upper
     bound, and only the member with the greatest bound is computed anew: lazy greedy selection (Minoux, 1978; on
@@ -149,25 +118,21 @@ class _ExactGains:
     The box of a member spans from it to the reference point. Of those kept, two cover at least a part of it that is
     cheap to compute for all members at once: the one with the largest overlap and the one kept last. This saves a third
     of the hypervolumes.
-
-    Args:
-        points: Scaled objectives, shape ``(n, n_obj)``.
-        limit: Greatest number of members that will be kept.
     """
 
     def __init__(self, points: FloatArray, limit: int) -> None:
         self.points = points
-        self.sides = np.ascontiguousarray(_REFERENCE - points.T)
+        self.sides = np.ascontiguousarray(REFERENCE - points.T)
         self.boxes = self.sides.prod(axis=0)
         self.bound = self.boxes.copy()  # minus infinity for those kept
         self.largest = np.zeros_like(self.sides)
         self.largest_volume = np.zeros_like(self.boxes)
-        self.volume = Hypervolume(ref=np.full(points.shape[1], _REFERENCE))
+        self.volume = Hypervolume(ref=np.full(points.shape[1], REFERENCE))
         self.chosen, self.n_kept = np.empty((limit, points.shape[1])), 0
         self.fresh = np.full(len(points), -1, dtype=np.int64)
 
     def keep(self, i: int) -> None:
-        """Lowers the bounds after member ``i`` has been kept."""
+        """Lower the bounds after member ``i`` has been kept."""
         overlap = np.minimum(self.sides, self.sides[:, i, None])
         overlap_volume = overlap.prod(axis=0)
         covered = self.largest_volume + overlap_volume - np.minimum(self.largest, overlap).prod(axis=0)
@@ -190,19 +155,15 @@ class _ExactGains:
 
 
 class _EstimatedGains:
-    """Estimated hypervolume contributions: box volume times the share of samples that no kept member dominates.
-
-    Args:
-        points: Scaled objectives, shape ``(n, n_obj)``.
-    """
+    """Estimated hypervolume contributions: box volume times the share of samples that no kept member dominates."""
 
     def __init__(self, points: FloatArray) -> None:
-        self.boxes = SampledBoxes(points, _REFERENCE)
+        self.boxes = SampledBoxes(points, REFERENCE)
         self.free: WordArray | None = None
         self.gain = self.boxes.volumes.copy()  # minus infinity for those kept
 
     def keep(self, i: int) -> None:
-        """Takes the samples that member ``i`` dominates from all boxes."""
+        """Take the samples that member ``i`` dominates from all boxes."""
         free = ~self.boxes.dominated_by(i)
         self.free = free if self.free is None else self.free & free
         share = np.bitwise_count(self.free).sum(axis=1) / N_SAMPLES
@@ -215,29 +176,19 @@ class _EstimatedGains:
 
 
 def least_contributors_out(F: FloatArray, limit: int) -> IntArray:
-    """Drops member after member the one without which the least hypervolume is lost, estimated.
+    """Drop member after member the one without which the least hypervolume is lost, estimated from samples.
 
-    The estimate is that of `greedy_hypervolume` above its `EXACT_COST`. Extremes have no privilege.
-
-    Args:
-        F: Objective vectors, shape ``(n, n_obj)``.
-        limit: Number of members to keep, at least 1.
-
-    Returns:
-        Indices to keep, ascending, shape ``(limit,)``.
-
-    Raises:
-        ValueError: If the limit is less than 1.
+    Extremes have no privilege.
     """
-    _check(limit)
-    boxes = SampledBoxes(_normalise(F), _REFERENCE)
+    whole_number("limit", limit, 1)
+    boxes = SampledBoxes(_scaled(F), REFERENCE)
 
     def dominated(k: int) -> NDArray[np.uint8]:
         samples = np.unpackbits(boxes.dominated_by(k).view(np.uint8), axis=1)
         samples[k] = 0
         return samples
 
-    # How many members other than its own dominate each sample.
+    # How many members other than the box's member dominate each sample.
     times = np.zeros((len(F), N_SAMPLES), dtype=np.min_scalar_type(len(F)))
     for k in range(len(F)):
         times += dominated(k)
@@ -251,24 +202,14 @@ def least_contributors_out(F: FloatArray, limit: int) -> IntArray:
 
 
 def closest_pair(F: FloatArray, limit: int) -> IntArray:
-    """Drops one of the two closest members again and again: the one whose next neighbour is nearer.
+    """Drop one of the two closest members again and again: the one whose next neighbour is nearer.
 
-    For many objectives or very large archives, where the hypervolume is too dear. Extremes are never dropped.
-
-    Args:
-        F: Objective vectors, shape ``(n, n_obj)``.
-        limit: Number of members to keep, at least 1.
-
-    Returns:
-        Indices to keep, ascending, shape ``(limit,)``.
-
-    Raises:
-        ValueError: If the limit is less than 1.
+    For many objectives or very large archives, where the hypervolume takes too long. Extremes are never dropped.
     """
-    best = extremes(F, limit)
+    points, best = _scaled(F), extremes(F, limit)
     if len(F) <= limit:
         return np.arange(len(F))
-    distance = squareform(pdist(_normalise(F)))
+    distance = squareform(pdist(points))
     np.fill_diagonal(distance, np.inf)
     # Two extremes are no pair to choose from, since neither may go.
     distance[np.ix_(best, best)] = np.inf
@@ -294,37 +235,16 @@ def _nearer_next(distance: FloatArray, i: int, j: int) -> int:
 
 
 def extremes(F: FloatArray, limit: int) -> IntArray:
-    """The members that hold the least value of each objective; the best in the other objectives among equals.
-
-    Args:
-        F: Objective vectors, shape ``(n, n_obj)``.
-        limit: Number of members that may be kept.
-
-    Returns:
-        Indices, ascending and distinct, shape ``(at most n_obj,)``; none where there are more than `limit`.
-
-    Raises:
-        ValueError: If the limit is less than 1.
-    """
-    _check(limit)
-    total = _normalise(F).sum(axis=1)
+    """Members with the least value of each objective, the best in the others among equals; none if above the limit."""
+    whole_number("limit", limit, 1)
+    total = _scaled(F).sum(axis=1)
     found = np.unique([np.lexsort((total, column))[0] for column in F.T])
     return found if len(found) <= limit else found[:0]
 
 
-def _check(limit: int) -> None:
-    if limit < 1:
-        raise ValueError(f"limit={limit} is not allowed; expected 1, 2, ...")
-
-
-def _normalise(F: FloatArray) -> FloatArray:
-    """Scales every objective to 0 .. 1 over the members; an objective without a range becomes 0."""
-    low = F.min(axis=0)
-    with np.errstate(over="ignore"):
-        span = F.max(axis=0) - low
-    if np.isinf(span).any():  # of the largest numbers, not the halves, the difference overflows
-        return _normalise(F / 2)
-    return np.asarray((F - low) / np.where(span > 0, span, 1.0))
+def _scaled(F: FloatArray) -> FloatArray:
+    """Objectives scaled to 0 .. 1 over the members; an objective without a range becomes 0."""
+    return normalise(F, F.min(axis=0), F.max(axis=0))
 
 
 TRUNCATIONS: dict[str, Truncation] = {
@@ -332,3 +252,52 @@ TRUNCATIONS: dict[str, Truncation] = {
     "hypervolume": greedy_hypervolume,
     "closest-pair": closest_pair,
 }
+
+
+class GreedyHypervolumeSurvival(Survival):  # type: ignore[misc]
+    """NSGA-II's survival with greedy hypervolume: front after front; of the last, the designs that add the most.
+
+    The rule is the truncation of the optimiser ``amosa``, so that a comparison of the two shows the search and not the
+    truncation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filter_infeasible=True)
+        self._crowding = get_crowding_function("cd")
+
+    def _do(self, problem: Any, pop: Population, *args: Any, n_survive: int, **kwargs: Any) -> Population:
+        survivors = []
+        for kept in _fronts(pop, n_survive, greedy_hypervolume):
+            # NSGA-II's tournament reads the rank and this.
+            pop[kept].set("crowding", self._crowding.do(pop[kept].get("F").astype(float, copy=False), n_remove=0))
+            survivors.append(kept)
+        return pop[np.concatenate(survivors)]
+
+
+class BoundedContributionSurvival(LeastHypervolumeContributionSurvival):  # type: ignore[misc]
+    """SMS-EMOA's survival for any number of objectives: the least contributors to the hypervolume leave one by one.
+
+    Where a generation takes about a second or less this is pymoo's, with its reference point 10 ranges beyond the nadir
+    point. Above, contributions are estimated from samples, for a reference point a tenth of the range beyond the nadir
+    point: for a far one almost all of a member's box is dominated by others, and sampling it would say nothing. So are
+    those of designs that tie in a single objective.
+    """
+
+    def _do(self, problem: Any, pop: Population, *args: Any, n_survive: int, **kwargs: Any) -> Population:
+        # moocore has no contributions for a single objective.
+        if problem.n_obj > 1 and affordable(survival_cost(n_survive, problem.n_obj)):
+            return super()._do(problem, pop, *args, n_survive=n_survive, **kwargs)
+        return pop[np.concatenate(list(_fronts(pop, n_survive, least_contributors_out)))]
+
+
+def _fronts(pop: Population, n_survive: int, truncate: Truncation) -> Iterator[IntArray]:
+    """Yield the survivors of each front and set their rank; of the front that does not fit those that a rule keeps."""
+    F = pop.get("F").astype(float, copy=False)
+    room = n_survive
+    for rank, front in enumerate(NonDominatedSorting().do(F, n_stop_if_ranked=n_survive)):
+        kept = front if len(front) <= room else front[truncate(F[front], room)]
+        pop[kept].set("rank", rank)
+        yield kept
+        room -= len(kept)
+        if room <= 0:
+            return

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from pymoo.core.individual import calc_cv
 from pymoo.core.problem import Problem
 
-from moopim.algorithms._archive import Archive
-from moopim.algorithms._batch import Batch, constraint_violation, dominates, nondominated
-from moopim.algorithms._moves import LaplaceMove, ResetMove
+from moopim.algorithms.annealing import LaplaceMove, ResetMove
+from moopim.algorithms.archive import Archive, Evaluated, constraint_violation, dominates, nondominated
 from moopim.algorithms.truncation import single_linkage
 
 
@@ -28,7 +27,7 @@ def test_violation_of_designs_that_cannot_be_ranked():
 
 
 def batch(F, violation):
-    return Batch.from_output(
+    return Evaluated.from_output(
         np.arange(len(F))[:, None], {"F": np.array(F, float), "G": np.array(violation, float)[:, None]}
     )
 

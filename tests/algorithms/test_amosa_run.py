@@ -73,7 +73,7 @@ def test_budget_in_generations_covers_all_levels():
     algorithm.setup(Table(), termination=("n_gen", 300), seed=1)
     algorithm.run()
     assert algorithm.n_iter == 301
-    assert algorithm._level == algorithm._cooling.n_levels - 1
+    assert algorithm._state.level == algorithm._state.cooling.n_levels - 1
 
 
 def test_run_ends_when_it_has_cooled():
@@ -148,7 +148,7 @@ def test_chains_are_carried_over_levels():
     algorithm.setup(Identity(), seed=3)
     algorithm.next()
     while algorithm.has_next():
-        before = algorithm._X.copy()
+        before = algorithm._state.X.copy()
         algorithm.next()
         assert np.array_equal(seen[-1], before)
     assert len(seen) == 10
@@ -162,14 +162,14 @@ def test_dominated_chains_move_to_members_at_a_new_level():
     # Three steps at the first level, which starts with the first of them.
     for _ in range(3):
         algorithm.next()
-    algorithm._X[:4], algorithm._planes[:-1, :4] = 99.0, 99.0
-    kept = algorithm._X[4:].copy()
-    kept_is_dominated = algorithm._archive.is_dominated(algorithm._planes)[4:]
+    algorithm._state.X[:4], algorithm._state.planes[:-1, :4] = 99.0, 99.0
+    kept = algorithm._state.X[4:].copy()
+    kept_is_dominated = algorithm._state.archive.is_dominated(algorithm._state.planes)[4:]
     algorithm.ask()
-    members = algorithm._archive.designs.tolist()
-    assert all(row in members for row in algorithm._X[:4].tolist())
-    assert np.array_equal(algorithm._X[4:][~kept_is_dominated], kept[~kept_is_dominated])
-    assert all(row in members for row in algorithm._X[4:][kept_is_dominated].tolist())
+    members = algorithm._state.archive.designs.tolist()
+    assert all(row in members for row in algorithm._state.X[:4].tolist())
+    assert np.array_equal(algorithm._state.X[4:][~kept_is_dominated], kept[~kept_is_dominated])
+    assert all(row in members for row in algorithm._state.X[4:][kept_is_dominated].tolist())
 
 
 def test_jumping_chains_propose_from_members():
@@ -352,8 +352,8 @@ def test_feasible_chains_stay_feasible():
     feasible = np.zeros(8, dtype=bool)
     while algorithm.has_next():
         algorithm.next()
-        if hasattr(algorithm, "_planes"):
-            now = algorithm._planes[-1] == 0
+        if algorithm._state.planes.size:
+            now = algorithm._state.planes[-1] == 0
             assert (now | ~feasible).all()
             feasible = now
     assert feasible.all()
@@ -377,8 +377,8 @@ def test_automatic_first_temperature():
     algorithm.setup(get_problem("zdt1"), termination=("n_eval", 1000), seed=1)
     algorithm.run()
     # Amounts of two objectives are of the order of 1e-2.
-    assert 1e-4 < algorithm._cooling.t_max < 1
-    assert algorithm._level == algorithm._cooling.n_levels - 1
+    assert 1e-4 < algorithm._state.cooling.t_max < 1
+    assert algorithm._state.level == algorithm._state.cooling.n_levels - 1
 
 
 def test_mapping_preset():

@@ -22,10 +22,10 @@ def judge(archive, current, proposal, draw, temperature=0.1, **options):
     algorithm.tell(Evaluator().eval(problem, algorithm.ask()))
     algorithm.ask()
     assert sorted(algorithm.opt.get("F").tolist()) == sorted(start.tolist())
-    algorithm._X[0], algorithm._planes[:-1, 0] = current, current
-    algorithm._draws = np.array([draw])
+    algorithm._state.X[0], algorithm._state.planes[:-1, 0] = current, current
+    algorithm._state.draws = np.array([draw])
     algorithm.tell(Evaluator().eval(problem, Population.new("X", np.array([proposal], float))))
-    return algorithm._planes[:-1, 0].tolist(), sorted(algorithm.opt.get("F").tolist())
+    return algorithm._state.planes[:-1, 0].tolist(), sorted(algorithm.opt.get("F").tolist())
 
 
 def assert_threshold(probability, otherwise, archive, current, proposal, **options):
@@ -157,11 +157,11 @@ def test_later_proposals_meet_what_earlier_ones_left():
     algorithm.setup(problem, seed=1)
     algorithm.tell(Evaluator().eval(problem, algorithm.ask()))
     algorithm.ask()
-    algorithm._X[:] = start
-    algorithm._planes[:-1] = start.T
-    algorithm._draws = np.full(3, 0.999)
+    algorithm._state.X[:] = start
+    algorithm._state.planes[:-1] = start.T
+    algorithm._state.draws = np.full(3, 0.999)
     # (1, 1) removes (2, 2); it dominates (1.5, 1.5), which may not enter any more; (1, 1) is not added twice.
     proposals = np.array([(1.0, 1.0), (1.5, 1.5), (1.0, 1.0)])
     algorithm.tell(Evaluator().eval(problem, Population.new("X", proposals)))
-    assert algorithm._planes[:-1].T.tolist() == [[1, 1], [1.5, 1.5], [1, 1]]
+    assert algorithm._state.planes[:-1].T.tolist() == [[1, 1], [1.5, 1.5], [1, 1]]
     assert sorted(algorithm.opt.get("F").tolist()) == [[0, 4], [1, 1], [4, 0]]

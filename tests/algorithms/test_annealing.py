@@ -10,7 +10,7 @@ from pymoo.termination.default import DefaultMultiObjectiveTermination
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 from pymoo.termination.max_gen import MaximumGenerationTermination
 
-from moopim.algorithms._annealing import (
+from moopim.algorithms.annealing import (
     Cooling,
     acceptance,
     amount_of_domination,

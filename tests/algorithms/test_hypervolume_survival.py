@@ -9,8 +9,8 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from toys import Tiny
 
-from moopim.algorithms import hypervolume_survival
-from moopim.algorithms.hypervolume_survival import BoundedContributionSurvival, GreedyHypervolumeSurvival
+from moopim.algorithms import BoundedContributionSurvival, GreedyHypervolumeSurvival
+from moopim.pareto import volumes
 
 rows = st.integers(1, 5).flatmap(
     lambda m: st.lists(st.tuples(*[st.integers(0, 3)] * m, st.integers(0, 2)), min_size=1, max_size=14)
@@ -26,7 +26,7 @@ def test_any_room_is_filled_with_the_best(survival, exact_cost, rows, room):
     problem = Problem(n_var=1, n_obj=n_obj, n_ieq_constr=1)
     pop = Population.new("X", np.arange(n)[:, None], "F", table[:, :-1], "G", table[:, -1:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hypervolume_survival, "EXACT_COST", exact_cost)
+        patch.setattr(volumes, "EXACT_COST", exact_cost)
         kept = survival().do(problem, pop, n_survive=room).get("X")[:, 0]
     assert len(kept) == len(set(kept.tolist())) == min(room, n)
     left = np.setdiff1d(np.arange(n), kept)

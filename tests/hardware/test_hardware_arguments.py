@@ -12,14 +12,12 @@ from moopim.hardware.noc import (
     NocParameters,
     evaluate_traffic,
     link_ends,
-    link_groups,
     load_noc,
     network_period,
     routing_matrix,
+    waiting_cycles,
 )
-from moopim.hardware.noc.loads import link_loads, tree_steps
-from moopim.hardware.noc.queueing import waiting_cycles
-from moopim.hardware.noc.routing import hop_counts
+from moopim.hardware.noc.routing import hop_counts, link_groups
 from moopim.hardware.planar.buffers import buffer_figures
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import adc_area_um2, walden_power_W
@@ -42,7 +40,6 @@ NOC, THERMAL = load_noc(), load_thermal()
 MODEL = system_model(load_workload("vgg11"))
 TIERS, GENES = np.zeros((3, 4), dtype=int), np.zeros((3, 11), dtype=int)
 FLOWS = np.zeros(2, dtype=int)
-NODES = np.zeros((1, 1, 5), dtype=int)
 TABLE, CHIP = network_table("alexnet"), make_chip()
 LAYER = Layer("a", "conv", (-1,), 3, 4, size_in=(4, 4), size_out=(4, 4))
 
@@ -83,11 +80,6 @@ REFUSED = {
     "groups": (lambda: link_groups(1, "4"), "mesh is '4'"),
     "paths": (lambda: routing_matrix(4, 17), "has too many nodes; expected at most 1024"),
     "distances": (lambda: hop_counts(1, 10**6), "has too many nodes; expected at most 4096"),
-    "begin": (lambda: link_loads(1, 2, NODES + 4, NODES, [1.0]), r"begin\[0, 0, 0\] is 4; .* from 0 to 3"),
-    "end": (lambda: link_loads(1, 2, NODES, NODES[:, :, :4], [1.0]), r"end has shape \(1, 1, 4\); .*\(1, 1, 5\)"),
-    "volume": (lambda: link_loads(1, 2, NODES, NODES, [math.inf]), r"volume\[0\] is inf"),
-    "targets": (lambda: tree_steps(1, 2, FLOWS, FLOWS + 4), r"targets has shape \(2,\); expected \(targets, 2\)"),
-    "no targets": (lambda: tree_steps(1, 2, FLOWS, np.zeros((0, 2), dtype=int)), "expected at least one target"),
     "utilisation": (lambda: waiting_cycles([0.5, 1.0], 4), "utilisation is 1; expected numbers below 1"),
     "busy": (lambda: period(busy=(1.0, 2.0)), r"busy has shape \(2,\); expected \(1,\)"),
     "rest": (lambda: period(rest=(math.nan,)), r"rest\[0\] is nan"),

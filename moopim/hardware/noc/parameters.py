@@ -26,8 +26,8 @@ class NocParameters:
         ConfigError: If a parameter is out of its bounds.
     """
 
-    fixed_cycles: float = field(metadata=bounded("cycle", 0, 10000, "a count of pipeline stages"))
-    hop_cycles: float = field(metadata=bounded("cycle", 0, 10000, "a count of pipeline stages"))
+    fixed_cycles: float = field(metadata=bounded("cycle", 0, 1e4, "a count of pipeline stages"))
+    hop_cycles: float = field(metadata=bounded("cycle", 0, 1e4, "a count of pipeline stages"))
     packet_flits: float = field(metadata=bounded("flit", 1, 65536, "a count"))
     flit_bits: float = field(metadata=bounded("bit", 1, 65536, "wires of a link"))
 

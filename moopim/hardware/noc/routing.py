@@ -20,25 +20,13 @@ from moopim.typing import IntArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["check_mesh", "coordinates", "hop_counts", "link_count", "link_ends", "link_groups", "routing_matrix"]
-
-
 _MOST_NODES = 1_000_000
 _MOST_PAIRED = 4096  # the hops between all of them take 128 MiB
 _MOST_ROUTED = 1024  # the paths between all of them take some hundred megabytes
 
 
 def check_mesh(tiers: int, mesh: int, most: int = _MOST_NODES) -> None:
-    """Raise ConfigError unless tiers, rows and columns make a mesh.
-
-    Args:
-        tiers: Tiers.
-        mesh: Nodes along each side of a tier.
-        most: Most nodes that are allowed.
-
-    Raises:
-        ConfigError: If it is none, or has too many nodes.
-    """
+    """Raise ConfigError unless ``tiers`` and ``mesh`` are counts, of ``most`` nodes in all at most."""
     whole_number("tiers", tiers, 1)
     whole_number("mesh", mesh, 1)
     if tiers * mesh**2 > most:
@@ -46,32 +34,13 @@ def check_mesh(tiers: int, mesh: int, most: int = _MOST_NODES) -> None:
 
 
 def link_count(tiers: int, mesh: int) -> int:
-    """Directed links of the mesh.
-
-    Args:
-        tiers: Tiers.
-        mesh: Nodes along each side of a tier.
-
-    Raises:
-        ConfigError: If there is no such mesh, see `check_mesh`.
-    """
+    """Number of directed links of the mesh."""
     return int(link_groups(tiers, mesh)[-1].stop)
 
 
 @cache
 def link_groups(tiers: int, mesh: int) -> tuple[slice, ...]:
-    """The numbers of the links of each group.
-
-    Args:
-        tiers: Tiers.
-        mesh: Nodes along each side of a tier.
-
-    Returns:
-        Six slices: links towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier.
-
-    Raises:
-        ConfigError: If there is no such mesh, see `check_mesh`.
-    """
+    """Slices of the numbers of the links in the six groups."""
     check_mesh(tiers, mesh)
     plane, vertical = tiers * mesh * (mesh - 1), (tiers - 1) * mesh**2
     ends = np.cumsum([0, plane, plane, plane, plane, vertical, vertical]).tolist()
@@ -80,17 +49,17 @@ def link_groups(tiers: int, mesh: int) -> tuple[slice, ...]:
 
 @cache
 def link_ends(tiers: int, mesh: int) -> IntArray:
-    """Names every link by the nodes at its ends.
+    """Nodes at the ends of every link.
 
     Args:
         tiers: Tiers.
         mesh: Nodes along each side of a tier.
 
     Returns:
-        From which node to which, shape ``(links, 2)``; read only.
+        Begin and end of each link, shape ``(links, 2)``; read only.
 
     Raises:
-        ConfigError: If there is no such mesh, see `check_mesh`.
+        ConfigError: If there is no such mesh.
     """
     check_mesh(tiers, mesh)
     nodes = np.arange(tiers * mesh**2).reshape(tiers, mesh, mesh)
@@ -110,18 +79,7 @@ def link_ends(tiers: int, mesh: int) -> IntArray:
 
 @cache
 def coordinates(tiers: int, mesh: int) -> IntArray:
-    """Where the nodes stand.
-
-    Args:
-        tiers: Tiers.
-        mesh: Nodes along each side of a tier.
-
-    Returns:
-        x, y and tier of each node, shape ``(3, nodes)``; read only.
-
-    Raises:
-        ConfigError: If there is no such mesh, see `check_mesh`.
-    """
+    """Coordinates x, y and tier of each node, shape ``(3, nodes)``; read only."""
     check_mesh(tiers, mesh)
     tier, y, x = np.unravel_index(np.arange(tiers * mesh**2), (tiers, mesh, mesh))
     place = np.stack([x, y, tier])
@@ -131,18 +89,7 @@ def coordinates(tiers: int, mesh: int) -> IntArray:
 
 @cache
 def hop_counts(tiers: int, mesh: int) -> IntArray:
-    """Hops between every two nodes, their Manhattan distance.
-
-    Args:
-        tiers: Tiers.
-        mesh: Nodes along each side of a tier.
-
-    Returns:
-        Hops, shape ``(nodes, nodes)``; read only.
-
-    Raises:
-        ConfigError: If there is no such mesh, or it has more than 4096 nodes.
-    """
+    """Hops between every two nodes, their Manhattan distance, shape ``(nodes, nodes)``; read only."""
     check_mesh(tiers, mesh, _MOST_PAIRED)
     place = coordinates(tiers, mesh)
     hops = np.asarray(np.abs(place[:, :, None] - place[:, None, :]).sum(axis=0))
@@ -152,15 +99,15 @@ def hop_counts(tiers: int, mesh: int) -> IntArray:
 
 @cache
 def routing_matrix(tiers: int, mesh: int) -> csr_array:
-    """Which links the path between two nodes takes.
+    """Links of the path between every two nodes, as a sparse matrix.
 
     Args:
         tiers: Tiers.
         mesh: Nodes along each side of a tier.
 
     Returns:
-        1 where the path from node ``src`` to node ``dst``, row ``nodes src + dst``, takes a link, else 0; a sparse
-        matrix of shape ``(nodes^2, links)``.
+        1 where the path from node ``src`` to node ``dst``, row ``nodes src + dst``, takes a link, else 0; shape
+        ``(nodes^2, links)``.
 
     Raises:
         ConfigError: If there is no such mesh, or it has more than 1024 nodes.
@@ -171,7 +118,7 @@ def routing_matrix(tiers: int, mesh: int) -> csr_array:
     x, y, tier = coordinates(tiers, mesh)
     source, target = (side.ravel() for side in np.indices((x.size, x.size)))
     row = np.arange(source.size)
-    corner = np.stack([tier[source], y[source], x[source]])  # where the paths have got to
+    corner = np.stack([tier[source], y[source], x[source]])  # position of the paths so far
     rows, links = [row[:0]], [row[:0]]
     groups = iter(link_groups(tiers, mesh))
     for axis, along in ((2, x), (1, y), (0, tier)):

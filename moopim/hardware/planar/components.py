@@ -68,11 +68,7 @@ class CellParameters(Generic[Real, Whole]):
     )
     cell_bits: Whole = field(
         metadata=bounded(
-            "bit",
-            1,
-            11,
-            "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)",
-            whole=True,
+            "bit", 1, 11, "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)", whole=True
         )
     )
     resistance_low_ohm: Real = field(
@@ -88,17 +84,10 @@ class CellParameters(Generic[Real, Whole]):
     )
     read_low_V: Real = field(metadata=bounded("V", 1e-3, 10, "as read_high_V", zero=True))
     read_high_V: Real = field(metadata=bounded("V", 5e-3, 10, "from a fifth of kT/q to the supply of a flash"))
-    read_ns: Real = field(
-        metadata=bounded("ns", 0.01, 100000, "from below a gate delay to reading by an integrating ADC")
-    )
+    read_ns: Real = field(metadata=bounded("ns", 0.01, 1e5, "from below a gate delay to reading by an integrating ADC"))
     write_ns: Real = field(metadata=bounded("ns", 0.01, 1e6, "from below a gate delay to flash, some 100 us a page"))
     write_pJ: Real = field(
-        metadata=bounded(
-            "pJ",
-            1e-4,
-            10000,
-            "a cell: from 0.1 fJ, CV2 of a gate, to 10 nJ, phase change in large cells",
-        )
+        metadata=bounded("pJ", 1e-4, 1e4, "a cell: from 0.1 fJ, CV2 of a gate, to 10 nJ, phase change in large cells")
     )
 
 
@@ -306,7 +295,7 @@ class _EstimatedConverter:
     power_W: float | None = field(default=None, metadata=bounded_as(Converter, "power_W"))
     walden_fJ: float | None = field(
         default=None,
-        metadata=bounded("fJ", 0.1, 100000, "the best published are at about 1 fJ: B. Murmann, ADC Performance Survey"),
+        metadata=bounded("fJ", 0.1, 1e5, "the best published are at about 1 fJ: B. Murmann, ADC Performance Survey"),
     )
     area_um2: float | None = field(default=None, metadata=bounded_as(Converter, "area_um2"))
     node_nm: float | None = field(default=None, metadata=bounded("nm", 1, 5000, "technology nodes"))

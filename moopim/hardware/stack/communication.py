@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moopim.hardware.noc import load_noc
-from moopim.hardware.noc.period import unchecked_period
+from moopim.hardware.noc.queueing import unchecked_period
 from moopim.hardware.stack.chain_traffic import chain_traffic
 from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.model import SystemModel

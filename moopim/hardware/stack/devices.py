@@ -53,20 +53,13 @@ class StackDevice:
     columns: float = field(metadata=bounded("1", 1, 65536, "as rows", whole=True))
     bits_per_cell: float = field(
         metadata=bounded(
-            "bit",
-            1,
-            11,
-            "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)",
-            whole=True,
+            "bit", 1, 11, "2,048 levels are the most shown: Rao et al., Nature 615, 823 (2023)", whole=True
         )
     )
     arrays_per_pe: float = field(metadata=bounded("1", 0.01, 1e6, "a count; fitted sets have fractions"))
     step_ns: float = field(
         metadata=bounded(
-            "ns",
-            1e-3,
-            100000,
-            "from a picosecond, below a gate delay, to reading by an integrating ADC, 100 us",
+            "ns", 1e-3, 1e5, "from a picosecond, below a gate delay, to reading by an integrating ADC, 100 us"
         )
     )
     vector_pJ: float = field(
@@ -79,24 +72,14 @@ class StackDevice:
         )
     )
     static_mW: float = field(
-        metadata=bounded(
-            "mW",
-            1e-3,
-            100000,
-            "from SRAM in retention to 100 W, more than a PE can be cooled by",
-            zero=True,
-        )
+        metadata=bounded("mW", 1e-3, 1e5, "from SRAM in retention to 100 W, more than a PE can be cooled by", zero=True)
     )
     write_row_ns: float = field(
-        metadata=bounded("ns", 0.01, 500000, "from SRAM, some 0.1 ns, to flash, some 100 us", zero=True)
+        metadata=bounded("ns", 0.01, 5e5, "from SRAM, some 0.1 ns, to flash, some 100 us", zero=True)
     )
     write_pJ: float = field(
         metadata=bounded(
-            "pJ",
-            1e-3,
-            100000,
-            "from 1 fJ, a ferroelectric cell, to a row of phase-change cells, some 10 nJ",
-            zero=True,
+            "pJ", 1e-3, 1e5, "from 1 fJ, a ferroelectric cell, to a row of phase-change cells, some 10 nJ", zero=True
         )
     )
     write_cells: float = field(metadata=bounded("1", 1, 65536, "at most a row; fitted sets have fractions"))
@@ -108,11 +91,7 @@ class StackDevice:
     gradient_pJ: float = field(
         default=0.0,
         metadata=bounded(
-            "pJ",
-            1e-3,
-            10000,
-            "from a multiply-add of few bits to one of a vector processor with its memory",
-            zero=True,
+            "pJ", 1e-3, 1e4, "from a multiply-add of few bits to one of a vector processor with its memory", zero=True
         ),
     )
 

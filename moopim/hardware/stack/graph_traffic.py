@@ -10,8 +10,10 @@ from itertools import accumulate
 
 import numpy as np
 
-from moopim.hardware.noc import LinkTraffic, link_groups, load_noc
-from moopim.hardware.noc._loads import link_loads, tree_steps
+from moopim.hardware.noc.loads import link_loads, tree_steps
+from moopim.hardware.noc.parameters import load_noc
+from moopim.hardware.noc.queueing import LinkTraffic
+from moopim.hardware.noc.routing import link_groups
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake, spread, to_stack
 from moopim.typing import BoolArray, FloatArray, IntArray, NodeArray

@@ -47,21 +47,12 @@ class Stack:
     """
 
     tiers: int = field(
-        metadata=bounded(
-            "1",
-            2,
-            1024,
-            "a tier for back-propagation and one for the rest; 1,024 PEs in all",
-            whole=True,
-        )
+        metadata=bounded("1", 2, 1024, "a tier for back-propagation and one for the rest; 1,024 PEs in all", whole=True)
     )
     mesh: int = field(metadata=bounded("1", 1, 1024, "1,024 PEs in all", whole=True))
     pe_area_mm2: float = field(
         metadata=bounded(
-            "mm2",
-            1e-4,
-            1000,
-            "from an array of 10 um x 10 um to a field of a lithography scanner, 26 mm x 33 mm",
+            "mm2", 1e-4, 1000, "from an array of 10 um x 10 um to a field of a lithography scanner, 26 mm x 33 mm"
         )
     )
     tiles_per_pe: int = field(metadata=bounded("1", 1, 1024, "a count", whole=True))

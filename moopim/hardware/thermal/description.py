@@ -80,11 +80,7 @@ class ThermalStack:
     )
     cells_per_pe_side: int = field(
         metadata=bounded(
-            "1",
-            1,
-            MOST_CELLS,
-            "finer grids change temperatures by less than 0.01 K and take minutes",
-            whole=True,
+            "1", 1, MOST_CELLS, "finer grids change temperatures by less than 0.01 K and take minutes", whole=True
         )
     )
     growth: float = field(

@@ -75,10 +75,7 @@ class CellModel:
     drift_exponent: float = field(
         default=0.0,
         metadata=bounded(
-            "1",
-            0,
-            10,
-            "0.05 is usual of amorphous phase-change material; at 1 a cell loses its state within seconds",
+            "1", 0, 10, "0.05 is usual of amorphous phase-change material; at 1 a cell loses its state within seconds"
         ),
     )
     drift_spread: float = field(default=0.0, metadata=bounded("1", 0, 10, "as drift_exponent"))

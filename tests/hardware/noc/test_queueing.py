@@ -10,8 +10,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from moopim import ConfigError
 from moopim.constants import read_table
-from moopim.hardware.noc import evaluate_traffic, link_ends, load_noc, routing_matrix
-from moopim.hardware.noc.queueing import waiting_cycles
+from moopim.hardware.noc import evaluate_traffic, link_ends, load_noc, routing_matrix, waiting_cycles
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt"
 PAGE = (Path(__file__).parents[3] / "docs" / "noc.md").read_text(encoding="utf-8")

@@ -1,0 +1,11 @@
+from .parameters import MODES as MODES
+from .parameters import NocParameters as NocParameters
+from .parameters import load_noc as load_noc
+from .queueing import CaseLatency as CaseLatency
+from .queueing import LinkTraffic as LinkTraffic
+from .queueing import NetworkPeriod as NetworkPeriod
+from .queueing import evaluate_traffic as evaluate_traffic
+from .queueing import network_period as network_period
+from .queueing import waiting_cycles as waiting_cycles
+from .routing import link_ends as link_ends
+from .routing import routing_matrix as routing_matrix

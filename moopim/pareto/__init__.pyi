@@ -1,0 +1,13 @@
+from .dominance import front_order as front_order
+from .dominance import ideal_nadir as ideal_nadir
+from .dominance import igd_plus as igd_plus
+from .dominance import non_dominated as non_dominated
+from .dominance import non_dominated_in_turn as non_dominated_in_turn
+from .dominance import normalise as normalise
+from .volumes import EXACT_COST as EXACT_COST
+from .volumes import REFERENCE as REFERENCE
+from .volumes import HypervolumeTrace as HypervolumeTrace
+from .volumes import hypervolume as hypervolume
+from .volumes import hypervolumes as hypervolumes
+from .volumes import normalised_hypervolume as normalised_hypervolume
+from .volumes import normalised_hypervolumes as normalised_hypervolumes
