@@ -5,13 +5,9 @@ caller would expect, so that both ``except MoopimError`` and ``except ValueError
 them into one line on standard error and exit code 2.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 __all__ = [
     "CommandInterruptedError",
@@ -19,8 +15,6 @@ __all__ = [
     "EvaluationError",
     "LogError",
     "MoopimError",
-    "differences",
-    "first_fault",
     "interruptible",
     "shown",
     "unknown_name",
@@ -65,40 +59,6 @@ def interruptible(way_on: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise CommandInterruptedError(way_on()) from None
-
-
-def differences(there: Mapping[str, object], here: Mapping[str, object]) -> str:
-    """Says in which facts something that was made before differs from what is asked for now.
-
-    Args:
-        there: Its facts, by name.
-        here: Those asked for.
-
-    Returns:
-        Such as ``seed is 1 there and 2 here; ...``; nothing if they are the same.
-    """
-    return "; ".join(
-        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    )
-
-
-def first_fault(error: "ValidationError") -> str:
-    """Describe the first validation error of a record.
-
-    Args:
-        error: Its error.
-
-    Returns:
-        Such as ``field 'problem.genome.0.values': Input should be a valid list (got 7)``.
-    """
-    first = error.errors(include_url=False, include_context=False)[0]
-    if first["type"] == "json_invalid":
-        return first["msg"]
-    where = ".".join(map(str, first["loc"]))
-    given = "" if first["type"] == "missing" else f" (got {shown(first['input'])})"
-    return f"field {shown(where)}: {first['msg']}{given}" if where else f"{first['msg']}{given}"
 
 
 def shown(value: object) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # torch is slow to load, and optional
     from moopim.network.crossbar.devices import CellModel
     from moopim.network.datasets import ImageData
     from moopim.network.datasets import Split as Images
-    from moopim.network.quantised_file import Trained
+    from moopim.network.network_files import Trained
 
 _LAYER_COLUMNS = (
     "layer", "shape", "weight_bits", "input_bits", "output_bits", "rows", "row_blocks", "adc_bits", "conversions",
@@ -221,8 +221,8 @@ def _load_inputs(
     """
     from moopim.network.calibration import CALIBRATION, calibration_images
     from moopim.network.datasets import load_data
+    from moopim.network.network_files import load_trained
     from moopim.network.quantisation import calibrate
-    from moopim.network.quantised_file import load_trained
     from moopim.network.tools import check_device
     from moopim.workload.tracing import load_module
 

@@ -10,13 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
+from pydantic import FailFast, Field, ValidationError, field_validator
 
 import moopim
-from moopim.errors import ConfigError, first_fault
-from moopim.files import read_json, write_atomically
+from moopim.errors import ConfigError
+from moopim.files import write_atomically
 from moopim.problem import DesignProblem, fingerprint_of
 from moopim.quantities import Constraint, Metric, Objective
+from moopim.records import Record, first_fault, read_record
 
 __all__ = [
     "MANIFEST",
@@ -43,11 +44,7 @@ _Count = Annotated[int, Field(ge=0, le=10**12)]
 _PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GroupRecord(_Record):
+class GroupRecord(Record):
     """A gene group as `moopim.genome.Genome.describe` gives it.
 
     Attributes:
@@ -79,7 +76,7 @@ class GroupRecord(_Record):
         return [self.name] if self.repeat is None else [f"{self.name}_{i}" for i in range(self.repeat)]
 
 
-class ProblemRecord(_Record):
+class ProblemRecord(Record):
     """The problem of a run.
 
     Attributes:
@@ -91,7 +88,7 @@ class ProblemRecord(_Record):
     title: str
     parameters: dict[str, str | int | float | bool | None]
     fingerprint: str
-    facts: dict[str, str] = {}
+    facts: dict[str, str] = Field(default_factory=dict)
     genome: Annotated[list[GroupRecord], FailFast()] = Field(min_length=1, max_length=_GENES)
     objectives: Annotated[list[Objective], FailFast()] = Field(min_length=1)
     constraints: Annotated[list[Constraint], FailFast()]
@@ -106,7 +103,7 @@ class ProblemRecord(_Record):
         return genome
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """Everything needed to repeat a run, and its outcome.
 
     Attributes:
@@ -131,7 +128,7 @@ class Manifest(_Record):
     tally: int = 0
     status: Literal["running", "finished"] = "running"
     message: str = ""
-    notes: _Lines = []
+    notes: _Lines = Field(default_factory=list)
     n_evaluations: _Count = 0
     n_cached: _Count = 0
     n_front: _Count = 0
@@ -235,12 +232,7 @@ def read_manifest(directory: Path) -> Manifest:
         raise ConfigError(f"run directory {str(directory)!r} does not exist")
     if not path.is_file():
         raise ConfigError(f"{str(directory)!r} is not a run directory: it has no {MANIFEST}")
-    try:
-        return Manifest.model_validate(read_json(path, _BYTES))
-    except OSError as error:
-        raise ConfigError(f"{str(path)!r} is not valid: {error.strerror}") from None
-    except ValidationError as error:
-        raise ConfigError(f"{str(path)!r} is not valid: {first_fault(error)}") from None
+    return read_record(path, Manifest, _BYTES)
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
+from pydantic import FailFast, Field, field_validator
 
-from moopim.errors import ConfigError, MoopimError, differences, first_fault, shown
-from moopim.files import is_vacant, read_json, write_atomically
+from moopim.errors import ConfigError, MoopimError, shown
+from moopim.files import is_vacant, write_atomically
 from moopim.messages import command_line, table_lines
+from moopim.records import Record, differences, read_record
 
 __all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
 
@@ -30,7 +31,7 @@ _PRODUCT_BYTES = 2**32
 _NAME = 250  # bytes of a product's name; few file systems have room for more than 255
 
 
-class Step(BaseModel):
+class Step(Record):
     """The record of a step.
 
     Attributes:
@@ -44,8 +45,6 @@ class Step(BaseModel):
         products: SHA-256 of its files, by name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format: Literal[1] = 1
     name: str
     state: Literal["running", "finished"] = "running"
@@ -53,8 +52,8 @@ class Step(BaseModel):
     command: Annotated[list[str], FailFast()] = Field(min_length=1)
     created: str
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    result: dict[str, Any] = {}
-    products: dict[str, str] = {}
+    result: dict[str, Any] = Field(default_factory=dict)
+    products: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("products")
     @classmethod
@@ -140,14 +139,9 @@ def read_step(directory: Path) -> Step:
         ConfigError: If there is none, or it is not valid.
     """
     path = directory / STEP
-    try:
-        return Step.model_validate(read_json(path, _BYTES))
-    except FileNotFoundError:
-        raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step") from None
-    except OSError as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    except ValidationError as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {first_fault(error)}") from None
+    if not path.exists():
+        raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step")
+    return read_record(path, Step, _BYTES)
 
 
 def find_steps(directory: Path) -> dict[str, Step]:

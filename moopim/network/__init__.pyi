@@ -5,8 +5,10 @@ from .calibration import calibration_images as calibration_images
 from .calibration import recalibrate as recalibrate
 from .checkpoint import load_weights as load_weights
 from .checkpoint import save_weights as save_weights
-from .network_file import load_network as load_network
-from .network_file import save_network as save_network
+from .network_files import load_network as load_network
+from .network_files import load_supernet as load_supernet
+from .network_files import save_network as save_network
+from .network_files import save_supernet as save_supernet
 from .noise import mean_interval as mean_interval
 from .noise import noisy_accuracies as noisy_accuracies
 from .noise import noisy_forward as noisy_forward
@@ -23,7 +25,5 @@ from .subnets import network_layers as network_layers
 from .subnets import subnet_name as subnet_name
 from .supernet import Supernet as Supernet
 from .supernet import single_path_forward as single_path_forward
-from .supernet_file import load_supernet as load_supernet
-from .supernet_file import save_supernet as save_supernet
 from .training import TrainingLog as TrainingLog
 from .training import fit as fit

@@ -1,7 +1,6 @@
-"""Files of tensors: weights of a module, and the state of a training between two epochs.
+"""Files of tensors: weights of a module, and checkpoints of a training between two epochs.
 
-A file is in the safetensors format, with what is known about it as JSON in its header, so that reading it never runs
-code. It is written under another name first and then renamed: the old file or the new one is there, never half of it.
+Files are in the safetensors format with a record as JSON in the header, so that reading one never runs code.
 """
 
 import json
@@ -11,30 +10,20 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
+from pydantic import ConfigDict, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from moopim.errors import ConfigError, differences, shown
+from moopim.errors import ConfigError, shown
 from moopim.files import check_writable, open_output
 from moopim.network.datasets import Split
 from moopim.network.datasets.archives import short_reason
-
-__all__ = [
-    "checksum",
-    "count_values",
-    "load_training",
-    "load_weights",
-    "read_about",
-    "save_training",
-    "save_weights",
-    "split_checksum",
-    "weight_names",
-]
+from moopim.records import Record, differences, parse_record
 
 _BYTES = 2**30  # of a file: the largest network that is mapped in public, VGG16, has 0.55 GB
 _OWN_BYTES = 2**28  # of a file of which a network is made again; CrossNAS's supernets have 30 MB
@@ -48,15 +37,35 @@ _FOREIGN = "weights in safetensors format"
 _MODEL, _OPTIMISER = "model.", "optimiser."
 
 
+class _Header(Record):
+    """Entry of moopim in the header of a file."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: Any
+    kind: Any
+    checksum: Any
+    about: dict[str, Any]
+
+
+class _TrainingRecord(Record):
+    """State of a training beside its tensors: settings, and a row of numbers for each epoch from 1 on."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    settings: dict[str, Any]
+    rows: list[dict[str, int | float]]
+
+    @field_validator("rows")
+    @classmethod
+    def _check_epochs(cls, rows: list[dict[str, int | float]]) -> list[dict[str, int | float]]:
+        if [row.get("epoch") for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("epochs are not 1, 2, ...")
+        return rows
+
+
 def checksum(*tensors: Tensor) -> str:
-    """Tells tensors of other content apart, in a few letters.
-
-    Args:
-        tensors: The tensors, on any device.
-
-    Returns:
-        Their CRC-32, eight hexadecimal digits.
-    """
+    """CRC-32 of the content of tensors, eight hexadecimal digits."""
     total = 0
     for tensor in tensors:
         total = zlib.crc32(tensor.cpu().contiguous().numpy().data, total)
@@ -64,46 +73,39 @@ def checksum(*tensors: Tensor) -> str:
 
 
 def split_checksum(*splits: Split) -> str:
-    """Tells images and labels of other content apart.
-
-    Args:
-        splits: Parts of a set of images, on any device.
-
-    Returns:
-        Their checksum.
-    """
+    """Checksum of images and labels."""
     return checksum(*(tensor for split in splits for tensor in (split.images, split.labels)))
 
 
 def save_weights(module: nn.Module, path: Path | str, about: Mapping[str, Any] | None = None) -> None:
-    """Writes the parameters and buffers of a module.
+    """Write the parameters and buffers of a module; the file gets its name when it is complete.
 
     Args:
         module: The module.
         path: The file, such as ``supernet.safetensors``.
-        about: Whatever should be known about them, in values that JSON has.
+        about: Facts to store with them, in values that JSON has.
 
     Raises:
-        ConfigError: If the file cannot be written, a value is NaN or infinite, or `about` is not for JSON.
+        ConfigError: If the file cannot be written, a value is NaN or infinite, or `about` has no JSON form.
     """
     path = Path(path)
     _write(path, "weights", _state(module), dict(about or {}))
 
 
 def load_weights(module: nn.Module, path: Path | str, *, foreign: bool = False) -> dict[str, Any]:
-    """Reads the parameters and buffers of a module, on whatever device it is.
+    """Read the parameters and buffers of a module on any device.
 
     Args:
-        module: The module that they are for; nothing of it changes unless the whole file fits.
+        module: The module; it stays as it is unless the whole file fits.
         path: A file of `save_weights`.
-        foreign: Whether a file of others will do, such as one of
+        foreign: Whether a file of other programs is accepted, such as one of
             ``safetensors.torch.save_file(module.state_dict(), path)``. It has no checksum; all else is checked.
 
     Returns:
-        What `save_weights` was told about them; nothing for a file of others.
+        The facts that `save_weights` stored; empty for a file of other programs.
 
     Raises:
-        ConfigError: If the file is missing, damaged or not one of those, or does not fit the module.
+        ConfigError: If the file is missing, damaged or of another kind, or does not fit the module.
     """
     path = Path(path)
     tensors, about = _read(path, "weights", foreign=foreign, module=module)
@@ -113,66 +115,29 @@ def load_weights(module: nn.Module, path: Path | str, *, foreign: bool = False) 
 
 
 def weight_names(path: Path | str) -> list[str]:
-    """Reads which parameters and buffers a file holds, without their values.
-
-    Args:
-        path: A file in safetensors format, of `save_weights` or of others.
-
-    Returns:
-        Their names.
-
-    Raises:
-        ConfigError: If the file is missing, damaged or in another format.
-    """
+    """Names of the parameters and buffers in a safetensors file; raises ConfigError if it is missing or damaged."""
     with _opened(Path(path), _FOREIGN) as file:
         return list(file.keys())
 
 
 def count_values(path: Path | str) -> int:
-    """Counts the numbers of all parameters and buffers that a file holds, without reading them.
-
-    Args:
-        path: A file in safetensors format, of `save_weights` or of others.
-
-    Returns:
-        How many there are.
-
-    Raises:
-        ConfigError: If the file is missing, damaged or in another format.
-    """
+    """Number of values of all parameters and buffers in a safetensors file, without reading them."""
     with _opened(Path(path), _FOREIGN) as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no mapping)
 
 
 def read_about(path: Path | str) -> dict[str, Any]:
-    """Reads what is known about weights, such as what network they are for.
-
-    Args:
-        path: A file of `save_weights`.
-
-    Returns:
-        What `save_weights` was told about them.
-
-    Raises:
-        ConfigError: If the file is missing, damaged, larger than 256 MiB or not one of `save_weights`.
-    """
+    """Facts that `save_weights` stored, of a file of at most 256 MiB; raises ConfigError if it is not one of its."""
     return _read(Path(path), "weights", most=_OWN_BYTES)[1]
 
 
 def save_training(
     path: Path, model: nn.Module, optimiser: Optimizer, settings: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Writes all that a training needs to go on after an epoch; random numbers follow from the seed and the epoch.
+    """Write a checkpoint: network, optimiser, log so far, and the settings that the result depends on.
 
-    Args:
-        path: The file.
-        model: The network.
-        optimiser: Its optimiser.
-        settings: What the result depends on, as words and numbers by name.
-        rows: The training log so far.
-
-    Raises:
-        ConfigError: If the file cannot be written, or a value is NaN or infinite.
+    Random numbers follow from the seed and the epoch and are not stored. Raises ConfigError if the file cannot be
+    written or a value is NaN or infinite.
     """
     tensors = {_MODEL + name: tensor for name, tensor in _state(model).items()}
     for number, values in optimiser.state_dict()["state"].items():
@@ -183,47 +148,26 @@ def save_training(
 def load_training(
     path: Path, model: nn.Module, optimiser: Optimizer, settings: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Takes a training up where `save_training` left it.
+    """Load a checkpoint of `save_training` into a network and its optimiser; gives the log so far.
 
-    Args:
-        path: The file.
-        model: The network; it gets the weights of the file.
-        optimiser: Its optimiser; it gets the state of the file.
-        settings: As `save_training` got them.
-
-    Returns:
-        The training log so far.
-
-    Raises:
-        ConfigError: If the file is missing, damaged or of another training; says what differs.
+    Raises ConfigError if the file is missing, damaged or of a training with other settings.
     """
     tensors, about = _read(path, "training")
-    settings_there, rows = about.get("settings"), about.get("rows")
-    if not isinstance(settings_there, dict) or not _is_log(rows):
-        raise ConfigError(f"checkpoint {str(path)!r} has no settings or no log of a training; expected save_training's")
-    if told := differences(settings_there, settings):
-        raise ConfigError(f"checkpoint {str(path)!r} is of another training: {told}")
+    problem = f"checkpoint {str(path)!r} has no settings or no log of a training"
+    record = parse_record(_TrainingRecord, about, problem, "save_training's")
+    if changes := differences(record.settings, settings):
+        raise ConfigError(f"checkpoint {str(path)!r} is of another training: {changes}")
     weights = _without_prefix(tensors, _MODEL)
     _check_fit(path, _kinds(weights), model)
     state = _optimiser_state(path, _without_prefix(tensors, _OPTIMISER), optimiser)
     _check_finite(path, tensors)
     model.load_state_dict(weights)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return rows
-
-
-def _is_log(rows: object) -> TypeGuard[list[dict[str, Any]]]:
-    """Whether something is the log of a training: a row of numbers for each epoch."""
-    return isinstance(rows, list) and all(
-        isinstance(row, dict)
-        and row.get("epoch") == number
-        and all(isinstance(value, int | float) for value in row.values())
-        for number, row in enumerate(rows, start=1)
-    )
+    return record.rows
 
 
 def _optimiser_state(path: Path, tensors: Mapping[str, Tensor], optimiser: Optimizer) -> dict[int, dict[str, Tensor]]:
-    """The state of each parameter that has one, checked against what the optimiser keeps."""
+    """State of each parameter that has one, checked against the optimiser."""
     parameters = optimiser.param_groups[0]["params"]
     kept = ("momentum_buffer",) if isinstance(optimiser, SGD) else ("step", "exp_avg", "exp_avg_sq")
     known = {f"{number}.{key}": (number, key) for number in range(len(parameters)) for key in kept}
@@ -265,12 +209,12 @@ def _kind(dtype: torch.dtype, shape: Sequence[int]) -> str:
 
 
 def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Type and shape of tensors, in words."""
+    """Types and shapes of tensors, for messages."""
     return {name: _kind(value.dtype, value.shape) for name, value in tensors.items()}
 
 
 def _check_fit(path: Path, found: Mapping[str, str], module: nn.Module) -> None:
-    """Checks that a module has tensors of just these names, shapes and types."""
+    """Raise ConfigError unless a module has tensors of just these names, shapes and types."""
     expected = _kinds(_state(module))
     for name in sorted({*expected, *found}, key=lambda name: (name in expected, name in found, name)):
         if expected.get(name) != found.get(name):
@@ -315,7 +259,7 @@ def _write(path: Path, kind: str, tensors: Mapping[str, Tensor], about: dict[str
 def _read(
     path: Path, kind: str, *, foreign: bool = False, module: nn.Module | None = None, most: int = _BYTES
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and what is known about them; those that do not fit a module are not even read."""
+    """Tensors and facts of a file; where a module is given, its fit is checked before tensors are read."""
     with _opened(path, _FOREIGN if foreign else f"{kind} written by moopim", most) as file:
         header = (file.metadata() or {}).get(_KEY)
         about, checksum = ({}, None) if header is None and foreign else _about(path, kind, header)
@@ -335,7 +279,7 @@ def _read(
 
 @contextmanager
 def _opened(path: Path, expected: str, most: int = _BYTES) -> Iterator[Any]:
-    """Opens a file within bounds; what goes wrong while it is read is one line."""
+    """Open a safetensors file within bounds; faults while it is read become a ConfigError of one line."""
     if not path.is_file():
         problem = "is no file" if path.exists() and not path.is_dir() else "does not exist"
         raise ConfigError(f"file {str(path)!r} {problem}; expected {expected}")
@@ -365,7 +309,7 @@ def _opened(path: Path, expected: str, most: int = _BYTES) -> Iterator[Any]:
 
 
 def _guess(path: Path) -> str:
-    """What a file may be that is not in safetensors format."""
+    """Hint at a file of torch.save."""
     with path.open("rb") as file:
         pickled = file.read(2) in {b"PK", b"\x80\x02"}  # a ZIP archive, or a pickle of old
     return ", but of torch.save as it seems (write it with safetensors.torch.save_file)" if pickled else ""
@@ -375,15 +319,15 @@ def _about(path: Path, kind: str, header: str | None) -> tuple[dict[str, Any], A
     """Facts and checksum of a header, if moopim wrote it for this kind of file."""
     if header is None:
         raise ConfigError(f"file {str(path)!r} was not written by moopim: its header has no entry {_KEY!r}")
+    problem = f"file {str(path)!r} is damaged: entry {_KEY!r} of its header cannot be read"
     try:
-        read = json.loads(header)
-        found, checksum, about = (read["format"], read["kind"]), read["checksum"], read["about"]
-        json.dumps(about)  # for the checksum; what is nested nearly too deep to be read may be too deep to be written
-    except (ValueError, TypeError, KeyError, RecursionError):
-        about = None
-    if not isinstance(about, dict):
-        raise ConfigError(f"file {str(path)!r} is damaged: entry {_KEY!r} of its header cannot be read")
+        value = json.loads(header)
+        json.dumps(value)  # for the checksum; text that is nested nearly too deep to be read may be so to be written
+    except (ValueError, RecursionError):
+        raise ConfigError(problem) from None
+    read = parse_record(_Header, value, problem)
+    found = (read.format, read.kind)
     if found != (_FORMAT, kind):
         words = " of format ".join(item if isinstance(item, str) else shown(item) for item in reversed(found))
         raise ConfigError(f"file {str(path)!r} holds {words[:_SHOWN]}; expected {kind} of format {_FORMAT}")
-    return about, checksum
+    return read.about, read.checksum

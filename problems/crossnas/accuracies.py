@@ -17,11 +17,10 @@ from moopim.network.checkpoint import checksum, split_checksum
 from moopim.network.crossbar.circuit import Circuit, Range
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import ImageData, Split, load_data
-from moopim.network.network_file import StoredNetwork, load_network
+from moopim.network.network_files import StoredNetwork, load_network, load_supernet
 from moopim.network.quantisation import is_quantised, quantised_layers
 from moopim.network.subnets import subnet_name
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import load_supernet
 from moopim.network.tools import check_device
 from moopim.problems.crossnas.simulators import (
     AccuracySimulator,

@@ -28,11 +28,10 @@ from moopim.network.checkpoint import split_checksum
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign
 from moopim.network.datasets import ImageData, Split, load_data, standard_augmentation
-from moopim.network.network_file import load_network, save_network
+from moopim.network.network_files import load_network, save_network, save_supernet
 from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block, Subnet, subnet_name
 from moopim.network.supernet import Supernet, single_path_forward
-from moopim.network.supernet_file import save_supernet
 from moopim.network.tools import Forward
 from moopim.network.training import fit
 from moopim.problem import DesignProblem

@@ -72,7 +72,7 @@ def test_folders_of_something_else_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="holds step 'training'; expected 'search'"):
         run_step(tmp_path / "a", "search", FACTS, maker([]), products=())
     (tmp_path / "a" / STEP).write_text(json.dumps({"name": "training"}))
-    with pytest.raises(ConfigError, match=r"step\.json' cannot be read: field 'facts': Field required"):
+    with pytest.raises(ConfigError, match=r"step\.json' is not valid: field 'facts': Field required"):
         read_step(tmp_path / "a")
 
 

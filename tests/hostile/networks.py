@@ -152,7 +152,7 @@ def foreign() -> Content:
 
 
 def read_foreign(folder: Path) -> None:
-    from moopim.network.quantised_file import load_trained
+    from moopim.network.network_files import load_trained
 
     load_trained(_toy(), folder / "file.safetensors", (1, 5, 5))
 
@@ -178,22 +178,22 @@ def read_training(folder: Path) -> None:
 
 
 def supernet() -> Content:
+    from moopim.network.network_files import save_supernet
     from moopim.network.supernet import Supernet
-    from moopim.network.supernet_file import save_supernet
 
     supernet = Supernet((1, 8, 8), 10, max_blocks=2, channels=(4, 8), strides=(1, 2), seed=3)
     return _saved(lambda path: save_supernet(supernet, path, {"recipe": "x"}))
 
 
 def read_supernet(folder: Path) -> None:
-    from moopim.network.supernet_file import load_supernet
+    from moopim.network.network_files import load_supernet
 
     load_supernet(folder / "file.safetensors")
 
 
 def network() -> Content:
     from moopim.network.blocks import make_network
-    from moopim.network.network_file import save_network
+    from moopim.network.network_files import save_network
     from moopim.network.quantisation import quantise_module
     from moopim.network.subnets import Block
 
@@ -203,7 +203,7 @@ def network() -> Content:
 
 
 def read_network(folder: Path) -> None:
-    from moopim.network.network_file import load_network
+    from moopim.network.network_files import load_network
 
     load_network(folder / "file.safetensors")
 

@@ -6,8 +6,8 @@ from toy_training import network, rows_data
 
 from moopim.errors import ConfigError
 from moopim.network.checkpoint import save_weights
+from moopim.network.network_files import load_trained
 from moopim.network.quantisation import calibrate, quantise_module, quantised_layers, set_bits
-from moopim.network.quantised_file import load_trained
 
 SHAPE = (1, 5, 5)
 IMAGES = rows_data().test.images

@@ -18,8 +18,8 @@ from moopim.network.crossbar.devices import CellModel, chip_programmer
 from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
 from moopim.network.crossbar.product import Conversions
 from moopim.network.datasets import Split
+from moopim.network.network_files import Trained
 from moopim.network.quantisation import quantised_layers
-from moopim.network.quantised_file import Trained
 from moopim.progress import progress_bar
 from moopim.typing import FloatArray
 

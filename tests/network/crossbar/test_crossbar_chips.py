@@ -11,8 +11,8 @@ from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.devices import CellModel
 from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
 from moopim.network.datasets import Split
+from moopim.network.network_files import Trained
 from moopim.network.quantisation import calibrate, quantise_module
-from moopim.network.quantised_file import Trained
 
 CIRCUIT = Circuit(rows=16, adc_bits=4, adc_range="unit")
 

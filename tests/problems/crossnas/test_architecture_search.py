@@ -10,9 +10,9 @@ from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.datasets import load_data
+from moopim.network.network_files import load_supernet, save_supernet
 from moopim.network.subnets import network_layers
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import load_supernet, save_supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.accuracies import InheritedAccuracy
 from moopim.problems.crossnas.space import subnets

@@ -18,7 +18,7 @@ from moopim.experiment.steps import find_steps, read_step
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
-from moopim.network.network_file import load_network
+from moopim.network.network_files import load_network
 from moopim.problems.crossnas import accuracies
 from moopim.problems.crossnas.pipeline import STEPS, Pipeline
 from moopim.problems.crossnas.settings import Settings

@@ -15,7 +15,7 @@ from moopim.network.calibration import calibration_images
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
-from moopim.network.network_file import load_network, save_network
+from moopim.network.network_files import load_network, save_network
 from moopim.network.quantisation import calibrate, quantise_module, set_bits, table_with_bits
 from moopim.network.subnets import Block
 from moopim.network.training import fit

@@ -10,8 +10,8 @@ from crossnas_toys import SIMULATOR
 from moopim.errors import ConfigError, EvaluationError
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
+from moopim.network.network_files import save_supernet
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import save_supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.simulators import (
     AccuracySimulator,

@@ -6,11 +6,10 @@ import torch
 from moopim.errors import ConfigError
 from moopim.network.blocks import make_network
 from moopim.network.checkpoint import read_about, save_weights
-from moopim.network.network_file import load_network, save_network
+from moopim.network.network_files import load_network, load_supernet, save_network, save_supernet
 from moopim.network.quantisation import calibrate, is_quantised, layer_bits, quantise_module, set_bits
 from moopim.network.subnets import Block
 from moopim.network.supernet import Supernet
-from moopim.network.supernet_file import load_supernet, save_supernet
 
 SUBNET = (Block("RES", 4, 2), Block("VGG", 6), Block("MVGG", 4))
 SHAPE = (1, 8, 8)
