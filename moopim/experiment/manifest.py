@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field, ValidationError, field_validator
+from pydantic import FailFast, Field, ValidationError, field_validator, model_validator
 
 import moopim
 from moopim.errors import ConfigError
@@ -108,7 +108,7 @@ class Manifest(Record):
 
     Attributes:
         algorithm: Name in the registry; None where the caller passed an algorithm of their own.
-        tally: What `moopim.problem.DesignProblem.tally` gave when the run began.
+        cached_metrics: Values in `moopim.problem.DesignProblem.metric_caches` when the run began, by quantity.
         status: ``running`` until the results are written; a killed run stays so and can be resumed.
         message: What the run has to say about its end.
         notes: What happened to the run since it began, such as that its log was reused after a change of the source.
@@ -125,7 +125,7 @@ class Manifest(Record):
     versions: dict[str, str]
     platform: str
     created: str
-    tally: int = 0
+    cached_metrics: dict[str, _Count] = Field(default_factory=dict)
     status: Literal["running", "finished"] = "running"
     message: str = ""
     notes: _Lines = Field(default_factory=list)
@@ -133,6 +133,12 @@ class Manifest(Record):
     n_cached: _Count = 0
     n_front: _Count = 0
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_tally(cls, fields: Any) -> Any:
+        """Drop a field of earlier manifests, the one number in place of `cached_metrics`."""
+        return {name: fields[name] for name in fields if name != "tally"} if isinstance(fields, dict) else fields
 
 
 def new_manifest(
@@ -148,8 +154,7 @@ def new_manifest(
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
     facts = problem.facts()
-    with problem.naming_faults("tally"):
-        tally = problem.tally()
+    cached_metrics = problem.cache_counts()
     try:
         return Manifest(
             # A name of a file that is not UTF-8 has no place in JSON.
@@ -172,7 +177,7 @@ def new_manifest(
             versions=versions(),
             platform=platform.platform(),
             created=now(),
-            tally=tally,
+            cached_metrics=cached_metrics,
         )
     except ValidationError as error:
         raise ConfigError(f"a run has {first_fault(error)}") from None

@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 import moopim
-from moopim.columns import truth_values
 from moopim.evaluator.metric_store import MetricStore
 
-__all__ = ["paid_accuracies", "reused_text"]
+__all__ = ["paid_accuracies"]
 
 
 def paid_accuracies(weights: Path, facts: Mapping[str, Any], device: str) -> MetricStore:
@@ -28,17 +25,3 @@ def paid_accuracies(weights: Path, facts: Mapping[str, Any], device: str) -> Met
 
     versions = {"moopim": moopim.__version__, "torch": torch.__version__, "device": torch.device(device).type}
     return MetricStore(weights.with_suffix(".accuracies.sqlite"), {**facts, **versions})
-
-
-def reused_text(evaluations: pd.DataFrame, paid: int) -> str:
-    """Says how many accuracies of a run were known before it.
-
-    Args:
-        evaluations: All of its evaluations.
-        paid: Accuracies that were found since it began.
-
-    Returns:
-        A few words.
-    """
-    asked = int((evaluations["accuracy"].notna() & ~truth_values(evaluations, "cached")).sum())
-    return f"{max(0, asked - paid):,} of {asked:,} accuracies were known before"

@@ -4,13 +4,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import pandas as pd
-
 from moopim.evaluator.metric_store import MetricStore
 from moopim.genome import Designs
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.goals import Goals, make_goals, reference_edp
-from moopim.problems.crossnas.paid import reused_text
 from moopim.problems.crossnas.simulators import PimSimulator, PlanarSimulator, simulator_identity
 from moopim.problems.crossnas.space import CrossNasSpace
 from moopim.typing import IntArray
@@ -69,6 +66,7 @@ class CrossNasSearch(DesignProblem):
         edp = reference_edp(self.reference, classes, self._simulator, space)
         self._goals = make_goals(self.goals, self.w_acc, edp, self.max, self.min)
         self.objectives, self.constraints, self.metrics = self._goals.quantities
+        self.metric_caches = {"accuracy": self._accuracies.store}
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
@@ -96,19 +94,3 @@ class CrossNasSearch(DesignProblem):
             words = f"{title}: {energy} mJ, {latency} ms, {area} mm²"
             figures["breakdown"] = plot_breakdown(breakdown_frame(found, table), words)
         return figures
-
-    def tally(self) -> int:
-        """How many accuracies are known."""
-        return self._accuracies.store.count()
-
-    def remark(self, evaluations: pd.DataFrame, tally: int) -> str:
-        """Says how many accuracies were known from earlier runs.
-
-        Args:
-            evaluations: Every evaluated design.
-            tally: How many accuracies were known when the run began.
-
-        Returns:
-            A few words.
-        """
-        return reused_text(evaluations, self._accuracies.store.count() - tally)
