@@ -89,10 +89,10 @@ class ProblemRecord(Record):
 class Manifest(Record):
     """Settings of a run, for its repetition, and its outcome.
 
-    `algorithm` is a name of the registry, None for the caller's own; `cached_metrics` the sizes
-    of `moopim.problem.DesignProblem.metric_caches` at the start; `status` stays ``running`` in a killed run; `notes` are changes
-    since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the search, of
-    the last session only if it was resumed.
+    `algorithm` is a name of the registry, None for the caller's own; `cached_metrics` the sizes of
+    `moopim.problem.DesignProblem.metric_caches` at the start; `status` stays ``running`` in a killed run; `notes` are
+    changes since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the
+    search, of the last session only if it was resumed.
     """
 
     format: Literal[1] = 1
