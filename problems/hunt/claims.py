@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.hardware.stack.parameters import FACTOR_SETS
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import baseline_model
 from moopim.problems.hunt.comparison import SEARCHES, baseline_frame, ratios
 from moopim.problems.hunt.mapping import HuntMapping

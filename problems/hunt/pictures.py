@@ -7,9 +7,9 @@ import pandas as pd
 
 from moopim.genome import Designs
 from moopim.hardware.noc import load_noc
-from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.placement import snake
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.stack.traffic import graph_traffic
+from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.placement import layers_frame, settle
 

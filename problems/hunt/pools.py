@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.layer_costs import copies_period
 from moopim.hardware.stack.model import SystemModel
-from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.hardware.stack.system import noise
+from moopim.hardware.thermal import temperature_rise
 from moopim.typing import FloatArray, IntArray
 
 __all__ = ["Pool", "PoolLoad", "TierLoad", "forward_pools", "pool_metrics", "run_order", "run_pools", "tier_devices"]
