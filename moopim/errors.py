@@ -9,17 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-__all__ = [
-    "CommandInterruptedError",
-    "ConfigError",
-    "EvaluationError",
-    "LogError",
-    "MoopimError",
-    "interruptible",
-    "shown",
-    "unknown_name",
-]
-
 _LONGEST = 4000  # characters of a message, which may quote a file
 _SHOWN = 80  # characters of a wrong value
 
@@ -45,16 +34,12 @@ class LogError(MoopimError, RuntimeError):
 
 
 class CommandInterruptedError(Exception):
-    """A command was interrupted by Ctrl-C; its text says what is kept and how to go on."""
+    """A command was interrupted by Ctrl-C; the text names what is kept and how to resume."""
 
 
 @contextmanager
 def interruptible(way_on: Callable[[], str]) -> Iterator[None]:
-    """Turn Ctrl-C in a block into `CommandInterruptedError`.
-
-    Args:
-        way_on: Says what is kept and how to go on; called after the interrupt.
-    """
+    """Turn Ctrl-C in a block into `CommandInterruptedError` with the text that `way_on` gives after the interrupt."""
     try:
         yield
     except KeyboardInterrupt:
@@ -62,28 +47,15 @@ def interruptible(way_on: Callable[[], str]) -> Iterator[None]:
 
 
 def shown(value: object) -> str:
-    """A value in one line of bounded length.
-
-    Args:
-        value: The value.
-
-    Returns:
-        Its representation, cut where it is long.
-    """
+    """Representation of a value in one line, cut where it is long."""
     words = repr(value)
     return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}..."
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> ConfigError:
-    """Makes the error for a name that is not in a set, with the nearest allowed names first.
+    """Error for a name that is not among the allowed ones, with the nearest of them as a hint.
 
-    Args:
-        kind: What the name stands for, such as ``"workload"``.
-        name: What was given.
-        allowed: Every name that would have been accepted.
-
-    Returns:
-        The error, ready to be raised.
+    `kind` is the kind of name, such as ``workload``.
     """
     names = list(allowed)
     close = get_close_matches(str(name).lower(), [item.lower() for item in names], n=1)

@@ -49,17 +49,9 @@ _ZIP_ENTRY = b"PK\1\2"  # how the entry of a member begins in the directory
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """Reads a regular file of bounded size; pipes and devices, which may never end, are not opened.
+    """Content of a regular file of at most `most` bytes; raises OSError with the reason in ``strerror``.
 
-    Args:
-        path: The file; links are followed.
-        most: Largest size that is read (byte).
-
-    Returns:
-        Its content.
-
-    Raises:
-        OSError: If it cannot be read, is no regular file or is larger; ``strerror`` says so.
+    Links are followed; pipes and devices, which may never end, are not opened.
     """
     try:
         status = path.stat()
@@ -75,18 +67,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path, most: int) -> Any:
-    """Reads a JSON file of bounded size and number of entries.
-
-    Args:
-        path: The file.
-        most: Largest size that is read (byte).
-
-    Returns:
-        What it holds.
-
-    Raises:
-        OSError: If it cannot be read, is no regular file, larger or not JSON; ``strerror`` says so.
-    """
+    """Value of a JSON file of at most `most` bytes and a bounded number of entries; raises OSError."""
     content = read_bounded(path, most)
     # What a validator has to say about each of them takes more room than they do.
     if content.count(b":") > _NAMES or content.count(b",") > _ENTRIES:
@@ -104,13 +85,9 @@ def read_json(path: Path, most: int) -> Any:
 
 
 def file_format(path: Path) -> str:
-    """Describe the format of a file by its suffix; configuration files of MNSIM by their sections.
+    """Format of a file by its suffix, such as ``a model in ONNX format``; empty for other names.
 
-    Args:
-        path: The file, which need not exist.
-
-    Returns:
-        Such as ``a model in ONNX format``; nothing for other names.
+    Configuration files of MNSIM are known by their sections. The file need not exist.
     """
     suffix = path.suffix.lower()
     words = next((words for ends, words in _FORMATS.items() if suffix and suffix in ends.split()), "")
@@ -125,15 +102,9 @@ def file_format(path: Path) -> str:
 
 
 class ZipSource(io.BufferedReader):
-    """A file that `zipfile.ZipFile` reads, with bounds on what its directory can make it read and hold.
+    """File for `zipfile.ZipFile` with bounds on the memory that its directory can make it use.
 
-    Args:
-        path: The file.
-        most: Largest directory, and largest member that is stored without compression (byte).
-        members: Largest number of members.
-
-    Raises:
-        OSError: If it cannot be opened.
+    `most` is the largest directory, and the largest member that is stored without compression (byte).
     """
 
     def __init__(self, path: Path, most: int, members: int) -> None:
@@ -142,17 +113,7 @@ class ZipSource(io.BufferedReader):
         self._members = members
 
     def read(self, size: int | None = -1) -> bytes:
-        """Reads a piece.
-
-        Args:
-            size: How much (byte); what is left where it is not given, which `zipfile` asks for at the end only.
-
-        Returns:
-            The piece.
-
-        Raises:
-            zipfile.BadZipFile: If it is larger, or has more entries of a directory, than allowed.
-        """
+        """Read `size` bytes, or the rest; raises BadZipFile if that is more, or has more members, than allowed."""
         from zipfile import BadZipFile  # slow to load, and every command loads this module
 
         if size is not None and size > self._most:
@@ -165,20 +126,11 @@ class ZipSource(io.BufferedReader):
 
 @contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes its name when the block ends, so that the old one or the new one is there, never half.
+    """Open a file for writing that gets its name when the block ends, so that it is never there by half.
 
-    Until then the content stands under a name of its own in the same folder; it is removed if the block raises. A
-    link stays, and what it points to is written. A device or a pipe is written into, and so is what the process has
-    open, such as ``/dev/stdout``, wherever that leads.
-
-    Args:
-        path: The file.
-
-    Yields:
-        The file, open for writing.
-
-    Raises:
-        OSError: If the file cannot be written.
+    Until then the content has a name of its own in the same folder; it is removed if the block raises OSError or any
+    other exception. Links stay and their target is written. Devices, pipes and what the process has open, such as
+    ``/dev/stdout``, are written into.
     """
     stream = own_stream(path)
     if stream is not None:
@@ -210,32 +162,14 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file as `open_atomically` does.
-
-    Args:
-        path: The file.
-        text: Its new content.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
+    """Write a text file with `open_atomically`."""
     with open_atomically(path) as file:
         file.write(text.encode("utf-8"))
 
 
 @contextmanager
 def open_output(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file as `moopim.files.open_atomically` does.
-
-    Args:
-        path: The file.
-
-    Yields:
-        The file, open for writing.
-
-    Raises:
-        ConfigError: If it cannot be written.
-    """
+    """Open a file with `open_atomically`; raises ConfigError if it cannot be written."""
     try:
         with open_atomically(path) as file:
             yield file
@@ -246,15 +180,8 @@ def open_output(path: Path) -> Iterator[BinaryIO]:
 def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -> None:
     """Raise ConfigError if an output cannot be written or would overwrite an input, another output or a file.
 
-    Devices, pipes and what the process has open, such as ``/dev/stdout``, may be written.
-
-    Args:
-        read: Files that are read.
-        written: Files that are to be written.
-        force: Whether files that are there may be replaced, unless they are inputs; option ``--force``.
-
-    Raises:
-        ConfigError: If there is one; names it.
+    `force` allows existing files to be replaced, unless they are inputs. Devices, pipes and what the process has open,
+    such as ``/dev/stdout``, may be written.
     """
     for path in written:
         check_writable(path)
@@ -269,21 +196,14 @@ def check_files(read: Sequence[Path], written: Sequence[Path], *, force: bool) -
 
 
 def check_writable(path: Path) -> None:
-    """Checks, before long work, that a file can be written where it is to go.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ConfigError: If it is a folder or not writable, or its folder does not exist or is not writable.
-    """
+    """Raise ConfigError, before long work, unless a file can be written."""
     problem = "" if own_stream(path) is not None else _obstacle(path)
     if problem:
         raise ConfigError(f"output {str(path)!r} cannot be written: {problem}")
 
 
 def _obstacle(path: Path) -> str:
-    """Why a file cannot be written; nothing if it can."""
+    """Reason why a file cannot be written; empty if it can."""
     if path.is_dir():
         return "is a folder"
     try:
@@ -304,11 +224,7 @@ def _obstacle(path: Path) -> str:
 
 
 def own_stream(path: Path) -> int | None:
-    """Descriptor of what this process has open, if a path such as ``/dev/stdout`` names it; None otherwise.
-
-    Args:
-        path: The path.
-    """
+    """Descriptor of an open stream of this process that a path such as ``/dev/stdout`` names; else None."""
     found = _STREAM.fullmatch(str(path))
     if found is None:
         return None
@@ -316,11 +232,7 @@ def own_stream(path: Path) -> int | None:
 
 
 def is_vacant(directory: Path) -> bool:
-    """Whether there is no such folder, or nothing in it but left-overs of interrupted writing.
-
-    Args:
-        directory: The folder.
-    """
+    """Whether a folder is missing or empty but for left-overs of interrupted writing."""
     return not directory.exists() or (
         directory.is_dir() and all(_PARTIAL.fullmatch(path.name) for path in directory.iterdir())
     )
@@ -328,16 +240,9 @@ def is_vacant(directory: Path) -> bool:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keep other processes out of a folder for the length of a block; the lock ends with the process in any case.
+    """Keep other processes out of a folder for a block; raises ConfigError if one holds it.
 
-    Nothing is written. Where the file system has no locks, there is none.
-
-    Args:
-        directory: The folder.
-
-    Raises:
-        ConfigError: If another process holds it.
-        OSError: If the folder cannot be read.
+    The lock ends with the process in any case. Nothing is written; a file system without locks gives none.
     """
     if fcntl is None:
         yield
@@ -359,7 +264,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def _mode(path: Path) -> int | None:
-    """Kind and permissions of what stands at a path, links followed; None where nothing does."""
+    """Kind and permissions of the file at a path, links followed; None if there is none."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:

@@ -16,8 +16,6 @@ import numpy as np
 from numpy.random import bit_generator
 from numpy.random.mtrand import get_bit_generator, set_bit_generator
 
-__all__ = ["controlled_randomness", "randomness_key"]
-
 _State: TypeAlias = tuple[Any, Any, Any]
 
 _seed_random, _seed_global = random.Random.seed, random.seed
@@ -36,12 +34,6 @@ def controlled_randomness(*key: int) -> Iterator[None]:
     be nested. A generator made without a seed belongs to the thread that makes it, so that blocks in several threads
     do not disturb each other; the global generators are one per process and shared by its threads. `secrets`,
     `os.urandom` and `uuid` are left alone, as are generators of other libraries.
-
-    Args:
-        key: Numbers >= 0 that tell this block from others, such as the seed of a run.
-
-    Yields:
-        Nothing.
     """
     before, outer = _enter(), vars(_local).copy()
     try:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from moopim.experiment.result import RunResult
 
-__all__ = ["app"]
-
 app = typer.Typer(
     cls=RootGroup,
     help="Multi-objective optimisation of processing-in-memory accelerators.",

@@ -12,8 +12,6 @@ from moopim.errors import ConfigError
 from moopim.files import check_files
 from moopim.messages import count
 
-__all__ = ["evaluate_crossbar"]
-
 
 def evaluate_crossbar(
     layers: Annotated[list[Path], typer.Argument(help="NPZ files: inputs X, weights W or cells, and meta.")],

@@ -6,8 +6,6 @@ import typer
 
 from moopim.messages import table_lines
 
-__all__ = ["app"]
-
 app = typer.Typer(help="List the devices that PEs of the 3-D stack are made of.", add_completion=False)
 
 _COLUMNS = ("letter", "name", "read", "noise", "back-propagation", "storage of a PE", "variants")

@@ -12,8 +12,6 @@ from moopim.cli.groups import ProblemGroup
 from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
 from moopim.messages import command_line
 
-__all__ = ["main"]
-
 # What typer returns after Ctrl-C.
 _INTERRUPTED = 130
 # What typer says of a word that is none of an option's.
@@ -23,14 +21,7 @@ _NETWORK = ("torch", "safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command; every expected error becomes one line on standard error and exit code 2.
-
-    Args:
-        arguments: Words of the command line; those of the process where not given.
-
-    Raises:
-        SystemExit: Always, with the exit code.
-    """
+    """Run the command and exit: every deliberate error becomes one line on standard error and exit code 2."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
         # Of all warnings, before options are read: the file of a problem is imported to know its options.
@@ -57,7 +48,7 @@ def _run(words: Sequence[str]) -> None:
 
 
 def _warner(*, quiet: bool) -> Callable[..., None]:
-    """Makes the function that shows a warning: one line, once, or nothing."""
+    """Function that shows a warning in one line, once; or never."""
     shown = set()
 
     def show(message: Warning | str, *_: object) -> None:
@@ -70,7 +61,7 @@ def _warner(*, quiet: bool) -> Callable[..., None]:
 
 
 def _explain(error: typer.TyperException) -> str:
-    """The message of a wrong option, with the value that was given: typer leaves it out."""
+    """Message of a wrong option with the value that was given, which typer leaves out."""
     from pydantic import ValidationError  # a good part of the start, and needed here only
 
     from moopim.experiment.plugins import RENAMED_OPTIONS

@@ -15,8 +15,6 @@ from moopim.errors import ConfigError, unknown_name
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-__all__ = ["EvaluateGroup", "LazyGroup", "ProblemGroup", "RootGroup"]
-
 
 class LazyGroup(TyperGroup):
     """A group whose commands are made when they are asked for."""

@@ -4,8 +4,6 @@ import sqlite3
 
 from moopim.errors import LogError
 
-__all__ = ["check_plain"]
-
 _COMPUTING = """
 SELECT count(*) FROM sqlite_schema
 WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '% AS (%' OR sql LIKE '% AS(%'
@@ -13,15 +11,6 @@ WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '
 
 
 def check_plain(connection: sqlite3.Connection, what: str) -> None:
-    """Raise LogError unless a database has plain tables only: views and triggers may compute without end.
-
-    Args:
-        connection: The open database.
-        what: What it is, for the message.
-
-    Raises:
-        LogError: If it has a view, a trigger, a virtual table or a computed column.
-        sqlite3.Error: If it cannot be read.
-    """
+    """Raise LogError unless a database has plain tables only: views and triggers may compute without end."""
     if connection.execute(_COMPUTING).fetchone()[0]:
         raise LogError(f"{what} has views, triggers or computed columns; expected plain tables")

@@ -13,8 +13,6 @@ from moopim.operators.duplicates import row_keys
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["BudgetSpent", "Evaluator"]
-
 # Seconds after which finished chunks are logged: more often would slow quick models down.
 _FLUSH_AFTER = 0.1
 

@@ -20,8 +20,6 @@ from moopim.problem import DesignProblem
 from moopim.randomness import controlled_randomness, randomness_key
 from moopim.typing import FloatArray, IntArray
 
-__all__ = ["Execute", "Workers", "WorkersDiedError", "executor"]
-
 Execute = Callable[[Sequence[IntArray]], Iterator[tuple[int, FloatArray]]]
 """Evaluates chunks ``(rows, n_genes)``: yields number and quantities ``(rows, n_quantities)`` of each, as it ends."""
 
@@ -30,15 +28,7 @@ _worker: dict[str, DesignProblem] = {}
 
 
 def executor(problem: DesignProblem, workers: "Workers | None") -> Execute:
-    """Make the function that evaluates the chunks of a batch.
-
-    Args:
-        problem: The problem; its `chunk_rows` says how many designs a worker gets at a time.
-        workers: Processes that were given the problem; without them this one evaluates.
-
-    Returns:
-        The function, see `Execute`.
-    """
+    """Function that evaluates the chunks of a batch in worker processes, or in this one where there are none."""
 
     def execute(chunks: Sequence[IntArray]) -> Iterator[tuple[int, FloatArray]]:
         key = randomness_key()
@@ -55,11 +45,9 @@ class WorkersDiedError(EvaluationError):
 
 
 class Workers:
-    """Worker processes that end with this one, and are replaced once in a call if one of them dies.
+    """Worker processes, `jobs` of them, that end with this one; if one dies they are replaced once per call.
 
-    Args:
-        jobs: Number of processes, at least 1.
-        problem: What they are given when they start, for `_tabulate`.
+    They get `problem` when they start, for `_tabulate`.
     """
 
     def __init__(self, jobs: int, problem: DesignProblem | None = None) -> None:
@@ -70,17 +58,10 @@ class Workers:
         self._parallel: Any = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Apply a function to items; warnings of the workers are issued here.
+        """Apply a function that can be pickled to items; yields number and result of each as it ends.
 
-        Args:
-            function: A function of one argument that can be pickled.
-            items: The arguments.
-
-        Yields:
-            Number and result of an item, as each ends.
-
-        Raises:
-            WorkersDiedError: If a worker dies, and one of its successors as well.
+        Warnings of the workers are issued here. Raises WorkersDiedError if a worker dies, and one of its successors as
+        well.
         """
         import joblib
 
@@ -108,7 +89,7 @@ class Workers:
                 return
 
     def close(self) -> None:
-        """End the processes, which would otherwise wait for more to do, and this process for them when it ends."""
+        """End the processes, which would otherwise wait for work, and this process for them when it ends."""
         from joblib.externals.loky import get_reusable_executor
 
         if self._parallel is not None:
@@ -130,7 +111,7 @@ class Workers:
 
 @contextmanager
 def _sparing_workers() -> Iterator[None]:
-    """Processes that start in the block never see Ctrl-C, which a terminal sends to them too; this one ends them.
+    """Block Ctrl-C in processes that start in the block, since a terminal sends it to them too; this one ends them.
 
     It is blocked rather than ignored, so that this process gets one that comes in between when the block ends.
     """
@@ -145,14 +126,14 @@ def _sparing_workers() -> Iterator[None]:
 
 
 def _adopt(problem: DesignProblem | None, parent: int, token: str) -> None:
-    """Prepares a worker process; ``token`` only tells pools apart."""
+    """Prepare a worker process; `token` only tells pools apart."""
     if problem is not None:
         _worker["problem"] = problem
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this worker when its parent was killed and so cannot end it any more."""
+    """End this worker once its parent, if killed, cannot end it any more."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -172,9 +153,9 @@ def _tabulate_there(item: tuple[IntArray, tuple[int, ...] | None]) -> FloatArray
 
 
 def _tabulate(problem: DesignProblem, X: IntArray, key: tuple[int, ...] | None) -> FloatArray:
-    """Evaluates a chunk; random numbers that the model draws follow from the run's key and the chunk alone.
+    """Evaluate a chunk; random numbers of the model follow from the run's key and the chunk alone.
 
-    They are then the same in any process and after an interruption, and change none of those that the optimiser draws.
+    They are then the same in any process and after an interruption, and leave those of the optimiser alone.
     """
     if key is None:
         return problem.tabulate(X)

@@ -24,8 +24,6 @@ from moopim.messages import resume_command
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray
 
-__all__ = ["Batch", "EvaluationLog", "Logged"]
-
 _FORMAT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

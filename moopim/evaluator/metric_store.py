@@ -13,8 +13,6 @@ from moopim.errors import LogError, shown
 from moopim.evaluator.database import check_plain
 from moopim.typing import FloatArray
 
-__all__ = ["MetricStore"]
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS metrics (
     facts TEXT NOT NULL,  -- what a number depends on beside the design, as JSON
@@ -27,12 +25,10 @@ _PATIENCE_S = 60.0  # until another process has written
 
 
 class MetricStore:
-    """Values of one metric in an SQLite file that any number of runs and processes may share.
+    """On-disk cache of one metric in an SQLite file that any number of runs and processes may share.
 
-    Args:
-        path: The file; made when the first number is kept.
-        facts: What the numbers depend on beside the design, such as a checksum of weights; numbers with other facts are
-            not seen.
+    `facts` are what the values depend on beside the design, such as a checksum of weights; values of other facts are
+    not seen.
     """
 
     def __init__(self, path: Path | str, facts: Mapping[str, Any]) -> None:
@@ -40,17 +36,10 @@ class MetricStore:
         self._facts = json.dumps(facts, sort_keys=True)
 
     def answer(self, designs: Sequence[str], compute: Callable[[list[int]], FloatArray]) -> FloatArray:
-        """Gives a number for each design: a known one, or one that is found now and kept.
+        """Values of designs, shape ``(designs,)``: cached ones, or computed now and cached.
 
-        Args:
-            designs: A word for each design that tells it from all others.
-            compute: Finds the numbers of the designs at some places; each distinct design is asked for once.
-
-        Returns:
-            The numbers, shape ``(designs,)``.
-
-        Raises:
-            LogError: If the file is none of this kind or cannot be written.
+        `designs` are unique keys of the designs; `compute` gets the places of those that are missing, each distinct one
+        once. Raises LogError if the file is of another kind or cannot be written.
         """
         known = self._read(set(designs))
         places = {design: place for place, design in reversed(list(enumerate(designs))) if design not in known}
@@ -62,7 +51,7 @@ class MetricStore:
         return np.array([known[design] for design in designs], dtype=np.float64)
 
     def count(self) -> int:
-        """How many numbers are known."""
+        """Number of cached values."""
         if not self.path.exists():
             return 0
         with self._open() as connection:

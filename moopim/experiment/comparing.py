@@ -16,12 +16,10 @@ from moopim.experiment.running import check_count, check_fingerprint, check_new_
 from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 
-__all__ = ["compare"]
-
 
 @dataclass(frozen=True)
 class _Task:
-    """One run of a comparison, in terms that a worker process understands."""
+    """Run of a comparison as a worker process gets it."""
 
     spec: str
     parameters: dict[str, Any]
@@ -81,7 +79,7 @@ def compare(
 def _plan(
     problem: DesignProblem, algorithms: Sequence[str], seeds: int, evaluations: int, output: Path, jobs: int
 ) -> list[_Task]:
-    """Checks everything before the first run starts."""
+    """Runs of a comparison; everything is checked before the first one starts."""
     for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
         check_count(label, value, 1)
     check_problem(problem)
@@ -111,7 +109,7 @@ def _plan(
 
 
 def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: Path) -> None:
-    """Raises ConfigError if an output directory holds no comparison, or runs of another problem or budget."""
+    """Raise ConfigError if an output directory holds no comparison, or runs of another problem or budget."""
     begun = {task.directory.name for task in tasks if is_vacant(task.directory)}  # interrupted at the very first
     entries = [entry for entry in output.iterdir() if entry.name not in begun] if output.is_dir() else []
     if entries and not any((entry / MANIFEST).is_file() for entry in entries):

@@ -15,19 +15,9 @@ from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 from moopim.typing import FloatArray, IntArray
 
-__all__ = ["evaluations_frame", "front_frame", "genes_frame", "least_violating", "minimised", "read_designs"]
-
 
 def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
-    """Decodes designs into one column per gene.
-
-    Args:
-        genome: The genome.
-        X: Genes, shape ``(pop, n_genes)``.
-
-    Returns:
-        A frame with the columns `Genome.columns` and ``pop`` rows; values of mixed kinds, and tuples, as text.
-    """
+    """Frame with one column per gene of designs `X` ``(pop, n_genes)``; values of mixed kinds, and tuples, as text."""
     designs = genome.decode(X)
     columns = {}
     for group in genome.groups:
@@ -40,11 +30,7 @@ def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
 
 
 def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
-    """Designs of a frame such as ``front.csv``, one per row; the inverse of `genes_frame`.
-
-    Raises:
-        ConfigError: If a gene has no column or a value is not allowed.
-    """
+    """Designs of a frame such as ``front.csv``, one per row; the inverse of `genes_frame`."""
     columns = {}
     for group in genome.groups:
         for column in group.columns:
@@ -63,18 +49,12 @@ def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
 def evaluations_frame(
     problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray | None = None
 ) -> pd.DataFrame:
-    """Puts everything that a run evaluated into one frame.
+    """Frame with one row per evaluation of a run, in order.
 
-    Args:
-        problem: The problem.
-        batches: The generations of the run.
-        returned: Objectives (to be minimised) of the designs that the optimiser returned, shape ``(designs, n_obj)``;
-            not given for a run that has not ended.
-
-    Returns:
-        One row per evaluation, in order: ``evaluation`` and ``generation`` (both from 1), the genes, the quantities in
-        natural sign with their units in the column names, ``feasible``, ``cached`` (an earlier evaluation of the same
-        run answered) and, where given, ``returned`` (the optimiser returned a design with these objectives).
+    Columns: ``evaluation`` and ``generation`` (from 1), the genes, the quantities in natural sign with their units in
+    the names, ``feasible``, ``cached`` (answered by an earlier evaluation of the run) and, where `returned` is given,
+    ``returned``: whether the optimiser returned a design with these objectives. `returned` has objectives to be
+    minimised, ``(designs, n_obj)``.
     """
     empty = (np.empty((0, problem.n_var), dtype=np.int64), np.empty((0, len(problem.quantities))))
     X = np.concatenate([batch.genes for batch in batches]).astype(np.int64) if batches else empty[0]
@@ -100,20 +80,15 @@ def evaluations_frame(
 
 
 def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
-    """The objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
+    """Objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
     return np.column_stack([numbers(frame, objective.column) * objective.sign for objective in objectives])
 
 
 def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """Takes the non-dominated feasible designs out of everything evaluated.
+    """Non-dominated feasible designs of an `evaluations_frame`: genes, quantities, ``returned``.
 
-    Args:
-        evaluations: From `evaluations_frame`.
-        objectives: The objectives.
-
-    Returns:
-        The genes and quantities of these designs and the column ``returned``, best first by the first objective, then
-        by the others. Of designs with equal objectives the one evaluated first stands for all.
+    Sorted by the first objective, the best first, then by the others; of designs with equal objectives the first one is
+    kept.
     """
     F = minimised(evaluations, objectives)
     F[~truth_values(evaluations, "feasible")] = np.inf
@@ -122,16 +97,7 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> p
 
 
 def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint], n: int = 10) -> pd.DataFrame:
-    """The designs nearest to feasibility, by the sum of their violations.
-
-    Args:
-        evaluations: From `evaluations_frame`.
-        constraints: The constraints.
-        n: Number of designs.
-
-    Returns:
-        The first ``n`` distinct designs, the least violation first.
-    """
+    """The `n` distinct designs with the least sum of violations, the least first."""
     excess = np.zeros(len(evaluations))
     for constraint in constraints:
         values = numbers(evaluations, constraint.column)

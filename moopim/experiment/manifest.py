@@ -19,18 +19,6 @@ from moopim.problem import DesignProblem, fingerprint_of
 from moopim.quantities import Constraint, Metric, Objective
 from moopim.records import Record, first_fault, read_record
 
-__all__ = [
-    "MANIFEST",
-    "GroupRecord",
-    "Manifest",
-    "ProblemRecord",
-    "new_manifest",
-    "now",
-    "read_manifest",
-    "versions",
-    "write_manifest",
-]
-
 MANIFEST = "manifest.json"
 # Numbers beyond these are slips; with them no manifest asks for more memory than there is.
 _BYTES = 2**24
@@ -45,11 +33,7 @@ _PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")
 
 
 class GroupRecord(Record):
-    """A gene group as `moopim.genome.Genome.describe` gives it.
-
-    Attributes:
-        values: Representations of the allowed values; one such as ``0 .. 99999`` stands for a long range.
-    """
+    """Gene group as `moopim.genome.Genome.describe` gives it; a long range is one entry of `values`, ``0 .. 99999``."""
 
     kind: str
     name: str
@@ -77,11 +61,10 @@ class GroupRecord(Record):
 
 
 class ProblemRecord(Record):
-    """The problem of a run.
+    """Problem of a run.
 
-    Attributes:
-        spec: Under which its class is found again; None where it cannot be (defined in a notebook, say).
-        facts: Hashes of the parts of the fingerprint, see `moopim.problem.DesignProblem.facts`.
+    `spec` names its class for `moopim.experiment.plugins.load_problem` (None if it has no such name, as in a notebook)
+    and `facts` are the hashes of the parts of the fingerprint.
     """
 
     spec: str | None
@@ -104,15 +87,12 @@ class ProblemRecord(Record):
 
 
 class Manifest(Record):
-    """Everything needed to repeat a run, and its outcome.
+    """Settings of a run, for its repetition, and its outcome.
 
-    Attributes:
-        algorithm: Name in the registry; None where the caller passed an algorithm of their own.
-        tally: What `moopim.problem.DesignProblem.tally` gave when the run began.
-        status: ``running`` until the results are written; a killed run stays so and can be resumed.
-        message: What the run has to say about its end.
-        notes: What happened to the run since it began, such as that its log was reused after a change of the source.
-        seconds: Wall-clock time of the search (s), that of the last session only if it was resumed.
+    `algorithm` is a name of the registry, None for the caller's own; `tally` the value of
+    `moopim.problem.DesignProblem.tally` at the start; `status` stays ``running`` in a killed run; `notes` are changes
+    since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the search, of
+    the last session only if it was resumed.
     """
 
     format: Literal[1] = 1
@@ -138,11 +118,7 @@ class Manifest(Record):
 def new_manifest(
     problem: DesignProblem, spec: str | None, algorithm: str | None, evaluations: int, seed: int, jobs: int
 ) -> Manifest:
-    """Makes the manifest of a run that is about to start.
-
-    Raises:
-        ConfigError: If a number is beyond what a manifest may hold.
-    """
+    """Manifest of a run that is about to start; raises ConfigError if a number is out of range."""
     parameters = problem.parameters()
     if not _is_text(spec or "") or not all(map(_is_recordable, parameters.values())):
         # Such a problem cannot be built again from its description.
@@ -179,7 +155,7 @@ def new_manifest(
 
 
 def _shortened(group: dict[str, Any]) -> dict[str, Any]:
-    """A description of a gene group in which a long range of whole numbers is one entry."""
+    """Description of a gene group in which a long range of whole numbers is one entry."""
     values = group["values"]
     if len(values) > _LISTED and values == [str(int(values[0]) + i) for i in range(len(values))]:
         return group | {"values": [f"{values[0]} .. {values[-1]}"]}
@@ -201,7 +177,7 @@ def _is_text(value: str) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on, by name; without those not installed."""
+    """Versions of Python and of the installed packages that results depend on, by name."""
     # Run from a checkout, moopim is not installed and has no metadata.
     found = {"python": platform.python_version(), "moopim": moopim.__version__}
     for name in _PACKAGES:
@@ -211,22 +187,12 @@ def versions() -> dict[str, str]:
 
 
 def now() -> str:
-    """Date and time, in UTC (ISO 8601)."""
+    """Date and time in UTC (ISO 8601)."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads the manifest of a run directory.
-
-    Args:
-        directory: The run directory.
-
-    Returns:
-        The manifest.
-
-    Raises:
-        ConfigError: If the directory or the manifest is missing or not valid.
-    """
+    """Manifest of a run directory; raises ConfigError if either is missing or not valid."""
     path = directory / MANIFEST
     if not directory.is_dir():
         raise ConfigError(f"run directory {str(directory)!r} does not exist")
@@ -236,6 +202,6 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Writes the manifest into its run directory."""
+    """Write the manifest into its run directory."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2)
     write_atomically(directory / MANIFEST, text + "\n")

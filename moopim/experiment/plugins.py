@@ -13,8 +13,6 @@ from moopim.errors import ConfigError, MoopimError, unknown_name
 from moopim.problem import DesignProblem
 from moopim.user_code import import_member, reason, split_reference, where_raised
 
-__all__ = ["Parameter", "build_problem", "constructor_parameters", "load_problem", "problem_entries", "problem_spec"]
-
 _GROUP = "moopim.problems"
 
 RENAMED_OPTIONS = {"figures": "override"}
@@ -23,13 +21,7 @@ RENAMED_OPTIONS = {"figures": "override"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a problem's constructor.
-
-    Attributes:
-        name: Its name.
-        annotation: Its type as annotated; `str` where it is not.
-        default: Its default, or `inspect.Parameter.empty`.
-    """
+    """Parameter of a problem's constructor; without annotation a `str`, without default `Parameter.empty`."""
 
     name: str
     annotation: Any
@@ -37,22 +29,12 @@ class Parameter:
 
 
 def problem_entries() -> dict[str, EntryPoint]:
-    """The installed problems by name, those of moopim and of other packages."""
+    """Entry points of the installed problems, of moopim and of other packages, by name."""
     return {entry.name: entry for entry in sorted(entry_points(group=_GROUP), key=lambda entry: entry.name)}
 
 
 def load_problem(spec: str) -> type[DesignProblem]:
-    """Finds the class of a problem.
-
-    Args:
-        spec: The name of an installed problem, ``path/to/file.py:Class``, or ``package.module:Class``.
-
-    Returns:
-        The class.
-
-    Raises:
-        ConfigError: If there is no such problem, file or class, or it is not a DesignProblem.
-    """
+    """Class of an installed problem by name, ``path/to/file.py:Class`` or ``package.module:Class``."""
     reference = split_reference(spec)
     if reference is None:
         entries = problem_entries()
@@ -74,7 +56,7 @@ def load_problem(spec: str) -> type[DesignProblem]:
 
 
 def problem_spec(problem: DesignProblem) -> str | None:
-    """The spec under which `load_problem` finds the class of a problem again; None where it cannot."""
+    """Name by which `load_problem` finds the class of a problem again; None if it has none."""
     cls = type(problem)
     for name, entry in problem_entries().items():
         if entry.value == f"{cls.__module__}:{cls.__qualname__}" or _same_class(entry, cls):
@@ -89,11 +71,7 @@ def problem_spec(problem: DesignProblem) -> str | None:
 
 
 def constructor_parameters(cls: type[DesignProblem]) -> list[Parameter]:
-    """The parameters of a problem's constructor, which are its options.
-
-    Raises:
-        ConfigError: If a parameter has a kind or type that cannot be an option.
-    """
+    """Parameters of a problem's constructor; raises ConfigError for a type that cannot be an option."""
     signature = inspect.signature(cls)
     try:
         hints = get_type_hints(cls.__init__)
@@ -114,18 +92,7 @@ def constructor_parameters(cls: type[DesignProblem]) -> list[Parameter]:
 
 
 def build_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
-    """Builds a problem from its spec and parameters.
-
-    Args:
-        spec: See `load_problem`.
-        parameters: Values of the constructor's parameters, by name; defaults are used for the others.
-
-    Returns:
-        The problem.
-
-    Raises:
-        ConfigError: If the problem or a parameter is unknown, or a value is not allowed.
-    """
+    """Build a problem from its name and the parameters of its constructor; others keep their defaults."""
     cls = load_problem(spec)
     known = {parameter.name: parameter for parameter in constructor_parameters(cls)}
     for name in parameters:
@@ -158,7 +125,7 @@ def _is_problem(value: object) -> bool:
 
 
 def _same_class(entry: EntryPoint, cls: type) -> bool:
-    """Tells whether an entry point exports the class from a parent package of its module, without loading others."""
+    """Whether an entry point exports the class from a parent package of its module, without loading others."""
     return cls.__module__.startswith(entry.module) and entry.attr == cls.__qualname__ and entry.load() is cls
 
 

@@ -21,8 +21,6 @@ from moopim.messages import count, resume_command
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 
-__all__ = ["RunResult", "load_run"]
-
 EVALUATIONS = "evaluations.csv"
 FRONT = "front.csv"
 LOG = "evaluations.sqlite"
@@ -138,12 +136,12 @@ def load_run(directory: Path | str) -> RunResult:
 
 
 def algorithm_label(manifest: Manifest) -> str:
-    """Name of a run's optimiser; "custom" where the caller passed one of their own."""
+    """Name of a run's optimiser; ``custom`` for the caller's own."""
     return manifest.algorithm or "custom"
 
 
 def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
-    """Reads a frame with the types it was written with: text stays text, even where it looks like a number."""
+    """Frame of a file with the types that it was written with: text stays text, even where it looks like a number."""
     problem = manifest.problem
     texts = {column: str for group in problem.genome if _is_text(group) for column in group.columns}
     try:
@@ -188,7 +186,7 @@ def _is_text(group: GroupRecord) -> bool:
 
 
 def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
-    """Everything in the log of a run, without the problem itself."""
+    """Evaluations in the log of a run, read without its problem."""
     problem = _Recorded(manifest)
     path = directory / LOG
     if not path.is_file():
@@ -201,7 +199,7 @@ def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
 
 
 class _Recorded(DesignProblem):
-    """The problem of a run as its manifest describes it: genome and quantities, but no model."""
+    """Problem of a run as its manifest describes it: genome and quantities, but no model."""
 
     def __init__(self, manifest: Manifest) -> None:
         record = manifest.problem
@@ -210,12 +208,12 @@ class _Recorded(DesignProblem):
         super().__init__()
 
     def evaluate_designs(self, designs: Designs) -> Mapping[str, Any]:
-        """Is never called."""
+        """Never called."""
         raise NotImplementedError
 
 
 def _recorded_group(group: GroupRecord) -> GeneGroup:
-    """A gene group of the values that a manifest has; one that is no literal stands for itself."""
+    """Gene group with the values in a manifest; a value that is no literal stays text."""
     if group.bounds:
         return Integer(group.name, *group.bounds, repeat=group.repeat)
     return Choice(group.name, tuple(map(_literal, group.values)), group.repeat)

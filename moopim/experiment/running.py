@@ -157,7 +157,7 @@ def resume(
 
 
 def _read_back(directory: Path) -> RunResult:
-    """A finished run; writes its front again where it is missing."""
+    """Result of a finished run; its front is written again if it is missing."""
     result = load_run(directory)
     if not (directory / FRONT).is_file():
         write_atomically(directory / FRONT, result.front.to_csv(index=False))
@@ -189,48 +189,26 @@ def _warn_of_versions(directory: Path, manifest: Manifest) -> None:
 
 
 def check_count(label: str, value: object, least: int) -> None:
-    """Raise ConfigError unless a setting is a whole number from a least one on.
-
-    Args:
-        label: Name of the setting.
-        value: Its value.
-        least: The least that is allowed.
-
-    Raises:
-        ConfigError: If it is not.
-    """
+    """Raise ConfigError unless a setting is a whole number of at least `least`."""
     if not is_whole(value, least):
         raise ConfigError(f"{label}={value!r} is not allowed; expected {least}, {least + 1}, ...")
 
 
 def check_problem(problem: object) -> None:
-    """Raise ConfigError unless something is a problem.
-
-    Args:
-        problem: What was given as one.
-
-    Raises:
-        ConfigError: If it is not.
-    """
+    """Raise ConfigError unless the argument is a problem."""
     if not isinstance(problem, DesignProblem):
         raise ConfigError(f"problem is {problem!r}; expected an instance of a subclass of moopim.DesignProblem")
 
 
 def _check_algorithm(algorithm: object, otherwise: str = "") -> None:
-    """Raises ConfigError unless something is a pymoo algorithm; the message ends with what else is allowed."""
+    """Raise ConfigError unless the argument is a pymoo algorithm; the message ends with the alternative."""
     if not isinstance(algorithm, Algorithm):
         called = f"an instance such as {algorithm.__name__}(...)" if isinstance(algorithm, type) else "an instance"
         raise ConfigError(f"algorithm is {algorithm!r}; expected {called}{otherwise}")
 
 
 def check_new_directory(directory: Path) -> None:
-    """Raise ConfigError if an output directory holds anything, so that nothing is overwritten.
-
-    Left-overs of interrupted writing do not count.
-
-    Raises:
-        ConfigError: If the directory is a file or not empty.
-    """
+    """Raise ConfigError unless an output directory is new or empty but for left-overs of interrupted writing."""
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"output {str(directory)!r} is not a directory")
     if not is_vacant(directory):
@@ -241,19 +219,10 @@ def check_new_directory(directory: Path) -> None:
 def check_fingerprint(
     directory: Path, manifest: Manifest, problem: DesignProblem, *, changed_source: bool = False
 ) -> Manifest:
-    """Check that a run directory belongs to a problem.
+    """Raise LogError if a run directory belongs to another problem; give the manifest.
 
-    Args:
-        directory: The run directory.
-        manifest: Its manifest.
-        problem: The problem.
-        changed_source: Whether another source of the problem, or version of moopim, is accepted.
-
-    Returns:
-        The manifest; with the new fingerprint and a note where a change was accepted.
-
-    Raises:
-        LogError: If the fingerprints differ.
+    Where `changed_source` accepts another source of the problem or version of moopim, it has the new fingerprint and a
+    note.
     """
     record, facts = manifest.problem, problem.facts()
     fingerprint = fingerprint_of(facts)
@@ -282,7 +251,7 @@ def _search(
     progress: bool,
     repair: bool = False,
 ) -> RunResult:
-    """Runs the optimiser to its end and writes what came of it."""
+    """Run the optimiser to its end and write the results."""
     begun = time.perf_counter()
     with nullcontext() if directory is None else _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
@@ -351,7 +320,7 @@ def search_progress(title: str, evaluations: int, *, show: bool) -> Iterator[_Re
 
 @contextmanager
 def _way_on(evaluator: Evaluator, directory: Path | None) -> Iterator[None]:
-    """Keeps what was evaluated when a run is interrupted; a failed evaluation says so, and how to go on."""
+    """Keep finished evaluations when a run is interrupted; the error of a failed one says how to resume."""
     try:
         yield
     except BaseException as error:
@@ -370,17 +339,10 @@ def optimise(
     seed: int,
     report: _Report,
 ) -> bool:
-    """Runs a pymoo algorithm to the exact budget, one committed generation after another.
+    """Run a pymoo algorithm to the exact budget, one committed generation after another.
 
-    Args:
-        evaluator: The evaluator; its problem is the one that is optimised.
-        algorithm: A fresh algorithm.
-        evaluations: The budget.
-        seed: The seed.
-        report: Called after every generation.
-
-    Returns:
-        Whether every design of the genome was evaluated before the budget was spent.
+    Returns whether every design of the genome was evaluated before the budget was spent. `report` is called after every
+    generation.
     """
     evaluator.budget, size = evaluations, evaluator.problem.genome.size
     with controlled_randomness(seed):
@@ -411,7 +373,7 @@ def optimise(
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:
-    """Wraps pymoo's ``Evaluator.eval``, which skips individuals with values, so that only those of this run are."""
+    """Wrap pymoo's ``Evaluator.eval``, which skips evaluated individuals, to skip only those of this run."""
 
     def evaluate_foreign(problem: Any, pop: Any, *args: Any, **kwargs: Any) -> Any:
         brought = [individual for individual in np.atleast_1d(pop) if individual.evaluated]
@@ -428,7 +390,7 @@ def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callabl
 
 
 def _check_optimum(evaluator: Evaluator, algorithm: Algorithm) -> None:
-    """Raises EvaluationError if an algorithm returns designs that are not in the log."""
+    """Raise EvaluationError if an algorithm returns designs that are not in the log."""
     if algorithm.opt is None or not len(algorithm.opt):
         return
     X = algorithm.opt.get("X")
@@ -459,7 +421,7 @@ def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted:
 
 
 def _write_parquet(frame: Any, path: Path) -> None:
-    """Writes the evaluations a second time where pyarrow is there; a failure costs nothing but this file."""
+    """Write the evaluations a second time if pyarrow is installed; a failure is only a warning."""
     try:
         import pyarrow  # noqa: F401 (only to see whether it is there)
     except ModuleNotFoundError:

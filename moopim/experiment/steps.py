@@ -23,8 +23,6 @@ from moopim.files import is_vacant, write_atomically
 from moopim.messages import command_line, table_lines
 from moopim.records import Record, differences, read_record
 
-__all__ = ["STEP", "Step", "find_steps", "read_step", "run_step", "steps_frame", "steps_text"]
-
 STEP = "step.json"
 _BYTES = 2**20
 _PRODUCT_BYTES = 2**32
@@ -32,17 +30,11 @@ _NAME = 250  # bytes of a product's name; few file systems have room for more th
 
 
 class Step(Record):
-    """The record of a step.
+    """Record of a step.
 
-    Attributes:
-        name: What is made.
-        state: ``running`` until all of it is there; an interrupted step stays so.
-        facts: What the products depend on: settings, seeds, checksums of inputs.
-        command: The command that made it.
-        created: When it was begun.
-        seconds: Wall-clock time that it took (s), without that of interrupted attempts.
-        result: Numbers and words that it found.
-        products: SHA-256 of its files, by name.
+    `facts` are the settings, seeds and checksums of inputs that its products depend on; `command` the command that made
+    it; `seconds` its wall-clock time without that of interrupted attempts; `result` numbers and text; `products` the
+    SHA-256 of its files by name. An interrupted step stays ``running``.
     """
 
     format: Literal[1] = 1
@@ -66,7 +58,7 @@ class Step(Record):
 
     @property
     def command_line(self) -> str:
-        """The command, as it can be typed again."""
+        """Command to type again."""
         return command_line(self.command)
 
 
@@ -79,23 +71,11 @@ def run_step(
     products: tuple[str, ...],
     force: bool = False,
 ) -> Step:
-    """Makes a step, or takes it as it is if it has been made.
+    """Run a step in its folder, or reuse it if it has been made with the same facts.
 
-    Args:
-        directory: Its folder.
-        name: What is made.
-        facts: What the products depend on, in values that JSON has.
-        make: Makes the products in the folder and gives its numbers and words, in values that JSON has. Called again
-            after an interruption, with what it left in the folder.
-        products: Names of the files that are there in the end.
-        force: Whether to remove what is there and make it anew.
-
-    Returns:
-        The record.
-
-    Raises:
-        ConfigError: If the folder has a step of other facts, damaged products, or files of something else; the last
-            even by `force`.
+    `make` writes the files `products` into the folder and returns `Step.result`; after an interruption it is called
+    again with the files that it left. With `force` an existing step is removed first. Raises ConfigError if the folder
+    has a step of other facts, damaged products or, even by `force`, other files.
     """
     plain: dict[str, Any] = json.loads(json.dumps(dict(facts)))  # as they are read back
     if force:
@@ -127,17 +107,7 @@ def run_step(
 
 
 def read_step(directory: Path) -> Step:
-    """Reads the record of a step.
-
-    Args:
-        directory: Its folder.
-
-    Returns:
-        The record.
-
-    Raises:
-        ConfigError: If there is none, or it is not valid.
-    """
+    """Record of the step in a folder; raises ConfigError if it is missing or not valid."""
     path = directory / STEP
     if not path.exists():
         raise ConfigError(f"{str(directory)!r} has no {STEP}; expected the folder of a step")
@@ -145,14 +115,7 @@ def read_step(directory: Path) -> Step:
 
 
 def find_steps(directory: Path) -> dict[str, Step]:
-    """Finds the steps of a pipeline.
-
-    Args:
-        directory: Folder of the pipeline.
-
-    Returns:
-        Records by the folders of the steps within it, in the order in which they were begun.
-    """
+    """Records of the steps of a pipeline by their folders within it, in the order in which they were begun."""
     # No deeper than the folders of a pipeline: a folder of anything may hold much, and steps of others.
     paths = [path for depth in ("", "*/", "*/*/") for path in directory.glob(f"{depth}{STEP}")]
     steps = {path.parent.relative_to(directory).as_posix(): read_step(path.parent) for path in paths}
@@ -160,14 +123,7 @@ def find_steps(directory: Path) -> dict[str, Step]:
 
 
 def steps_frame(directory: Path) -> pd.DataFrame:
-    """Lists the steps of a pipeline.
-
-    Args:
-        directory: Folder of the pipeline.
-
-    Returns:
-        A row per step: ``folder``, ``step``, ``state``, ``seconds``, ``seed``, ``created``, ``products``, ``command``.
-    """
+    """Frame of the steps of a pipeline: folder, step, state, seconds, seed, created, products, command."""
     rows = [
         {
             "folder": folder,
@@ -186,14 +142,7 @@ def steps_frame(directory: Path) -> pd.DataFrame:
 
 
 def steps_text(directory: Path) -> str:
-    """Lists the steps of a pipeline for a terminal, and the commands that made them.
-
-    Args:
-        directory: Folder of the pipeline.
-
-    Returns:
-        The list; nothing if there are no steps.
-    """
+    """Table of the steps of a pipeline and the commands that made them; empty if there are none."""
     steps = find_steps(directory)
     if not steps:
         return ""
@@ -212,7 +161,7 @@ def steps_text(directory: Path) -> str:
 
 
 def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
-    """The step that the folder has, if it is this one and whole."""
+    """Step that the folder has; raises ConfigError if it is another one or damaged."""
     if is_vacant(directory):
         return None
     step = read_step(directory)
@@ -233,7 +182,7 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
 
 
 def _remove(directory: Path) -> None:
-    """Removes a step, its record last; a folder without one is not touched."""
+    """Remove a step, its record last; a folder without one is not touched."""
     if is_vacant(directory):
         return
     if not (directory / STEP).exists():

@@ -1,27 +1,9 @@
 """Vectorised genetic operators on integer genomes, as pymoo operators.
 
-The functions work on integer arrays of shape ``(pop, n_genes)`` and draw from the generator they are given; the
-classes offer them to pymoo. All take the genome from the problem, so that one instance serves any problem.
+The functions of the modules work on integer arrays of shape ``(pop, n_genes)`` and draw from the generator they are
+given; the classes offer them to pymoo. All take the genome from the problem, so that one instance serves any problem.
 """
 
-from moopim.operators.crossover import BlockCrossover, PointCrossover, UniformCrossover
-from moopim.operators.duplicates import HashedDuplicateElimination
-from moopim.operators.mutation import BlockMoveMutation, ResetMutation, SingleResetMutation, SwapMutation
-from moopim.operators.perturbation import Perturbation
-from moopim.operators.repair import DesignRepair
-from moopim.operators.sampling import LatinHypercubeSampling, RandomSampling
+import lazy_loader
 
-__all__ = [
-    "BlockCrossover",
-    "BlockMoveMutation",
-    "DesignRepair",
-    "HashedDuplicateElimination",
-    "LatinHypercubeSampling",
-    "Perturbation",
-    "PointCrossover",
-    "RandomSampling",
-    "ResetMutation",
-    "SingleResetMutation",
-    "SwapMutation",
-    "UniformCrossover",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

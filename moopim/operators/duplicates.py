@@ -10,21 +10,9 @@ from pymoo.core.population import Population
 from moopim.errors import ConfigError
 from moopim.typing import BoolArray
 
-__all__ = ["HashedDuplicateElimination", "row_keys"]
-
 
 def row_keys(X: NDArray[Any]) -> list[bytes]:
-    """One hashable key per row.
-
-    Args:
-        X: Numbers, shape ``(rows, columns)``.
-
-    Returns:
-        The bytes of each row; equal rows, and only these, have equal keys.
-
-    Raises:
-        ConfigError: If the shape is wrong, or there are no columns.
-    """
+    """Hashable key of each row of numbers ``(rows, columns)``: its bytes, equal for equal rows only."""
     X = np.ascontiguousarray(X)
     if X.ndim != 2 or not X.shape[1]:  # noqa: PLR2004 (rows and columns)
         raise ConfigError(f"rows have shape {X.shape}; expected (rows, columns)")
@@ -34,7 +22,7 @@ def row_keys(X: NDArray[Any]) -> list[bytes]:
 
 
 class HashedDuplicateElimination(DuplicateElimination):  # type: ignore[misc]
-    """Removes designs whose rows appeared before, in the same population or in another."""
+    """Remove designs whose rows appeared before, in the same population or in another."""
 
     def _do(self, pop: Population, other: Population | None, is_duplicate: BoolArray) -> Any:
         seen = set() if other is None else set(row_keys(np.asarray(self.func(other), dtype=np.int64)))

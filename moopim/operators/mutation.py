@@ -1,6 +1,8 @@
-"""Mutation: reset to another value, swap, move of a block of neighbouring genes."""
+"""Mutation: reset to another value, swap, move of a block of neighbouring genes, and AMOSA's mix of these."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -11,35 +13,13 @@ from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.genes import GeneGroup, Permutation
 from moopim.genome import Genome
+from moopim.operators.crossover import exchange, uniform_mask
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray, IntArray
 
-__all__ = [
-    "BlockMoveMutation",
-    "ResetMutation",
-    "SingleResetMutation",
-    "SwapMutation",
-    "move_block",
-    "reset",
-    "reset_one",
-    "reset_probabilities",
-    "swap",
-]
-
 
 def reset_probabilities(genome: Genome, prob: float | Mapping[str, float] | None) -> FloatArray:
-    """Spreads reset probabilities over the genes.
-
-    Args:
-        genome: The genome.
-        prob: Probability of every gene, or by gene group; groups that are not named, and ``None``, get 1 / n_genes.
-
-    Returns:
-        Probability of each gene, shape ``(n_genes,)``.
-
-    Raises:
-        ConfigError: If a group is unknown or a probability lies outside 0 .. 1.
-    """
+    """Reset probability of each gene ``(n_genes,)`` from one for all, or by gene group; 1 / n_genes by default."""
     by_group = prob if isinstance(prob, Mapping) else {} if prob is None else {g.name: prob for g in genome.groups}
     result = np.full(genome.n_genes, 1 / genome.n_genes)
     for name, value in by_group.items():
@@ -49,40 +29,18 @@ def reset_probabilities(genome: Genome, prob: float | Mapping[str, float] | None
     return result
 
 
+# Moves take genes of shape (pop, n_genes), which they do not change, and return genes of the same shape.
+
+
 def reset(genome: Genome, X: IntArray, prob: FloatArray, random_state: np.random.Generator) -> IntArray:
-    """Sets each gene, with its probability, to a different value; in a permutation it swaps places with another.
-
-    Args:
-        genome: The genome.
-        X: Genes, shape ``(pop, n_genes)``; not changed.
-        prob: Probability of each gene, shape ``(n_genes,)``.
-        random_state: Source of randomness.
-
-    Returns:
-        Genes, shape ``(pop, n_genes)``.
-
-    Raises:
-        ConfigError: If the shape is wrong, or the genes are no integers.
-    """
+    """Set each gene, with its probability ``(n_genes,)``, to a different value; swap it in a permutation."""
     _check_shape(genome, X)
     prob = numbers("prob", prob, (genome.n_genes,), values=False)
     return _shift(genome, X, random_state.random(X.shape) < prob, random_state)
 
 
 def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """Sets one active gene of each design to a different value; in a permutation it swaps places with another.
-
-    Args:
-        genome: The genome.
-        X: Genes, shape ``(pop, n_genes)``; not changed.
-        random_state: Source of randomness.
-
-    Returns:
-        Genes, shape ``(pop, n_genes)``.
-
-    Raises:
-        ConfigError: If the shape is wrong, or the genes are no integers.
-    """
+    """Set one active gene of each design to a different value; in a permutation it swaps places with another."""
     _check_shape(genome, X)
     chosen = _pick_gene(genome, X, random_state)
     if not any(isinstance(group, Permutation) for group in genome.groups):
@@ -97,19 +55,7 @@ def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) ->
 
 
 def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """Swaps two genes of one repeated group, drawn anew for each design.
-
-    Args:
-        genome: The genome.
-        X: Genes, shape ``(pop, n_genes)``; not changed.
-        random_state: Source of randomness.
-
-    Returns:
-        Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
-
-    Raises:
-        ConfigError: If the shape is wrong, or the genes are no integers.
-    """
+    """Swap two genes of one repeated group, drawn anew for each design; without such a group nothing changes."""
     _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
     first = (random_state.random(len(X)) * width).astype(np.int64)
@@ -121,22 +67,11 @@ def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntA
 
 
 def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """Moves a run of neighbouring genes of one repeated group by one common step, drawn anew for each design.
+    """Move a run of neighbouring genes of one repeated group by one common step, drawn anew for each design.
 
-    The values of the run are shifted by the same non-zero number (modulo the number of values), so that neighbours
-    stay as far apart as they were: layers that share a PE move on together. In a permutation the run itself is
-    rotated to another place.
-
-    Args:
-        genome: The genome.
-        X: Genes, shape ``(pop, n_genes)``; not changed.
-        random_state: Source of randomness.
-
-    Returns:
-        Genes, shape ``(pop, n_genes)``; unchanged if no group has two genes.
-
-    Raises:
-        ConfigError: If the shape is wrong, or the genes are no integers.
+    The values of the run are shifted by the same non-zero number (modulo the number of values), so that neighbours stay
+    as far apart as they were: layers that share a PE move on together. In a permutation the run itself is rotated to
+    another place.
     """
     _check_shape(genome, X)
     start, width = _pick_group(genome, len(X), random_state)
@@ -155,6 +90,13 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
     return moved
 
 
+def _mate(archive: IntArray, genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """Uniform crossover of each design with a random member of an archive ``(members, n_genes)``."""
+    mates = archive[random_state.integers(0, len(archive), size=len(X))]
+    children = exchange(np.stack([X, mates]), uniform_mask(genome, len(X), 0.5, random_state))
+    return np.asarray(children[0])
+
+
 def _check_shape(genome: Genome, X: IntArray) -> None:
     if not isinstance(X, np.ndarray) or X.shape[1:] != (genome.n_genes,) or X.dtype.kind not in "iu":
         kind = f" and type {X.dtype}" if isinstance(X, np.ndarray) else ""
@@ -164,7 +106,7 @@ def _check_shape(genome: Genome, X: IntArray) -> None:
 
 
 def _rotate(order: IntArray, inside: BoolArray, step: IntArray) -> IntArray:
-    """Takes a run out of each row and puts it back ``step`` places further on, around the end."""
+    """Take a run out of each row and put it back ``step`` places further on, around the end."""
     n = order.shape[1]
     inside = inside.copy()
     inside[inside.all(axis=1), -1] = False  # the whole row has no other place to go
@@ -178,7 +120,7 @@ def _rotate(order: IntArray, inside: BoolArray, step: IntArray) -> IntArray:
 
 
 def _shift(genome: Genome, X: IntArray, marked: BoolArray, random_state: np.random.Generator) -> IntArray:
-    """Gives marked genes a different value, uniformly."""
+    """Give marked genes a different value, uniformly."""
     step = 1 + (random_state.random(X.shape) * (genome.n_values - 1)).astype(np.int64)
     result = np.where(marked, (X + step) % genome.n_values, X)
     for group in genome.groups:
@@ -189,7 +131,7 @@ def _shift(genome: Genome, X: IntArray, marked: BoolArray, random_state: np.rand
 
 
 def _swap_marked(order: IntArray, marked: BoolArray, step: IntArray) -> IntArray:
-    """Swaps each marked place of a permutation with the one ``step`` further on, place after place."""
+    """Swap each marked place of a permutation with the one ``step`` further on, place after place."""
     result, rows, n = order.copy(), np.arange(len(order)), order.shape[1]
     for place in range(n):
         partner = np.where(marked[:, place], (place + step[:, place]) % n, place)
@@ -222,8 +164,21 @@ def _pick_group(genome: Genome, n: int, random_state: np.random.Generator) -> tu
     return starts[chosen], widths[chosen]
 
 
-class ResetMutation(Mutation):  # type: ignore[misc]
-    """Sets each gene, with a probability of its group, to a different value.
+class _GeneMutation(Mutation):  # type: ignore[misc]
+    """Mutation that draws from the generator it is given and takes the genome from the problem."""
+
+    @abstractmethod
+    def _mutated(self, genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+        """Mutated genes, shape ``(pop, n_genes)``."""
+
+    def _do(
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> IntArray:
+        return self._mutated(problem.genome, X, random_state)
+
+
+class ResetMutation(_GeneMutation):
+    """Random reset: set each gene, with a probability of its group, to a different value.
 
     Args:
         prob_gene: Probability of every gene, or by gene group; 1 / n_genes where not given.
@@ -234,34 +189,67 @@ class ResetMutation(Mutation):  # type: ignore[misc]
         super().__init__(prob=prob)
         self.prob_gene = prob_gene
 
+    def _mutated(self, genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+        return reset(genome, X, reset_probabilities(genome, self.prob_gene), random_state)
+
+
+class SingleResetMutation(_GeneMutation):
+    """Single reset: set one gene of each design to a different value."""
+
+    _mutated = staticmethod(reset_one)
+
+
+class SwapMutation(_GeneMutation):
+    """Swap of two genes of one repeated group."""
+
+    _mutated = staticmethod(swap)
+
+
+class BlockMoveMutation(_GeneMutation):
+    """Move of a run of neighbouring genes of one repeated group by one common step."""
+
+    _mutated = staticmethod(move_block)
+
+
+class Perturbation(Mutation):  # type: ignore[misc]
+    """AMOSA's move from a current design to a proposal: one random move per design.
+
+    Args:
+        reset: Weight of setting one gene to a different value.
+        swap: Weight of swapping two genes of a group.
+        block_move: Weight of moving a run of neighbouring genes by one common step.
+        mate: Weight of uniform crossover with a random member of the archive; without one, a reset.
+
+    Raises:
+        ConfigError: If a weight is negative or all are zero.
+    """
+
+    def __init__(self, reset: float = 1.0, swap: float = 0.0, block_move: float = 0.0, mate: float = 0.0) -> None:
+        super().__init__(prob=1.0)
+        weights = {"reset": reset, "swap": swap, "block_move": block_move, "mate": mate}
+        if min(weights.values()) < 0 or sum(weights.values()) == 0:
+            raise ConfigError(f"perturbation weights {weights} are not allowed; expected >= 0, one of them positive")
+        self.weights = weights
+        self._thresholds = np.cumsum(list(weights.values())) / sum(weights.values())
+
     def _do(
-        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
+        self,
+        problem: DesignProblem,
+        X: IntArray,
+        *args: Any,
+        random_state: np.random.Generator,
+        archive: IntArray | None = None,
+        **kwargs: Any,
     ) -> IntArray:
-        return reset(problem.genome, X, reset_probabilities(problem.genome, self.prob_gene), random_state)
-
-
-class SingleResetMutation(Mutation):  # type: ignore[misc]
-    """Sets one gene of each design to a different value."""
-
-    def _do(
-        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
-    ) -> IntArray:
-        return reset_one(problem.genome, X, random_state)
-
-
-class SwapMutation(Mutation):  # type: ignore[misc]
-    """Swaps two genes of one repeated group."""
-
-    def _do(
-        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
-    ) -> IntArray:
-        return swap(problem.genome, X, random_state)
-
-
-class BlockMoveMutation(Mutation):  # type: ignore[misc]
-    """Moves a run of neighbouring genes of one repeated group by one common step."""
-
-    def _do(
-        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
-    ) -> IntArray:
-        return move_block(problem.genome, X, random_state)
+        genome = problem.genome
+        if self.weights["reset"] == sum(self.weights.values()):
+            return reset_one(genome, X, random_state)
+        kind = np.searchsorted(self._thresholds, random_state.random(len(X)), side="right")
+        moves: list[Callable[[Genome, IntArray, np.random.Generator], IntArray]] = [reset_one, swap, move_block]
+        moves.append(partial(_mate, archive) if archive is not None and len(archive) else reset_one)
+        result = X.copy()
+        for i, move in enumerate(moves):
+            rows = kind == i
+            if rows.any():
+                result[rows] = move(genome, X[rows], random_state)
+        return result

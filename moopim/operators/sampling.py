@@ -11,23 +11,12 @@ from moopim.genome import Genome
 from moopim.problem import DesignProblem
 from moopim.typing import IntArray
 
-__all__ = ["LatinHypercubeSampling", "RandomSampling", "latin_hypercube"]
-
 
 def latin_hypercube(genome: Genome, n: int, random_state: np.random.Generator) -> IntArray:
-    """Draws designs so that every gene takes its values as evenly as ``n`` designs allow.
+    """Designs ``(n, n_genes)`` in which every gene takes its values as evenly as ``n`` designs allow.
 
-    Args:
-        genome: The genome; permutation groups are drawn uniformly.
-        n: Number of designs.
-        random_state: Source of randomness.
-
-    Returns:
-        Genes in canonical form, shape ``(n, n_genes)``. Before genes are switched off by a length group, each value of
-        a gene appears ``floor(n / n_values)`` or ``ceil(n / n_values)`` times.
-
-    Raises:
-        ConfigError: If ``n`` is no whole number from 0.
+    Each value of a gene appears floor or ceil (n / n_values) times, before genes are switched off by a length group;
+    permutation groups are drawn uniformly.
     """
     whole_number("n", n, 0)
     strata = np.broadcast_to(np.arange(n)[:, None], (n, genome.n_genes))
@@ -41,7 +30,7 @@ def latin_hypercube(genome: Genome, n: int, random_state: np.random.Generator) -
 
 
 class RandomSampling(Sampling):  # type: ignore[misc]
-    """Uniform designs, as a pymoo sampling."""
+    """Uniform random designs, gene by gene."""
 
     def _do(
         self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any
@@ -50,7 +39,7 @@ class RandomSampling(Sampling):  # type: ignore[misc]
 
 
 class LatinHypercubeSampling(Sampling):  # type: ignore[misc]
-    """Designs stratified per gene, as a pymoo sampling."""
+    """Latin hypercube designs: stratified per gene."""
 
     def _do(
         self, problem: DesignProblem, n_samples: int, *args: Any, random_state: np.random.Generator, **kwargs: Any

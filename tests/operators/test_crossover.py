@@ -57,5 +57,5 @@ def test_block_mask_marks_groups_whole(rng):
 
 
 def test_no_cut_is_refused():
-    with pytest.raises(ConfigError, match="n_points=0"):
+    with pytest.raises(ConfigError, match="n_points is 0; expected 1"):
         PointCrossover(0)

@@ -1,0 +1,12 @@
+from .crossover import BlockCrossover as BlockCrossover
+from .crossover import PointCrossover as PointCrossover
+from .crossover import UniformCrossover as UniformCrossover
+from .duplicates import HashedDuplicateElimination as HashedDuplicateElimination
+from .mutation import BlockMoveMutation as BlockMoveMutation
+from .mutation import Perturbation as Perturbation
+from .mutation import ResetMutation as ResetMutation
+from .mutation import SingleResetMutation as SingleResetMutation
+from .mutation import SwapMutation as SwapMutation
+from .repair import DesignRepair as DesignRepair
+from .sampling import LatinHypercubeSampling as LatinHypercubeSampling
+from .sampling import RandomSampling as RandomSampling
