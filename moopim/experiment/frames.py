@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from moopim.columns import numbers, truth_values
+from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
 from moopim.evaluator import Batch
 from moopim.genome import Designs, Genome
@@ -81,7 +81,7 @@ def evaluations_frame(
 
 def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
     """Objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
-    return np.column_stack([numbers(frame, objective.column) * objective.sign for objective in objectives])
+    return np.column_stack([numeric_column(frame, objective.column) * objective.sign for objective in objectives])
 
 
 def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> p
     kept.
     """
     F = minimised(evaluations, objectives)
-    F[~truth_values(evaluations, "feasible")] = np.inf
+    F[~truth_column(evaluations, "feasible")] = np.inf
     front = evaluations.iloc[front_order(F)]
     return front.drop(columns=["evaluation", "generation", "feasible", "cached"]).reset_index(drop=True)
 
@@ -100,10 +100,10 @@ def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint]
     """The `n` distinct designs with the least sum of violations, the least first."""
     excess = np.zeros(len(evaluations))
     for constraint in constraints:
-        values = numbers(evaluations, constraint.column)
+        values = numeric_column(evaluations, constraint.column)
         if constraint.upper is not None:
             excess += np.maximum(values - constraint.upper, 0)
         if constraint.lower is not None:
             excess += np.maximum(constraint.lower - values, 0)
-    fresh = np.flatnonzero(~truth_values(evaluations, "cached"))
+    fresh = np.flatnonzero(~truth_column(evaluations, "cached"))
     return evaluations.iloc[fresh[np.argsort(excess[fresh], kind="stable")[:n]]].reset_index(drop=True)

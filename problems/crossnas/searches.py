@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from moopim.columns import truth_values
+from moopim.columns import truth_column
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
 from moopim.genome import Choice, Designs, Genome
@@ -117,7 +117,7 @@ class CrossNasSearch(DesignProblem):
 
     def remark(self, evaluations: pd.DataFrame, tally: int) -> str:
         """Number of accuracies that were cached when the run began, in words."""
-        asked = int((evaluations["accuracy"].notna() & ~truth_values(evaluations, "cached")).sum())
+        asked = int((evaluations["accuracy"].notna() & ~truth_column(evaluations, "cached")).sum())
         computed = self._accuracies.cache.count() - tally
         return f"{max(0, asked - computed):,} of {asked:,} accuracies were known before"
 
