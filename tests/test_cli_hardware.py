@@ -14,7 +14,7 @@ from moopim.cli.entry import main
 from moopim.experiment.frames import genes_frame
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import load_components
-from moopim.hardware.planar.design_json import read_designs
+from moopim.hardware.planar.designs import read_designs
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.problems.crossnas import CrossNasSpace
 from moopim.workload import IMAGE, Layer, make_table, network_table

@@ -23,7 +23,7 @@ from moopim.genome import Designs as Genes
 from moopim.genome import Genome
 from moopim.hardware.planar.chip import Chip, make_chip
 from moopim.hardware.planar.components import load_components
-from moopim.hardware.planar.design_json import Designs, read_designs
+from moopim.hardware.planar.designs import PlanarDesigns, read_designs
 from moopim.hardware.planar.model import break_down, evaluate_planar, not_modelled
 from moopim.messages import count
 from moopim.typing import FloatArray, IntArray
@@ -200,7 +200,7 @@ def _evaluate_networks(names: Sequence[str], outputs: _Outputs, mode: str, optio
         typer.echo(f"written: {', '.join(map(str, written))}")
 
 
-def _load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Designs]:
+def _load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[PlanarDesigns]:
     """One batch per network by name; a built-in network has one design for each number of classes."""
     for name in names:
         if ":" not in name and name.lower() not in BUILT_IN_NETWORKS:
@@ -218,7 +218,7 @@ def _load_networks(names: Sequence[str], options: Mapping[str, Any]) -> list[Des
         else:
             for classes in options.get("classes", [_CLASSES]):
                 tables[f"{name.lower()}-{classes}"] = network_table(name, classes)
-    return [Designs([name], _with_bits(table, options), chip) for name, table in tables.items()]
+    return [PlanarDesigns([name], _with_bits(table, options), chip) for name, table in tables.items()]
 
 
 def _identity(name: str) -> str:
@@ -265,7 +265,7 @@ def _check_network_options(references: Sequence[str], built_in: Sequence[str], o
         raise ConfigError(f"--classes is for built-in networks; network {references[0]!r} has its own")
 
 
-def read_file(path: Path, options: Mapping[str, Any]) -> Designs:
+def read_file(path: Path, options: Mapping[str, Any]) -> PlanarDesigns:
     """Designs of a CSV file: columns ``id`` and ``design`` (JSON), or the genes of a space and perhaps ``id``.
 
     `options` are those of the command that were given. Raises ConfigError if the file or an option is not allowed.
@@ -288,7 +288,7 @@ def read_file(path: Path, options: Mapping[str, Any]) -> Designs:
     space = _find_space(path, columns, classes[0])
     ids, X = _read_genes(path, columns, rows, space.genome)
     genes = space.genome.decode(X)
-    return Designs(ids, space.layer_table(genes), _make_chip(options, space.chip_parameters(genes)))
+    return PlanarDesigns(ids, space.layer_table(genes), _make_chip(options, space.chip_parameters(genes)))
 
 
 def _find_space(path: Path, columns: Sequence[str], classes: int) -> Space:
@@ -358,7 +358,7 @@ def _option_name(name: str) -> str:
     return f"--{'input' if name == 'image' else name.replace('_', '-')}"
 
 
-def _write_results(path: Path, batches: Sequence[Designs], totals: Sequence[Totals]) -> None:
+def _write_results(path: Path, batches: Sequence[PlanarDesigns], totals: Sequence[Totals]) -> None:
     """Write the totals of each design, and whether its tiles fit."""
     blocks = (
         [
@@ -371,14 +371,14 @@ def _write_results(path: Path, batches: Sequence[Designs], totals: Sequence[Tota
     write_table(path, ["id", *_COLUMNS, "feasible"], blocks)
 
 
-def _write_layers(path: Path, batches: Sequence[Designs], mode: str) -> None:
+def _write_layers(path: Path, batches: Sequence[PlanarDesigns], mode: str) -> None:
     """Write the results of each layer; energy, power and area that are not modelled stay empty."""
     blocks = (block for batch in batches for block in _layer_blocks(batch, mode))
     first = next(blocks)
     write_table(path, list(first), (list(block.values()) for block in chain([first], blocks)))
 
 
-def _layer_blocks(batch: Designs, mode: str) -> Iterator[dict[str, Sequence[Any] | NDArray[Any]]]:
+def _layer_blocks(batch: PlanarDesigns, mode: str) -> Iterator[dict[str, Sequence[Any] | NDArray[Any]]]:
     """Columns of some designs at a time, one row per layer: all of them would take gigabytes."""
     for start in range(0, len(batch.ids), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -413,7 +413,7 @@ def _chip_text(chip: Chip, mode: str) -> str:
     )
 
 
-def _totals_text(batches: Sequence[Designs], totals: Sequence[Totals]) -> str:
+def _totals_text(batches: Sequence[PlanarDesigns], totals: Sequence[Totals]) -> str:
     """Totals of networks as a table with one column per network."""
     import pandas as pd
 

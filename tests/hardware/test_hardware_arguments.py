@@ -18,10 +18,9 @@ from moopim.hardware.noc import (
     waiting_cycles,
 )
 from moopim.hardware.noc.routing import hop_counts, link_groups
-from moopim.hardware.planar.buffers import buffer_figures
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import adc_area_um2, walden_power_W
-from moopim.hardware.planar.digital import cell_power_W, crossbar_read_ns, mux_levels
+from moopim.hardware.planar.digital import buffer_costs, cell_power_W, crossbar_read_ns, mux_levels
 from moopim.hardware.planar.mapping import map_layers
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.hardware.planar.placement import tile_places
@@ -114,7 +113,7 @@ REFUSED = {
     "measured": (lambda: column_matrix(1, 2, 1.0, THERMAL, "paper", np.ones((3, 3))), r"expected \(4, 4\)"),
     "columns": (lambda: column_matrix(1, 2, 1.0, THERMAL, "full", np.ones((4, 4))), "unknown thermal mode of columns"),
     "layers of a die": (lambda: die_layers(0, THERMAL), "tiers is 0"),
-    "size of a buffer": (lambda: buffer_figures([1.0, math.nan]), r"size_KB of buffers\[1\] is nan"),
+    "size of a buffer": (lambda: buffer_costs([1.0, math.nan]), r"size_KB of buffers\[1\] is nan"),
     "figure of merit": (lambda: walden_power_W(0.0, 6, 1.0), "walden_fJ is 0.0; expected a number > 0"),
     "ADC": (lambda: adc_area_um2(45, -1.0, 1.0), "rate_GSps is -1.0"),
     "resistance": (lambda: cell_power_W([0.0], 1e5, 0.0, 1.0), r"resistance_low_ohm\[0\] is 0.0"),

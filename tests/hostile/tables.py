@@ -77,7 +77,7 @@ def designs() -> Content:
 
 
 def read_designs(folder: Path) -> None:
-    from moopim.hardware.planar.design_json import read_designs
+    from moopim.hardware.planar.designs import read_designs
 
     read_designs(folder / "file.csv", "cur")
 

@@ -1,4 +1,4 @@
-"""The circuit of a planar chip, one value of each parameter per design."""
+"""Planar chips: one value of each parameter per design."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,12 +14,12 @@ from moopim.hardware.planar.components import CellParameters, Components, Conver
 from moopim.typing import BoolArray, FloatArray, IntArray
 
 PROFILES = ("cur", "paper")
-"""Chips to start from: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
+"""Base chips: MNSIM 2.0 as of November 2024, and as of 2022, which CrossNAS used."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a chip equals itself only
 class Chip(CellParameters[FloatArray, IntArray]):
-    """Planar chips: parameters of their device and of their circuit.
+    """Planar chips: parameters of their memory device, their crossbar circuits and their tiles.
 
     Each has shape ``(designs,)``, or ``(1,)`` where all designs share it; `make_chip` checks them.
 
@@ -76,10 +76,10 @@ class Chip(CellParameters[FloatArray, IntArray]):
         return max(len(column) for _, column in self._columns())
 
     def take(self, designs: IntArray | slice) -> "Chip":
-        """Picks designs.
+        """Select designs.
 
         Args:
-            designs: Indices or a slice; parameters shared by all designs are kept as they are.
+            designs: Indices, shape ``(selected,)``, or a slice; parameters that all designs share are kept.
 
         Returns:
             The chips of these designs.
@@ -92,14 +92,14 @@ class Chip(CellParameters[FloatArray, IntArray]):
 
 
 def make_chip(profile: str = "cur", components: Components | None = None, **parameters: ArrayLike) -> Chip:
-    """Makes chips: those of a profile, with other parameters in place of some of its own.
+    """Build chips from a profile and parameters that override those of the profile.
 
     Args:
         profile: One of `PROFILES`.
-        components: What they may be made of; the built-in catalogue if not given.
-        **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``. Besides,
-            ``adc``, ``dac`` and ``device`` name entries of the catalogue. ``adc_bits`` and ``dac_bits`` choose the
-            entry that stands for this resolution. Of a part and one of its attributes, the attribute counts.
+        components: Catalogue of their parts; the built-in one if None.
+        **parameters: Attributes of `Chip` by name, each a single value or an array of shape ``(designs,)``; or entries
+            of the catalogue by ``adc``, ``dac`` and ``device``. ``adc_bits`` and ``dac_bits`` select the default entry
+            of this resolution. An attribute takes precedence over that of a part.
 
     Returns:
         The chips.
@@ -113,13 +113,13 @@ def make_chip(profile: str = "cur", components: Components | None = None, **para
     chosen: dict[str, Any] = {**_load_profile(profile), **parameters}
     chosen = {**_converter_columns("adc", chosen, components.adcs, components.adc_by_bits), **chosen}
     chosen = {**_converter_columns("dac", chosen, components.dacs, components.dac_by_bits), **chosen}
-    place = _place_of_name("device", chosen.pop("device"), components.devices)
-    chosen = {**_device_columns(components.devices, place), **chosen}
+    index = _index_of_name("device", chosen.pop("device"), components.devices)
+    chosen = {**_device_columns(components.devices, index), **chosen}
     chip = Chip(**{name: _column(name, value) for name, value in chosen.items()})
     _check_lengths(chip)
     for name, limit in (("resistance_low_ohm", "resistance_high_ohm"), ("read_low_V", "read_high_V")):
         low, high = np.broadcast_arrays(getattr(chip, name), getattr(chip, limit))
-        _refuse(name, low, low > high, f"at most {limit}")
+        _check_values(name, low, low > high, f"at most {limit}")
     return chip
 
 
@@ -146,21 +146,21 @@ def _check_names(parameters: Mapping[str, object]) -> None:
             raise ConfigError(f"{part} and {part}_bits both choose the {part.upper()}; expected one of them")
 
 
-def _place_of_name(part: str, names: ArrayLike, catalogue: Mapping[str, object]) -> IntArray:
-    """Places of names in a catalogue, shape ``(designs,)`` or ``(1,)``."""
+def _index_of_name(part: str, names: ArrayLike, catalogue: Mapping[str, object]) -> IntArray:
+    """Indices of names in a catalogue, shape ``(designs,)`` or ``(1,)``."""
     given = _flat(part, names).astype(str)
     found = given[:, None] == np.array(list(catalogue))
     unknown = np.flatnonzero(~found.any(axis=1))
     if unknown.size:
         raise unknown_name(f"{part}{_of_design(unknown[0], len(given))}", given[unknown[0]], catalogue)
-    place: IntArray = found.argmax(axis=1)
-    return place
+    index: IntArray = found.argmax(axis=1)
+    return index
 
 
-def _place_of_bits(
+def _index_of_bits(
     name: str, bits: ArrayLike, by_bits: Mapping[int, str], catalogue: Mapping[str, Converter]
 ) -> IntArray:
-    """Places in a catalogue of the entries that stand for resolutions, shape ``(designs,)`` or ``(1,)``."""
+    """Indices in a catalogue of the default entries of resolutions, shape ``(designs,)`` or ``(1,)``."""
     given = _column(name, bits)
     found = given[:, None] == np.array(list(by_bits))
     for value in np.unique(given[~found.any(axis=1)]):
@@ -168,50 +168,50 @@ def _place_of_bits(
         if several:
             part = name.removesuffix("_bits")
             raise ConfigError(f"{name} {value} is that of several: {', '.join(several)}; expected {part} by name")
-    _refuse(name, given, ~found.any(axis=1), f"one of {', '.join(map(str, by_bits))}")
+    _check_values(name, given, ~found.any(axis=1), f"one of {', '.join(map(str, by_bits))}")
     names = list(catalogue)
-    place: IntArray = np.array([names.index(entry) for entry in by_bits.values()])[found.argmax(axis=1)]
-    return place
+    index: IntArray = np.array([names.index(entry) for entry in by_bits.values()])[found.argmax(axis=1)]
+    return index
 
 
 def _converter_columns(
     part: str, chosen: dict[str, Any], catalogue: Mapping[str, Converter], by_bits: Mapping[int, str]
 ) -> dict[str, NDArray[Any]]:
-    """Attributes of the ADCs or DACs that are chosen by name or resolution; takes both out of what is chosen."""
-    place = _place_of_name(part, chosen.pop(part), catalogue)
+    """Attributes of the ADCs or DACs chosen by name or resolution, which are removed from ``chosen``."""
+    index = _index_of_name(part, chosen.pop(part), catalogue)
     if f"{part}_bits" in chosen:
-        place = _place_of_bits(f"{part}_bits", chosen.pop(f"{part}_bits"), by_bits, catalogue)
+        index = _index_of_bits(f"{part}_bits", chosen.pop(f"{part}_bits"), by_bits, catalogue)
     entries = catalogue.values()
     return {
-        f"{part}_bits": np.array([entry.bits for entry in entries])[place],
-        f"{part}_area_um2": np.array([entry.area_um2 for entry in entries])[place],
-        f"{part}_power_W": np.array([entry.power_W for entry in entries])[place],
-        f"{part}_ns": np.array([entry.conversion_ns for entry in entries])[place],
+        f"{part}_bits": np.array([entry.bits for entry in entries])[index],
+        f"{part}_area_um2": np.array([entry.area_um2 for entry in entries])[index],
+        f"{part}_power_W": np.array([entry.power_W for entry in entries])[index],
+        f"{part}_ns": np.array([entry.conversion_ns for entry in entries])[index],
     }
 
 
-def _device_columns(catalogue: Mapping[str, PlanarDevice], place: IntArray) -> dict[str, NDArray[Any]]:
+def _device_columns(catalogue: Mapping[str, PlanarDevice], index: IntArray) -> dict[str, NDArray[Any]]:
     return {
-        parameter.name: np.array([getattr(entry, parameter.name) for entry in catalogue.values()])[place]
+        parameter.name: np.array([getattr(entry, parameter.name) for entry in catalogue.values()])[index]
         for parameter in fields(PlanarDevice)
     }
 
 
 def _column(name: str, value: ArrayLike) -> NDArray[Any]:
-    """A parameter as an array of shape ``(designs,)`` or ``(1,)``, checked."""
+    """Parameter as a checked array, shape ``(designs,)`` or ``(1,)``."""
     column = _flat(name, value)
     if name == "digital_subtraction":
-        _refuse(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
+        _check_values(name, column, np.full(len(column), column.dtype != np.bool_), "True or False")
         return column
     bounds = bounds_of(Chip)[name]
     if column.dtype.kind not in "iuf":
-        _refuse(name, column, np.ones(len(column), dtype=np.bool_), bounds.words)
+        _check_values(name, column, np.ones(len(column), dtype=np.bool_), bounds.words)
     good = (column >= bounds.least) & (column <= bounds.most)
     if bounds.zero:
         good |= column == 0
     if bounds.whole:
         good &= column == np.floor(column)
-    _refuse(name, column, ~good, bounds.words, bounds.unit)
+    _check_values(name, column, ~good, bounds.words, bounds.unit)
     return column.astype(np.int64 if bounds.whole else np.float64)
 
 
@@ -233,13 +233,14 @@ def _check_lengths(chip: Chip) -> None:
             raise ConfigError(f"{name} has {length} values; expected 1 or {designs}, the number of designs")
 
 
-def _refuse(name: str, column: NDArray[Any], bad: BoolArray, expected: str, unit: str = "1") -> None:
-    places = np.flatnonzero(bad)
-    if places.size:
-        value = column.tolist()[places[0]]
+def _check_values(name: str, column: NDArray[Any], bad: BoolArray, expected: str, unit: str = "1") -> None:
+    """Raise ConfigError for the first bad value of a parameter."""
+    indices = np.flatnonzero(bad)
+    if indices.size:
+        value = column.tolist()[indices[0]]
         shown = f"{value!r}" if unit == "1" else f"{value!r} {unit}"
-        raise ConfigError(f"{name}{_of_design(places[0], len(bad))} is {shown}; expected {expected}")
+        raise ConfigError(f"{name}{_of_design(indices[0], len(bad))} is {shown}; expected {expected}")
 
 
-def _of_design(place: int, count: int) -> str:
-    return f" of design {place}" if count > 1 else ""
+def _of_design(index: int, count: int) -> str:
+    return f" of design {index}" if count > 1 else ""

@@ -1,4 +1,4 @@
-"""The catalogue of a planar chip's parts: ADCs, DACs and memory devices, built in or defined by the user in TOML."""
+"""Catalogue of the parts of planar chips: ADCs, DACs and memory devices, built in or from a user's TOML file."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -111,8 +111,8 @@ class Components:
         adcs: ADCs.
         dacs: DACs.
         devices: Memory devices.
-        adc_by_bits: Name of the ADC that stands for a resolution (bit).
-        dac_by_bits: Name of the DAC that stands for a resolution (bit).
+        adc_by_bits: Name of the default ADC of a resolution (bit).
+        dac_by_bits: Name of the default DAC of a resolution (bit).
     """
 
     adcs: Mapping[str, Converter]
@@ -123,18 +123,18 @@ class Components:
 
 
 def load_components(path: Path | None = None) -> Components:
-    """The built-in catalogue, with the entries of a user's file beside them.
+    """Load the catalogue: the built-in entries and those of a user's file.
 
     Tables ``[adc.NAME]`` hold ``bits`` or ``enob``; ``power_W`` or ``walden_fJ`` (energy per conversion step, fJ);
     ``area_um2`` or ``node_nm``, from which the area is estimated; ``rate_GSps``; and, if it is not bits + 2 periods of
     the rate as in MNSIM, ``conversion_ns``. Tables ``[dac.NAME]`` hold ``bits``, ``area_um2``, ``power_W``,
-    ``rate_GSps`` and maybe ``conversion_ns``, tables ``[device.NAME]`` the fields of `PlanarDevice`. Fields are
+    ``rate_GSps`` and optionally ``conversion_ns``, tables ``[device.NAME]`` the fields of `PlanarDevice`. Fields are
     numbers, or tables of ``value``, ``unit``, ``kind`` and ``source``.
 
-    For a resolution stands the only entry of the user's file that has it, else the built-in one.
+    The default entry of a resolution is the only one of the user's file that has it, else the built-in one.
 
     Args:
-        path: The user's TOML file.
+        path: The user's TOML file; none if None.
 
     Returns:
         The catalogue.
@@ -159,7 +159,7 @@ def load_components(path: Path | None = None) -> Components:
 
 
 def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  # noqa: N802 (the unit is W)
-    """Power of an ADC from its figure of merit (R. H. Walden, IEEE JSAC 17(4), 1999).
+    """Power of an ADC from its figure of merit: P = FoM 2^ENOB f (R. H. Walden, IEEE JSAC 17(4), 1999).
 
     Args:
         walden_fJ: Energy per conversion step (fJ).
@@ -180,6 +180,8 @@ def walden_power_W(walden_fJ: float, enob: float, rate_GSps: float) -> float:  #
 
 def adc_area_um2(node_nm: float, rate_GSps: float, power_W: float) -> float:
     """Area of an ADC by the regression of Andrulis et al. (arXiv 2404.06553) over published ADCs; optimistic.
+
+    A = exp(c_0 + c_1 ln(node) + c_2 ln(rate) + c_3 ln(P / rate)), with node (nm), rate (S/s) and P / rate (pJ).
 
     Args:
         node_nm: Technology node (nm).
@@ -234,7 +236,7 @@ def _by_bits(
     built_in: Mapping[str, Converter] | None = None,
     known: Mapping[int, str] | None = None,
 ) -> dict[int, str]:
-    """Name of the entry that stands for each resolution: the only new one that has it, else the known one."""
+    """Name of the default entry of each resolution: the only new one that has it, else the known one."""
     found: dict[int, list[str]] = {}
     for name, entry in entries.items():
         if name not in (built_in or ()):
@@ -268,7 +270,7 @@ def _extended(
 
 @dataclass(frozen=True)
 class _RatedConverter:
-    """Table of a converter: power, area and sampling rate."""
+    """Table of a converter with power, area and sampling rate."""
 
     bits: int = field(metadata=bounded_as(Converter, "bits"))
     area_um2: float = field(metadata=bounded_as(Converter, "area_um2"))
@@ -287,7 +289,7 @@ class _RatedConverter:
 
 @dataclass(frozen=True)
 class _EstimatedConverter:
-    """Table of an ADC of a user: power and area, or what they are estimated from."""
+    """Table of a user's ADC with power and area, or the parameters to estimate them."""
 
     rate_GSps: float = field(metadata=bounded_as(_RatedConverter, "rate_GSps"))
     bits: int | None = field(default=None, metadata=bounded_as(Converter, "bits"))
@@ -329,5 +331,5 @@ def _load_converter(cls: type[_RatedConverter | _EstimatedConverter], what: str,
 
 
 def _check_result(what: str, name: str, value: float, origins: tuple[str, ...]) -> None:
-    """Check an estimate from fields that are each allowed, but may not be together."""
+    """Raise ConfigError unless an estimate, from fields that are each allowed, is within the bounds."""
     check_bounds(f"{name} of {what}, by its {', '.join(origins)},", value, bounds_of(Converter)[name])

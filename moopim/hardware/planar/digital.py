@@ -1,8 +1,14 @@
-"""Digital blocks and the read of a crossbar, from ``hardware/data/planar_digital.toml``."""
+"""Fixed blocks of a planar chip: digital logic, the read of a crossbar, SRAM buffers.
 
+Constants and their sources: ``hardware/data/planar_digital.toml`` and ``hardware/data/planar_buffers.toml``.
+"""
+
+import math
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from sys import float_info
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,8 +17,6 @@ from moopim.checks import check_broadcast, numbers
 from moopim.constants import constant, load_constants, read_table
 from moopim.errors import ConfigError
 from moopim.typing import FloatArray, IntArray
-
-__all__ = ["Digital", "cell_power_W", "crossbar_read_ns", "load_digital", "mux_levels", "mux_transistors"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Digital:
 
 @dataclass(frozen=True)
 class _Read:
-    """Constants of the read of a crossbar, by their names in the file."""
+    """Constants of the read of a crossbar; names as in the file."""
 
     low_share: float
     high_share: float
@@ -77,11 +81,7 @@ class _Read:
 
 @cache
 def load_digital() -> Digital:
-    """The digital blocks, scaled to their nodes.
-
-    Raises:
-        ConfigError: If a figure is missing or not usable.
-    """
+    """Digital blocks, scaled to their nodes."""
     table = read_table("moopim.hardware", "planar_digital.toml")
     raw = {name: constant(name, entry) for name, entry in table.items() if name != "mux"}
     shrink = (raw["digital_nm"] / raw["reference_nm"]) ** 2
@@ -110,32 +110,15 @@ def load_digital() -> Digital:
 
 
 def mux_transistors(inputs: ArrayLike) -> IntArray:
-    """Transistors of a multiplexer or demultiplexer.
-
-    Args:
-        inputs: Its inputs, or outputs of a demultiplexer, of any shape.
-
-    Returns:
-        Their number, same shape.
-
-    Raises:
-        ConfigError: If a number of inputs is negative or not finite.
-    """
+    """Transistors of a multiplexer or demultiplexer of so many inputs or outputs, any shape."""
     bounds, transistors = _load_mux()
     return transistors[np.searchsorted(bounds, numbers("inputs of a multiplexer", inputs, None, least=0))]
 
 
 def mux_levels(inputs: ArrayLike) -> IntArray:
-    """Levels of a decoder or multiplexer as MNSIM counts them: 1 and one more per digit of the inputs to base 8.
+    """Levels of a decoder or multiplexer in MNSIM, any shape: 1 and one more per digit of the inputs to base 8.
 
-    Args:
-        inputs: Its inputs, of any shape, 0 or more.
-
-    Returns:
-        Its levels, same shape: 2 for 1 .. 7 inputs, 3 for 8 .. 63, 4 for 64 .. 511.
-
-    Raises:
-        ConfigError: If a number of inputs is negative or not finite.
+    That is 2 for 1 .. 7 inputs, 3 for 8 .. 63, 4 for 64 .. 511.
     """
     found = numbers("inputs of a multiplexer", inputs, None, least=0)
     return np.searchsorted(_load_powers(), found, side="right") + 1
@@ -144,19 +127,10 @@ def mux_levels(inputs: ArrayLike) -> IntArray:
 def cell_power_W(  # noqa: N802 (the unit is W)
     resistance_low_ohm: ArrayLike, resistance_high_ohm: ArrayLike, read_low_V: ArrayLike, read_high_V: ArrayLike
 ) -> FloatArray:
-    """Mean power of a cell that is read: mean squared voltage over the resistance of a mean cell.
+    """Mean read power of a cell (W), of broadcasting shapes: P = mean(V^2) / R.
 
-    Args:
-        resistance_low_ohm: Resistance of the low-resistance state (ohm), of any shape.
-        resistance_high_ohm: Resistance of the high-resistance state (ohm), same shape or one that broadcasts.
-        read_low_V: Read voltage of a 0 (V), likewise.
-        read_high_V: Read voltage of a 1 (V), likewise.
-
-    Returns:
-        The power (W), in the shape that they broadcast to.
-
-    Raises:
-        ConfigError: If a resistance is not above 0, a voltage is not finite, or the shapes do not broadcast.
+    mean(V^2) = p_0 V_low^2 + p_1 V_high^2 over the read voltages (V) with shares p; R = 1 / (s_low / R_low +
+    s_high / R_high), with shares s of the cells in each state (ohm), written without the fractions.
     """
     read = _load_read()
     low, high = (
@@ -172,17 +146,9 @@ def cell_power_W(  # noqa: N802 (the unit is W)
 
 
 def crossbar_read_ns(read_ns: ArrayLike, crossbar: ArrayLike) -> FloatArray:
-    """Time of a read of a crossbar: that of the device and the delay of the wires.
+    """Read time of a crossbar (ns), of broadcasting shapes: t = t_device + a S^2 + b S + c.
 
-    Args:
-        read_ns: Time of a read of the device (ns), of any shape.
-        crossbar: Rows, and columns, of the crossbar, same shape or one that broadcasts.
-
-    Returns:
-        The time (ns), in the shape that they broadcast to.
-
-    Raises:
-        ConfigError: If a number is negative or not finite, or the shapes do not broadcast.
+    The wires' delay is a polynomial of the size S (KB) of a crossbar of ``crossbar`` rows and columns of 1 bit.
     """
     read = _load_read()
     device, rows = numbers("read_ns", read_ns, None, least=0), numbers("crossbar", crossbar, None, least=0)
@@ -217,3 +183,70 @@ def _load_powers() -> IntArray:
     while powers[-1] <= np.iinfo(np.int64).max // base:
         powers.append(powers[-1] * base)
     return np.array(powers)
+
+
+class BufferCosts(NamedTuple):
+    """Costs of buffers; arrays of one shape.
+
+    Attributes:
+        area_um2: Area (um2).
+        leakage_W: Leakage power (W).
+        read_nJ: Energy of a read access (nJ).
+        write_nJ: Energy of a write access (nJ).
+    """
+
+    area_um2: FloatArray
+    leakage_W: FloatArray
+    read_nJ: FloatArray
+    write_nJ: FloatArray
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Buffers:
+    """Buffers of one node and bus, by class of size.
+
+    Attributes:
+        bus_bits: Bits of an access.
+        access_ns: Time of an access (ns), for every size.
+        size_KB: Largest size of each class but the last, which has no limit (KB), shape ``(classes - 1,)``.
+        costs: Costs of each class, arrays of shape ``(classes,)``.
+    """
+
+    bus_bits: int
+    access_ns: float
+    size_KB: FloatArray
+    costs: BufferCosts
+
+
+@cache
+def load_buffers(node_nm: float | None = None, bus_bits: int | None = None) -> Buffers:
+    """Buffers of MNSIM 2.0 for a node (nm) and a bus width (bit), those of its default configuration if None.
+
+    The costs are those of the next smaller node and the next wider bus in the file, or of its smallest and widest.
+    Raises ConfigError unless both are positive.
+    """
+    file = read_table("moopim.hardware", "planar_buffers.toml")
+    node = constant("node_nm", file["node_nm"]) if node_nm is None else node_nm
+    bus = int(constant("bus_bits", file["bus_bits"])) if bus_bits is None else bus_bits
+    if not all(isinstance(given, Real) and 0 < given < math.inf for given in (node, bus)):
+        raise ConfigError(f"buffers at {node} nm with a bus of {bus} bits are not allowed; expected numbers > 0")
+    nodes = {table["node_nm"] for table in file["table"]}
+    buses = {table["bus_bits"] for table in file["table"]}
+    node = max((known for known in nodes if known <= node), default=min(nodes))
+    wide = min((known for known in buses if known >= bus), default=max(buses))
+    (found,) = (table for table in file["table"] if (table["node_nm"], table["bus_bits"]) == (node, wide))
+    columns = {
+        name: np.array([constant(f"{name} of buffers", {**column, "value": value}) for value in found[name]])
+        for name, column in file["columns"].items()
+    }
+    sizes = columns.pop("size_KB").astype(np.float64)
+    leakage_W = columns.pop("leakage_mW") * 1e-3
+    return Buffers(bus, constant("access_ns", file["access_ns"]), sizes, BufferCosts(leakage_W=leakage_W, **columns))
+
+
+def buffer_costs(size_KB: ArrayLike, buffers: Buffers | None = None) -> BufferCosts:
+    """Costs of the smallest class that holds each size (KB, any shape), by default of `load_buffers()`."""
+    size_KB = numbers("size_KB of buffers", size_KB, None, least=0)
+    buffers = load_buffers() if buffers is None else buffers
+    index = np.searchsorted(buffers.size_KB, size_KB)
+    return BufferCosts(*(column[index] for column in buffers.costs))

@@ -1,4 +1,8 @@
-"""How the layers of a network are laid onto crossbars, PEs and tiles of a planar chip."""
+"""Mapping of layers onto crossbars, PEs and tiles of a planar chip (MNSIM 2.0).
+
+Counts are floats, which NumPy divides and mixes several times as fast as integers. Quotients are rounded exactly: one
+that is not whole is at least 1 / divisor away from the next whole number, beyond rounding errors below 2**52.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -6,28 +10,26 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from moopim.errors import ConfigError
 from moopim.hardware.planar.chip import Chip
-from moopim.hardware.planar.rounding import ceil_div, floor_div, next_power_of_two
 from moopim.typing import BoolArray, FloatArray, IntArray
-from moopim.workload.layers import LayerKind, LayerTable, check_table
-
-__all__ = ["LayerMapping", "PEClass", "check_designs", "map_layers", "pe_classes"]
+from moopim.workload.layers import IMAGE, LayerKind, LayerTable, check_table
 
 
 @dataclass(frozen=True, eq=False)
 class LayerMapping:
-    """Where the weights of each layer are; arrays of shape ``(designs, layers)`` unless said otherwise.
+    """Mapping of each layer; arrays of shape ``(designs, layers)`` unless said otherwise.
 
     Attributes:
         slices: Bits of a weight that are stored, one crossbar each.
         slice_blocks: PEs that share the slices of a weight.
         column_blocks: PEs that share the output channels.
         row_blocks: PEs that share the input channels, or the groups of channels.
-        pes: PEs of the layer; 1 for a pooling layer, which takes a tile to itself, 0 for element-wise layers.
+        pes: PEs of the layer; 1 for a pooling layer, which has a tile to itself, 0 for element-wise layers.
         tiles: Tiles of the layer.
-        busy: Busy PEs of a tile, as counted for every tile of the layer.
+        busy: Busy PEs of a tile, the same for every tile of the layer.
         groups: Groups of crossbars that a PE uses.
         rows: Rows that a full PE uses.
         columns: Columns that a full PE uses.
@@ -35,8 +37,8 @@ class LayerMapping:
         packed: Groups of channels that share a crossbar along its diagonal; 1 for a dense layer.
         first_tile: Number of tiles before those of the layer.
         total_tiles: Tiles of the chip, shape ``(designs,)``.
-        input_buffer_KB: Input buffer of a PE, shape ``(designs,)``.
-        output_buffer_KB: Output buffer of a tile, shape ``(designs,)``.
+        input_buffer_KB: Input buffer of a PE (KB), shape ``(designs,)``.
+        output_buffer_KB: Output buffer of a tile (KB), shape ``(designs,)``.
     """
 
     slices: FloatArray
@@ -58,7 +60,7 @@ class LayerMapping:
 
 
 class PEClass(NamedTuple):
-    """PEs of a layer that use equally much of their crossbars; arrays of shape ``(designs, layers)``.
+    """PEs of a layer with equal utilisation; arrays of shape ``(designs, layers)``.
 
     Attributes:
         number: Number of such PEs.
@@ -74,18 +76,7 @@ class PEClass(NamedTuple):
 
 
 def check_designs(table: LayerTable, chip: Chip) -> int:
-    """Raise ConfigError unless networks and chips pair up to designs.
-
-    Args:
-        table: One network, or one per design.
-        chip: One chip, or one per design.
-
-    Returns:
-        The number of designs.
-
-    Raises:
-        ConfigError: If they are no tables and chips, or the number of networks is not that of the chips.
-    """
+    """Number of designs; raise ConfigError unless there is one network or chip for all, or one per design."""
     check_table(table)
     if not isinstance(chip, Chip):
         raise ConfigError(f"chip is {chip!r}; expected a Chip, such as make_chip('cur')")
@@ -96,22 +87,16 @@ def check_designs(table: LayerTable, chip: Chip) -> int:
 
 
 def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> LayerMapping:
-    """Lays layers onto PEs and tiles (MNSIM 2.0; section "LayerMapping" of the documentation).
+    """Map layers onto PEs and tiles (MNSIM 2.0; section "LayerMapping" of the documentation).
 
-    A crossbar holds one bit of the weights of as many input channels as fit into its rows. Groups of channels that do
-    not see each other are packed along the diagonal of a crossbar, as many as fit.
+    A crossbar holds one bit of the weights of as many input channels as fit into its rows; a PE holds `groups` of them:
 
-    Args:
-        table: The networks.
-        chip: The chips.
-        fixes: Names of `moopim.hardware.planar.model.FIXES`; ``cell_bits`` and ``input_buffer`` matter here.
+        PEs = ceil(slices / groups) ceil(c_out / columns) ceil(c_in / floor(rows / k^2))
+        tiles = ceil(PEs / PEs per tile)
 
-    Returns:
-        The mapping.
-
-    Raises:
-        ConfigError: If a crossbar has fewer rows than a kernel has entries, or weights have no bit but the sign; names
-            design and layer. If networks and chips do not fit, see `check_designs`.
+    Groups of a grouped convolution are packed along the diagonal of a crossbar, as many as fit. The fixes ``cell_bits``
+    and ``input_buffer`` apply. Raises ConfigError if a crossbar has fewer rows than a kernel has entries, or weights
+    have no bit but the sign.
     """
     check_designs(table, chip)
     crossbar, group_count = chip.crossbar[:, None], chip.groups[:, None]
@@ -153,17 +138,10 @@ def map_layers(table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> La
 
 
 def pe_classes(mapping: LayerMapping, table: LayerTable, chip: Chip, fixes: Collection[str] = ()) -> Iterator[PEClass]:
-    """Sorts the PEs of each layer by how much of their crossbars they use.
+    """PEs of each layer by utilisation; a class may be empty in a layer.
 
-    Args:
-        mapping: The mapping.
-        table: The networks.
-        chip: The chips.
-        fixes: With ``occupancy``, PEs at the edges of a layer are counted with what they really use; without, every
-            tile of a layer is as full as the first one and every PE of it is full.
-
-    Yields:
-        The classes; some may be empty in a layer.
+    With the fix ``occupancy``, PEs at the edges of a layer count with what they use; without, every tile of a layer is
+    as full as the first and every PE of it is full.
     """
     if "occupancy" not in fixes:
         yield PEClass(mapping.tiles * mapping.busy, mapping.groups, mapping.rows, mapping.columns)
@@ -202,7 +180,7 @@ def _check_kernels(table: LayerTable, entries: IntArray, crossbar: IntArray) -> 
         kernel = int(np.broadcast_to(entries, too_large.shape)[design, layer])
         size = int(np.broadcast_to(crossbar, too_large.shape)[design, layer])
         raise ConfigError(
-            f"crossbar {size} is smaller than one kernel of {_place(table, too_large)} ({kernel} entries); "
+            f"crossbar {size} is smaller than one kernel of {_layer_name(table, too_large)} ({kernel} entries); "
             f"expected {kernel} or more"
         )
 
@@ -211,25 +189,77 @@ def _check_slices(table: LayerTable, slices: FloatArray) -> None:
     empty = table.weighted & (slices < 1)
     if empty.any():
         raise ConfigError(
-            f"weights of {_place(table, empty)} have no bit to store; expected 2 bits or more for signed weights in "
-            "two crossbars, 1 for two's complement"
+            f"weights of {_layer_name(table, empty)} have no bit to store; expected 2 bits or more for signed weights "
+            "in two crossbars, 1 for two's complement"
         )
 
 
-def _place(table: LayerTable, wrong: BoolArray) -> str:
-    """Names the first layer that is wrong."""
+def _layer_name(table: LayerTable, wrong: BoolArray) -> str:
+    """Name of the first wrong layer for a message."""
     design, layer = np.argwhere(wrong)[0]
     name = f" ({table.names[layer]})" if table.names else ""
     return f"layer {layer}{name}" + (f" of design {design}" if len(wrong) > 1 else "")
 
 
 def _input_buffer(table: LayerTable, weighted: BoolArray, parts: FloatArray) -> FloatArray:
-    """A PE's share of the lines that a kernel spans, or of the whole input of a fully connected layer."""
+    """Input buffer of a PE (KB): its share of the lines of a kernel, or of the whole input of an FC layer."""
     lines = np.where(table.kind == LayerKind.FC, 1, table.w_in * table.kernel_h)
     return _largest(weighted, lines * table.c_in * table.input_bits / 8, parts)
 
 
 def _largest(weighted: BoolArray, size: FloatArray, parts: FloatArray) -> FloatArray:
-    """Size in KB, rounded up to a power of two of bytes, that serves every layer with weights; shape ``(designs,)``."""
+    """Size per part (KB) of the largest layer with weights, rounded up to 2^n bytes, shape ``(designs,)``."""
     share = size / np.maximum(parts, 1)
     return next_power_of_two(np.where(weighted, share, 0.0).max(axis=1)) / 1024
+
+
+def operand_sizes(table: LayerTable) -> tuple[IntArray, IntArray, FloatArray]:
+    """Channels, bits and number of operands of element-wise layers, shape ``(networks, layers)``; else meaningless.
+
+    The bits are those of the first input that is not itself element-wise, as in MNSIM, or the layer's input bits. An
+    operand may be a concatenation, whose parts are separate inputs: there are as many operands as the channels of all
+    inputs fill.
+    """
+    columns = (table.element_wise, table.c_out, table.output_bits, table.c_in, table.input_bits)
+    element_wise, c_out, output_bits, c_in, input_bits = np.broadcast_arrays(*columns)
+    inputs = np.broadcast_to(table.inputs, (*c_in.shape, table.inputs.shape[2]))
+    where = design, _ = np.nonzero(element_wise)
+    channels, bits = c_in[where], input_bits[where]
+    found, given = np.zeros(len(design), dtype=bool), np.zeros(len(design))
+    for producer in inputs[where].T:
+        at = design, np.maximum(producer, 0)
+        usable = ~found & (producer > IMAGE) & ~element_wise[at]
+        bits = np.where(usable, output_bits[at], bits)
+        found |= usable
+        # A part may be a slice of a wider map, and the channels of the image are not in the table.
+        part = np.where(producer > IMAGE, np.minimum(c_out[at], channels), channels)
+        given += np.where(producer >= IMAGE, part, 0)
+    all_bits, count = input_bits.copy(), np.full(c_in.shape, 2.0)
+    all_bits[where], count[where] = bits, np.maximum(ceil_div(given, channels), 2)
+    return c_in, all_bits, count
+
+
+def ceil_div(number: ArrayLike, divisor: ArrayLike) -> FloatArray:
+    """Quotients of whole numbers from 0 to 2**52, rounded up; broadcasts."""
+    quotient: FloatArray = np.ceil(np.true_divide(number, divisor))
+    return quotient
+
+
+def floor_div(number: ArrayLike, divisor: ArrayLike) -> FloatArray:
+    """Quotients of whole numbers from 0 to 2**52, rounded down; broadcasts."""
+    quotient: FloatArray = np.floor(np.true_divide(number, divisor))
+    return quotient
+
+
+def ceil_log2(number: ArrayLike) -> FloatArray:
+    """Levels of binary trees with so many leaves; 0 for one leaf or none."""
+    mantissa, exponent = np.frexp(np.maximum(number, 1))
+    levels: FloatArray = exponent - (mantissa == 0.5).astype(np.float64)  # noqa: PLR2004 (a power of two needs one less)
+    return levels
+
+
+def next_power_of_two(number: ArrayLike) -> FloatArray:
+    """Smallest power of two, including 1/2 and less, that is not below each positive number; 1 for 0."""
+    mantissa, exponent = np.frexp(number)
+    power: FloatArray = np.ldexp(1.0, exponent - (mantissa == 0.5))  # noqa: PLR2004 (a power of two stays as it is)
+    return power

@@ -1,4 +1,4 @@
-"""The planar chip as a whole: energy, latency, area and power of designs, and what they are made up of."""
+"""Model of the planar chip: energy, latency, area and power of designs, in all and by component and layer."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -9,19 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.planar.area import chip_area
 from moopim.hardware.planar.chip import Chip
-from moopim.hardware.planar.element_wise import shared_equally
-from moopim.hardware.planar.energy import Consumption, layer_consumption
+from moopim.hardware.planar.costs import Consumption, chip_area, layer_consumption, shared_equally
 from moopim.hardware.planar.mapping import LayerMapping, check_designs, map_layers
 from moopim.hardware.planar.pipeline import LayerTimes, finish_times
 from moopim.hardware.planar.placement import Hops, hop_distances
 from moopim.hardware.planar.timing import PositionTimes, position_times
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import LayerTable
-
-__all__ = ["FIXES", "MODES", "Breakdown", "break_down", "evaluate_planar", "not_modelled"]
-
 
 FIXES = {
     "adder_energy": "the adders of a PE's groups use energy, not only power",
@@ -33,32 +28,31 @@ FIXES = {
     "cell_bits": "a cell holds as many bits as it can",
     "input_buffer": "only PEs that read different inputs share an input buffer",
 }
-"""What the physical mode corrects in MNSIM's model, by name."""
+"""Corrections of MNSIM's model in the physical mode, by name."""
 
 MODES = {"compat": (), "physical": tuple(FIXES)}
 """Fixes of each mode: none gives the numbers of MNSIM 2.0."""
 
-# A design of more tiles than this is so far from fitting on any grid that its tiles are not placed.
+# Tiles of larger designs are not placed: they are far from fitting on any grid.
 _MOST_TILES = 65_536
 _COUNTS = ("tiles", "pes", "m_x", "m_y", "rows", "columns", "busy_pes", "first_tile")
-# Designs that are evaluated at a time: few enough for the processor's cache, many enough for arrays to pay off.
+# Designs per block: few enough for the processor's cache, many enough for arrays to pay off.
 _BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
 class Breakdown:
-    """Designs in detail.
+    """Breakdown of designs by component and layer.
 
     Attributes:
-        totals: What `evaluate_planar` gives, shape ``(designs,)``.
+        totals: Results of `evaluate_planar`, shape ``(designs,)``.
         layers: Columns by name, shape ``(designs, layers)``: the mapping, ``begin_ns``, ``first_finish_ns``,
             ``finish_ns``, ``area_um2``, ``power_W``, ``energy_nJ``, ``energy_<component>_nJ``, which add up to it, and
             ``time_<component>_ns``, which add up to ``time_ns``, the time that the layer is busy. Area, power and
             energy of layers that are `not_modelled` are 0, as MNSIM adds them up.
-        energy_mJ: Energy by component (mJ), shape ``(designs,)``; they add up to the total. Not modelled is that of
-            the interconnect.
-        area_mm2: Area by component (mm2), shape ``(designs,)``; they add up to the total. Not modelled is that of the
-            interconnect.
+        energy_mJ: Energy by component (mJ), shape ``(designs,)``, which add up to the total. The interconnect is not
+            modelled.
+        area_mm2: Area by component (mm2), likewise.
         buffers: ``input_buffer_KB`` of a PE, ``output_buffer_KB`` of a tile, ``tile_area_um2``, shape ``(designs,)``.
     """
 
@@ -70,7 +64,14 @@ class Breakdown:
 
 
 def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] = "compat") -> dict[str, FloatArray]:
-    """Evaluates designs: networks on planar chips.
+    """Evaluate designs: networks on planar chips (MNSIM 2.0, Zhu et al., TCAD 2023).
+
+    With the time t and the power P of each component of each layer and N its output positions:
+
+    - energy = sum over layers and components of N P t
+    - latency = largest finish of an output layer in the pipeline, where position q of a layer finishes at
+      f(q) = max(f(q - 1), r(q)) + t(q), with r(q) the time at which its inputs are ready
+    - area = tiles (area of a tile, with buffers for the layer that needs the largest)
 
     Args:
         table: One network, or one per design.
@@ -80,9 +81,9 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
     Returns:
         By name, shape ``(designs,)``: ``energy`` (mJ), ``latency`` (ms), ``area`` (mm2), ``power`` (W), ``edp``
         (mJ ms), ``edap`` (mJ ms mm2), ``tops_per_W`` (operations are two per multiplication, 1e12/J), ``tops_per_mm2``
-        (of one image at a time, 1e12/(s mm2)), ``tiles``, ``violation`` (tiles over those of the grid, less 1; above 0
-        where a design does not fit). A design that does not fit is evaluated as on a larger grid; beyond 65,536 tiles
-        its latency, and what depends on it, is NaN.
+        (of one image at a time, 1e12/(s mm2)), ``tiles``, ``violation`` (tiles / tiles of the grid - 1; above 0 where a
+        design does not fit). A design that does not fit is evaluated as on a larger grid; beyond 65,536 tiles its
+        latency, and what depends on it, is NaN.
 
     Raises:
         ConfigError: If there is no such mode or fix, the number of networks is not that of the chips, a crossbar is
@@ -93,7 +94,7 @@ def evaluate_planar(table: LayerTable, chip: Chip, mode: str | Collection[str] =
 
 
 def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "compat") -> Breakdown:
-    """Evaluates designs and says what their figures are made up of.
+    """Evaluate designs in detail, by component and layer.
 
     Args:
         table: One network, or one per design.
@@ -104,7 +105,7 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
         The breakdown.
 
     Raises:
-        ConfigError: As `evaluate_planar` does.
+        ConfigError: As `evaluate_planar`.
     """
     fixes = _fixes(mode)
     blocks = [_break_down_block(part, _run(part, chips, fixes), chips) for part, chips in _blocks(table, chip)]
@@ -112,21 +113,21 @@ def break_down(table: LayerTable, chip: Chip, mode: str | Collection[str] = "com
 
 
 def not_modelled(table: LayerTable, breakdown: Breakdown) -> BoolArray:
-    """Mask of the layers that have a time, but no model of their energy, power and area.
+    """Mask of layers that have a time, but no model of their energy, power and area.
 
     Args:
         table: The networks.
         breakdown: Their breakdown.
 
     Returns:
-        Whether it is so, shape ``(designs, layers)``: of element-wise layers without the fix ``sum_layers``.
+        Mask, shape ``(designs, layers)``: element-wise layers without the fix ``sum_layers``.
     """
     modelled = "energy_element_wise_nJ" in breakdown.layers
     return np.broadcast_to(table.element_wise & (not modelled), breakdown.layers["energy_nJ"].shape)
 
 
 class _Parts(NamedTuple):
-    """The steps of the model for a block of designs; areas by component and latency have shape ``(designs,)``."""
+    """Results of the steps of the model for a block; areas by component and latency have shape ``(designs,)``."""
 
     mapping: LayerMapping
     hops: Hops
@@ -139,7 +140,7 @@ class _Parts(NamedTuple):
 
 
 def _blocks(table: LayerTable, chip: Chip) -> Iterator[tuple[LayerTable, Chip]]:
-    """Designs in blocks that fit into the processor's cache."""
+    """Blocks of designs that fit into the processor's cache."""
     for start in range(0, check_designs(table, chip), _BLOCK):
         block = slice(start, start + _BLOCK)
         yield table.take(block), chip.take(block)
@@ -154,7 +155,7 @@ def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
     hops = hop_distances(table, mapping, chip.grid, _MOST_TILES)
     times = position_times(table, chip, mapping, hops, fixes)
     finish = finish_times(table, times.position)
-    # Without places there are no distances, and so no times.
+    # Tiles without a placement have no distances, and layers no times.
     unknown = np.where(mapping.total_tiles > _MOST_TILES, np.nan, 0.0)
     finish = LayerTimes(*(time + unknown[:, None] for time in finish))
     latency = np.where(table.last, finish.finish, 0.0).max(axis=1)
@@ -163,16 +164,16 @@ def _run(table: LayerTable, chip: Chip, fixes: Collection[str]) -> _Parts:
 
 
 def _break_down_block(table: LayerTable, parts: _Parts, chip: Chip) -> Breakdown:
-    figures = _totals(table, parts)
-    shape = (len(figures["energy"]), table.layers)
+    totals = _totals(table, parts)
+    shape = (len(totals["energy"]), table.layers)
     mapping, used, times, area = parts.mapping, parts.used, parts.times, parts.area_um2
     shared = area.get("element_wise", np.zeros(1))
     tile_area = (_add(area) - shared) / mapping.total_tiles
     duration = {**times.parts, "buffer_read": times.output_read, "buffer_write": times.output_write}
-    totals = {name: table.positions * time for name, time in duration.items()}
-    totals["buffer_read"] = totals["buffer_read"] + times.fetch.total(table.h_out, table.w_out)
-    totals["buffer_write"] = totals["buffer_write"] + times.fill.total(table.h_out, table.w_out)
-    totals["preload"] = times.preload
+    busy = {name: table.positions * time for name, time in duration.items()}
+    busy["buffer_read"] = busy["buffer_read"] + times.fetch.total(table.h_out, table.w_out)
+    busy["buffer_write"] = busy["buffer_write"] + times.fill.total(table.h_out, table.w_out)
+    busy["preload"] = times.preload
     columns: dict[str, NDArray[Any]] = {
         "tiles": mapping.tiles,
         "pes": mapping.pes,
@@ -189,12 +190,12 @@ def _break_down_block(table: LayerTable, parts: _Parts, chip: Chip) -> Breakdown
         "begin_ns": parts.finish.begin,
         "first_finish_ns": parts.finish.first,
         "finish_ns": parts.finish.finish,
-        "time_ns": _add(totals),
+        "time_ns": _add(busy),
         "area_um2": mapping.tiles * tile_area[:, None] + shared_equally(table, shared),
         "power_W": _add(used.power_W),
         "energy_nJ": _add(used.energy_nJ),
         **{f"energy_{name}_nJ": energy for name, energy in used.energy_nJ.items()},
-        **{f"time_{name}_ns": time for name, time in totals.items()},
+        **{f"time_{name}_ns": time for name, time in busy.items()},
     }
     buffers = {
         "input_buffer_KB": mapping.input_buffer_KB,
@@ -203,7 +204,7 @@ def _break_down_block(table: LayerTable, parts: _Parts, chip: Chip) -> Breakdown
     }
     energy = {name: part.sum(axis=1) * 1e-6 for name, part in used.energy_nJ.items()}
     return Breakdown(
-        totals=figures,
+        totals=totals,
         layers={name: np.broadcast_to(_whole(name, column), shape) for name, column in columns.items()},
         energy_mJ={name: np.broadcast_to(part, shape[:1]) for name, part in energy.items()},
         area_mm2={name: np.broadcast_to(part * 1e-6, shape[:1]) for name, part in area.items()},
@@ -246,8 +247,8 @@ def _add(parts: Mapping[str, FloatArray]) -> FloatArray:
 def _utilisation(table: LayerTable, chip: Chip, mapping: LayerMapping) -> FloatArray:
     """Share of the cells of a layer's crossbars that hold weights."""
     cells = table.rows * table.c_out * mapping.slices
-    there = mapping.pes * (chip.groups * chip.crossbar**2)[:, None]
-    share: FloatArray = np.where(table.weighted, cells / np.maximum(there, 1), 0.0)
+    available = mapping.pes * (chip.groups * chip.crossbar**2)[:, None]
+    share: FloatArray = np.where(table.weighted, cells / np.maximum(available, 1), 0.0)
     return share
 
 

@@ -1,6 +1,6 @@
-"""When each layer has finished each of its output positions, in a pipeline of layers (MNSIM 2.0).
+"""Pipeline of layers: finish times of their output positions (MNSIM 2.0).
 
-A layer works through its positions row by row. A position starts when the one before it is done and the inputs that it
+A layer computes its positions row by row. A position starts when the one before it is done and the inputs that it
 needs are there: ``finish[q] = max(finish[q - 1], ready[q]) + time[q]``. With ``S`` the running sum of the times this is
 ``finish[q] = S[q] + max over p <= q of (ready[p] - S[p - 1])``, a running maximum. The times of all positions but those
 of the first row and column are equal, so that ``S`` has a closed form.
@@ -18,17 +18,14 @@ from moopim.hardware.planar.timing import Edges
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import IMAGE, LayerKind, LayerTable
 
-__all__ = ["LayerTimes", "finish_times"]
-
-
 # Output positions of a layer, whose times take 8 bytes each.
 _MOST_POSITIONS = 2**26
-# NumPy takes about so many positions at a time, which bounds its memory.
+# About so many positions are handled at a time, which bounds memory.
 _BLOCK_POSITIONS = 4_000_000
 
 
 class LayerTimes(NamedTuple):
-    """When layers work (ns), shape ``(designs, layers)``; 0 where there is no layer.
+    """Times of the layers (ns), shape ``(designs, layers)``; 0 where there is no layer.
 
     Attributes:
         begin: Start of the first position.
@@ -42,17 +39,9 @@ class LayerTimes(NamedTuple):
 
 
 def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
-    """Follows the images' positions through the layers of each design.
+    """Times of the layers of each design, from those of their output positions (ns), ``(designs, layers)``.
 
-    Args:
-        table: The networks.
-        position: Times of the output positions of each layer (ns), arrays of shape ``(designs, layers)``.
-
-    Returns:
-        When each layer works.
-
-    Raises:
-        ConfigError: If a layer has more than 2**26 output positions.
+    Raises ConfigError if a layer has more than 2**26 output positions.
     """
     geometry = _geometry(table)
     largest = int(geometry.positions.max())
@@ -67,11 +56,11 @@ def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
     loops = compiled_loops(work)
     if loops is None:
         return _finish_in_numpy(geometry, times)
-    return LayerTimes(*loops.finish_loops(*geometry, *times))
+    return LayerTimes(*loops.finish(*geometry, *times))
 
 
 class _Geometry(NamedTuple):
-    """What the readiness of inputs depends on; shape ``(networks, layers)``.
+    """Geometry that decides when inputs are ready; shape ``(networks, layers)``.
 
     Attributes:
         inputs: Layers that each one reads, -1 for none or the image; shape ``(networks, layers, inputs)``.
@@ -125,14 +114,14 @@ def _geometry(table: LayerTable) -> _Geometry:
     producers = np.maximum(table.inputs, IMAGE)
     inputs = np.ascontiguousarray(np.broadcast_to(producers, (networks, *table.inputs.shape[1:])))
     given = columns[-1][np.arange(networks)[:, None, None], np.maximum(inputs, 0)]
-    # The second operand of a product of two activations is held in the crossbars before the first one streams past.
+    # The second operand of a product of two activations is in the crossbars before the first one is streamed.
     held = (table.kind == LayerKind.MATMUL)[:, :, None] & (np.arange(inputs.shape[2]) > 0)
     whole = table.waits[:, :, None] | held | (given != (columns[4] * columns[5])[:, :, None])
     return _Geometry(inputs, whole & (inputs > IMAGE), *columns)
 
 
 def _finish_in_numpy(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
-    """Handles all designs that have the same geometry at a place together, block by block of designs."""
+    """Times of blocks of designs, with all designs of one geometry at an index handled together."""
     shape = times[0].shape
     result = LayerTimes(*(np.zeros(shape) for _ in range(3)))
     shared = len(geometry.positions) == 1
@@ -186,7 +175,7 @@ def _finish_block(geometry: _Geometry, times: list[FloatArray]) -> LayerTimes:
 
 
 def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
-    """Layers of one geometry at one place: the place, one of the networks and all of them."""
+    """Layers of one geometry at one index: the index, one of the networks and all of them."""
     if len(geometry.positions) == 1:
         only: IntArray = np.zeros(1, dtype=np.int64)
         for layer in np.flatnonzero(geometry.positions[0]).tolist():
@@ -205,10 +194,7 @@ def _alike(geometry: _Geometry) -> Iterator[tuple[int, int, IntArray]]:
 
 
 def _running_sums(geometry: _Geometry, network: int, layer: int, times: list[FloatArray]) -> FloatArray:
-    """Time up to the start of each row and the end of each of its positions if nothing had to wait.
-
-    The shape is ``(designs, height, width + 1)``.
-    """
+    """Time to the start of each row and the end of each position without waits, ``(designs, height, width + 1)``."""
     corner, top, left, inner = (time[:, None] for time in times)
     height, width = int(geometry.h_out[network, layer]), int(geometry.w_out[network, layer])
     # The compiled loops take the same steps in the same order, so that both give the same bits.
@@ -223,7 +209,7 @@ def _running_sums(geometry: _Geometry, network: int, layer: int, times: list[Flo
 
 
 def _needed(geometry: _Geometry, network: int, layer: int) -> IntArray:
-    """Number of the last position of the input that each output position needs, shape ``(positions,)``."""
+    """Index of the last input position that each output position needs, shape ``(positions,)``."""
 
     def axis(reach: IntArray, stride: IntArray, size: IntArray, count: IntArray) -> IntArray:
         first, step, most = (int(column[network, layer]) for column in (reach, stride, size))

@@ -1,4 +1,4 @@
-"""Where tiles lie on a planar chip, and how far the values of a layer travel between them.
+"""Placement of tiles on a planar chip, and distances between the tiles of layers.
 
 Tiles are numbered layer by layer and laid in square shells around a corner of the chip (MNSIM 2.0, pattern 2).
 Distances are Manhattan distances in tiles. The largest distance from a tile to a set of tiles follows from the extremes
@@ -17,10 +17,7 @@ from moopim.hardware.planar.mapping import LayerMapping
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import IMAGE, LayerTable
 
-__all__ = ["Hops", "hop_distances", "tile_places"]
-
-
-# Stands for "no tile" where the largest of several sums is looked for.
+# "No tile" in a maximum over sums of rows and columns.
 _NONE = -(2**40)
 _MOST_TILES = 2**27  # whose places take some gigabytes
 
@@ -38,17 +35,7 @@ class Hops(NamedTuple):
 
 
 def tile_places(count: int) -> tuple[IntArray, IntArray]:
-    """Places of the first tiles of a chip.
-
-    Args:
-        count: Number of tiles.
-
-    Returns:
-        Rows and columns, each of shape ``(count,)``.
-
-    Raises:
-        ConfigError: If the count is no whole number from 0.
-    """
+    """Rows and columns of the first ``count`` tiles of a chip, shape ``(count,)`` each."""
     whole_number("count of tiles", count, 0, _MOST_TILES)
     number = np.arange(count, dtype=np.int64)
     shell = np.sqrt(number).astype(np.int64)
@@ -59,19 +46,11 @@ def tile_places(count: int) -> tuple[IntArray, IntArray]:
 
 
 def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray, most: int = 2**31) -> Hops:
-    """Picks for each layer the tile that merges its results, and measures the ways to it and from it.
+    """Largest distances to and from the tile that merges the results of each layer.
 
-    It is the tile for which the longest way to it and the longest way on add up to the least, the first such in
-    row-major order. Element-wise layers lie with the global buffer, halfway down the first column.
-
-    Args:
-        table: The networks.
-        mapping: Their mapping.
-        grid: Tiles along each side of the chip, shape ``(designs,)`` or ``(1,)``.
-        most: Designs of more tiles are left out.
-
-    Returns:
-        The distances; 0 for designs that are left out.
+    It is the tile with the least sum of the longest way to it and the longest way on, the first in row-major order.
+    Element-wise layers are at the global buffer, halfway down the first column. Designs of more than ``most`` tiles
+    have distances 0.
     """
     shape = np.broadcast_shapes(mapping.tiles.shape, table.kind.shape, (len(grid), 1))
     placed = mapping.total_tiles <= most
@@ -87,18 +66,18 @@ def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray, most
     if loops is None:
         within, onward = _hops_in_numpy(layout)
     else:
-        within, onward = loops.hop_loops(*(np.ascontiguousarray(column) for column in layout), _NONE)
+        within, onward = loops.hops(*(np.ascontiguousarray(column) for column in layout), _NONE)
     return Hops(within / 2, onward / 2)
 
 
 class _Layout(NamedTuple):
-    """What the distances depend on, shape ``(designs, layers)`` unless said otherwise.
+    """Layout of designs, shape ``(designs, layers)`` unless said otherwise.
 
     Attributes:
         tiles: Tiles of each layer.
         first_tile: Number of tiles before those of the layer.
         inputs: Layers that each one reads, shape ``(designs, layers, inputs)``.
-        element_wise: Whether a layer works in the global accumulator.
+        element_wise: Whether a layer is computed in the global accumulator.
         grid: Tiles along each side of the chip, shape ``(designs,)``.
         rows: Row of each tile of a chip.
         columns: Column of each tile of a chip.
@@ -114,7 +93,7 @@ class _Layout(NamedTuple):
 
 
 def _hops_in_numpy(layout: _Layout) -> tuple[IntArray, IntArray]:
-    """Twice the distances, of all designs at once."""
+    """Twice the distances, for all designs at once."""
     tiles, grid = _lay_tiles(layout), layout.grid[:, None]
     row, column = np.divmod(tiles.corner, tiles.side)
     to_buffer = np.abs(2 * row - grid) + 2 * column
@@ -127,11 +106,11 @@ def _hops_in_numpy(layout: _Layout) -> tuple[IntArray, IntArray]:
 
 
 class _Tiles(NamedTuple):
-    """The tiles of every layer, one after the other in flat arrays, and what they add up to for each layer.
+    """Tiles of all layers in flat arrays, and their extent for each layer.
 
     Attributes:
         counts: Tiles of each layer that has some.
-        starts: Where they begin in the flat arrays.
+        starts: Index of the first of them in the flat arrays.
         rows: Row of each tile.
         columns: Column of each tile.
         any: Whether a layer has tiles, shape ``(designs, layers)``.
@@ -192,7 +171,7 @@ def _farthest(row: IntArray, column: IntArray, reach: Sequence[IntArray]) -> Int
 def _best_tile(
     tiles: _Tiles, read_by: list[IntArray], to_buffer: BoolArray, last: BoolArray, grid: IntArray
 ) -> tuple[IntArray, IntArray]:
-    """Twice the ways to and from the tile that keeps both short together, for each layer."""
+    """Twice the ways to and from the tile with the least sum of both, for each layer."""
     grids = np.broadcast_to(grid, tiles.any.shape)
 
     def ways(

@@ -1,30 +1,25 @@
-"""How long a layer takes for each of its output positions (MNSIM 2.0, inner-layer pipeline)."""
+"""Time of an output position of each layer (MNSIM 2.0, inner-layer pipeline)."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from moopim.hardware.planar.buffers import load_buffers
 from moopim.hardware.planar.chip import Chip
-from moopim.hardware.planar.digital import crossbar_read_ns, load_digital, mux_levels
-from moopim.hardware.planar.element_wise import operand_sizes
-from moopim.hardware.planar.mapping import LayerMapping
+from moopim.hardware.planar.digital import crossbar_read_ns, load_buffers, load_digital, mux_levels
+from moopim.hardware.planar.mapping import LayerMapping, ceil_div, ceil_log2, operand_sizes
 from moopim.hardware.planar.placement import Hops
-from moopim.hardware.planar.rounding import ceil_div, ceil_log2
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload.layers import LayerKind, LayerTable
 
-__all__ = ["Edges", "PositionTimes", "conversions", "position_times"]
-
 
 class Edges(NamedTuple):
-    """A value for each position of a feature map: those of the first row and column differ from the rest.
+    """Values of the positions of a feature map: those of the first row and column differ from the rest.
 
     Attributes:
-        corner: The first position.
-        top: The rest of the first row.
-        left: The rest of the first column.
+        corner: First position.
+        top: Rest of the first row.
+        left: Rest of the first column.
         inner: All others.
     """
 
@@ -39,7 +34,7 @@ class Edges(NamedTuple):
         return (self.corner + self.top * across) + (self.left + self.inner * across) * down
 
     def plus(self, other: "Edges | FloatArray") -> "Edges":
-        """Adds values, or one value for all positions."""
+        """Sum with other values, or with one value for all positions."""
         parts = other if isinstance(other, Edges) else (other,) * 4
         return Edges(*(mine + theirs for mine, theirs in zip(self, parts, strict=True)))
 
@@ -48,13 +43,13 @@ class PositionTimes(NamedTuple):
     """Times of one output position (ns), shape ``(designs, layers)``.
 
     Attributes:
-        parts: Time of each component that takes equally long at every position, by name.
-        fill: Writing new inputs into the input buffers.
-        fetch: Reading a kernel's inputs from the input buffers.
-        output_write: Writing the results into the output buffers.
-        output_read: Reading the results from the output buffers.
-        preload: Writing the second operand of a product of two activations into the crossbars, once an image.
-        position: All of it.
+        parts: Time of each component with the same time at every position, by name.
+        fill: Writes of new inputs to the input buffers.
+        fetch: Reads of a kernel's inputs from the input buffers.
+        output_write: Writes of the results to the output buffers.
+        output_read: Reads of the results from the output buffers.
+        preload: Writes of the second operand of a product of two activations to the crossbars, once an image.
+        position: Sum of all.
     """
 
     parts: Mapping[str, FloatArray]
@@ -69,24 +64,16 @@ class PositionTimes(NamedTuple):
 def position_times(
     table: LayerTable, chip: Chip, mapping: LayerMapping, hops: Hops, fixes: Collection[str] = ()
 ) -> PositionTimes:
-    """Adds up what happens one after the other for an output position of each layer.
+    """Times of an output position of each layer: the sum of its steps, which follow each other.
 
-    Args:
-        table: The networks.
-        chip: The chips.
-        mapping: The mapping of the networks onto the chips.
-        hops: Distances between tiles.
-        fixes: Names of `moopim.hardware.planar.model.FIXES`; ``magnitude_bits`` and ``pool_read`` matter here.
-
-    Returns:
-        The times.
+    The fixes ``magnitude_bits`` and ``pool_read`` apply.
     """
     digital = load_digital()
     weighted, pool = table.weighted, table.kind == LayerKind.POOL
     sum_channels, sum_bits, sum_inputs = operand_sizes(table)
     parts = {
         name: np.where(weighted, time, 0.0)
-        for name, time in conversions(table, chip, mapping.rows, mapping.columns, fixes).items()
+        for name, time in conversion_times(table, chip, mapping.rows, mapping.columns, fixes).items()
     }
     chunks, merge_levels = ceil_div(mapping.columns, chip.adcs[:, None]), ceil_log2(mapping.busy)
     widths = chip.adc_bits[:, None] + merge_levels
@@ -123,20 +110,17 @@ def position_times(
     return PositionTimes(parts, fill, fetch, output_write, output_read, preload, position)
 
 
-def conversions(
+def conversion_times(
     table: LayerTable, chip: Chip, rows: FloatArray, columns: FloatArray, fixes: Collection[str] = ()
 ) -> dict[str, FloatArray]:
-    """Times of a PE's crossbars, converters and registers for one output position.
+    """Time of a PE's crossbars, converters and registers for one output position, by component (ns).
 
-    Args:
-        table: The networks.
-        chip: The chips.
-        rows: Rows that the PE uses, shape ``(designs, layers)``.
-        columns: Columns that it uses.
-        fixes: With ``magnitude_bits``, the sign of the inputs takes no cycle.
+    The inputs are applied ``dac_bits`` at a time to as many rows as there are DACs, and as many columns are read as
+    there are ADCs; ``rows`` and ``columns`` are those that the PE uses, shape ``(designs, layers)``:
 
-    Returns:
-        Time by component (ns), shape ``(designs, layers)``.
+        cycles = ceil(bits / dac_bits) ceil(rows / dacs) ceil(columns / adcs)
+
+    With the fix ``magnitude_bits``, the sign of the inputs takes no cycle.
     """
     digital = load_digital()
     bits = np.maximum(table.input_bits - ("magnitude_bits" in fixes), 1)
@@ -167,7 +151,7 @@ def _access(bits: IntArray) -> FloatArray:
 def _input_buffer_times(
     table: LayerTable, mapping: LayerMapping, weighted: BoolArray, pool: BoolArray
 ) -> tuple[Edges, Edges]:
-    """Times to fill and to read the input buffers; a pooling layer counts a whole row of new inputs at the top, too."""
+    """Times to fill and to read the input buffers; pools count a whole row of new inputs at the top, too."""
     bits = np.where(weighted, mapping.channels, np.where(pool, table.c_in, 0)) * table.input_bits
     step_h, step_w, tall, wide = table.stride_h, table.stride_w, table.kernel_h, table.kernel_w
     # The padding of the first kernel is not read.

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moopim import ConfigError
-from moopim.hardware.planar.buffers import buffer_figures, load_buffers
 from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.components import adc_area_um2, load_components, walden_power_W
 from moopim.hardware.planar.digital import (
+    buffer_costs,
     cell_power_W,
     crossbar_read_ns,
+    load_buffers,
     load_digital,
     mux_levels,
     mux_transistors,
@@ -162,7 +163,7 @@ def test_buffers_have_the_figures_of_the_reference_at_every_size(node, bus):
             continue
         # Every class reaches from just above the last bound to its own bound.
         for inside in (np.nextafter(lower, np.inf), min(size, 1e6)):
-            area, leakage, read, write = buffer_figures(inside, buffers)
+            area, leakage, read, write = buffer_costs(inside, buffers)
             assert [area, leakage, read, write] == pytest.approx(
                 [expected[0], expected[1] * 1e-3, *expected[2:]], rel=1e-15
             )
@@ -170,7 +171,7 @@ def test_buffers_have_the_figures_of_the_reference_at_every_size(node, bus):
 
 
 def test_buffers_are_looked_up_for_whole_arrays():
-    found = buffer_figures([[0.5, 2], [2.5, 300]])
+    found = buffer_costs([[0.5, 2], [2.5, 300]])
     assert found.area_um2.tolist() == [[40580.3, 40580.3], [68694.7, 14221120.82]]
     assert found.write_nJ.shape == (2, 2)
     assert (load_buffers().bus_bits, load_buffers().access_ns) == (64, 20)
@@ -181,7 +182,7 @@ def test_buffers_are_looked_up_for_whole_arrays():
     [((130, 64), (90, 64)), ((89, 64), (65, 64)), ((28, 64), (45, 64)), ((90, 65), (90, 128)), ((65, 4096), (65, 512))],
 )
 def test_other_nodes_and_buses_take_the_class_of_mnsim(asked, same):
-    assert buffer_figures(7, load_buffers(*asked)) == buffer_figures(7, load_buffers(*same))
+    assert buffer_costs(7, load_buffers(*asked)) == buffer_costs(7, load_buffers(*same))
     assert load_buffers(*asked).bus_bits == asked[1]
 
 

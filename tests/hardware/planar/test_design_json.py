@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from moopim import ConfigError
 from moopim.csv_files import write_rows
-from moopim.hardware.planar.design_json import read_designs
-from moopim.hardware.planar.design_schema import parse_design
+from moopim.hardware.planar.designs import parse_design, read_designs
 from moopim.workload.layers import NO_INPUT, LayerKind
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hardware"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from moopim import ConfigError
 from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.design_json import read_designs
+from moopim.hardware.planar.designs import read_designs
 from moopim.hardware.planar.model import FIXES, break_down, evaluate_planar
 from moopim.workload import Layer, make_table, network_table
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moopim.hardware.planar.rounding import ceil_div, ceil_log2, floor_div, next_power_of_two
+from moopim.hardware.planar.mapping import ceil_div, ceil_log2, floor_div, next_power_of_two
 
 whole = st.integers(1, 2**26)
 

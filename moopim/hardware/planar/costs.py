@@ -1,26 +1,76 @@
-"""Power and energy of the layers on a planar chip (MNSIM 2.0)."""
+"""Area, power and energy of the layers on a planar chip (MNSIM 2.0).
+
+All tiles are alike, sized for the layer that needs the largest buffers. Energy is power times the time that a component
+is busy. Element-wise layers use an accumulator and a buffer that the chip has once.
+"""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
-from moopim.hardware.planar.area import column_share, row_share
-from moopim.hardware.planar.buffers import buffer_figures, load_buffers
 from moopim.hardware.planar.chip import Chip
-from moopim.hardware.planar.digital import cell_power_W, load_digital, mux_transistors
-from moopim.hardware.planar.element_wise import global_buffer_KB, operand_sizes, shared_equally
-from moopim.hardware.planar.mapping import LayerMapping, PEClass, pe_classes
-from moopim.hardware.planar.rounding import ceil_div, ceil_log2
-from moopim.hardware.planar.timing import PositionTimes, conversions
+from moopim.hardware.planar.digital import buffer_costs, cell_power_W, load_buffers, load_digital, mux_transistors
+from moopim.hardware.planar.mapping import (
+    LayerMapping,
+    PEClass,
+    ceil_div,
+    ceil_log2,
+    next_power_of_two,
+    operand_sizes,
+    pe_classes,
+)
+from moopim.hardware.planar.timing import PositionTimes, conversion_times
 from moopim.typing import FloatArray
 from moopim.workload.layers import LayerKind, LayerTable
 
-__all__ = ["Consumption", "layer_consumption"]
+
+def chip_area(
+    table: LayerTable, chip: Chip, mapping: LayerMapping, fixes: Collection[str] = ()
+) -> dict[str, FloatArray]:
+    """Area of each component (um2), shape ``(designs,)``: tiles times that of a tile.
+
+    A tile has its PEs, their groups of crossbars with ADCs and DACs, and its buffers. The fix ``sum_layers`` adds the
+    global buffer and accumulator.
+    """
+    digital = load_digital()
+    groups, adcs, dacs, pes = chip.groups, chip.adcs, chip.dacs, chip.pes
+    crossbar = chip.crossbar**2 * chip.cell_area_um2 + chip.driver_area_um2 * chip.crossbar
+    transistor = digital.mux_transistor_area_F2 * chip.mux_nm**2 * 1e-6
+    switches = dacs * mux_transistors(_row_share(chip)) + adcs * mux_transistors(_column_share(chip))
+    registers = adcs * digital.shift_area_um2 + (adcs + dacs) * digital.register_area_um2
+    # Both trees add pairs until one is left: the results of the groups of a PE, and those of the PEs of a tile.
+    adders = adcs * (groups - 1) * digital.adder_area_um2
+    joints = (pes - 1) * groups * adcs * digital.joint_area_um2
+    buffers = pes * buffer_costs(mapping.input_buffer_KB).area_um2 + buffer_costs(mapping.output_buffer_KB).area_um2
+    tile: dict[str, FloatArray] = {
+        "crossbar": pes * groups * chip.polarity * crossbar,
+        "adc": pes * groups * adcs * chip.adc_area_um2,
+        "dac": pes * groups * dacs * chip.dac_area_um2,
+        "digital": pes * (groups * (registers + switches * transistor) + adders) + joints,
+        "buffer": buffers,
+        "pooling": np.full_like(buffers, digital.pool_area_um2),
+    }
+    area = {name: part * mapping.total_tiles for name, part in tile.items()}
+    if "sum_layers" in fixes:
+        adders = _most_adders(table) * digital.adder_area_um2
+        area["element_wise"] = np.where(adders > 0, adders + buffer_costs(_global_buffer_KB(table)).area_um2, 0.0)
+    return area
+
+
+def _row_share(chip: Chip) -> FloatArray:
+    """Rows that share a DAC, shape ``(designs,)``."""
+    return ceil_div(chip.crossbar, chip.dacs)
+
+
+def _column_share(chip: Chip) -> FloatArray:
+    """Columns that share an ADC, shape ``(designs,)``; of both polarities if these are converted in turn."""
+    both = 1 + (chip.digital_subtraction & (chip.polarity == 2))  # noqa: PLR2004 (a signed weight in two crossbars)
+    return ceil_div(chip.crossbar * both, chip.adcs)
 
 
 class Consumption(NamedTuple):
-    """What the layers consume, by component; arrays of shape ``(designs, layers)``.
+    """Consumption of the layers by component; arrays of shape ``(designs, layers)``.
 
     Attributes:
         energy_nJ: Energy of an image (nJ).
@@ -39,18 +89,10 @@ def layer_consumption(
     latency_ns: FloatArray,
     fixes: Collection[str] = (),
 ) -> Consumption:
-    """Multiplies the power of each component by how long it is busy.
+    """Energy and power of each layer: E = positions (power of a component) (its time per position).
 
-    Args:
-        table: The networks.
-        chip: The chips.
-        mapping: The mapping of the networks onto the chips.
-        times: Times of an output position.
-        latency_ns: Time of an image (ns), shape ``(designs,)``, for what goes on all the while.
-        fixes: Names of `moopim.hardware.planar.model.FIXES`.
-
-    Returns:
-        Energy and power.
+    ``latency_ns``, the time of an image, shape ``(designs,)``, is that of leakage; ``fixes``: names of
+    `moopim.hardware.planar.model.FIXES`.
     """
     digital = load_digital()
     positions, exact = table.positions.astype(np.float64), "occupancy" in fixes
@@ -58,7 +100,7 @@ def layer_consumption(
     power: dict[str, FloatArray] = {}
     for pes in pe_classes(mapping, table, chip, fixes):
         number = np.where(table.weighted, pes.number, 0)
-        durations = dict(conversions(table, chip, pes.rows, pes.columns, fixes) if exact else times.parts)
+        durations = dict(conversion_times(table, chip, pes.rows, pes.columns, fixes) if exact else times.parts)
         durations.pop("adder", None)
         if "adder_energy" in fixes:
             chunks = ceil_div(pes.columns, chip.adcs[:, None])
@@ -69,7 +111,7 @@ def layer_consumption(
             if name in durations:
                 used = used * (positions * durations[name])
                 energy[name] = energy[name] + used if name in energy else used
-    active = ceil_div(mapping.columns, column_share(chip)[:, None])
+    active = ceil_div(mapping.columns, _column_share(chip)[:, None])
     merges = mapping.pes - mapping.tiles if exact else mapping.tiles * (mapping.busy - 1)
     power["joint"] = np.where(table.weighted, merges * active * digital.joint_power_W, 0.0)
     energy["joint"] = power["joint"] * (positions * times.parts["joint"])
@@ -90,7 +132,7 @@ def layer_consumption(
 def _pe_power(chip: Chip, pes: PEClass) -> dict[str, FloatArray]:
     """Power of the components of one PE (W), shape ``(designs, layers)``."""
     digital = load_digital()
-    shared_rows, shared_columns = row_share(chip)[:, None], column_share(chip)[:, None]
+    shared_rows, shared_columns = _row_share(chip)[:, None], _column_share(chip)[:, None]
     cell = cell_power_W(chip.resistance_low_ohm, chip.resistance_high_ohm, chip.read_low_V, chip.read_high_V)
     # Of the rows that share a DAC, and of the columns that share an ADC, one is active at a time.
     rows, columns = ceil_div(pes.rows, shared_rows), ceil_div(pes.columns, shared_columns)
@@ -118,10 +160,10 @@ def _add_buffers(
     energy: dict[str, FloatArray],
     power: dict[str, FloatArray],
 ) -> None:
-    """Adds what the buffers of tiles and PEs consume in accesses."""
+    """Add the accesses to the buffers of tiles and PEs."""
     access_ns = load_buffers().access_ns
     apart = "buffers" in fixes
-    small, large = buffer_figures(mapping.input_buffer_KB), buffer_figures(mapping.output_buffer_KB)
+    small, large = buffer_costs(mapping.input_buffer_KB), buffer_costs(mapping.output_buffer_KB)
     busy = mapping.pes if "occupancy" in fixes else mapping.tiles * mapping.busy
     pes = np.where(table.weighted, busy, 0)
     for name, whole, edges in (
@@ -130,8 +172,8 @@ def _add_buffers(
     ):
         # MNSIM counts leakage with the accesses, and lets both buffers work whenever one of them does.
         watts = [
-            (getattr(figures, f"{name}_nJ") / access_ns + (0.0 if apart else figures.leakage_W))[:, None]
-            for figures in (small, large)
+            (getattr(buffer, f"{name}_nJ") / access_ns + (0.0 if apart else buffer.leakage_W))[:, None]
+            for buffer in (small, large)
         ]
         of_pes, of_tiles = pes * watts[0], mapping.tiles * watts[1]
         power[f"buffer_{name}"] = of_pes + of_tiles
@@ -150,7 +192,7 @@ def _add_preload(
     energy: dict[str, FloatArray],
     power: dict[str, FloatArray],
 ) -> None:
-    """Adds the writing of the second operand of products of two activations."""
+    """Add the writing of the second operand of products of two activations."""
     cells = table.rows * table.c_out * mapping.slices * chip.polarity[:, None]
     written = np.where(table.kind == LayerKind.MATMUL, cells * chip.write_pJ[:, None] * 1e-3, 0.0)
     energy["preload"] = written
@@ -160,13 +202,13 @@ def _add_preload(
 def _add_element_wise(
     table: LayerTable, fixes: Collection[str], energy: dict[str, FloatArray], power: dict[str, FloatArray]
 ) -> None:
-    """Adds the work of the global accumulator, and of the global buffer between the tiles and it."""
+    """Add the global accumulator, and the global buffer between the tiles and it."""
     digital, buffers = load_digital(), load_buffers()
     channels, bits, count = operand_sizes(table)
-    figures = buffer_figures(global_buffer_KB(table))
-    access_nJ = figures.read_nJ + figures.write_nJ
+    buffer = buffer_costs(_global_buffer_KB(table))
+    access_nJ = buffer.read_nJ + buffer.write_nJ
     if "buffers" not in fixes:  # leakage counts with the accesses, a read and a write
-        access_nJ = access_nJ + 2 * figures.leakage_W * buffers.access_ns
+        access_nJ = access_nJ + 2 * buffer.leakage_W * buffers.access_ns
     adders = channels * (count - 1) * digital.adder_power_W
     words = ceil_div(count * bits * channels, buffers.bus_bits)
     position_nJ = words * access_nJ[:, None] + adders * digital.cycle_ns
@@ -175,9 +217,30 @@ def _add_element_wise(
 
 
 def _leakage(table: LayerTable, chip: Chip, mapping: LayerMapping, fixes: Collection[str]) -> FloatArray:
-    """Power that the buffers of a layer's tiles leak all the time, working or not (W), shape ``(designs, layers)``."""
-    small, large = buffer_figures(mapping.input_buffer_KB), buffer_figures(mapping.output_buffer_KB)
+    """Leakage power of the buffers of a layer's tiles, at work or idle (W), shape ``(designs, layers)``."""
+    small, large = buffer_costs(mapping.input_buffer_KB), buffer_costs(mapping.output_buffer_KB)
     leakage: FloatArray = mapping.tiles * (chip.pes * small.leakage_W + large.leakage_W)[:, None]
     if "sum_layers" in fixes:
-        leakage = leakage + shared_equally(table, buffer_figures(global_buffer_KB(table)).leakage_W)
+        leakage = leakage + shared_equally(table, buffer_costs(_global_buffer_KB(table)).leakage_W)
     return leakage
+
+
+def _global_buffer_KB(table: LayerTable) -> FloatArray:  # noqa: N802 (the unit is KB)
+    """Buffer for the inputs of the largest element-wise layer (KB), a power of two, shape ``(networks,)``."""
+    channels, bits, count = operand_sizes(table)
+    size = np.where(table.element_wise, count * channels * table.positions * bits / 8, 0.0).max(axis=1)
+    return next_power_of_two(size) / 1024
+
+
+def _most_adders(table: LayerTable) -> FloatArray:
+    """Adders for the widest element-wise layer, shape ``(networks,)``."""
+    channels, _, count = operand_sizes(table)
+    adders: FloatArray = np.where(table.element_wise, channels * (count - 1), 0).max(axis=1)
+    return adders
+
+
+def shared_equally(table: LayerTable, total: FloatArray) -> FloatArray:
+    """Equal share of ``total``, shape ``(designs,)``, for each element-wise layer, ``(designs, layers)``."""
+    count = np.maximum(table.element_wise.sum(axis=1, keepdims=True), 1)
+    share: FloatArray = np.where(table.element_wise, total[:, None] / count, 0.0)
+    return share

@@ -1,0 +1,17 @@
+from .chip import PROFILES as PROFILES
+from .chip import Chip as Chip
+from .chip import make_chip as make_chip
+from .components import Components as Components
+from .components import Converter as Converter
+from .components import PlanarDevice as PlanarDevice
+from .components import adc_area_um2 as adc_area_um2
+from .components import load_components as load_components
+from .components import walden_power_W as walden_power_W
+from .designs import PlanarDesigns as PlanarDesigns
+from .designs import read_designs as read_designs
+from .model import FIXES as FIXES
+from .model import MODES as MODES
+from .model import Breakdown as Breakdown
+from .model import break_down as break_down
+from .model import evaluate_planar as evaluate_planar
+from .model import not_modelled as not_modelled
