@@ -103,8 +103,8 @@ def resume(
 ) -> RunResult:
     """Resume an interrupted run; a finished one is read back.
 
-    The run starts again from its seed and is answered from its log as far as that reaches, so that its result is the one
-    of the uninterrupted run, to the bit.
+    The run starts again from its seed and is answered from its log as far as that reaches: its result is the one of the
+    uninterrupted run, to the bit.
 
     Args:
         directory: The run directory.
