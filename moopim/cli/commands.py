@@ -1,7 +1,7 @@
 """Commands of ``moopim``: thin functions over those of the library.
 
 Problems and the commands of ``moopim evaluate`` are found through entry points; the parameters of a problem's
-constructor become its options. Heavy modules are imported inside the commands, so that ``moopim --help`` answers at once.
+constructor become its options. Heavy modules are imported inside commands, so that ``moopim --help`` answers at once.
 """
 
 import inspect
