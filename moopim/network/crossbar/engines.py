@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal, TypeAlias, TypeVar, cast
 
 import torch
@@ -17,9 +19,9 @@ from torch.nn import functional
 
 from moopim.network.crossbar.gpu import add_on_gpu, compile_for_gpu, gpu_kernels
 from moopim.network.crossbar.plan import Plan
-from moopim.network.crossbar.planes import add_planes, compile_plan, compiled_planes, worth_compiling
 from moopim.network.crossbar.product import convert_columns, exact_dtype
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar.slices import slice_count
+from moopim.network.crossbar.window import Window, sliding_windows
 from moopim.network.quantiser import largest_code
 
 __all__ = ["UNFOLDED_BYTES", "Engine", "convolve", "plan_sums", "unfolded"]
@@ -34,7 +36,8 @@ UNFOLDED_BYTES = 24
 
 _CACHE = 2**20  # inputs and outputs of a plain convolution at a time
 _MEMORY = {"cpu": 2**26, "cuda": 2**30}  # bytes of unfolded inputs at a time
-_PLANES_BYTES = 8  # of an input, as int32, two bytes and planes of bits
+# Products of digits that torch computes in about the time of compiling.
+_WORTH_COMPILING = 50_000_000_000
 
 
 def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tensor:
@@ -62,10 +65,10 @@ def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tens
     if not plan.columns:
         return sums
     if _takes_planes(engine, plan, codes, math.prod(size)):
-        program = _compiled(plan, "planes", compile_plan)
+        planes = import_module("moopim.network.crossbar.planes")  # needs numba
+        program = _compiled(plan, "planes", planes.compile_plan)
         if program is not None:
-            for part, total in zip(*(torch.split(tensor, _at_once(codes)) for tensor in (codes, sums)), strict=True):
-                add_planes(program, plan, part, window, total)
+            planes.add_columns(program, plan, window, codes, sums)
             return sums
     start = 0
     for found in _column_sums(plan, window, codes, engine):
@@ -98,15 +101,24 @@ def _compiled(plan: Plan, name: str, make: Callable[[Plan], T]) -> T:
     return cast("T", plan.programs[name])
 
 
+class _Work:
+    """Products of digits computed in this process so far."""
+
+    products = 0
+
+
+def _worth_compiling(plan: Plan, positions: int) -> bool:
+    """Whether so much has been computed that compiling pays off; ``positions`` are computed now."""
+    digits = slice_count(plan.input_bits, plan.dac_bits)
+    _Work.products += positions * digits * sum(part.levels.numel() for part in plan.columns)
+    return _Work.products >= _WORTH_COMPILING
+
+
 def _takes_planes(engine: Engine, plan: Plan, codes: Tensor, positions: int) -> bool:
     """Whether the columns go to the engine for processors, if it can take them."""
     if engine == "torch" or codes.device.type != "cpu":
         return False
-    return (engine == "planes" or worth_compiling(plan, len(codes) * positions)) and compiled_planes() is not None
-
-
-def _at_once(codes: Tensor) -> int:
-    return max(1, _MEMORY["cpu"] // (_PLANES_BYTES * math.prod(codes.shape[1:])))
+    return (engine == "planes" or _worth_compiling(plan, len(codes) * positions)) and find_spec("numba") is not None
 
 
 def unfolded(window: Window, codes: Tensor) -> Iterator[Tensor]:
@@ -169,18 +181,10 @@ def _multiply_patches(window: Window, weights: Tensor, codes: Tensor, largest: i
 
 def _patches(window: Window, codes: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
     """Parts of a batch as `unfolded` gives them, rows last: for GPUs, where `torch.nn.functional.unfold` is slow."""
-    (height, width), channels = window.output_size(*codes.shape[2:]), codes.shape[1]
-    (step_y, step_x), (far_y, far_x) = window.stride, window.dilation
-    pad_y, pad_x = window.padding
-    each = dtype.itemsize * height * width * channels * math.prod(window.kernel)
-    for part in torch.split(codes, max(1, _MEMORY["cuda"] // each)):
-        padded = functional.pad(part.to(dtype), (pad_x, pad_x, pad_y, pad_y)).contiguous()
-        image, channel, y, x = padded.stride()
-        patches = padded.as_strided(
-            (len(part), height, width, channels, *window.kernel),
-            (image, y * step_y, x * step_x, channel, y * far_y, x * far_x),
-        )
-        yield patches.reshape(len(part) * height * width, window.groups, -1).contiguous().transpose(0, 1)
+    size, patch = window.output_size(*codes.shape[2:]), codes.shape[1] * math.prod(window.kernel)
+    for part in torch.split(codes, max(1, _MEMORY["cuda"] // (dtype.itemsize * math.prod(size) * patch))):
+        patches = sliding_windows(window, part.to(dtype))
+        yield patches.reshape(len(part) * math.prod(size), window.groups, -1).contiguous().transpose(0, 1)
 
 
 def _exact_parts(kernels: Tensor, largest: int, groups: int) -> tuple[int, torch.dtype]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import functional
 
 from moopim.errors import ConfigError
 
@@ -62,3 +63,15 @@ def check_window(window: Window, weights: Tensor) -> None:
         raise ConfigError(f"kernel={window.kernel} of a convolution; its weights have {tuple(weights.shape[2:])}")
     if window.groups < 1 or weights.shape[0] % window.groups:
         raise ConfigError(f"groups={window.groups} of a convolution do not divide its {weights.shape[0]} outputs")
+
+
+def sliding_windows(window: Window, codes: Tensor) -> Tensor:
+    """View of padded codes as what each output needs, shape ``(images, height, width, channels, *kernel)``."""
+    height, width = window.output_size(*codes.shape[2:])
+    (step_y, step_x), (far_y, far_x), (pad_y, pad_x) = window.stride, window.dilation, window.padding
+    padded = functional.pad(codes, (pad_x, pad_x, pad_y, pad_y)).contiguous()
+    image, channel, y, x = padded.stride()
+    return padded.as_strided(
+        (len(codes), height, width, codes.shape[1], *window.kernel),
+        (image, y * step_y, x * step_x, channel, y * far_y, x * far_x),
+    )

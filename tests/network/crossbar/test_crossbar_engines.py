@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from moopim.network.crossbar import engines, planes
+from moopim.network.crossbar import engines
 from moopim.network.crossbar.circuit import Circuit
 from moopim.network.crossbar.layers import crossbar_layer, layer_sums
 from moopim.network.crossbar.slices import Cells
 from moopim.network.crossbar.window import Window
 
-pytest.importorskip("numba")
+planes = pytest.importorskip("moopim.network.crossbar.planes", reason="needs numba", exc_type=ImportError)
 
 
 def make_layer(rng, bits=6, channels=10, outputs=5, kappa=0.5, **changes):
@@ -33,9 +33,10 @@ def used(monkeypatch):
 
     def spy(*arguments):
         calls.append(1)
-        return planes.add_planes(*arguments)
+        return add_columns(*arguments)
 
-    monkeypatch.setattr(engines, "add_planes", spy)
+    add_columns = planes.add_columns
+    monkeypatch.setattr(planes, "add_columns", spy)
     return calls
 
 
@@ -53,22 +54,16 @@ def test_the_largest_current_has_a_code_in_the_full_range(engine, options):
             assert sums.item() == rows  # with 6 bits, a code stands for two units, and 32 is 16 of them
 
 
-def test_vectors_are_as_wide_as_the_compiled_loops_take_them():
-    from moopim.network.crossbar import _lanes
-
-    assert planes._VECTOR == _lanes.WORDS
-
-
 def test_compiled_loops_are_used_where_they_pay(rng, used, monkeypatch):
     _, layer = make_layer(rng)
     codes = make_codes(rng)
     layer_sums(layer, codes, engine="torch")
-    monkeypatch.setattr(planes._Work, "products", 0)
+    monkeypatch.setattr(engines._Work, "products", 0)
     layer_sums(layer, codes)
     assert not used
     layer_sums(layer, codes, engine="planes")
     assert len(used) == 1
-    monkeypatch.setattr(planes, "_WORTH_COMPILING", 1)
+    monkeypatch.setattr(engines, "_WORTH_COMPILING", 1)
     layer_sums(layer, codes)
     assert len(used) == 2
 
