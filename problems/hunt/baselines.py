@@ -12,9 +12,10 @@ import pandas as pd
 
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.layer_costs import copies_period
 from moopim.hardware.stack.model import SystemModel, system_model
-from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.hardware.stack.system import noise
+from moopim.hardware.thermal import temperature_rise
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
 

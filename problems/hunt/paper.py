@@ -10,7 +10,7 @@ import pandas as pd
 from moopim.errors import ConfigError
 from moopim.experiment.frames import read_designs
 from moopim.hardware.stack.parameters import FACTOR_SETS
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import (
     ARCHITECTURES,
     baseline_model,

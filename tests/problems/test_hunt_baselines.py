@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, best_map, evaluate_baseline, evaluate_maps
 from moopim.workload import WORKLOADS, Layer, make_workload
 
