@@ -1,4 +1,4 @@
-"""Evaluated designs as pandas frames with named columns and units."""
+"""Frames of evaluated designs, with named columns and units."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 from moopim.columns import numbers, truth_values
 from moopim.errors import ConfigError
-from moopim.evaluator import Batch
+from moopim.evaluator import LoggedBatch
 from moopim.genome import Designs, Genome
 from moopim.operators.duplicates import row_keys
 from moopim.pareto import front_order
@@ -47,7 +47,7 @@ def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
 
 
 def evaluations_frame(
-    problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray | None = None
+    problem: DesignProblem, batches: Sequence[LoggedBatch], returned: FloatArray | None = None
 ) -> pd.DataFrame:
     """Frame with one row per evaluation of a run, in order.
 

@@ -1,4 +1,4 @@
-"""The manifest of a run directory: what was run, with what, and what came of it."""
+"""Manifest of a run directory: problem, optimiser, settings, versions, outcome."""
 
 import json
 import platform

@@ -53,24 +53,24 @@ def run(
     jobs: int = 1,
     progress: bool = True,
 ) -> RunResult:
-    """Searches for the Pareto front of a problem.
+    """Search for the Pareto front of a problem.
 
     Args:
         problem: The problem.
-        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own. Designs that
-            it brings with their values, such as a population from elsewhere, are evaluated again.
-        evaluations: Budget: the number of designs that the optimiser may ask for, cached ones included.
+        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own. Evaluated
+            designs that it brings, such as a population from elsewhere, are evaluated again.
+        evaluations: Budget: number of designs that the optimiser may ask for, cached ones included.
         seed: Seed of all random numbers; the same seed gives the same result.
         output: Run directory to make; without one the result is only returned.
         jobs: Number of processes that evaluate; the result does not depend on it.
         progress: Whether to show a progress bar, if standard error is a terminal.
 
     Returns:
-        The front, everything evaluated, and a message about the end of the run.
+        The front, all evaluations, and a message about the end of the run.
 
     Raises:
         ConfigError: If an argument is not allowed or the output directory is not empty.
-        EvaluationError: If the problem returns something unusable; what was evaluated before stays in the log.
+        EvaluationError: If the problem returns unusable values; earlier evaluations stay in the log.
     """
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         check_count(label, value, least)
@@ -102,10 +102,10 @@ def resume(
     drop_damaged: bool = False,
     changed_source: bool = False,
 ) -> RunResult:
-    """Go on with an interrupted run; a finished one is read back.
+    """Resume an interrupted run; a finished one is read back.
 
-    The run starts again from its seed, is answered from its log as far as that reaches, and goes on from there: the
-    result is the one that the uninterrupted run would have given, to the bit.
+    The run starts again from its seed and is answered from its log as far as that reaches: its result is the one of the
+    uninterrupted run, to the bit.
 
     Args:
         directory: The run directory.
