@@ -4,10 +4,14 @@ import keyword
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from moopim.errors import ConfigError
+from moopim.typing import FloatArray
 
 __all__ = ["Constraint", "Metric", "Objective", "Quantity"]
 
@@ -102,10 +106,28 @@ class Constraint(Quantity):
         bounds = ((">=", self.lower), ("<=", self.upper))
         return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
 
+    def excess(self, values: FloatArray) -> FloatArray:
+        """Excess over each bound, the upper first, in the unit of the quantity; positive where violated.
+
+        Args:
+            values: Natural values, shape ``(designs,)``.
+
+        Returns:
+            The excess, shape ``(designs, bounds)``; NaN where the value is.
+        """
+        above = [] if self.upper is None else [values - self.upper]
+        below = [] if self.lower is None else [self.lower - values]
+        return np.stack([*above, *below], axis=-1)
+
 
 @dataclass(frozen=True)
 class Metric(Quantity):
     """A further quantity that is logged and shown, but neither optimised nor bounded."""
+
+
+def oriented(values: FloatArray, objectives: Sequence[Objective]) -> FloatArray:
+    """Natural values ``(..., n_obj)`` as values to be minimised, or back: maximised ones change their sign."""
+    return np.asarray(values * [objective.sign for objective in objectives])
 
 
 def _column_unit(unit: str) -> str:
