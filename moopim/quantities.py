@@ -1,4 +1,4 @@
-"""Named quantities with units: objectives, constraints and further metrics of a design."""
+"""Quantities of a design with their units: objectives, constraints and further metrics."""
 
 import keyword
 import math
@@ -13,8 +13,6 @@ import numpy as np
 from moopim.errors import ConfigError
 from moopim.typing import FloatArray
 
-__all__ = ["Constraint", "Metric", "Objective", "Quantity"]
-
 # What symbols of units are called in a column; they are looked up in their compatible form (NFKC).
 _SYMBOLS = {"%": "pct", "\u2030": "permille", "\u00b0": "deg", "\u03bc": "u", "\u03a9": "ohm"}
 _SEPARATORS = "_-./*^,;:'\"()[]{}|\u2010\u2212\u2013\u2044\u00b7\u22c5\u00d7"
@@ -22,11 +20,11 @@ _SEPARATORS = "_-./*^,;:'\"()[]{}|\u2010\u2212\u2013\u2044\u00b7\u22c5\u00d7"
 
 @dataclass(frozen=True)
 class Quantity:
-    """A named number of a design and its unit.
+    """Quantity of a design, with its unit.
 
     Attributes:
-        name: A Python identifier, the key under which a problem returns the quantity.
-        unit: The unit as it appears in column names and on axes, such as ``"mJ"``; ``"1"`` for a pure number.
+        name: Python identifier, the key under which a problem returns the quantity.
+        unit: Unit as it appears in column names and on axes, such as ``"mJ"``; ``"1"`` for a pure number.
     """
 
     name: str
@@ -58,7 +56,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Objective(Quantity):
-    """A quantity to be made small or large.
+    """Quantity to be minimised or maximised.
 
     Attributes:
         sense: ``"min"`` or ``"max"``. Optimisers always minimise; a maximised objective enters them with its sign
@@ -82,7 +80,7 @@ class Objective(Quantity):
 
 @dataclass(frozen=True)
 class Constraint(Quantity):
-    """A quantity that has to stay within a bound; give ``upper``, ``lower`` or both.
+    """Quantity with a bound; give ``upper``, ``lower`` or both.
 
     Attributes:
         upper: Largest allowed value, in the unit of the quantity.
@@ -122,7 +120,7 @@ class Constraint(Quantity):
 
 @dataclass(frozen=True)
 class Metric(Quantity):
-    """A further quantity that is logged and shown, but neither optimised nor bounded."""
+    """Quantity that is logged and shown, but neither optimised nor bounded."""
 
 
 def oriented(values: FloatArray, objectives: Sequence[Objective]) -> FloatArray:
