@@ -65,8 +65,7 @@ class SearchObjectives:
         within = np.ones(len(hardware["violation"]), dtype=np.bool_)
         for limit in self.constraints:
             if limit.name != "accuracy":
-                values = hardware[limit.name]
-                within &= (values <= _or(limit.upper, math.inf)) & (values >= _or(limit.lower, -math.inf))
+                within &= (limit.excess(hardware[limit.name]) <= 0).all(axis=1)
         limited = any(limit.name == "accuracy" for limit in self.constraints)
         accuracies = np.full(len(within), 0.0 if limited else np.nan)
         if within.any():
@@ -215,7 +214,3 @@ def _parse(option: str, limits: str) -> dict[str, float]:
 def _check_name(what: str, name: str) -> None:
     if name not in _UNITS:
         raise unknown_name(what, name, _UNITS)
-
-
-def _or(limit: float | None, value: float) -> float:
-    return value if limit is None else limit

@@ -8,7 +8,7 @@ import pandas as pd
 from moopim.analysis.crossnas import network_strip, plot_accuracy_edp, plot_networks
 from moopim.analysis.style import save_figure
 from moopim.analysis.trends import plot_trends, trends
-from moopim.columns import truth_values
+from moopim.columns import truth_column
 from moopim.experiment.frames import front_frame
 from moopim.experiment.result import EVALUATIONS
 from moopim.experiment.steps import Step
@@ -140,7 +140,7 @@ def _evaluations(pipeline: Pipeline, name: str) -> dict[str, pd.DataFrame]:
     frames: dict[str, list[pd.DataFrame]] = {}
     for w_acc in pipeline.settings.w_acc:
         frame = pd.read_csv(pipeline.folder(w_acc) / name / RUN / EVALUATIONS)
-        frames.setdefault(_trends_name(pipeline, name, w_acc), []).append(frame[truth_values(frame, "feasible")])
+        frames.setdefault(_trends_name(pipeline, name, w_acc), []).append(frame[truth_column(frame, "feasible")])
     return {table: pd.concat(parts, ignore_index=True) for table, parts in frames.items()}
 
 

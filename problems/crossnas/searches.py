@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from moopim.columns import truth_values
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
 from moopim.genome import Choice, Designs, Genome
@@ -79,6 +77,7 @@ class CrossNasSearch(DesignProblem):
         self.objectives = self._objectives.objectives
         self.constraints = self._objectives.constraints
         self.metrics = self._objectives.metrics
+        self.metric_caches = {"accuracy": self._accuracies.cache}
         super().__init__()
 
     def identity(self) -> Mapping[str, Any]:
@@ -110,16 +109,6 @@ class CrossNasSearch(DesignProblem):
             totals = f"{title}: {energy} mJ, {latency} ms, {area} mm²"
             figures["breakdown"] = plot_breakdown(breakdown_frame(found, table), totals)
         return figures
-
-    def tally(self) -> int:
-        """Number of cached accuracies."""
-        return self._accuracies.cache.count()
-
-    def remark(self, evaluations: pd.DataFrame, tally: int) -> str:
-        """Number of accuracies that were cached when the run began, in words."""
-        asked = int((evaluations["accuracy"].notna() & ~truth_values(evaluations, "cached")).sum())
-        computed = self._accuracies.cache.count() - tally
-        return f"{max(0, asked - computed):,} of {asked:,} accuracies were known before"
 
 
 class ArchitectureSearch(CrossNasSearch):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import moopim
-from moopim.columns import truth_values
+from moopim.columns import truth_column
 from moopim.errors import EvaluationError
 from moopim.experiment.manifest import MANIFEST
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
@@ -294,7 +294,7 @@ class SearchStep(PipelineStep):
         """Search; the result has the chosen design and its metrics."""
         settings = self.setup.settings
         result = self._run(directory / RUN)
-        frame = result.evaluations[truth_values(result.evaluations, "feasible")]
+        frame = result.evaluations[truth_column(result.evaluations, "feasible")]
         if frame.empty:
             limits = f"max {settings.max!r} and min {settings.min!r}"
             raise EvaluationError(f"no {self.name} within {limits} for w_acc={self.w_acc:g}: {result.message}")
