@@ -387,7 +387,7 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16' is given twice; expected different"),
         (("--network", "vgg16", "--classes", 10, "--classes", 10), "--classes '10' is given twice; expected different"),
         (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "shows one network; got 2"),
-        (("--network", "vgg16", "--plot", "x.doc"), "picture 'x.doc' has no known suffix; expected one of"),
+        (("--network", "vgg16", "--plot", "x.doc"), "figure 'x.doc' has no known suffix; expected one of"),
         (("--network", "vgg16", "--input", "3x32x32"), "--input is for networks FILE.py:Name"),
         (("--network", "net.py:Net"), "network 'net.py:Net' needs --input"),
         (("--network", "net.py:Net", "--input", "3x32"), "input '3x32' is not allowed"),
