@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -69,7 +70,8 @@ def _explain(error: typer.TyperException) -> str:
     message = error.format_message()
     old = getattr(error, "option_name", "").removeprefix("--")
     new = f"--{RENAMED_OPTIONS.get(old)}"
-    if error.ctx is not None and any(new in option.opts for option in error.ctx.command.params):
+    context: Any = getattr(error, "ctx", None)
+    if context is not None and any(new in option.opts for option in context.command.params):
         return f"option --{old} is now called {new}"
     if hasattr(error, "option_name") and isinstance(getattr(error, "cmd", None), ProblemGroup):
         return f"{message}; options stand behind the problem"
