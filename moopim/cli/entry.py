@@ -1,4 +1,4 @@
-"""The entry of the command ``moopim``: runs a command and turns expected errors into one line."""
+"""Entry point of the command ``moopim``; turns deliberate errors into one line."""
 
 import re
 import sys
@@ -13,11 +13,11 @@ from moopim.cli.groups import ProblemGroup
 from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
 from moopim.messages import command_line
 
-# What typer returns after Ctrl-C.
+# Exit code of typer after Ctrl-C.
 _INTERRUPTED = 130
-# What typer says of a word that is none of an option's.
+# Message of typer for a word that an option does not allow.
 _CHOICES = re.compile("Value error, .* is not one of (.*)\\.", re.DOTALL)
-# What the extra `network` brings and every command of networks needs.
+# Packages of the extra `network` that every command of networks needs.
 _NETWORK = ("torch", "safetensors")
 
 
