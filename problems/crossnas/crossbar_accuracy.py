@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from moopim.errors import ConfigError
 from moopim.network.calibration import CALIBRATION, calibration_images
 from moopim.network.checkpoint import checksum, split_checksum
-from moopim.network.crossbar.circuit import Circuit, Range
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar.circuit import AdcRange
 from moopim.network.datasets import ImageData, Split, load_data
 from moopim.network.network_files import StoredNetwork, load_network
 from moopim.network.quantisation import is_quantised, quantised_layers
@@ -36,7 +36,7 @@ class CrossbarAccuracy:
         data: Name of the set of images that it was trained on.
         root: Folder of the set, if it is read from files.
         calibration: Training images from which batch norms, and ADC ranges, are measured.
-        adc_range: How the range of the ADCs is chosen, see `moopim.network.crossbar.circuit.Circuit`.
+        adc_range: How the range of the ADCs is chosen, see `moopim.network.crossbar.Circuit`.
         device: Where to compute, such as ``cpu`` or ``cuda``.
         simulator: Finds accuracies in place of moopim's crossbars, if it can.
 
@@ -56,7 +56,7 @@ class CrossbarAccuracy:
         data: str = "digits",
         root: str | None = None,
         calibration: int = CALIBRATION,
-        adc_range: Range = "output",
+        adc_range: AdcRange = "output",
         device: str = "cpu",
         simulator: PimSimulator | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class CrossbarAccuracy:
                 f"{expected[1]}, as network {network!r} was trained for"
             )
         self._images = calibration_images(self._data, calibration)
-        self._adc_range: Range = adc_range
+        self._adc_range: AdcRange = adc_range
         self.layers = tuple(quantised_layers(self._net))
         self._simulator = simulator
         facts = {**self.identity(), "calibration": calibration, "adc_range": adc_range}
@@ -136,7 +136,7 @@ def pim_accuracies(
     return crossbar_accuracies(net, designs, split, images)
 
 
-def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: Range = "output") -> Circuit:
+def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: AdcRange = "output") -> Circuit:
     """The circuit of a design.
 
     Args:

@@ -26,7 +26,7 @@ from moopim.workload import LayerTable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from moopim.network.crossbar.designs import CrossbarDesign
+    from moopim.network.crossbar import CrossbarDesign
     from moopim.network.datasets import Split
 
 __all__ = [
@@ -67,7 +67,7 @@ class AccuracySimulator(Protocol):
     def accuracies(
         self, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, calibration: Tensor
     ) -> FloatArray:
-        """Finds accuracies, as `moopim.network.crossbar.designs.crossbar_accuracies` does.
+        """Finds accuracies, as `moopim.network.crossbar.crossbar_accuracies` does.
 
         Args:
             net: The quantised network, whose weights all designs share.
