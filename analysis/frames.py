@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from moopim import pareto
-from moopim.columns import numbers, truth_values
+from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import BoolArray, FloatArray, IntArray
@@ -37,17 +37,17 @@ def read_columns(frame: pd.DataFrame, numeric: Sequence[str], flags: Sequence[st
     check_columns(frame, (*numeric, *flags))
     read = {}
     for column in numeric:
-        values = numbers(frame, column)
+        values = numeric_column(frame, column)
         if not is_numeric_dtype(frame[column].dtype):
             read[column] = values.astype(np.int64) if (values % 1 == 0).all() else values
-    return frame.assign(**read, **{column: truth_values(frame, column) for column in flags})
+    return frame.assign(**read, **{column: truth_column(frame, column) for column in flags})
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Designs in the order of their evaluation, by the column ``evaluation`` where there is one."""
     if "evaluation" not in frame.columns:
         return frame
-    return frame.iloc[np.argsort(numbers(frame, "evaluation", missing=False), kind="stable")]
+    return frame.iloc[np.argsort(numeric_column(frame, "evaluation", missing=False), kind="stable")]
 
 
 def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
@@ -57,14 +57,14 @@ def objective_values(frame: pd.DataFrame, objectives: Sequence[Objective]) -> Fl
     for column in columns:
         if columns.count(column) > 1:
             raise ConfigError(f"column {column!r} is that of two objectives; expected another name for one")
-    return np.column_stack([numbers(frame, column) for column in columns])
+    return np.column_stack([numeric_column(frame, column) for column in columns])
 
 
 def feasible(frame: pd.DataFrame, objectives: Sequence[Objective]) -> BoolArray:
     """Mask of the feasible designs whose objectives are all finite, shape ``(designs,)``."""
     mask: BoolArray = np.logical_and.reduce(np.isfinite(objective_values(frame, objectives)), axis=1)
     if "feasible" in frame.columns:
-        mask &= truth_values(frame, "feasible")
+        mask &= truth_column(frame, "feasible")
     return mask
 
 

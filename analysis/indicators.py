@@ -12,7 +12,7 @@ import pandas as pd
 from moopim import pareto
 from moopim.analysis.box import Box, common_box, joint_box
 from moopim.analysis.frames import feasible, in_order, long_tailed, non_dominated
-from moopim.columns import truth_values
+from moopim.columns import truth_column
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import FloatArray
@@ -167,7 +167,7 @@ def indicator_table(
     together = pd.concat(fronts, ignore_index=True)
     names = long_tailed(together, objectives) if log is None else log
     with_returned = all("returned" in frame.columns for frame in frames)
-    returned = [frame[truth_values(frame, "returned")] for frame in frames] if with_returned else []
+    returned = [frame[truth_column(frame, "returned")] for frame in frames] if with_returned else []
     # What the optimisers returned is measured together with what they evaluated, along the same rays.
     plain = _shares([*fronts, *returned], box, "hypervolume")
     columns = {name: values[: len(entries)] for name, values in plain.items()}

@@ -29,7 +29,7 @@ from moopim.analysis.style import (
     series_color,
     set_scale,
 )
-from moopim.columns import numbers
+from moopim.columns import numeric_column
 from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import FloatArray
@@ -130,7 +130,7 @@ def design_figures(
         ConfigError: If there is no such design, or the frame has no column for an objective.
     """
     check_columns(evaluations, ("evaluation",))
-    design = evaluations[numbers(evaluations, "evaluation", missing=False) == number]
+    design = evaluations[numeric_column(evaluations, "evaluation", missing=False) == number]
     if design.empty:
         raise ConfigError(f"design={number} is not allowed; expected a number of the column 'evaluation'")
     values = objective_values(design, objectives)[0]
@@ -196,7 +196,7 @@ def plot_samples(values: pd.DataFrame, value: str, label: str | None = None, ax:
     """
     names = [str(name) for name in values["algorithm"].unique()]
     axes = new_axes(ax, (5.2, 0.9 + 0.42 * len(names)))
-    sample = numbers(values, value)
+    sample = numeric_column(values, value)
     samples = [sample[(values["algorithm"].astype(str) == name).to_numpy()] for name in names]
     samples = [sample[np.isfinite(sample)] for sample in samples]
     for i, sample in enumerate(samples):
@@ -256,7 +256,7 @@ def _plot_marked(evaluations: pd.DataFrame, objectives: Sequence[Objective], des
     if len(objectives) > 2:  # noqa: PLR2004 (dimensions of the plot)
         return plot_parallel(non_dominated(evaluations, objectives), objectives, marked=design)
     axes = new_axes(None, (5.2, 3.6))
-    at, values = numbers(evaluations, "evaluation"), objective_values(evaluations, objectives)[:, 0]
+    at, values = numeric_column(evaluations, "evaluation"), objective_values(evaluations, objectives)[:, 0]
     known = np.isfinite(values)
     axes.scatter(at[known], values[known], s=5, color=DOMINATED, linewidths=0, label="evaluated", rasterized=True)
     place = (float(design["evaluation"].iloc[0]), float(objective_values(design, objectives)[0, 0]))

@@ -58,7 +58,7 @@ def heat_frame(temperature: FloatArray, mesh: int) -> pd.DataFrame:
 
     Args:
         temperature: Temperatures (K): of the PEs, shape ``(pes,)`` and index ``(tier * mesh + y) * mesh + x``, or of
-            cells, shape ``(tiers, cells, cells)``, from `moopim.hardware.thermal.maps.temperature_map`.
+            cells, shape ``(tiers, cells, cells)``, from `moopim.hardware.thermal.solving.temperature_map`.
         mesh: PEs along each side of a tier.
 
     Returns:

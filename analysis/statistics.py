@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu, rankdata
 from moopim.analysis.box import JOINT_FRONT
 from moopim.analysis.frames import check_columns
 from moopim.analysis.indicators import Run, indicator_table
-from moopim.columns import numbers
+from moopim.columns import numeric_column
 from moopim.errors import ConfigError, unknown_name
 from moopim.quantities import Objective
 from moopim.typing import FloatArray
@@ -82,7 +82,7 @@ def significance_table(
         ConfigError: If a column is missing, a value is NaN, or the reference is not among the algorithms.
     """
     check_columns(values, ("algorithm", value))
-    read = pd.Series(numbers(values, value), values.index)
+    read = pd.Series(numeric_column(values, value), values.index)
     samples = {str(name): _sample(sample) for name, sample in read.groupby(values["algorithm"], sort=False)}
     if not samples:
         raise ConfigError("there is no run to compare; expected at least one")

@@ -18,10 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from moopim.hardware.stack.parameters import load_stack
-from moopim.hardware.stack.thermal import temperature_rise
-from moopim.hardware.thermal import influence_matrix, load_thermal
-from moopim.hardware.thermal.maps import temperature_map
-from moopim.hardware.thermal.solving import GRID_MODES, factorised
+from moopim.hardware.thermal import influence_matrix, load_thermal, temperature_rise
+from moopim.hardware.thermal.solving import GRID_MODES, factorised, temperature_map
 
 HOTSPOT_S = 1.8
 BATCH = 1000

@@ -1,4 +1,4 @@
-"""Checks of the arguments of public functions: arrays of numbers, single numbers and names."""
+"""Checks of arguments: arrays of numbers and single numbers."""
 
 import math
 from collections.abc import Sequence
@@ -24,24 +24,24 @@ def numbers(
     whole: bool = False,
     values: bool = True,
 ) -> NDArray[Any]:
-    """Checks an array of finite numbers.
+    """Check an array of finite numbers and return it.
 
     Args:
         what: Name of the argument, for messages.
-        given: The array, or what `numpy.asarray` makes one of.
+        given: Array, or anything that `numpy.asarray` accepts.
         shape: Length of each axis, or a word for an axis of any length; any shape if not given.
-        least: Least number that is allowed.
+        least: Smallest number that is allowed.
         most: Largest number that is allowed.
         whole: Whether fractions are refused.
-        values: Whether the numbers are looked at, or only shape and type, which costs next to nothing.
+        values: Whether numbers are checked besides shape and type, which cost next to nothing.
 
     Returns:
-        The array: of whole numbers in the type that they were given in, or ``int64``; else as ``float64``; as it was
-        given if the numbers are not looked at.
+        Whole numbers in the type that they were given in, or ``int64``; others as ``float64``; the array as given if
+        its numbers are not checked.
 
     Raises:
-        ConfigError: If there are no numbers, the shape is wrong, or a number is not finite or out of range; names the
-            argument, the place, the value and what is allowed.
+        ConfigError: It holds no numbers, the shape is wrong, or a number is not finite or out of range; names argument,
+            index, value and what is allowed.
     """
     try:
         found = given if isinstance(given, np.ndarray) else np.asarray(given)
@@ -65,21 +65,7 @@ def numbers(
 def number(
     what: str, given: object, *, least: float = -math.inf, most: float = math.inf, positive: bool = False
 ) -> float:
-    """Checks a finite number.
-
-    Args:
-        what: Name of the argument, for messages.
-        given: The number.
-        least: Least number that is allowed.
-        most: Largest number that is allowed.
-        positive: Whether 0 and less are refused.
-
-    Returns:
-        The number.
-
-    Raises:
-        ConfigError: If it is none, not finite or out of range; names the argument, the value and what is allowed.
-    """
+    """Check that a number is finite and within bounds, above 0 if ``positive``; return it."""
     if isinstance(given, Real) and not isinstance(given, bool | np.bool_):
         found = float(given)
         if math.isfinite(found) and least <= found <= most and (found > 0 or not positive):
@@ -95,20 +81,7 @@ def is_whole(number: object, least: int, most: int | None = None) -> TypeGuard[i
 
 
 def whole_number(what: str, given: object, least: int, most: int | None = None) -> int:
-    """Checks a whole number.
-
-    Args:
-        what: Name of the argument, for messages.
-        given: The number.
-        least: Least number that is allowed.
-        most: Largest number that is allowed; no bound if not given.
-
-    Returns:
-        The number.
-
-    Raises:
-        ConfigError: If it is none or out of range; names the argument, the value and what is allowed.
-    """
+    """Check that a number is whole and within bounds; return it."""
     if not is_whole(given, least, most):
         expected = f"{least}, {least + 1}, ..." if most is None else f"{least} .. {most}"
         raise ConfigError(f"{what} is {_word(given)}; expected {expected}")
@@ -116,14 +89,7 @@ def whole_number(what: str, given: object, least: int, most: int | None = None) 
 
 
 def check_broadcast(**arrays: NDArray[Any]) -> None:
-    """Raise ConfigError unless the shapes of arrays broadcast.
-
-    Args:
-        **arrays: The arrays by name.
-
-    Raises:
-        ConfigError: If they do not; names them and their shapes.
-    """
+    """Raise ConfigError unless the shapes of arrays, given by name, broadcast."""
     try:
         np.broadcast_shapes(*(found.shape for found in arrays.values()))
     except ValueError:
@@ -132,14 +98,7 @@ def check_broadcast(**arrays: NDArray[Any]) -> None:
 
 
 def check_shapes(**arrays: tuple[NDArray[Any], tuple[int, ...]]) -> None:
-    """Raise ConfigError unless arrays have the expected shapes; cheap enough for each step of a search.
-
-    Args:
-        **arrays: By name: the array, and the shape that it should have.
-
-    Raises:
-        ConfigError: If one has another shape; names it and both shapes.
-    """
+    """Raise ConfigError unless arrays have the expected shapes; fast enough for each step of a search."""
     for name, (found, expected) in arrays.items():
         if np.shape(found) != expected:
             raise ConfigError(f"{name} has shape {np.shape(found)}; expected {_shape_text(expected)}")
@@ -187,7 +146,7 @@ def _type_text(given: object, found: NDArray[Any]) -> str:
 
 
 def _word(given: object) -> str:
-    """A value as a short word."""
+    """Short representation of a value."""
     text = " ".join(repr(given).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

@@ -1,7 +1,7 @@
-"""Strict reading of the columns of a frame: numbers, and truth values however a file spells them.
+"""Strict reading of the columns of a frame: numbers, and truth values in any common spelling.
 
 Frames come from runs, but also from files of other programs, where a truth value may be a word or a cell may be empty.
-Whatever is not plainly what a column should hold is refused: taken for true, it would be a wrong result.
+Any other cell is refused: taken for true, it would give a wrong result.
 """
 
 from decimal import Decimal
@@ -16,24 +16,17 @@ from moopim.typing import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["numbers", "truth_values"]
-
 _TRUTH = {word: truth for truth, words in ((True, "true t yes 1"), (False, "false f no 0")) for word in words.split()}
 
 
-def truth_values(frame: "pd.DataFrame", name: str) -> BoolArray:
-    """Reads a column of truth values.
+def truth_column(frame: "pd.DataFrame", name: str) -> BoolArray:
+    """Truth values of a column, shape ``(rows,)``.
 
-    Args:
-        frame: The frame.
-        name: The column: booleans, the numbers 0 and 1, or the words true, false, t, f, yes, no, 1 and 0 in any case.
-
-    Returns:
-        The values, shape ``(rows,)``.
+    Cells may be booleans, the numbers 0 and 1, or the words true, false, t, f, yes, no, 1 and 0 in any case.
 
     Raises:
-        ConfigError: The column is missing or there twice, or it holds anything else, such as an empty cell; names the
-            column, the value and the row.
+        ConfigError: The column is missing or there twice, or has another cell, such as an empty one; names column,
+            value and row.
     """
     column = _column(frame, name)
     if column.dtype == np.bool_:
@@ -45,20 +38,11 @@ def truth_values(frame: "pd.DataFrame", name: str) -> BoolArray:
     return np.array(found, dtype=np.bool_)
 
 
-def numbers(frame: "pd.DataFrame", name: str, *, missing: bool = True) -> FloatArray:
-    """Reads a column of numbers.
-
-    Args:
-        frame: The frame.
-        name: The column: numbers, or words that spell them.
-        missing: Whether cells may be empty.
-
-    Returns:
-        The values, NaN where a cell is empty, shape ``(rows,)``.
+def numeric_column(frame: "pd.DataFrame", name: str, *, missing: bool = True) -> FloatArray:
+    """Numbers of a column, or words that spell them, shape ``(rows,)``; NaN where a cell is empty, if that is allowed.
 
     Raises:
-        ConfigError: The column is missing or there twice, or it holds anything else; names the column, the value and
-            the row.
+        ConfigError: The column is missing or there twice, or has another cell; names column, value and row.
     """
     column = _column(frame, name)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
@@ -94,7 +78,7 @@ def _empty(value: object) -> bool:
 
 
 def _truth(value: object) -> bool | None:
-    """Truth value of a cell; None if it is not one."""
+    """Truth value of a cell; None for another cell."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, str):
@@ -103,7 +87,7 @@ def _truth(value: object) -> bool | None:
 
 
 def _number(value: object) -> float | None:
-    """The number of a cell, NaN where it is empty; None where it is something else."""
+    """Number of a cell, NaN for an empty one; None for another cell."""
     if _empty(value):
         return float("nan")
     if not isinstance(value, str | Real | Decimal):

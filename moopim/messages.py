@@ -1,5 +1,6 @@
 """Parts of messages: counts, tables, command lines."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,12 @@ def resume_command(directory: Path, *options: str) -> str:
 
 def count(number: int, noun: str) -> str:
     """Number with its noun, such as ``1 evaluation`` or ``2,000 evaluations``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Plural of a noun, such as ``accuracies``."""
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from types import CodeType, FunctionType, MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,22 +19,25 @@ from pymoo.core.problem import Problem
 import moopim
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.genome import Designs, Genome
-from moopim.quantities import Constraint, Metric, Objective, Quantity
+from moopim.quantities import Constraint, Metric, Objective, Quantity, oriented
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.user_code import reason, source_files, where_raised
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
-
-__all__ = ["RUN_COLUMNS", "DesignProblem", "fingerprint_of"]
-
 
 RUN_COLUMNS = ("evaluation", "generation", "feasible", "cached", "returned")
 """Columns that a run adds to the genes and quantities of its frames."""
 
 # Genes of a design that a message names at most.
 _NAMED_GENES = 20
+
+
+class MetricCache(Protocol):
+    """On-disk cache of a costly metric, such as `moopim.evaluator.metric_store.MetricStore`."""
+
+    def count(self) -> int:
+        """Number of values in the cache."""
 
 
 class DesignProblem(Problem):  # type: ignore[misc]
@@ -53,6 +56,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
             by resets take it, and their own where a group is not named.
         chunk_rows: Number of designs that one call of `evaluate_designs` gets at most. A batch is cut the same way for
             any number of worker processes, so that results do not depend on it. Slow models set it to a few or to 1.
+        metric_caches: On-disk caches that runs share, by name of the quantity; the message of a run says how many
+            values were known before it.
     """
 
     genome: Genome
@@ -61,6 +66,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
     metrics: Sequence[Metric] = ()
     mutation: Mapping[str, float] | None = None
     chunk_rows: ClassVar[int] = 256
+    metric_caches: Mapping[str, MetricCache] = MappingProxyType({})
 
     def __init__(self) -> None:
         if not isinstance(getattr(self, "genome", None), Genome):
@@ -131,23 +137,6 @@ class DesignProblem(Problem):  # type: ignore[misc]
         del designs, title
         return {}
 
-    def tally(self) -> int:
-        """Counts what is known from earlier runs; noted when a run begins, for `remark`."""
-        return 0
-
-    def remark(self, evaluations: "pd.DataFrame", tally: int) -> str:
-        """What the problem has to say about a run at its end, such as what it did not need to compute.
-
-        Args:
-            evaluations: Every evaluated design, see `moopim.experiment.frames.evaluations_frame`.
-            tally: What `tally` gave when the run began, however often it has been interrupted since.
-
-        Returns:
-            A few words; none by default.
-        """
-        del evaluations, tally
-        return ""
-
     def identity(self) -> Mapping[str, Any]:
         """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""
         return {}
@@ -204,6 +193,11 @@ class DesignProblem(Problem):  # type: ignore[misc]
                 is NaN, or an objective of a feasible design is not finite.
         """
         return np.concatenate([self._tabulate_chunk(chunk) for chunk in self.chunks(X)])
+
+    def cache_counts(self) -> dict[str, int]:
+        """Number of values in each of `metric_caches`."""
+        with self.naming_faults("metric_caches"):
+            return {name: cache.count() for name, cache in self.metric_caches.items()}
 
     def chunks(self, X: IntArray) -> list[IntArray]:
         """Cuts a batch into the pieces that `evaluate_designs` gets, at least one.
@@ -376,8 +370,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         Args:
             table: From `tabulate`, shape ``(pop, n_quantities)``.
         """
-        signs = [objective.sign for objective in self.objectives]
-        F = table[:, [self._column[objective.name] for objective in self.objectives]] * signs
+        F = oriented(table[:, [self._column[objective.name] for objective in self.objectives]], self.objectives)
         return np.where(np.isfinite(F), F, np.inf)
 
     def constraint_values(self, table: FloatArray) -> FloatArray:
@@ -386,14 +379,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
         Args:
             table: From `tabulate`, shape ``(pop, n_quantities)``.
         """
-        columns = []
-        for constraint in self.constraints:
-            values = table[:, self._column[constraint.name]]
-            if constraint.upper is not None:
-                columns.append(values - constraint.upper)
-            if constraint.lower is not None:
-                columns.append(constraint.lower - values)
-        return np.column_stack(columns) if columns else np.empty((len(table), 0))
+        excesses = [constraint.excess(table[:, self._column[constraint.name]]) for constraint in self.constraints]
+        return np.concatenate([np.empty((len(table), 0)), *excesses], axis=1)
 
     def feasible(self, table: FloatArray) -> BoolArray:
         """Tells which designs violate no bound, shape ``(pop,)``.

@@ -1,15 +1,17 @@
-"""Named quantities with units: objectives, constraints and further metrics of a design."""
+"""Quantities of a design with their units: objectives, constraints and further metrics."""
 
 import keyword
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from moopim.errors import ConfigError
+import numpy as np
 
-__all__ = ["Constraint", "Metric", "Objective", "Quantity"]
+from moopim.errors import ConfigError
+from moopim.typing import FloatArray
 
 # What symbols of units are called in a column; they are looked up in their compatible form (NFKC).
 _SYMBOLS = {"%": "pct", "\u2030": "permille", "\u00b0": "deg", "\u03bc": "u", "\u03a9": "ohm"}
@@ -18,11 +20,11 @@ _SEPARATORS = "_-./*^,;:'\"()[]{}|\u2010\u2212\u2013\u2044\u00b7\u22c5\u00d7"
 
 @dataclass(frozen=True)
 class Quantity:
-    """A named number of a design and its unit.
+    """Quantity of a design, with its unit.
 
     Attributes:
-        name: A Python identifier, the key under which a problem returns the quantity.
-        unit: The unit as it appears in column names and on axes, such as ``"mJ"``; ``"1"`` for a pure number.
+        name: Python identifier, the key under which a problem returns the quantity.
+        unit: Unit as it appears in column names and on axes, such as ``"mJ"``; ``"1"`` for a pure number.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Objective(Quantity):
-    """A quantity to be made small or large.
+    """Quantity to be minimised or maximised.
 
     Attributes:
         sense: ``"min"`` or ``"max"``. Optimisers always minimise; a maximised objective enters them with its sign
@@ -78,7 +80,7 @@ class Objective(Quantity):
 
 @dataclass(frozen=True)
 class Constraint(Quantity):
-    """A quantity that has to stay within a bound; give ``upper``, ``lower`` or both.
+    """Quantity with a bound; give ``upper``, ``lower`` or both.
 
     Attributes:
         upper: Largest allowed value, in the unit of the quantity.
@@ -102,10 +104,28 @@ class Constraint(Quantity):
         bounds = ((">=", self.lower), ("<=", self.upper))
         return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
 
+    def excess(self, values: FloatArray) -> FloatArray:
+        """Excess over each bound, the upper first, in the unit of the quantity; positive where violated.
+
+        Args:
+            values: Natural values, shape ``(designs,)``.
+
+        Returns:
+            The excess, shape ``(designs, bounds)``; NaN where the value is.
+        """
+        above = [] if self.upper is None else [values - self.upper]
+        below = [] if self.lower is None else [self.lower - values]
+        return np.stack([*above, *below], axis=-1)
+
 
 @dataclass(frozen=True)
 class Metric(Quantity):
-    """A further quantity that is logged and shown, but neither optimised nor bounded."""
+    """Quantity that is logged and shown, but neither optimised nor bounded."""
+
+
+def oriented(values: FloatArray, objectives: Sequence[Objective]) -> FloatArray:
+    """Natural values ``(..., n_obj)`` as values to be minimised, or back: maximised ones change their sign."""
+    return np.asarray(values * [objective.sign for objective in objectives])
 
 
 def _column_unit(unit: str) -> str:

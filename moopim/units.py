@@ -1,10 +1,8 @@
-"""Units of figures: products of SI units with prefixes, compared by dimension and converted without rounding twice."""
+"""Units of constants: products of SI units with prefixes, compared by dimension, converted without double rounding."""
 
 import re
 from fractions import Fraction
 from typing import NamedTuple
-
-__all__ = ["convert"]
 
 _PREFIXES = {
     "": 0,
@@ -50,35 +48,23 @@ _LONGEST = 40
 
 
 class _Unit(NamedTuple):
-    """A unit.
-
-    Attributes:
-        scale: What one of it is in units without prefixes.
-        powers: Power of each dimension that it has.
-    """
+    """Scale of a unit in terms of those without prefixes, and the power of each of its dimensions."""
 
     scale: Fraction
     powers: dict[str, int]
 
     def times(self, other: "_Unit", power: int) -> "_Unit":
-        """The product with a power of another unit."""
+        """Product with a power of another unit."""
         names = {*self.powers, *other.powers}
         powers = {name: self.powers.get(name, 0) + power * other.powers.get(name, 0) for name in names}
         return _Unit(self.scale * other.scale**power, {name: number for name, number in powers.items() if number})
 
 
 def convert(number: float, unit: str, ours: str, *, absolute: bool = False) -> float | None:
-    """Converts a number from one unit to another.
+    """Convert a number between units such as ``nJ``, ``W/(m K)``, ``mm2``, ``Gbit/s`` or ``1``; ``S`` is a sample.
 
-    Args:
-        number: The number.
-        unit: Its unit, such as ``nJ``, ``W/(m K)``, ``mm2``, ``Gbit/s`` or ``1``; ``S`` is a sample.
-        ours: The unit that is wanted.
-        absolute: Whether the number is a temperature and no difference of two, so that degC becomes K.
-
-    Returns:
-        The number in that unit, the very same where both are one; None where they differ in dimension, or one of them
-        is unknown and they are not written alike.
+    The number stays the very same where both units are one. None if they differ in dimension, or one is unknown and
+    they are not written alike. An ``absolute`` temperature, no difference of two, may be in degC.
     """
     if unit == ours:
         return number
@@ -92,7 +78,7 @@ def convert(number: float, unit: str, ours: str, *, absolute: bool = False) -> f
 
 
 def _parse(text: str) -> _Unit | None:
-    """Reads a unit; None if it is none."""
+    """Parse a unit; None for another text."""
     text = _ALIASES.get(text, text).replace("\N{SUPERSCRIPT TWO}", "2")
     tokens = list(_TOKEN.finditer(text)) if len(text) <= _LONGEST else []
     if sum(len(token[0]) for token in tokens) != len(text) or not any(token[1] for token in tokens):
@@ -114,7 +100,7 @@ def _parse(text: str) -> _Unit | None:
 
 
 def _symbol(symbol: str) -> _Unit | None:
-    """A symbol, with a prefix or without."""
+    """Unit of a symbol, with a prefix or without."""
     if symbol == "1":
         return _Unit(Fraction(1), {})
     symbol = _ALIASES.get(symbol, symbol)

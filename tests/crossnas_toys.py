@@ -53,7 +53,7 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
-from moopim.problems.crossnas.pipeline import Pipeline, Settings
+from moopim.problems.crossnas import Pipeline, Settings
 
 what, count, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 module, _, name = what.partition(":")

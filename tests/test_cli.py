@@ -137,7 +137,7 @@ def test_pictures_are_drawn_anew_in_the_run_but_replace_none_elsewhere(capsys, f
     for _ in range(2):
         assert invoke(capsys, "plot", finished)[0] == 0
     names = {path.name for path in finished.glob("*.png")}
-    assert names == set(commands._PICTURES)
+    assert names == {f"{name}.png" for name in commands._RUN_FIGURES}
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "parallel.png").write_text("mine")
     code, _, err = invoke(capsys, "plot", finished, "--output", tmp_path / "else")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from crossnas_toys import SIMULATOR, write_images, write_preset
 
-import moopim.problems.crossnas.training as trainings
+import moopim.problems.crossnas.steps as trainings
 from moopim.cli.entry import main
 
 QUICK = [("= 21", "= 2"), ("= 11", "= 2"), ("cycles = 2", "cycles = 1")]

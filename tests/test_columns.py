@@ -10,7 +10,7 @@ import pytest
 from moopim import ConfigError, Constraint, Objective
 from moopim.analysis import hypervolume_history, indicator_table, non_dominated
 from moopim.analysis.box import Box
-from moopim.columns import numbers, truth_values
+from moopim.columns import numeric_column, truth_column
 from moopim.experiment.frames import front_frame, least_violating
 
 PAIR = (Objective("f1"), Objective("f2"))
@@ -33,7 +33,7 @@ PAIR = (Objective("f1"), Objective("f2"))
     ],
 )
 def test_truth_values_in_every_spelling(values):
-    assert truth_values(pd.DataFrame({"feasible": values}), "feasible").tolist() == [True, False, True]
+    assert truth_column(pd.DataFrame({"feasible": values}), "feasible").tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_truth_values_in_every_spelling(values):
 def test_what_is_no_truth_value_is_named(value, shown):
     frame = pd.DataFrame({"returned": pd.Series([True, value, False], dtype=object)})
     with pytest.raises(ConfigError, match=f"column 'returned' has {shown} in row 2 of 3; expected true or false"):
-        truth_values(frame, "returned")
+        truth_column(frame, "returned")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_no_truth_value_is_named(value, shown):
     ],
 )
 def test_numbers_also_as_words(values, read):
-    np.testing.assert_array_equal(numbers(pd.DataFrame({"f": values}), "f"), read)
+    np.testing.assert_array_equal(numeric_column(pd.DataFrame({"f": values}), "f"), read)
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,17 @@ def test_numbers_also_as_words(values, read):
 )
 def test_what_is_no_number_is_named(values, shown):
     with pytest.raises(ConfigError, match=rf"column 'f' has .*{shown}.*; expected a number"):
-        numbers(pd.DataFrame({"f": values}), "f")
+        numeric_column(pd.DataFrame({"f": values}), "f")
 
 
 def test_columns_that_are_missing_or_there_twice():
     twice = pd.DataFrame([[1, 2]], columns=["f", "f"])
     with pytest.raises(ConfigError, match="the frame has 2 columns 'f'; expected one"):
-        numbers(twice, "f")
+        numeric_column(twice, "f")
     with pytest.raises(ConfigError, match="unknown column 'g'"):
-        truth_values(twice, "g")
+        truth_column(twice, "g")
     with pytest.raises(ConfigError, match="column 'f' has an empty cell in row 1 of 1"):
-        numbers(pd.DataFrame({"f": [np.nan]}), "f", missing=False)
+        numeric_column(pd.DataFrame({"f": [np.nan]}), "f", missing=False)
 
 
 def read(text, **options):

@@ -184,7 +184,7 @@ def test_a_model_that_ends_the_process_is_named():
         moopim.run(Leaving(), "random", evaluations=50)
 
 
-@pytest.mark.parametrize("method", ["repair_designs", "identity", "tally"])
+@pytest.mark.parametrize("method", ["repair_designs", "identity"])
 def test_other_failing_methods_are_named_with_their_place(method):
     def fail(self, *_):
         return 1 / 0
@@ -203,13 +203,36 @@ def test_a_repair_keeps_the_number_of_designs():
         moopim.run(Dropping(), "random", evaluations=50)
 
 
-def test_a_failing_remark_costs_no_result():
-    class Mute(Buffers):
-        def remark(self, evaluations, tally):
-            return 1 / 0
+class Cache:
+    """As many values as are counted before each number of looks."""
 
-    with pytest.warns(UserWarning, match=r"Mute\.remark raised ZeroDivisionError"):
-        assert len(moopim.run(Mute(), "random", evaluations=50).evaluations) == 50
+    def __init__(self, *counts):
+        self.counts = list(counts)
+
+    def count(self):
+        return self.counts.pop(0) if self.counts else 1 // 0
+
+
+def with_cache(*counts):
+    return type("Cached", (Buffers,), {"metric_caches": {"area": Cache(*counts)}})()
+
+
+def test_a_run_says_how_many_values_a_cache_knew_before():
+    result = moopim.run(with_cache(7, 37), "random", evaluations=50)
+    asked = int((~result.evaluations.cached).sum())
+    assert f"; {asked - 30} of {asked} areas were known before" in result.message
+
+
+def test_a_failing_cache_is_named_with_its_place():
+    with pytest.raises(
+        EvaluationError, match=r"Cached\.metric_caches raised ZeroDivisionError.*test_problem\.py, line"
+    ):
+        moopim.run(with_cache(), "random", evaluations=50)
+
+
+def test_a_cache_that_fails_at_the_end_costs_no_result():
+    with pytest.warns(UserWarning, match=r"Cached\.metric_caches raised ZeroDivisionError"):
+        assert len(moopim.run(with_cache(7), "random", evaluations=50).evaluations) == 50
 
 
 def test_designs_are_read_only():

@@ -1,7 +1,7 @@
-"""The commands of ``moopim``: thin functions over those of the library.
+"""Commands of ``moopim``: thin functions over those of the library.
 
-Problems, and what ``moopim evaluate`` can evaluate, are found through entry points; a problem's constructor parameters
-become its options. Heavy modules are imported inside the commands, so that ``moopim --help`` answers at once.
+Problems and the commands of ``moopim evaluate`` are found through entry points; the parameters of a problem's
+constructor become its options. Heavy modules are imported inside commands, so that ``moopim --help`` answers at once.
 """
 
 import inspect
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import moopim
-from moopim.cli.devices import app as devices_app
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
-from moopim.cli.options import Force
+from moopim.cli.options import Evaluations, Force, Jobs, Quiet, RunDirectory, Seed
 from moopim.errors import ConfigError, interruptible
 from moopim.files import check_files
-from moopim.messages import command_line
+from moopim.messages import command_line, table_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,12 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
-Evaluations = Annotated[int, typer.Option(help="Budget of evaluations.")]
-Jobs = Annotated[int, typer.Option(help="Number of processes; the result does not depend on it.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-Directory = Annotated[Path, typer.Argument(help="A run directory.")]
-
+_DEVICE_COLUMNS = ("letter", "name", "read", "noise", "back-propagation", "storage of a PE", "variants")
+_DEVICE_BEHAVIOUR = ("name", "read", "noise", "serves_back_propagation", "variant")
 # Names of `moopim.analysis.run_figures`.
 _RUN_FIGURES = ("front", "front_3d", "parallel", "hypervolume")
 
@@ -77,7 +72,7 @@ def _compare(
     jobs: Annotated[int, typer.Option(help="Number of runs at a time.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Compare optimisers on a problem; an interrupted comparison goes on where it was."""
+    """Compare optimisers on a problem; an interrupted comparison continues where it was."""
     from moopim.analysis import comparison_figures, indicator_table, rank_by_indicators, ranking_text, save_figures
     from moopim.experiment.comparing import compare
 
@@ -121,22 +116,23 @@ app.add_typer(
 app.add_typer(
     typer.Typer(cls=EvaluateGroup, no_args_is_help=True), name="evaluate", help="Evaluate given designs, no search."
 )
-app.add_typer(devices_app, name="devices")
+_devices = typer.Typer(help="List the devices that PEs of the 3-D stack are made of.", add_completion=False)
+app.add_typer(_devices, name="devices")
 
 
 @app.command()
 def resume(
-    directory: Directory,
+    directory: RunDirectory,
     jobs: Annotated[int | None, typer.Option(help="Number of processes.", show_default="as before")] = None,
     drop_damaged: Annotated[
-        bool, typer.Option("--drop-damaged", help="Evaluate again what is damaged in the evaluation log.")
+        bool, typer.Option("--drop-damaged", help="Drop damaged parts of the evaluation log and evaluate them again.")
     ] = False,
     changed_source: Annotated[
         bool, typer.Option("--changed-source", help="The logged results hold though the problem's source has changed.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with an interrupted run, to the result that it would have had."""
+    """Resume an interrupted run, to the result that it would have had."""
     from moopim.experiment.running import resume as resume_run
 
     with interruptible(lambda: _resuming(directory)):
@@ -148,7 +144,7 @@ def resume(
 
 @app.command()
 def plot(
-    directory: Directory,
+    directory: RunDirectory,
     design: Annotated[
         int | None, typer.Option(help="Number of a design in the column 'evaluation' of evaluations.csv.")
     ] = None,
@@ -209,7 +205,7 @@ def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
 
 @app.command(name="list")
 def list_all() -> None:
-    """List the problems and the optimisers, with what they are."""
+    """List the problems and the optimisers with a description of each."""
     from moopim.algorithms.registry import algorithm_names
     from moopim.experiment.plugins import problem_entries
 
@@ -254,6 +250,49 @@ def show(
         for quantity in quantities:
             detail = getattr(quantity, "sense", "") or getattr(quantity, "bounds", "")
             typer.echo(f"{kind}  {quantity.label}  {detail}".rstrip())
+
+
+@_devices.callback(invoke_without_command=True)
+def list_devices(context: typer.Context) -> None:
+    """List the devices that PEs of the 3-D stack are made of."""
+    from moopim.hardware.stack.devices import built_in_devices, load_devices
+
+    if context.invoked_subcommand:
+        return
+    rows = [_DEVICE_COLUMNS]
+    for device in load_devices(",".join(built_in_devices())):
+        bits = device.rows * device.columns * device.bits_per_cell * device.arrays_per_pe
+        storage = f"{bits / 1e6:.2f} Mbit" if device.read != "macs" else "-"
+        serves = "yes" if device.serves_back_propagation else "no"
+        variants = ", ".join(built_in_devices()[device.letter].get("variants", {})) or "-"
+        rows.append((device.letter, device.name, device.read, device.noise, serves, storage, variants))
+    typer.echo("\n".join(table_lines(rows)))
+    typer.echo("\nmoopim devices show NAME, NAME:VARIANT or FILE.toml prints constants and sources")
+
+
+@_devices.command("show")
+def show_device(name: Annotated[str, typer.Argument(help="Letter or name, NAME:VARIANT, or FILE.toml.")]) -> None:
+    """Print the constants of a device with their units and sources."""
+    from moopim.hardware.stack.devices import device_tables, load_devices
+
+    load_devices(name)  # checks a file of one's own
+    for letter, table in device_tables(name).items():
+        _print_device(letter, table)
+
+
+def _print_device(letter: str, table: dict[str, Any]) -> None:
+    from moopim.constants import constant
+
+    typer.echo(f"{letter}: " + ", ".join(f"{key} {table[key]}" for key in _DEVICE_BEHAVIOUR if key in table))
+    rows: list[tuple[str, ...]] = [("constant", "value", "unit", "kind", "source")]
+    for key, entry in table.items():
+        if isinstance(entry, dict) and key != "variants":
+            rows.append((key, f"{constant(key, entry):g}", entry["unit"], entry["kind"], entry["source"]))
+        elif key not in (*_DEVICE_BEHAVIOUR, "variants"):
+            rows.append((key, f"{entry:g}", "", "", "no source given"))
+    typer.echo("\n".join(table_lines(rows)))
+    if table.get("variants"):
+        typer.echo(f"variants: {', '.join(table['variants'])}")
 
 
 def _version(value: bool) -> None:

@@ -1,4 +1,4 @@
-"""``moopim evaluate crossbar``: layers from files, as crossbars with their converters compute them."""
+"""``moopim evaluate crossbar``: outputs of layers in files, as crossbars with their converters compute them."""
 
 import os
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moopim.cli.options import Force
+from moopim.cli.options import ComputeDevice, Force
 from moopim.errors import ConfigError
 from moopim.files import check_files
 from moopim.messages import count
@@ -17,15 +17,15 @@ def evaluate_crossbar(
     layers: Annotated[list[Path], typer.Argument(help="NPZ files: inputs X, weights W or cells, and meta.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results, made where there is none.")],
     fuse: Annotated[
-        bool, typer.Option(help="Compute together what is proven to lose nothing; the result is the same.")
+        bool, typer.Option(help="Compute columns together that lose nothing in their ADCs; the result is the same.")
     ] = True,
     force: Force = False,
-    device: Annotated[str, typer.Option(help="Where to compute, such as cuda.")] = "cpu",
+    device: ComputeDevice = "cpu",
 ) -> None:
     """Compute layers as crossbars do.
 
-    For each file, a file of the same name gets the codes of the output (Ycode), what they stand for (Y), and the sums
-    before they were rounded (Yint).
+    For each file, a file of the same name gets the codes of the output (Ycode), their values (Y), and the sums before
+    rounding (Yint).
     """
     from moopim.network.crossbar import evaluate_layer_file, read_layer, write_layer_result
     from moopim.network.tools import check_device
@@ -45,7 +45,7 @@ def evaluate_crossbar(
 
 
 def _targets(layers: list[Path], output: Path, force: bool) -> list[Path]:
-    """Where the results go, once for each layer and never onto one."""
+    """Files of the results, one per layer and never one that is read."""
     name, times = Counter(path.stem for path in layers).most_common(1)[0]
     if times > 1:
         raise ConfigError(f"{times} layer files are called {name!r}; expected different names, as results get them")

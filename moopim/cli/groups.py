@@ -1,4 +1,4 @@
-"""Groups of commands that are found through entry points and made when they are asked for."""
+"""Groups of commands that are found through entry points and made on demand."""
 
 import inspect
 import re
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(TyperGroup):
-    """A group whose commands are made when they are asked for."""
+    """Group whose commands are made on demand."""
 
     @abstractmethod
     def make(self, name: str) -> Callable[..., None] | typer.Typer:
-        """The function behind the command of a name, whose signature gives the options; or a group of commands."""
+        """Function of a command by name, whose signature gives the options; or a group of commands."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Makes the command of a name."""
+        """Command of a name."""
         made = self.make(cmd_name)
         if isinstance(made, typer.Typer):
             group = typer.main.get_command(made)
@@ -36,20 +36,20 @@ class LazyGroup(TyperGroup):
 
 
 class RootGroup(LazyGroup):
-    """The commands of moopim and those of the entry points of the group ``moopim.commands``."""
+    """Commands of moopim and those of the entry points of the group ``moopim.commands``."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands."""
         return [*self.commands, *sorted(_entries("moopim.commands").names - self.commands.keys())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Finds a command of moopim, or makes one of an entry point."""
+        """Command of moopim or of an entry point."""
         if cmd_name in self.commands or cmd_name not in _entries("moopim.commands").names:
             return TyperGroup.get_command(self, ctx, cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def make(self, name: str) -> Callable[..., None] | typer.Typer:
-        """Loads an entry point: the function of a command, or a group of commands as a `typer.Typer`."""
+        """Function of a command, or a group of commands as a `typer.Typer`, from an entry point."""
         return _entries("moopim.commands")[name].load()  # type: ignore[no-any-return]
 
 
@@ -59,9 +59,9 @@ class ProblemGroup(LazyGroup):
     function: Callable[..., None]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Shows the options that all problems share, which stand behind the problem, as well."""
+        """Help with the options that all problems share, which are typed after the problem."""
         sub_app = typer.Typer(add_completion=False)
-        sub_app.command()(_as_command(lambda **_: None, _own_parameters(type(self).function)))
+        sub_app.command()(_as_command(lambda **_: None, _shared_parameters(type(self).function)))
         shared = typer.main.get_command(sub_app).params
         for option in shared:
             option.rich_help_panel = "Options behind PROBLEM"  # type: ignore[attr-defined]
@@ -78,19 +78,19 @@ class ProblemGroup(LazyGroup):
         return list(problem_entries())
 
     def make(self, name: str) -> Callable[..., None]:
-        """Gives the group's function the options of a problem."""
+        """Group's function with the options of a problem."""
         return _with_problem_options(type(self).function, name)
 
 
 def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[..., None]:
-    """Makes a command out of ``function(problem, spec, **options)`` by giving it the options of a problem."""
+    """Command made of ``function(problem, spec, **options)`` and the options of a problem."""
     from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
 
     cls = load_problem(spec)
-    own = _own_parameters(function)
+    shared = _shared_parameters(function)
     parameters = constructor_parameters(cls)
     for parameter in parameters:
-        if parameter.name in {item.name for item in own}:
+        if parameter.name in {item.name for item in shared}:
             raise ConfigError(f"parameter {parameter.name!r} of {cls.__name__} has the name of an option of moopim")
 
     def command(**options: Any) -> None:
@@ -110,26 +110,26 @@ def _with_problem_options(function: Callable[..., None], spec: str) -> Callable[
         )
         for parameter in parameters
     ]
-    # What the problem is comes first: the list of problems shows the first line.
+    # The problem comes first: the list of problems shows the first line.
     command.__doc__ = f"{about}\n\n{(function.__doc__ or '').strip()}"
-    return _as_command(command, [*own, *extra])
+    return _as_command(command, [*shared, *extra])
 
 
-def _own_parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
-    """The options of a group's function."""
+def _shared_parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    """Options of a group's function."""
     parameters = inspect.signature(function).parameters.values()
     return [item.replace(kind=item.KEYWORD_ONLY) for item in parameters if item.name not in ("problem", "spec")]
 
 
 def _as_command(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
-    """Gives a function the parameters that typer reads as options."""
+    """Function with the parameters that typer reads as options."""
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {item.name: item.annotation for item in parameters}
     return command
 
 
 def _describe(cls: type) -> tuple[str, dict[str, str]]:
-    """A problem's docstring without its sections, and what its section ``Args`` says of each parameter."""
+    """Docstring of a problem without its sections, and the text of each parameter in its section ``Args``."""
     about, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("\nArgs:\n")
     section = rest.split("\n\n")[0]
     entries = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]
@@ -138,14 +138,14 @@ def _describe(cls: type) -> tuple[str, dict[str, str]]:
 
 
 class EvaluateGroup(LazyGroup):
-    """What can be evaluated without a search; the entry points of the group ``moopim.evaluate``."""
+    """Evaluations without a search; the entry points of the group ``moopim.evaluate``."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of what can be evaluated."""
+        """Names of the evaluations."""
         return sorted(_entries("moopim.evaluate").names)
 
     def make(self, name: str) -> Callable[..., None]:
-        """Loads the function of an entry point."""
+        """Function of an entry point."""
         entries = _entries("moopim.evaluate")
         if name not in entries.names:
             raise unknown_name("thing to evaluate", name, sorted(entries.names))
@@ -154,7 +154,7 @@ class EvaluateGroup(LazyGroup):
 
 @cache
 def _entries(group: str) -> "EntryPoints":
-    """Entry points; looked for once, since help asks for each command."""
+    """Entry points of a group, cached, since help asks for each command."""
     from importlib.metadata import entry_points  # a tenth of the start
 
     return entry_points(group=group)

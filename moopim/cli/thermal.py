@@ -14,11 +14,10 @@ from moopim.csv_files import Column, Table, number_column, read_rows, write_tabl
 from moopim.errors import ConfigError, unknown_name
 from moopim.files import check_files
 from moopim.hardware.stack.parameters import Stack, load_stack
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.thermal import temperature_rise
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
 from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
-from moopim.hardware.thermal.maps import temperature_map
-from moopim.hardware.thermal.solving import GRID_MODES
+from moopim.hardware.thermal.solving import GRID_MODES, temperature_map
 from moopim.messages import count
 from moopim.typing import FloatArray
 

@@ -1,9 +1,8 @@
-"""The shared evaluation backend: log, cache and executors.
+"""Evaluation of designs for all optimisers: cache, log and worker processes.
 
 Every optimiser evaluates through one `Evaluator`, whatever models stand behind the problem.
 """
 
-from moopim.evaluator.evaluator import BudgetSpent, Evaluator
-from moopim.evaluator.log import Batch, EvaluationLog, Logged
+import lazy_loader
 
-__all__ = ["Batch", "BudgetSpent", "EvaluationLog", "Evaluator", "Logged"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

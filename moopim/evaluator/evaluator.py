@@ -1,4 +1,4 @@
-"""The evaluator: answers every design of a run from its cache, its log or the models, in that order."""
+"""Evaluator: quantities of every design of a run from its cache, its log or the models, in that order."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from moopim.errors import LogError
 from moopim.evaluator.executors import Workers, executor
-from moopim.evaluator.log import Batch, EvaluationLog, Logged
+from moopim.evaluator.log import EvaluationLog, Logged, LoggedBatch
 from moopim.operators.duplicates import row_keys
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray, IntArray
@@ -18,26 +18,25 @@ _FLUSH_AFTER = 0.1
 
 
 class BudgetSpent(Exception):  # noqa: N818 (no error: it leaves a generation that asks for more than is left)
-    """Raised after the last evaluation of a budget, where an optimiser asks for more in one go."""
+    """Raised after the last evaluation of a budget if an optimiser asks for more in one generation."""
 
 
 class Evaluator:
-    """The backend that all optimisers share.
+    """Evaluation of designs for all optimisers.
 
-    `problem` is the problem to optimise: a copy of the given one whose evaluations all come through here. A design
-    that the run evaluated before is answered from memory. What a log holds already is answered from the log, as long
-    as the run asks for the same designs in the same order; afterwards the models are called and the log goes on.
+    A design that the run evaluated before is answered from memory. Logged designs are answered from the log, as long as
+    the run asks for the same designs in the same order; afterwards the models are called and the log is appended to.
 
     Args:
         problem: The problem; stays as it is.
-        log: Where committed generations are kept; without one they are only kept in memory.
+        log: Log of committed generations; without one they are only kept in memory.
         jobs: Number of processes that evaluate.
 
     Raises:
         ConfigError: If ``jobs`` is less than 1.
 
     Attributes:
-        problem: The problem whose evaluations come through here.
+        problem: The problem to optimise: a copy of the given one that is evaluated through this object.
         budget: Number of evaluations that may be asked for; beyond it `BudgetSpent` is raised.
         batches: One batch per committed generation.
         n_evaluations: Number of evaluations asked for.
@@ -47,7 +46,7 @@ class Evaluator:
     def __init__(self, problem: DesignProblem, log: EvaluationLog | None = None, jobs: int = 1) -> None:
         self.problem = problem.with_backend(self._answer)
         self.budget: float = math.inf
-        self.batches: list[Batch] = []
+        self.batches: list[LoggedBatch] = []
         self.n_evaluations = 0
         self.n_cached = 0
         self._workers = None if jobs == 1 else Workers(jobs, problem)
@@ -66,7 +65,7 @@ class Evaluator:
             key: row for chunk in logged.chunks for key, row in zip(row_keys(chunk.genes), chunk.table, strict=True)
         }
         self._generation = 1
-        self._finished: list[Batch] = []
+        self._finished: list[LoggedBatch] = []
         self._flushed = time.perf_counter()
 
     @property
@@ -76,20 +75,13 @@ class Evaluator:
 
     @property
     def n_logged(self) -> int:
-        """Number of evaluations that the log held when it was opened."""
+        """Number of evaluations in the log when it was opened."""
         return len(self._logged_genes)
 
     def _answer(self, X: IntArray) -> FloatArray:
-        """Evaluates designs in canonical form.
+        """Quantities ``(pop, n_quantities)`` of designs in canonical form, `X` ``(pop, n_genes)``.
 
-        Args:
-            X: Genes, shape ``(pop, n_genes)``.
-
-        Returns:
-            Quantities, shape ``(pop, n_quantities)``.
-
-        Raises:
-            BudgetSpent: If there are more designs than the budget has left; those within it are evaluated.
+        Raises BudgetSpent if there are more designs than the budget has left; those within it are evaluated.
         """
         left = self.budget - self.n_evaluations
         if len(X) > left:
@@ -112,7 +104,7 @@ class Evaluator:
         return table
 
     def _learn(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: BoolArray) -> None:
-        """Gets the fresh designs of a batch from the log as far as it reaches, the others from the models."""
+        """Take the fresh designs of a batch from the log as far as it reaches, the others from the models."""
         start = self.n_evaluations
         replayed = self._logged_genes[start : start + len(X)]
         if not np.array_equal(replayed, genes[: len(replayed)]):
@@ -126,7 +118,7 @@ class Evaluator:
         self._compute(genes, X, keys, np.flatnonzero(fresh & ~known))
 
     def _compute(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: IntArray) -> None:
-        """Calls the models for rows of a batch; what they finish is logged long before the generation ends."""
+        """Call the models for rows of a batch; finished chunks are logged long before the generation ends."""
         # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
         waiting = []
         for chunk in self.problem.chunks(todo) if len(todo) else []:
@@ -140,14 +132,14 @@ class Evaluator:
             self._known.update(zip([keys[i] for i in rows.tolist()], table, strict=True))
             self._seconds += now - begun
             self._finished.append(
-                Batch(self._generation, genes[rows], table, np.zeros(len(rows), dtype=np.bool_), now - begun)
+                LoggedBatch(self._generation, genes[rows], table, np.zeros(len(rows), dtype=np.bool_), now - begun)
             )
             if now - self._flushed > _FLUSH_AFTER:
                 self.flush()
             begun = now
 
     def flush(self) -> None:
-        """Log what the models have finished of a generation that is not committed; called where a run is interrupted.
+        """Log finished chunks of a generation that is not committed; called when a run is interrupted.
 
         Raises:
             LogError: If the log cannot be written.
@@ -158,14 +150,14 @@ class Evaluator:
         self._finished, self._flushed = [], time.perf_counter()
 
     def knows(self, X: ArrayLike, F: FloatArray | None = None) -> BoolArray:
-        """Marks the designs that the run has evaluated.
+        """Whether the run has evaluated designs.
 
         Args:
             X: Numbers that the genome's repair turns into designs, shape ``(designs, n_genes)``.
             F: Objectives (to be minimised) that they must have had, shape ``(designs, n_obj)``; any if not given.
 
         Returns:
-            The mask, shape ``(designs,)``.
+            One truth value per design, shape ``(designs,)``.
         """
         keys = row_keys(self.problem.genome.repair(X).astype(self._dtype))
         known = np.array([key in self._known for key in keys], dtype=np.bool_)
@@ -180,7 +172,7 @@ class Evaluator:
             self._workers.close()
 
     def commit(self, generation: int) -> None:
-        """Close a generation: what was evaluated since the last one goes into the log, in one transaction.
+        """Close a generation: evaluations since the last one are logged in one transaction.
 
         Args:
             generation: Number of the generation, from 1.
@@ -193,10 +185,12 @@ class Evaluator:
             self._finished = []
             return
         genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-        batch = Batch(generation, genes, table, cached, self._seconds)
+        batch = LoggedBatch(generation, genes, table, cached, self._seconds)
         start = self.n_evaluations - len(genes)
         if self._log is not None and self.n_evaluations > self.n_logged:
             skip = max(0, self.n_logged - start)
-            self._log.append(start + skip, Batch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds))
+            self._log.append(
+                start + skip, LoggedBatch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds)
+            )
         self.batches.append(batch)
         self._pending, self._finished, self._seconds = [], [], 0.0

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moopim.errors import LogError, MoopimError
-from moopim.evaluator.database import check_plain
 from moopim.messages import resume_command
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray
@@ -48,13 +47,24 @@ CREATE TABLE IF NOT EXISTS chunks ( -- of the generation that is not committed y
     checksum BLOB NOT NULL
 ) STRICT;
 """
+# Parts of a schema that compute, perhaps without end.
+_COMPUTING = """
+SELECT count(*) FROM sqlite_schema
+WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '% AS (%' OR sql LIKE '% AS(%'
+"""
 _SUFFIXES = ("", "-wal", "-shm")
 # The second where SQLite quotes the bytes of a damaged file.
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
+def check_plain(connection: sqlite3.Connection, label: str) -> None:
+    """Raise LogError unless a database has plain tables only: no views, triggers, virtual tables, computed columns."""
+    if connection.execute(_COMPUTING).fetchone()[0]:
+        raise LogError(f"{label} has views, triggers or computed columns; expected plain tables")
+
+
 @dataclass(frozen=True)
-class Batch:
+class LoggedBatch:
     """Designs that were evaluated together, in order: a generation, or a chunk of one.
 
     Attributes:
@@ -82,21 +92,21 @@ class Logged:
             generations behind a damaged one.
     """
 
-    batches: list[Batch]
-    chunks: list[Batch]
+    batches: list[LoggedBatch]
+    chunks: list[LoggedBatch]
 
 
 class EvaluationLog:
-    """One log file, open for reading and appending; use it as a context manager.
+    """Evaluation log of a run: one SQLite file, open for reading and appending; a context manager.
 
     Args:
         path: The file; made if it is not there.
         problem: The problem whose designs it holds.
-        fingerprint: Fingerprint of the problem as the run was started with.
+        fingerprint: Fingerprint of the problem at the start of the run.
         read_only: Whether the file is only read; it must exist then.
         repair: Whether damaged batches are dropped. The file as it was is kept beside the log, as ``*.damaged``.
-        former: Another fingerprint that the log may have; it becomes that of the problem, whose author confirms that
-            the results still hold.
+        former: Another fingerprint that the log may have; it is replaced by that of the problem, whose author confirms
+            that the results still hold.
 
     Raises:
         LogError: If the file is not an evaluation log, belongs to another problem, or is damaged and not to be
@@ -144,7 +154,7 @@ class EvaluationLog:
             )
 
     def _adopt(self, *, read_only: bool) -> None:
-        """Writes the facts into a new log; compares them with those of an existing one."""
+        """Write the facts into a new log; compare them with those of an existing one."""
         try:
             check_plain(self._connection, f"evaluation log {str(self.path)!r}")
             if not read_only:
@@ -166,7 +176,7 @@ class EvaluationLog:
         self._compare(known)
 
     def _compare(self, known: dict[str, str]) -> None:
-        """Compares the facts of the log with those of the run; accepts the former fingerprint of its problem."""
+        """Compare the facts of the log with those of the run; accept the former fingerprint of its problem."""
         if known.get("format") == "1":
             raise LogError(
                 f"evaluation log {str(self.path)!r} is of format 1, of an earlier moopim, without checksums; expected "
@@ -187,10 +197,14 @@ class EvaluationLog:
                 )
 
     def read(self) -> Logged:
-        """Content of the log when it was opened."""
+        """Content of the log when it was opened.
+
+        Returns:
+            Committed generations in order, and results without a place in that order.
+        """
         return self._content
 
-    def append(self, start: int, batch: Batch) -> None:
+    def append(self, start: int, batch: LoggedBatch) -> None:
         """Commit a generation in one transaction; its chunks are dropped in the same.
 
         Args:
@@ -198,11 +212,11 @@ class EvaluationLog:
             batch: The batch.
 
         Raises:
-            LogError: If the log holds that place already (another process writes to it), or cannot be written.
+            LogError: If the log already holds this place (another process writes to it), or cannot be written.
         """
         self._insert("batches", start, batch, also=("DELETE FROM chunks WHERE generation <= ?", batch.generation))
 
-    def append_chunk(self, chunk: Batch) -> None:
+    def append_chunk(self, chunk: LoggedBatch) -> None:
         """Commit a finished chunk of the running generation.
 
         Args:
@@ -213,7 +227,7 @@ class EvaluationLog:
         """
         self._insert("chunks", None, chunk)
 
-    def _insert(self, table: str, start: int | None, batch: Batch, also: tuple[str, int] | None = None) -> None:
+    def _insert(self, table: str, start: int | None, batch: LoggedBatch, also: tuple[str, int] | None = None) -> None:
         row = self._row(start, batch)
         try:
             with self._connection:
@@ -225,15 +239,15 @@ class EvaluationLog:
         except sqlite3.DatabaseError as error:
             raise LogError(f"evaluation log {str(self.path)!r} cannot be written: {error}") from None
 
-    def _row(self, start: int | None, batch: Batch) -> tuple[Any, ...]:
+    def _row(self, start: int | None, batch: LoggedBatch) -> tuple[Any, ...]:
         genes, table = batch.genes.astype(self._dtype).tobytes(), batch.table.astype("<f8").tobytes()
         content = (batch.generation, len(batch.genes), genes, table, batch.cached.tobytes(), batch.seconds)
         return (start, *content, _checksum(*content))
 
     def _read(self) -> Logged:
-        """Reads and checks all batches; notes what is damaged."""
-        placed: list[Batch] = []
-        loose: list[Batch] = []
+        """Read and check all batches; note those that are damaged."""
+        placed: list[LoggedBatch] = []
+        loose: list[LoggedBatch] = []
         expected = 0
         self._connection.execute("BEGIN")  # one state of the file, even while a run is writing
         for start, batch in self._sound("batches"):
@@ -249,8 +263,8 @@ class EvaluationLog:
         self._connection.rollback()
         return Logged(placed, loose)
 
-    def _sound(self, table: str) -> Iterator[tuple[int, Batch]]:
-        """Sound rows of a table by their places; notes the others as damage."""
+    def _sound(self, table: str) -> Iterator[tuple[int, LoggedBatch]]:
+        """Sound rows of a table by their places; the others are noted as damage."""
         last = 0
         try:
             for start, *content in self._connection.execute(f"SELECT * FROM {table} ORDER BY start"):  # noqa: S608
@@ -268,13 +282,13 @@ class EvaluationLog:
 
     def _parse(
         self, generation: int, designs: int, genes: bytes, table: bytes, cached: bytes, seconds: float, checksum: bytes
-    ) -> Batch:
+    ) -> LoggedBatch:
         if checksum != _checksum(generation, designs, genes, table, cached, seconds):
             raise ValueError("does not match its checksum")
         if designs < 1:  # -1 would fit any number of values
             raise ValueError(f"holds {designs} designs")
         n_genes, n_quantities = self._shape
-        batch = Batch(
+        batch = LoggedBatch(
             generation=generation,
             genes=np.frombuffer(genes, dtype=self._dtype).reshape(designs, n_genes),
             table=np.frombuffer(table, dtype="<f8").reshape(designs, n_quantities),
@@ -317,7 +331,7 @@ class EvaluationLog:
         self._connection = _connect(self.path, read_only=False)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -343,7 +357,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _uri(path: Path) -> str:
-    """The URI of a file; `Path.as_uri` with any bytes in the name."""
+    """URI of a file; `Path.as_uri` with any bytes in the name."""
     return path.absolute().as_uri()
 
 
@@ -367,5 +381,5 @@ def _facts_checksum(facts: Mapping[str, str]) -> str:
 
 
 def _generation(number: object, last: int) -> str:
-    """Names a damaged generation, whose number may be damaged itself."""
+    """Name of a damaged generation, whose number may be damaged itself."""
     return str(number) if isinstance(number, int) and last <= number <= last + 1_000 else f"behind {last}"

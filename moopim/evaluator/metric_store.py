@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from moopim.errors import LogError, shown
-from moopim.evaluator.database import check_plain
+from moopim.evaluator.log import check_plain
 from moopim.typing import FloatArray
 
 _SCHEMA = """

@@ -1,4 +1,4 @@
-"""Comparisons: several optimisers, several seeds, the same problem and budget; every run has its own directory."""
+"""Comparisons of optimisers: several seeds, one problem and budget, a directory per run."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -39,9 +39,9 @@ def compare(
     jobs: int = 1,
     progress: bool = True,
 ) -> list[RunResult]:
-    """Runs every optimiser with the seeds 1, 2, ... on one problem.
+    """Compare optimisers on one problem, each with the seeds 1, 2, ....
 
-    An interrupted comparison goes on when it is called again: finished runs are read back, started ones resumed.
+    An interrupted comparison continues when it is called again: finished runs are read back, started ones resumed.
 
     Args:
         problem: The problem; its class must be importable.
@@ -58,7 +58,7 @@ def compare(
     Raises:
         ConfigError: If an argument is not allowed, or the output directory holds something else.
         LogError: If the output directory holds runs of another problem.
-        EvaluationError: If a run fails, or worker processes die; what was evaluated before is kept.
+        EvaluationError: If a run fails, or worker processes die; earlier evaluations are kept.
     """
     directory = Path(output)
     tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs)

@@ -1,18 +1,18 @@
-"""Evaluated designs as pandas frames with named columns and units."""
+"""Frames of evaluated designs, with named columns and units."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from moopim.columns import numbers, truth_values
+from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
-from moopim.evaluator import Batch
+from moopim.evaluator import LoggedBatch
 from moopim.genome import Designs, Genome
 from moopim.operators.duplicates import row_keys
 from moopim.pareto import front_order
 from moopim.problem import DesignProblem
-from moopim.quantities import Constraint, Objective
+from moopim.quantities import Constraint, Objective, oriented
 from moopim.typing import FloatArray, IntArray
 
 
@@ -47,7 +47,7 @@ def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
 
 
 def evaluations_frame(
-    problem: DesignProblem, batches: Sequence[Batch], returned: FloatArray | None = None
+    problem: DesignProblem, batches: Sequence[LoggedBatch], returned: FloatArray | None = None
 ) -> pd.DataFrame:
     """Frame with one row per evaluation of a run, in order.
 
@@ -81,7 +81,7 @@ def evaluations_frame(
 
 def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
     """Objectives of a frame as values to be minimised, shape ``(rows, n_obj)``."""
-    return np.column_stack([numbers(frame, objective.column) * objective.sign for objective in objectives])
+    return oriented(np.column_stack([numeric_column(frame, objective.column) for objective in objectives]), objectives)
 
 
 def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def front_frame(evaluations: pd.DataFrame, objectives: Sequence[Objective]) -> p
     kept.
     """
     F = minimised(evaluations, objectives)
-    F[~truth_values(evaluations, "feasible")] = np.inf
+    F[~truth_column(evaluations, "feasible")] = np.inf
     front = evaluations.iloc[front_order(F)]
     return front.drop(columns=["evaluation", "generation", "feasible", "cached"]).reset_index(drop=True)
 
@@ -100,10 +100,6 @@ def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint]
     """The `n` distinct designs with the least sum of violations, the least first."""
     excess = np.zeros(len(evaluations))
     for constraint in constraints:
-        values = numbers(evaluations, constraint.column)
-        if constraint.upper is not None:
-            excess += np.maximum(values - constraint.upper, 0)
-        if constraint.lower is not None:
-            excess += np.maximum(constraint.lower - values, 0)
-    fresh = np.flatnonzero(~truth_values(evaluations, "cached"))
+        excess += np.maximum(constraint.excess(numeric_column(evaluations, constraint.column)), 0).sum(axis=1)
+    fresh = np.flatnonzero(~truth_column(evaluations, "cached"))
     return evaluations.iloc[fresh[np.argsort(excess[fresh], kind="stable")[:n]]].reset_index(drop=True)

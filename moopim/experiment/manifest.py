@@ -1,4 +1,4 @@
-"""The manifest of a run directory: what was run, with what, and what came of it."""
+"""Manifest of a run directory: problem, optimiser, settings, versions, outcome."""
 
 import json
 import platform
@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field, ValidationError, field_validator
+from pydantic import FailFast, Field, ValidationError, field_validator, model_validator
 
 import moopim
 from moopim.errors import ConfigError
@@ -89,10 +89,10 @@ class ProblemRecord(Record):
 class Manifest(Record):
     """Settings of a run, for its repetition, and its outcome.
 
-    `algorithm` is a name of the registry, None for the caller's own; `tally` the value of
-    `moopim.problem.DesignProblem.tally` at the start; `status` stays ``running`` in a killed run; `notes` are changes
-    since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the search, of
-    the last session only if it was resumed.
+    `algorithm` is a name of the registry, None for the caller's own; `cached_metrics` the sizes of
+    `moopim.problem.DesignProblem.metric_caches` at the start; `status` stays ``running`` in a killed run; `notes` are
+    changes since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the
+    search, of the last session only if it was resumed.
     """
 
     format: Literal[1] = 1
@@ -105,7 +105,7 @@ class Manifest(Record):
     versions: dict[str, str]
     platform: str
     created: str
-    tally: int = 0
+    cached_metrics: dict[str, _Count] = Field(default_factory=dict)
     status: Literal["running", "finished"] = "running"
     message: str = ""
     notes: _Lines = Field(default_factory=list)
@@ -113,6 +113,12 @@ class Manifest(Record):
     n_cached: _Count = 0
     n_front: _Count = 0
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_tally(cls, fields: Any) -> Any:
+        """Drop a field of earlier manifests, the one number in place of `cached_metrics`."""
+        return {name: fields[name] for name in fields if name != "tally"} if isinstance(fields, dict) else fields
 
 
 def new_manifest(
@@ -124,8 +130,7 @@ def new_manifest(
         # Such a problem cannot be built again from its description.
         spec, parameters = None, {name: repr(value) for name, value in parameters.items()}
     facts = problem.facts()
-    with problem.naming_faults("tally"):
-        tally = problem.tally()
+    cached_metrics = problem.cache_counts()
     try:
         return Manifest(
             # A name of a file that is not UTF-8 has no place in JSON.
@@ -148,7 +153,7 @@ def new_manifest(
             versions=versions(),
             platform=platform.platform(),
             created=now(),
-            tally=tally,
+            cached_metrics=cached_metrics,
         )
     except ValidationError as error:
         raise ConfigError(f"a run has {first_fault(error)}") from None

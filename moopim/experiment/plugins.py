@@ -1,4 +1,4 @@
-"""Problems by name or by file, found through entry points, and built from named parameters."""
+"""Problems by name or by file, found through entry points and built from named parameters."""
 
 import inspect
 import sys

@@ -1,4 +1,4 @@
-"""What a run leaves behind, in memory or read back from its directory."""
+"""Results of runs, in memory or read back from a run directory."""
 
 import ast
 import re
@@ -29,20 +29,20 @@ _FRAME_BYTES = 2**32
 
 @dataclass(frozen=True)
 class RunResult:
-    """The outcome of a run.
+    """Result of a run.
 
     Attributes:
-        title: The problem with its parameters, in words.
+        title: The problem with its parameters.
         algorithm: Name of the optimiser.
         seed: Seed of the run.
         objectives: The objectives of the problem.
         constraints: The constraints of the problem.
         evaluations: Every evaluated design in order; see `moopim.experiment.frames.evaluations_frame`.
         front: The non-dominated feasible designs; see `moopim.experiment.frames.front_frame`.
-        message: What the run has to say about its end, such as that nothing feasible was found.
+        message: Description of its end, such as that nothing feasible was found.
         seconds: Wall-clock time of the search (s).
         directory: The run directory, if there is one.
-        finished: Whether the run has ended; one that has not shows what its log holds so far.
+        finished: Whether the run has ended; the frames of one that has not are those of its log.
     """
 
     title: str
@@ -68,7 +68,7 @@ class RunResult:
         return least_violating(self.evaluations, self.constraints)
 
     def summary(self, n: int = 8) -> str:
-        """The outcome in a few lines of text: the message and designs spread along the front.
+        """Summary of the result: the message and a table of designs spread along the front.
 
         Args:
             n: Number of designs to show, from the best to the worst by the first objective.
@@ -90,14 +90,14 @@ class RunResult:
 def load_run(directory: Path | str) -> RunResult:
     """Read a run back from its directory.
 
-    A finished run has the frames that it had at its end; a front that is missing is made again. A run that has not
-    ended, or has lost its evaluations, is read from its log, as far as that reaches; nothing is written.
+    A finished run has the frames of its end; a missing front is computed again. A run that has not ended, or has lost
+    its evaluations, is read from its log, as far as that reaches. Nothing is written.
 
     Args:
         directory: The run directory.
 
     Returns:
-        The outcome.
+        The result.
 
     Raises:
         ConfigError: If the directory is not a run directory or a frame cannot be read.

@@ -3,7 +3,7 @@
 import copy
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pymoo.core.algorithm import Algorithm
 from pymoo.core.mating import Mating
 from pymoo.core.variable import get
@@ -25,7 +26,7 @@ from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, re
 from moopim.experiment.plugins import problem_spec, rebuild_problem
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
-from moopim.messages import count, resume_command
+from moopim.messages import count, plural, resume_command
 from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
 from moopim.problem import DesignProblem, fingerprint_of
 from moopim.progress import progress_bar
@@ -52,24 +53,24 @@ def run(
     jobs: int = 1,
     progress: bool = True,
 ) -> RunResult:
-    """Searches for the Pareto front of a problem.
+    """Search for the Pareto front of a problem.
 
     Args:
         problem: The problem.
-        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own. Designs that
-            it brings with their values, such as a population from elsewhere, are evaluated again.
-        evaluations: Budget: the number of designs that the optimiser may ask for, cached ones included.
+        algorithm: Name of an optimiser (`moopim.algorithms.registry`), or a pymoo algorithm of your own. Evaluated
+            designs that it brings, such as a population from elsewhere, are evaluated again.
+        evaluations: Budget: number of designs that the optimiser may ask for, cached ones included.
         seed: Seed of all random numbers; the same seed gives the same result.
         output: Run directory to make; without one the result is only returned.
         jobs: Number of processes that evaluate; the result does not depend on it.
         progress: Whether to show a progress bar, if standard error is a terminal.
 
     Returns:
-        The front, everything evaluated, and a message about the end of the run.
+        The front, all evaluations, and a message about the end of the run.
 
     Raises:
         ConfigError: If an argument is not allowed or the output directory is not empty.
-        EvaluationError: If the problem returns something unusable; what was evaluated before stays in the log.
+        EvaluationError: If the problem returns unusable values; earlier evaluations stay in the log.
     """
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
         check_count(label, value, least)
@@ -101,10 +102,10 @@ def resume(
     drop_damaged: bool = False,
     changed_source: bool = False,
 ) -> RunResult:
-    """Go on with an interrupted run; a finished one is read back.
+    """Resume an interrupted run; a finished one is read back.
 
-    The run starts again from its seed, is answered from its log as far as that reaches, and goes on from there: the
-    result is the one that the uninterrupted run would have given, to the bit.
+    The run starts again from its seed and is answered from its log as far as that reaches: its result is the one of the
+    uninterrupted run, to the bit.
 
     Args:
         directory: The run directory.
@@ -267,8 +268,7 @@ def _search(
     front = front_frame(frame, problem.objectives)
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
     try:
-        with problem.naming_faults("remark"):
-            message += "".join(f"; {remark}" for remark in [problem.remark(frame, manifest.tally)] if remark)
+        message = "; ".join([message, *_reuse(problem, frame, manifest.cached_metrics)])
     except MoopimError as error:  # the results are worth more than what is said about them
         warnings.warn(str(error), stacklevel=3)
     result = RunResult(
@@ -407,6 +407,16 @@ def _open_log(
     problem: DesignProblem, manifest: Manifest, directory: Path, *, repair: bool, former: str | None = None
 ) -> EvaluationLog:
     return EvaluationLog(directory / LOG, problem, manifest.problem.fingerprint, repair=repair, former=former)
+
+
+def _reuse(problem: DesignProblem, frame: pd.DataFrame, before: Mapping[str, int]) -> Iterator[str]:
+    """Yield how many values of each costly metric the caches held before the run began."""
+    now = problem.cache_counts()
+    for quantity in problem.quantities:
+        if quantity.name in now and quantity.name in before:
+            asked = int((frame[quantity.column].notna() & ~frame["cached"]).sum())
+            known = max(0, asked - (now[quantity.name] - before[quantity.name]))
+            yield f"{known:,} of {asked:,} {plural(quantity.name)} were known before"
 
 
 def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted: bool) -> str:

@@ -1,7 +1,7 @@
-"""Steps of a pipeline: each in a folder of its own, with a record of what made it, made once and reused.
+"""Steps of a pipeline: each in a folder of its own with a record, run once and reused.
 
-A step that was interrupted is made again, and goes on from what it left, if what makes it can. A finished one is reused
-as long as its facts are the same; with other facts it is refused, so that nothing is overwritten by mistake.
+An interrupted step is run again and may start from the files that it left. A finished one is reused as long as its
+facts are the same; with other facts it is refused, so that nothing is overwritten by mistake.
 """
 
 import hashlib

@@ -1,30 +1,29 @@
 """Training recipes: optimiser, learning rate schedule, batch and length; built-in by name, or custom."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from moopim.constants import constant, read_table
+from moopim.constants import (
+    ABOVE_ZERO,
+    BELOW_ONE,
+    FINITE,
+    bounded,
+    check_constants,
+    load_constants,
+    read_table,
+)
 from moopim.errors import ConfigError, unknown_name
 from moopim.typing import FloatArray
 
 Optimiser: TypeAlias = Literal["sgd", "adam", "adamw"]
 Schedule: TypeAlias = Literal["constant", "step", "cosine"]
 
-# Smallest and largest value of a field; fractions stay below 1.
-_BELOW_ONE = math.nextafter(1, 0)
-_RANGES = {
-    "learning_rate": (math.ulp(0), math.inf),
-    "drop_factor": (1, math.inf),
-    "warm_up": (0, _BELOW_ONE),
-    "momentum": (0, _BELOW_ONE),
-    "weight_decay": (0, math.inf),
-    "label_smoothing": (0, _BELOW_ONE),
-}
+_EPOCHS = bounded("epochs", 1, math.inf, "a count", whole=True)
+_FRACTION = bounded("1", 0, BELOW_ONE, "a fraction below 1")
 
 
 @dataclass(frozen=True)
@@ -52,33 +51,21 @@ class Recipe:
     """
 
     optimiser: Optimiser
-    learning_rate: float
-    batch: int = 128
-    epochs: int | None = None
-    steps: int | None = None
+    learning_rate: float = field(metadata=bounded("1", ABOVE_ZERO, FINITE, "a rate"))
+    batch: int = field(default=128, metadata=bounded("images", 1, math.inf, "a count", whole=True))
+    epochs: int | None = field(default=None, metadata=_EPOCHS)
+    steps: int | None = field(default=None, metadata=bounded("steps", 1, math.inf, "a count", whole=True))
     schedule: Schedule = "constant"
     drops: tuple[float, ...] = ()
-    drop_factor: float = 1.0
-    warm_up: float = 0.0
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    interval: int = 1
+    drop_factor: float = field(default=1.0, metadata=bounded("1", 1, FINITE, "a divisor"))
+    warm_up: float = field(default=0.0, metadata=_FRACTION)
+    momentum: float = field(default=0.0, metadata=_FRACTION)
+    weight_decay: float = field(default=0.0, metadata=bounded("1", 0, FINITE, "a rate"))
+    label_smoothing: float = field(default=0.0, metadata=_FRACTION)
+    interval: int = field(default=1, metadata=_EPOCHS)
 
     def __post_init__(self) -> None:
-        for field, names in (("optimiser", get_args(Optimiser)), ("schedule", get_args(Schedule))):
-            if getattr(self, field) not in names:
-                raise unknown_name(f"{field} of a recipe", getattr(self, field), names)
-        for field, (low, high) in _RANGES.items():
-            value = getattr(self, field)
-            if not (_is_number(value, int | float) and low <= value <= high and math.isfinite(value)):
-                raise ConfigError(f"{field}={value!r} of a recipe is not allowed; expected {_interval(low, high)}")
-        for field in ("batch", "epochs", "steps", "interval"):
-            value = getattr(self, field)
-            if value is None and field in ("epochs", "steps"):
-                continue
-            if not (_is_number(value, int) and value >= 1):
-                raise ConfigError(f"{field}={value!r} of a recipe is not allowed; expected 1, 2, ...")
+        check_constants(self, "a recipe")
         self._check_together()
 
     def _check_together(self) -> None:
@@ -149,34 +136,9 @@ def load_recipe(name: str) -> Recipe:
     """
     if name not in _tables():
         raise unknown_name("recipe", name, _tables())
-    known = {field.name for field in fields(Recipe)}
-    values = {}
-    for field, entry in _tables()[name].items():
-        if field not in known:
-            raise unknown_name(f"field of recipe {name!r}", field, known)
-        values[field] = _value(f"recipe {name} {field}", entry)
-    return Recipe(**values)
+    return load_constants(Recipe, f"recipe {name!r}", _tables()[name])
 
 
 @cache
 def _tables() -> dict[str, dict[str, Any]]:
     return read_table("moopim.network", "recipes.toml")
-
-
-def _value(what: str, entry: str | Mapping[str, Any]) -> Any:
-    """A word, a figure, or several figures of one source."""
-    if isinstance(entry, str):
-        return entry
-    if isinstance(entry.get("value"), list):
-        return tuple(constant(what, {**entry, "value": value}) for value in entry["value"])
-    return constant(what, entry)
-
-
-def _is_number(value: object, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _interval(low: float, high: float) -> str:
-    if high == math.inf:
-        return "a finite number above 0" if 0 < low < 1 else f"a finite number from {low}"
-    return "a number from 0 to below 1"

@@ -1,5 +1,14 @@
-from .architecture import ArchitectureSearch as ArchitectureSearch
+from .objectives import fitness as fitness
+from .objectives import reference_edp as reference_edp
+from .paper_tables import baseline_rows as baseline_rows
+from .paper_tables import paper_table as paper_table
+from .paper_tables import published_rows as published_rows
 from .pipeline import Pipeline as Pipeline
-from .pipeline import Settings as Settings
-from .quantisation import QuantisationPimSearch as QuantisationPimSearch
+from .report import write_report as write_report
+from .searches import ArchitectureSearch as ArchitectureSearch
+from .searches import QuantisationPimSearch as QuantisationPimSearch
+from .settings import Preset as Preset
+from .settings import Settings as Settings
+from .simulators import AccuracySimulator as AccuracySimulator
+from .simulators import PimSimulator as PimSimulator
 from .space import CrossNasSpace as CrossNasSpace

@@ -1,4 +1,4 @@
-"""``moopim crossnas``: from images to a tuned network on its PIM circuit, in one command."""
+"""Command ``moopim crossnas``: from images to a tuned network on its PIM circuit."""
 
 import sys
 from pathlib import Path
@@ -9,19 +9,17 @@ import typer
 from moopim.errors import ConfigError, interruptible
 from moopim.messages import command_line
 
-__all__ = ["crossnas"]
-
 _SEARCH = "Options of the searches"
 _TRAINING = "Options of the training"
 
 
 def crossnas(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything; goes on with what it has.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of all results; what it has is continued.")],
     data: Annotated[
         str | None,
-        typer.Option(help="Set of images, such as digits or cifar10.", show_default="that of the preset"),
+        typer.Option(help="Images, such as digits or cifar10.", show_default="that of the preset"),
     ] = None,
-    root: Annotated[str | None, typer.Option(help="Folder of the set, if it is read from files.")] = None,
+    root: Annotated[str | None, typer.Option(help="Folder of the images, if they are read from files.")] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +36,7 @@ def crossnas(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="What counts 1 for the EDP: a network, median (of random ones) or mJ ms.",
+            help="EDP_ref of the fitness: a network, median (of random networks) or mJ ms.",
             show_default="that of the preset",
             rich_help_panel=_SEARCH,
         ),
@@ -50,23 +48,23 @@ def crossnas(
         ),
     ] = None,
     upper: Annotated[
-        str, typer.Option("--max", help="Upper bounds, such as area=200,energy=1.", rich_help_panel=_SEARCH)
+        str, typer.Option("--max", help="Upper limits, such as area=200,energy=1.", rich_help_panel=_SEARCH)
     ] = "",
     lower: Annotated[
-        str, typer.Option("--min", help="Lower bounds, such as accuracy=0.9.", rich_help_panel=_SEARCH)
+        str, typer.Option("--min", help="Lower limits, such as accuracy=0.9.", rich_help_panel=_SEARCH)
     ] = "",
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     device: Annotated[
-        str, typer.Option(help="Where to train and to compute accuracies, such as cuda.", rich_help_panel=_TRAINING)
+        str, typer.Option(help="Device of trainings and accuracies, such as cuda.", rich_help_panel=_TRAINING)
     ] = "cpu",
     step: Annotated[
         list[str] | None,
         typer.Option(
-            help="Make this step only: supernet, architecture, training, circuit or final; may be given several times.",
+            help="Make this step only: supernet, architecture, training, circuit or final; repeatable.",
             show_default="all",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make the steps anew that have been made.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make steps anew that have been made.")] = False,
     jobs: Annotated[
         int, typer.Option(help="Number of processes of the searches; the result does not depend on it.")
     ] = 1,
@@ -74,11 +72,11 @@ def crossnas(
 ) -> None:
     """Search a CNN, its bit widths and its PIM circuit together (CrossNAS).
 
-    Five steps: a supernet, the search for a network, its training, the search for bits and a circuit, and the last
-    tuning. Each is made once: the same command goes on where it was interrupted.
+    Five steps: training of a supernet, search for a network, its training, search for bits and a circuit, and a last
+    tuning. Each is made once: the same command continues where it was interrupted.
     """
-    from moopim.problems.crossnas.pipeline import STEPS, Pipeline, Settings
-    from moopim.problems.crossnas.presets import default_preset
+    from moopim.problems.crossnas.pipeline import STEPS, Pipeline
+    from moopim.problems.crossnas.settings import Settings, default_preset
 
     def say(text: str) -> None:
         if not quiet:
@@ -101,12 +99,12 @@ def crossnas(
         progress=not quiet,
     )
     pipeline = Pipeline(settings, asked=tuple(step or STEPS), force=force, say=say)
-    # What was begun by force goes on without.
+    # A forced step that was interrupted continues without force.
     again = command_line([word for word in sys.argv if word != "--force"])
     with interruptible(lambda: f"what was made is kept in {str(output)!r}; to go on: {again}"):
         pipeline.run()
     if "final" in pipeline.asked:
-        from moopim.problems.crossnas.report import write_report  # draws: not before the end
+        from moopim.problems.crossnas.report import write_report  # loads matplotlib: not before the end
 
         say(write_report(pipeline))
 

@@ -1,7 +1,7 @@
-"""What the searches ask of a PIM simulator, so that any can take the place of the built-in one (section 4.1).
+"""Interface of PIM simulators, so that any can replace the built-in one (section 4.1).
 
 A simulator is a class without constructor arguments, in a file or a package: the option ``simulator`` of both searches
-names it. It has a method ``hardware``, and ``accuracies`` if it has an opinion on them, too.
+names it. It has a method ``hardware``, and ``accuracies`` if it computes them, too.
 """
 
 from __future__ import annotations
@@ -29,103 +29,70 @@ if TYPE_CHECKING:
     from moopim.network.crossbar import CrossbarDesign
     from moopim.network.datasets import Split
 
-__all__ = [
-    "AccuracySimulator",
-    "PimSimulator",
-    "PlanarSimulator",
-    "hardware_figures",
-    "load_simulator",
-    "simulated_accuracies",
-    "simulator_identity",
-]
-
 _NEEDED = ("energy", "latency")
 _ALLOWED = (*_NEEDED, "area", "power", "tiles", "violation")
 
 
 @runtime_checkable
 class PimSimulator(Protocol):
-    """Tells what networks cost on PIM chips."""
+    """Simulator of the hardware metrics of networks on PIM chips: a class without constructor arguments."""
 
     def hardware(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Mapping[str, FloatArray]:
-        """Evaluates designs.
+        """Evaluate designs.
 
         Args:
-            table: One network, or one per design, with the bits of each layer.
-            circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
+            table: One network, or one per design, with the bits of each layer; shape ``(1 or designs, layers)``.
+            circuit: ``crossbar``, ``adc_bits`` and ``dac_bits`` (bit), shape ``(designs,)``.
 
         Returns:
-            By name, shape ``(designs,)``: ``energy`` (mJ) and ``latency`` (ms) of an image, and, if known, ``area``
+            By name, shape ``(designs,)``: ``energy`` (mJ) and ``latency`` (ms) of an image, and optionally ``area``
             (mm2), ``power`` (W), ``tiles``, and ``violation``, above 0 where a design does not fit.
         """
 
 
 @runtime_checkable
 class AccuracySimulator(Protocol):
-    """Tells how well a quantised network does on crossbars."""
+    """Simulator that also computes the accuracy of a quantised network on crossbars."""
 
     def accuracies(
         self, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, calibration: Tensor
     ) -> FloatArray:
-        """Finds accuracies, as `moopim.network.crossbar.crossbar_accuracies` does.
+        """Accuracy of designs on images.
 
         Args:
             net: The quantised network, whose weights all designs share.
-            designs: Widths and circuits.
-            split: Images and labels.
-            calibration: Images from which each design gets statistics of its batch norms.
+            designs: Bits of the layers, and circuit, of each design.
+            split: Images, shape ``(images, channels, height, width)``, and labels, shape ``(images,)``.
+            calibration: Images for the statistics of each design's batch norms, of the same shape.
 
         Returns:
-            Fractions of images told right, shape ``(designs,)``.
+            Top-1 accuracies, 0 to 1, shape ``(designs,)``.
         """
 
 
 class PlanarSimulator:
-    """The built-in one: the planar chip of moopim, with the numbers of MNSIM 2.0.
-
-    Args:
-        profile: Chip, see `moopim.hardware.planar.chip.make_chip`.
-    """
+    """Built-in simulator: the planar chip of a profile, with the constants of MNSIM 2.0."""
 
     def __init__(self, profile: str) -> None:
-        make_chip(profile, None)  # whether there is such a chip
+        make_chip(profile, None)  # raises on an unknown profile
         self.profile = profile
 
     def hardware(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Mapping[str, FloatArray]:
-        """Evaluates designs, see `moopim.hardware.planar.model.evaluate_planar`.
-
-        Args:
-            table: One network, or one per design.
-            circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
-
-        Returns:
-            Figures by name, shape ``(designs,)``.
-        """
-        figures = evaluate_planar(table, make_chip(self.profile, None, **circuit))
-        return {name: figures[name] for name in _ALLOWED}
+        """Metrics of designs by name, shape ``(designs,)``; see `PimSimulator.hardware`."""
+        metrics = evaluate_planar(table, make_chip(self.profile, None, **circuit))
+        return {name: metrics[name] for name in _ALLOWED}
 
     def breakdown(self, table: LayerTable, circuit: Mapping[str, IntArray]) -> Breakdown:
         """Energy, time and area of designs by layer and component; arguments as `hardware`."""
         return break_down(table, make_chip(self.profile, None, **circuit))
 
     def identity(self) -> dict[str, str]:
-        """Checksums of the figures of the chip."""
+        """Checksums of the constants of the chip, by file."""
         return file_hashes("moopim.hardware", "planar")
 
 
 def load_simulator(spec: str | None, profile: str) -> PimSimulator:
-    """Makes a simulator.
-
-    Args:
-        spec: ``FILE.py:Class`` or ``package.module:Class``; None for the built-in one.
-        profile: Chip of the built-in one.
-
-    Returns:
-        The simulator.
-
-    Raises:
-        ConfigError: If there is no such class, or it is no simulator.
-    """
+    """Simulator by ``FILE.py:Class`` or ``package.module:Class``; None for the planar chip of a profile."""
     if spec is None:
         return PlanarSimulator(profile)
     reference = split_reference(spec)
@@ -145,14 +112,7 @@ def load_simulator(spec: str | None, profile: str) -> PimSimulator:
 
 
 def simulator_identity(simulator: PimSimulator) -> dict[str, Any]:
-    """What tells the results of a simulator from those of others.
-
-    Args:
-        simulator: The simulator.
-
-    Returns:
-        A checksum of its file; of its figures, for the built-in one.
-    """
+    """Checksum of the file of a simulator; for the built-in one, of its constants."""
     if isinstance(simulator, PlanarSimulator):
         return dict(simulator.identity())
     return {type(simulator).__qualname__: _file_hash(type(simulator))}
@@ -160,27 +120,17 @@ def simulator_identity(simulator: PimSimulator) -> dict[str, Any]:
 
 @cache
 def _file_hash(cls: type) -> str:
-    """Hash of the file of a class, once: if the file changes later, the class does not."""
+    """Hash of the file of a class, computed once: if the file changes later, the class does not."""
     return file_hash(Path(inspect.getfile(cls)))
 
 
-def hardware_figures(
+def hardware_metrics(
     simulator: PimSimulator, table: LayerTable, circuit: Mapping[str, IntArray]
 ) -> dict[str, FloatArray]:
-    """Asks a simulator and works out what follows.
+    """Checked metrics of a simulator and those derived from them, shape ``(designs,)`` each.
 
-    Args:
-        simulator: The simulator.
-        table: One network, or one per design.
-        circuit: ``crossbar``, ``adc_bits`` and ``dac_bits``, shape ``(designs,)``.
-
-    Returns:
-        ``energy`` (mJ), ``latency`` (ms), ``edp`` (mJ ms), ``power`` (W; energy over latency if not given), ``area``
-        (mm2), ``edap`` (mJ ms mm2) and ``tiles`` (NaN if not given), and ``violation`` (0 if not given).
-
-    Raises:
-        EvaluationError: If the simulator fails, or a figure is missing, unknown, of another shape or no number, or an
-            energy or a latency of a design that fits is not above 0.
+    ``energy`` (mJ), ``latency`` (ms), ``edp`` (mJ ms), ``power`` (W; energy / latency by default), ``area`` (mm2),
+    ``edap`` (mJ ms mm2) and ``tiles`` (NaN by default), ``violation`` (0 by default).
     """
     designs, where = len(circuit["crossbar"]), f"{type(simulator).__name__}.hardware"
     returned = _call(where, simulator.hardware, table, circuit)
@@ -211,21 +161,7 @@ def hardware_figures(
 def simulated_accuracies(
     simulator: AccuracySimulator, net: nn.Module, designs: Sequence[CrossbarDesign], split: Split, calibration: Tensor
 ) -> FloatArray:
-    """Asks a simulator for accuracies and checks them.
-
-    Args:
-        simulator: The simulator.
-        net: The quantised network.
-        designs: Widths and circuits.
-        split: Images and labels.
-        calibration: Images from which each design gets statistics of its batch norms.
-
-    Returns:
-        Fractions of images told right, shape ``(designs,)``.
-
-    Raises:
-        EvaluationError: If there is not one number from 0 to 1 for each design.
-    """
+    """Checked accuracies of a simulator, 0 to 1, shape ``(designs,)``."""
     where = f"{type(simulator).__name__}.accuracies"
     returned = _call(where, simulator.accuracies, net, designs, split, calibration)
     found = _numbers(f"{where} returned accuracies", returned, len(designs))
@@ -235,7 +171,7 @@ def simulated_accuracies(
 
 
 def _call(where: str, method: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls what a user wrote."""
+    """Call a method of a user's simulator; name it, and its file and line, if it fails."""
     try:
         return method(*arguments)
     except MoopimError:

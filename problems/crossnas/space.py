@@ -13,33 +13,34 @@ from numpy.typing import ArrayLike
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
 from moopim.genome import Choice, Designs, Genome, Integer
-from moopim.network.subnets import KINDS
+from moopim.network.subnets import KINDS, Block, Subnet
 from moopim.typing import BoolArray, IntArray
 from moopim.workload import IMAGE, LayerKind, LayerTable
 from moopim.workload.layers import NO_INPUT
 
-__all__ = ["CrossNasSpace"]
+CIRCUIT = ("crossbar", "adc_bits", "dac_bits")
+"""Parameters of the circuit: rows and columns of a crossbar, ADC and DAC resolution (bit)."""
 
 _VGG, _MVGG, _RES = range(len(KINDS))
 
 _IMAGE_BITS = 9
 
-# Each block has the same places in a layer table: the 3x3 convolutions a and b, the 1x1 convolution of the shortcut,
-# and where a block ends with more than b, the sum or the pooling.
+# Columns of a block in a layer table: the 3x3 convolutions a and b, the 1x1 convolution of the shortcut, and where a
+# block ends with more than b, the sum or the pooling.
 _CONVOLUTIONS = ("a", "b", "shortcut")
 _PLACES = (*_CONVOLUTIONS, "join")
 _A, _B, _SHORTCUT, _JOIN = range(len(_PLACES))
 
 
 class _Shapes(NamedTuple):
-    """What the blocks do to the feature map; shape ``(designs, max_blocks)`` where nothing else is said.
+    """Feature maps along the blocks; shape ``(designs, max_blocks)`` unless given.
 
     Attributes:
         active: Whether there is such a block.
         pooled: Whether it ends with a pooling.
         summed: Whether it ends with a sum.
         stride: Stride of its first convolution and of its shortcut.
-        size: Height and width in front of each block and behind the last, shape ``(designs, max_blocks + 1)``.
+        size: Height and width before each block and after the last, shape ``(designs, max_blocks + 1)``.
     """
 
     active: BoolArray
@@ -50,27 +51,27 @@ class _Shapes(NamedTuple):
 
 
 class CrossNasSpace:
-    """The genes of CrossNAS and what they stand for; the values that may be chosen default to those of the paper.
+    """Search space of CrossNAS (arXiv 2505.22868, Table 1): genome, and the layer tables of its designs.
 
-    A feature map of 1x1 cannot shrink: there VGG means MVGG, and every stride means 1.
+    A feature map of 1x1 cannot shrink: there VGG equals MVGG, and every stride equals 1.
 
     Args:
-        classes: Classes that a network tells apart.
+        classes: Number of classes.
         max_blocks: Largest number of blocks.
         channels: Output channels of a block.
         strides: Strides of a RES block; by default 1 and 2 for 100 classes, as in section 4.4, and else 1.
         weight_bits: Bits of the weights of a layer, sign included.
         activation_bits: Bits of the outputs of a layer.
         crossbar: Rows and columns of a crossbar.
-        adc_bits: Resolution of an ADC (bit).
-        dac_bits: Resolution of a DAC (bit).
+        adc_bits: ADC resolution (bit).
+        dac_bits: DAC resolution (bit).
         size: Height and width of the image.
         image_channels: Channels of the image.
 
     Attributes:
         strides: Strides of a RES block.
-        genome: The gene groups; those of the blocks have one gene per block, of which the first ``depth`` are active.
-            What has one value only is no gene.
+        genome: Gene groups; those of the blocks have one gene per block, of which the first ``depth`` are active. A
+            parameter with a single value is not a gene.
 
     Raises:
         ConfigError: If a value is not a whole number or too small, or a choice is empty or has a value twice.
@@ -134,10 +135,10 @@ class CrossNasSpace:
         )
 
     def canonical(self, X: IntArray) -> IntArray:
-        """Gives genes without effect one value, so that equal designs are equal rows.
+        """Canonical form of designs: genes without effect have one value, so that equal designs are equal rows.
 
-        These are the genes of blocks beyond the depth, the strides and shortcuts of blocks other than RES, and what a
-        feature map of 1x1 leaves no choice of.
+        Without effect are genes of blocks beyond the depth, strides and shortcuts of blocks other than RES, and the
+        choices that a feature map of 1x1 does not leave.
 
         Args:
             X: Genes within bounds, shape ``(pop, n_genes)``; not changed.
@@ -157,34 +158,32 @@ class CrossNasSpace:
         return X
 
     def chip_parameters(self, designs: Designs) -> dict[str, IntArray]:
-        """Reads the circuit of each design.
+        """Circuit of each design.
 
         Args:
             designs: The designs.
 
         Returns:
-            Crossbar size, ADC and DAC resolution (bit) by the names of `moopim.hardware.planar.chip.Chip`; each of
-            shape ``(designs,)``.
+            Crossbar size, ADC and DAC resolution (bit) by the names of `CIRCUIT`; shape ``(designs,)`` each.
         """
-        names = ("crossbar", "adc_bits", "dac_bits")
-        return {name: np.broadcast_to(self._values(designs, name), len(designs)) for name in names}
+        return {name: np.broadcast_to(self._values(designs, name), len(designs)) for name in CIRCUIT}
 
     def layer_table(self, designs: Designs) -> LayerTable:
-        """Expands designs into layer tables.
+        """Layer table of designs.
 
         Args:
             designs: The designs.
 
         Returns:
-            A table of all of them. Each layer of each block has a place of its own, so that one place holds the same
-            layer in all designs; places that a design does not use hold no layer.
+            The table, shape ``(designs, layers)``. A column holds the same layer of the same block in all designs, or
+            no layer in designs without it.
         """
         shapes = self._shapes(designs)
         kind = self._kinds(shapes)
         last = (np.arange(len(designs)), designs.depth - 1)
         summed, pooled, size = shapes.summed, shapes.pooled, shapes.size[:, :-1]
         size_out = shapes.size[:, 1:]
-        size_mid = np.where(pooled, size, size_out)  # behind the convolutions
+        size_mid = np.where(pooled, size, size_out)  # after the convolutions
         channels = designs.channels
         c_in = _shift(channels, self.image_channels)
         bits = {name: self._values(designs, f"activation_bits_{name}") for name in (*_CONVOLUTIONS, "head")}
@@ -228,7 +227,7 @@ class CrossNasSpace:
         )
 
     def _values(self, designs: Designs, name: str) -> ArrayLike:
-        """What is chosen in each design, or what there is no choice of."""
+        """Chosen values of designs, or the single value where there is no choice."""
         return self._fixed[name] if name in self._fixed else designs[name]
 
     def _shapes(self, designs: Designs) -> _Shapes:
@@ -264,14 +263,10 @@ class CrossNasSpace:
         return np.moveaxis(inputs, 0, -1)
 
     def _spread(self, parts: tuple[ArrayLike, ...], n: int) -> IntArray:
-        """Puts the columns of the four places of a block, of the average pooling and of the head where they belong.
+        """Array of a layer table, shape ``(n, layers)``.
 
-        Args:
-            parts: Values that broadcast to ``(n, max_blocks)`` for the places of a block, to ``(n,)`` for the others.
-            n: Number of designs.
-
-        Returns:
-            The column of the table, shape ``(n, layers)``.
+        Values of the four layers of a block broadcast to ``(n, max_blocks)``, those of the average pooling and the head
+        to ``(n,)``.
         """
         end = len(_PLACES) * self.max_blocks
         column = np.empty((n, end + 2), dtype=np.int64)
@@ -281,8 +276,29 @@ class CrossNasSpace:
         return column
 
 
+def subnets(designs: Designs) -> list[Subnet]:
+    """Blocks of each design of a `CrossNasSpace`."""
+    kinds, channels = designs["block"], designs["channels"]
+    strides = designs["stride"] if "stride" in designs.genome.slices else np.ones_like(channels)
+    return [
+        tuple(
+            Block(str(kind), int(width), int(stride) if kind == "RES" else 1)
+            for kind, width, stride in zip(kinds[i, :depth], channels[i, :depth], strides[i, :depth], strict=True)
+        )
+        for i, depth in enumerate(designs["depth"].tolist())
+    ]
+
+
+def square_size(data: str, image_shape: tuple[int, int, int]) -> int:
+    """Height and width of images, shape ``(channels, height, width)``; raise ConfigError unless they are square."""
+    _, height, width = image_shape
+    if height != width:
+        raise ConfigError(f"images of data {data!r} are {height}x{width}; expected square ones")
+    return height
+
+
 def _shift(column: IntArray, first: int) -> IntArray:
-    """What each block gets from the block before it; shapes ``(designs, max_blocks)``."""
+    """Values of the block before each block, ``first`` for the first; shapes ``(designs, max_blocks)``."""
     shifted = np.roll(column, 1, axis=1)
     shifted[:, 0] = first
     return shifted

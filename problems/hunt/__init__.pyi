@@ -1,2 +1,14 @@
+from .baselines import Baseline as Baseline
+from .baselines import baseline_model as baseline_model
+from .baselines import evaluate_baseline as evaluate_baseline
+from .baselines import published as published
 from .mapping import HuntMapping as HuntMapping
+from .mapping import MappingQuantity as MappingQuantity
+from .mapping import MappingResults as MappingResults
+from .paper import architecture_frame as architecture_frame
+from .search import TierOrderMapping as TierOrderMapping
+from .search import search_front as search_front
+from .search import select as select
+from .studies import Study as Study
+from .studies import make_study as make_study
 from .weighted import WeightedMapping as WeightedMapping

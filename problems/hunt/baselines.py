@@ -1,25 +1,23 @@
-"""Baselines of HuNT (Ogbogu et al., IEEE TCAD 2024, section IV-C) on the pools of `moopim.problems.hunt.pools`."""
+"""Baselines of HuNT on pools of arrays, and the published numbers of all architectures (Ogbogu et al., IEEE TCAD 2024).
 
+A pool is all forward tiers of one device, without placement or communication (section IV): a layer may use the arrays
+of the whole pool, and its load is even over their PEs.
+"""
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.stack.layer_costs import copies_period
 from moopim.hardware.stack.model import SystemModel, system_model
-from moopim.problems.hunt.pools import (
-    Pool,
-    TierLoad,
-    forward_pools,
-    pool_metrics,
-    run_order,
-    run_pools,
-    tier_devices,
-)
+from moopim.hardware.stack.system import noise
+from moopim.hardware.thermal import temperature_rise
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
-
-__all__ = ["ARCHITECTURES", "Baseline", "baseline_model", "best_map", "evaluate_baseline", "evaluate_maps"]
-
 
 ARCHITECTURES = {
     "SSSS": "SSSS",
@@ -35,11 +33,50 @@ ARCHITECTURES = {
 _DEVICES = "S,R,F,G"
 
 
-class Baseline(NamedTuple):
-    """A baseline on a network.
+class Pool(NamedTuple):
+    """Forward tiers of one device, by its index in the model."""
+
+    device: int
+    tiers: int
+
+
+class PoolLoad(NamedTuple):
+    """Cost of the forward pass on pools; an infinite ``period`` marks a map that does not fit.
 
     Attributes:
-        metrics: Metrics by name, see `moopim.problems.hunt.pools.pool_metrics`.
+        period: Period of the slowest pool (ns), shape ``(maps,)``.
+        rewrite: Time to rewrite the weights, per image (ns), shape ``(maps,)``.
+        energy: Dynamic energy of each pool per image (pJ), shape ``(maps, pools)``.
+        bits: Bits that each pool stores, shape ``(maps, pools)``.
+    """
+
+    period: FloatArray
+    rewrite: FloatArray
+    energy: FloatArray
+    bits: FloatArray
+
+
+class TierLoad(NamedTuple):
+    """Period and energy of an image, and the load of each tier, even over its PEs.
+
+    Attributes:
+        period: Period (ns), shape ``(maps,)``.
+        energy: Energy (pJ), shape ``(maps,)``.
+        power: Power of each tier (W), tier 1 (at the heat sink) first, shape ``(maps, tiers)``.
+        bits: Bits that each tier stores, shape ``(maps, tiers)``.
+    """
+
+    period: FloatArray
+    energy: FloatArray
+    power: FloatArray
+    bits: FloatArray
+
+
+class Baseline(NamedTuple):
+    """Baseline on a network.
+
+    Attributes:
+        metrics: Metrics by name, those of `pool_metrics`.
         pools: Pool of each layer as digits, where it has more than one.
     """
 
@@ -47,8 +84,34 @@ class Baseline(NamedTuple):
     pools: str
 
 
+def published() -> pd.DataFrame:
+    """Numbers that the paper gives for its architectures.
+
+    Returns:
+        One row per number: ``name``, ``architecture``, ``quantity``, ``statistic`` (``max`` or ``mean`` of the five
+        networks, or one network), ``value``, ``unit`` and ``source`` (its section). Quantities that begin with
+        ``over_`` are those of [R,R,F,S] divided by those of the architecture.
+    """
+    rows = read_table("moopim.problems.hunt", "published.toml")["claims"]
+    return pd.DataFrame([{**row, "value": float(constant(row["name"], {**row, "kind": "paper"}))} for row in rows])
+
+
+def published_peak() -> float:
+    """Temperature of the hottest PE of FFFS in the paper (K)."""
+    return float(published().set_index("name")["value"]["peak_FFFS"])
+
+
+def published_layers() -> pd.DataFrame:
+    """Tiers of runs of layers on [R,R,F,S] in the paper.
+
+    Columns: ``workload``, ``first`` and ``last`` (numbers of layers, from 1), ``tier`` (from 1 at the heat sink),
+    ``source``.
+    """
+    return pd.DataFrame(read_table("moopim.problems.hunt", "published.toml")["layers"])
+
+
 def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: str = "physical") -> SystemModel:
-    """Prepares the model that baselines are evaluated with.
+    """System model of a network with the devices of all baselines.
 
     Args:
         workload: The network, or its name.
@@ -56,7 +119,7 @@ def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: 
         factors: Factor set.
 
     Returns:
-        The model, with the devices of all baselines.
+        The model.
 
     Raises:
         ConfigError: If a name is unknown.
@@ -66,14 +129,14 @@ def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: 
 
 
 def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
-    """Evaluates a baseline.
+    """Evaluate an architecture of the paper on pools of arrays.
 
     Args:
-        model: The model.
-        architecture: A name of `ARCHITECTURES`.
+        model: From `moopim.problems.hunt.baseline_model`.
+        architecture: A name of `moopim.problems.hunt.baselines.ARCHITECTURES`, such as ``RRFS``.
 
     Returns:
-        The baseline.
+        Its metrics, and the pool of each layer.
 
     Raises:
         ConfigError: If the name is unknown or the network does not fit.
@@ -91,18 +154,10 @@ def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
 
 
 def evaluate_maps(model: SystemModel, order: str, maps: IntArray) -> dict[str, FloatArray]:
-    """Evaluates given maps of layers to the pools of a tier order.
+    """Metrics by name, shape ``(maps,)``, of maps of layers to the pools of a tier order such as ``RRFS``.
 
-    Args:
-        model: The model.
-        order: Tier order, such as ``RRFS``.
-        maps: Pool of each layer, 0 for that of the forward tier at the sink, shape ``(maps, layers)``.
-
-    Returns:
-        Metrics by name, shape ``(maps,)`` each; infinite period and energy where a map does not fit.
-
-    Raises:
-        ConfigError: If the order is not usable or a map has another shape.
+    Maps hold the pool of each layer, 0 for that of the forward tier at the sink, shape ``(maps, layers)``. Period and
+    energy are infinite where a map does not fit.
     """
     if maps.ndim != 2 or maps.shape[1] != len(model.workload):  # noqa: PLR2004 (maps and layers)
         raise ConfigError(f"maps have shape {maps.shape}; expected (maps, {len(model.workload)})")
@@ -110,20 +165,10 @@ def evaluate_maps(model: SystemModel, order: str, maps: IntArray) -> dict[str, F
 
 
 def best_map(model: SystemModel, order: str) -> IntArray:
-    """Searches the map of layers to the pools of a tier order with the least energy x period.
+    """Map of layers to the pools of a tier order with the least energy x period, shape ``(layers,)``.
 
     One pool has one map. For two, candidates are all thresholds along simple layer orders; the best of each order is
-    then improved by moving one or two layers at a time.
-
-    Args:
-        model: The model.
-        order: Tier order with one or two pools.
-
-    Returns:
-        Pool of each layer, shape ``(layers,)``.
-
-    Raises:
-        ConfigError: If there are more pools, or no map fits.
+    then improved by moving one or two layers at a time. Raise ConfigError if there are more pools, or no map fits.
     """
     devices = [pool.device for pool in forward_pools(model, order)[1]]
     if len(devices) > 2:  # noqa: PLR2004 (pools)
@@ -138,8 +183,95 @@ def best_map(model: SystemModel, order: str) -> IntArray:
     return best
 
 
+def tier_devices(model: SystemModel, order: str) -> list[int]:
+    """Device of each tier of an order such as ``RRFS``, tier 1 (at the heat sink) first, by its index in the model."""
+    letters = [device.letter for device in model.devices]
+    if len(order) != model.stack.tiers:
+        raise ConfigError(f"tier order {order!r} has {len(order)} letters; expected {model.stack.tiers}, one per tier")
+    for letter in order:
+        if letter not in letters:
+            raise unknown_name(f"device in the tier order {order!r}", letter, letters)
+    return [letters.index(letter) for letter in order]
+
+
+def forward_pools(model: SystemModel, order: str) -> tuple[int, tuple[Pool, ...]]:
+    """Tier for back-propagation (from 0 at the sink; the farthest that can) and pools of the others, by first tier."""
+    devices = tier_devices(model, order)
+    serving = [tier for tier, device in enumerate(devices) if model.can_serve_bp[device]]
+    if not serving:
+        able = [device.letter for device, can in zip(model.devices, model.can_serve_bp, strict=True) if can]
+        raise ConfigError(f"no tier of {order!r} can serve back-propagation; expected one of {', '.join(able)}")
+    forward = [device for tier, device in enumerate(devices) if tier != serving[-1]]
+    return serving[-1], tuple(Pool(device, forward.count(device)) for device in dict.fromkeys(forward))
+
+
+def run_pools(model: SystemModel, pools: Sequence[Pool], maps: IntArray) -> PoolLoad:
+    """Load of the forward pass on pools, with the pool of each layer, shape ``(maps, layers)``."""
+    costs, layers = model.costs, np.arange(maps.shape[1])
+    devices = np.array([pool.device for pool in pools])
+    arrays, time, held, energy = (
+        table[devices[maps], layers] for table in (costs.arrays, costs.time, costs.activation_arrays, costs.energy)
+    )
+    here = maps[:, None, :] == np.arange(len(pools))[:, None]
+    used, taken, joule, bits = (
+        np.where(here, values[:, None, :], 0.0).sum(axis=2)
+        for values in (arrays, held, energy, np.broadcast_to(costs.stored_bits, maps.shape))
+    )
+    capacity = np.array([pool.tiers * model.stack.pes_per_tier * costs.arrays_per_pe[pool.device] for pool in pools])
+    fit = np.flatnonzero((used <= capacity - taken).all(axis=1))
+    period = np.full(len(maps), np.inf)
+    period[fit] = copies_period(arrays[fit], time[fit], maps[fit], (capacity - taken)[fit])[0].max(axis=1)
+    rewrite = np.where(here.any(axis=2), model.rewrite_ns[devices], 0.0).max(axis=1) / model.workload.batch
+    return PoolLoad(period, rewrite, joule, bits)
+
+
+def run_order(model: SystemModel, order: str, maps: IntArray) -> TierLoad:
+    """Load of a training step on the pools of a tier order; maps as in `evaluate_maps`.
+
+    Period and energy are infinite and power is NaN where a map does not fit.
+    """
+    bp, pools = forward_pools(model, order)
+    load = run_pools(model, pools, maps)
+    devices = tier_devices(model, order)
+    period = np.maximum(load.period, model.gradient_ns[devices[bp]]) + load.rewrite
+    energy, bits = np.zeros((2, len(maps), len(devices)))
+    for i, pool in enumerate(pools):
+        for tier, device in enumerate(devices):
+            if device == pool.device and tier != bp:
+                energy[:, tier], bits[:, tier] = load.energy[:, i] / pool.tiers, load.bits[:, i] / pool.tiers
+    energy[:, bp] = model.gradient_pJ[devices[bp]]
+    static = model.stack.pes_per_tier * model.static_mW[devices]
+    with np.errstate(invalid="ignore"):
+        power = np.where(np.isfinite(period)[:, None], energy / period[:, None] + static, np.nan)
+    return TierLoad(period, energy.sum(axis=1) + static.sum() * period, 1e-3 * power, bits)
+
+
+def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, FloatArray]:
+    """Metrics of a training step under the names of `moopim.hardware.stack.evaluate_system`, shape ``(maps,)`` each.
+
+    ``period`` (ns), ``energy`` (pJ), ``power`` (W), ``peak`` (K), ``err`` (1), ``tops_per_W`` and ``tops_per_mm2``.
+    """
+    stack, pes = model.stack, model.stack.pes_per_tier
+    rise = temperature_rise(np.repeat(load.power, pes, axis=1) / pes, model.influence)
+    err = np.zeros(len(load.period))
+    for device in model.devices:
+        for tier in (tier for tier, letter in enumerate(order) if letter == device.letter):
+            level = noise(rise[:, tier * pes : (tier + 1) * pes], device, stack).mean(axis=1)
+            err += np.where(load.bits[:, tier] > 0, load.bits[:, tier] * level, 0.0)
+    operations = model.factors.kappa * model.operations
+    return {
+        "period": load.period,
+        "energy": load.energy,
+        "power": load.power.sum(axis=1),
+        "peak": model.ambient_K + rise.max(axis=1),
+        "err": err / model.costs.stored_bits.sum(),
+        "tops_per_W": operations / load.energy,
+        "tops_per_mm2": operations / (load.period * 1e3) / (stack.pe_area_mm2 * stack.pes),
+    }
+
+
 def _improve(model: SystemModel, order: str, best: IntArray, least: float) -> tuple[IntArray, float]:
-    """Moves one or two layers at a time to the other pool as long as that helps."""
+    """Move one or two layers at a time to the other pool as long as that helps."""
     first, second = (layers[:, None] for layers in np.triu_indices(len(best)))
     moved = (np.arange(len(best)) == first) | (np.arange(len(best)) == second)
     while True:
@@ -150,7 +282,7 @@ def _improve(model: SystemModel, order: str, best: IntArray, least: float) -> tu
 
 
 def _least(model: SystemModel, order: str, maps: IntArray) -> tuple[IntArray, float]:
-    """The map with the least energy x period (pJ ns), and that product."""
+    """Map with the least energy x period (pJ ns), and that product."""
     load = run_order(model, order, maps)
     product = load.energy * load.period
     return maps[product.argmin()], float(product.min())
@@ -176,7 +308,7 @@ def _threshold_maps(model: SystemModel, first: int, second: int) -> IntArray:
 
 
 def _hyperx(model: SystemModel, order: str) -> TierLoad:
-    """HyperX as a policy: a share of the layers, the last ones, stays on SRAM; between whole numbers interpolated."""
+    """HyperX as a policy: a share of the layers, the last ones, stays on SRAM; interpolated between whole numbers."""
     layers = len(model.workload)
     share = model.factors.phi_HX * layers
     on_sram = np.floor(share) + np.arange(2)[:, None]
@@ -188,7 +320,7 @@ def _hyperx(model: SystemModel, order: str) -> TierLoad:
 
 
 def _accured(model: SystemModel) -> TierLoad:
-    """AccuReD: forward on two ReRAM tiers, faster by what GPU-like tiers take over; gradients on two of these."""
+    """AccuReD: forward on two ReRAM tiers, faster by the share of two GPU-like tiers, which compute the gradients."""
     order, pes = ARCHITECTURES["AccuReD RRGG"], model.stack.pes_per_tier
     reram, _, gpu, _ = tier_devices(model, order)
     load = run_pools(model, [Pool(reram, 2)], np.zeros((1, len(model.workload)), dtype=np.int64))

@@ -1,4 +1,4 @@
-"""``moopim hunt``: baselines, pictures of mappings, the studies of the paper's figures, and its claims."""
+"""``moopim hunt``: baselines, studies of the paper's figures, and its claims."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,7 @@ from moopim.csv_files import write_rows
 from moopim.errors import ConfigError
 from moopim.files import check_files, open_output
 
-__all__ = ["app"]
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, pictures, studies and claims of HuNT.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Baselines, studies and claims of HuNT.")
 
 _Seed = Annotated[int, typer.Option(help="Seed of the searches.")]
 _Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
@@ -23,25 +21,24 @@ _Dataset = Annotated[str, typer.Option(help="Data set that sets input size and c
 def baselines(
     workload: Annotated[str, typer.Option(help="Network, such as vgg16.")] = "vgg16",
     dataset: _Dataset = "cifar10",
-    evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 10_000,
+    evaluations: Annotated[int, typer.Option(help="Budget of evaluations of each search.")] = 10_000,
     seed: _Seed = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write.")] = None,
     force: _Force = False,
 ) -> None:
-    """Compare architectures on a network: TOPS/W, TOPS/mm2 and loss, ours beside the paper's."""
-    from moopim.problems.hunt.comparison import compare
-    from moopim.problems.hunt.tables import comparison_tables
+    """Print TOPS/W, TOPS/mm2 and loss of architectures on a network, ours beside the paper's."""
+    from moopim.problems.hunt.paper import architecture_frame, architecture_tables
     from moopim.workload import load_workload
 
     network = load_workload(workload, dataset)
     if output is not None:
         check_files([], [output], force=force)
-    frame = compare([workload], dataset, evaluations, seed)
+    frame = architecture_frame([workload], dataset, evaluations, seed)
     if output is not None:
         write_rows(output, list(frame.columns), frame.astype(object).map(_word).to_numpy().tolist())
     typer.echo(f"{network.network}, {network.dataset}. HyDe-like and HuNT: placed layers, with communication; others:")
     typer.echo("pools of arrays, without. Calibrated factors are fitted to the paper. Paper: over all networks.\n")
-    typer.echo(comparison_tables(frame))
+    typer.echo(architecture_tables(frame))
 
 
 @app.command()
@@ -49,21 +46,19 @@ def study(
     figure: Annotated[str, typer.Option(help="Number of the paper's figure: 3, 4, 5 or 6.")] = "6",
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="Folder for the picture and its tables.", show_default="hunt-figure-NUMBER"
-        ),
+        typer.Option("--output", "-o", help="Folder of the figure and its tables.", show_default="hunt-figure-NUMBER"),
     ] = None,
     workload: Annotated[
         list[str] | None,
         typer.Option(help="Network; may be given several times for 5 and 6.", show_default="those of the figure"),
     ] = None,
     evaluations: Annotated[
-        int | None, typer.Option(help="Designs that each search may ask for.", show_default="that of the figure")
+        int | None, typer.Option(help="Budget of evaluations of each search.", show_default="that of the figure")
     ] = None,
     seed: _Seed = 1,
     force: _Force = False,
 ) -> None:
-    """Make a figure of the paper with both factor sets: a picture, its tables, and the paper's numbers beside them."""
+    """Plot a figure of the paper with both factor sets, with its tables and the paper's numbers beside them."""
     from moopim.problems.hunt.studies import check_figure, make_study
 
     check_figure(figure)
@@ -89,13 +84,13 @@ def draw() -> None:
 
 @app.command()
 def claims(
-    evaluations: Annotated[int, typer.Option(help="Designs that each search may ask for.")] = 5_000,
+    evaluations: Annotated[int, typer.Option(help="Budget of evaluations of each search.")] = 5_000,
     seed: _Seed = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Markdown file to write.")] = None,
     force: _Force = False,
 ) -> None:
     """Print the claims of the paper beside what both factor sets give."""
-    from moopim.problems.hunt.claims import claims_page
+    from moopim.problems.hunt.paper import claims_page
 
     if output is not None:
         check_files([], [output], force=force)
@@ -108,7 +103,7 @@ def claims(
 
 
 def _folder(path: Path, names: Sequence[str], force: bool) -> Path:
-    """Makes a folder for files of some names, which may have wildcards."""
+    """Make a folder for files of some names, which may have wildcards."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,5 +113,5 @@ def _folder(path: Path, names: Sequence[str], force: bool) -> Path:
 
 
 def _word(value: object) -> str:
-    """A cell of a CSV file: floats with all digits, nothing where there is no number."""
+    """Cell of a CSV file: floats with all digits, nothing for NaN."""
     return "" if value != value else repr(float(value)) if isinstance(value, float) else str(value)  # noqa: PLR0124

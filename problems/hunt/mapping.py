@@ -1,8 +1,12 @@
-"""The search space and objectives of HuNT's mapping search (Ogbogu et al., IEEE TCAD 2024)."""
+"""Mapping of DNN training to a 3-D stack (HuNT, Ogbogu et al., IEEE TCAD 2024): table of quantities, and the problem.
 
-from collections.abc import Mapping
+An entry added to `SYSTEM` or `PAPER` is an objective or metric of the problems ``hunt`` and ``hunt-weighted`` (there
+with a weight of its own), of their frames and figures, and of ``moopim evaluate hunt``.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,28 +23,84 @@ from moopim.workload import Workload, load_workload
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["EQUATIONS", "HuntMapping"]
 
-EQUATIONS = {
-    "system": (
-        evaluate_system,
-        (Objective("period", "ns"), Objective("area", "mm2"), Objective("power", "W"), Objective("err", "1")),
-        (Metric("energy", "pJ"), Metric("peak", "K"), Metric("tops_per_W", "1"), Metric("tops_per_mm2", "1")),
-    ),
-    "paper": (
-        evaluate_surrogates,
-        (Objective("latency", "ns"), Objective("pes", "1"), Objective("power", "W"), Objective("err", "1")),
-        (Metric("peak", "K"),),
-    ),
-}
-"""The model, its objectives and its metrics by name: ``system``, and ``paper`` for the equations as printed."""
+class MappingResults(NamedTuple):
+    """Mappings with the results of a set of equations.
+
+    Attributes:
+        model: The model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+        results: Results of the equations by name, shape ``(designs,)``, NaN where a mapping does not fit.
+    """
+
+    model: SystemModel
+    tiers: IntArray
+    genes: IntArray
+    results: dict[str, FloatArray]
+
+
+class MappingQuantity(NamedTuple):
+    """Objective or metric of a mapping.
+
+    Attributes:
+        quantity: Its name, unit and, of an objective, sense.
+        about: The quantity in words, for help texts.
+        compute: Its values, shape ``(designs,)``; by default the result of the equations with its name.
+        traffic: Traffic model that it is limited to; any by default.
+    """
+
+    quantity: Objective | Metric
+    about: str
+    compute: Callable[[MappingResults], FloatArray] | None = None
+    traffic: str | None = None
+
+    def values(self, mappings: MappingResults) -> FloatArray:
+        """Values of mappings, shape ``(designs,)``."""
+        return mappings.results[self.quantity.name] if self.compute is None else self.compute(mappings)
+
+
+SYSTEM = [
+    MappingQuantity(Objective("period", "ns"), "time per image (eqs 2-4)"),
+    MappingQuantity(Objective("area", "mm2"), "area in use (eq. 5)"),
+    MappingQuantity(Objective("power", "W"), "power (eqs 9-11)"),
+    MappingQuantity(Objective("err", "1"), "thermal noise (eqs 6-7)"),
+    MappingQuantity(Metric("energy", "pJ"), "energy per image"),
+    MappingQuantity(Metric("peak", "K"), "temperature of the hottest PE (eq. 8)"),
+    MappingQuantity(Metric("tops_per_W", "1"), "operations per energy (TOPS/W)"),
+    MappingQuantity(Metric("tops_per_mm2", "1"), "operations per time and area of the stack (TOPS/mm2)"),
+    MappingQuantity(Metric("link_util", "1"), "busy share of the busiest link", traffic="graph"),
+]
+"""Quantities of the system model."""
+
+PAPER = [
+    MappingQuantity(Objective("latency", "ns"), "latency (eqs 2-4)"),
+    MappingQuantity(Objective("pes", "1"), "PEs that weights and activations take (eq. 5)"),
+    MappingQuantity(Objective("power", "W"), "power (eqs 9-11)"),
+    MappingQuantity(Objective("err", "1"), "thermal noise (eqs 6-7)"),
+    MappingQuantity(Metric("peak", "K"), "temperature of the hottest PE (eq. 8)"),
+]
+"""Quantities of the paper's equations as printed."""
+
+EQUATIONS = {"system": (evaluate_system, SYSTEM), "paper": (evaluate_surrogates, PAPER)}
+"""Model and quantities by set of equations: ``system``, and ``paper`` for the equations as printed."""
+
+
+def objectives(table: list[MappingQuantity]) -> tuple[Objective, ...]:
+    """Objectives of a table, in its order."""
+    return tuple(entry.quantity for entry in table if isinstance(entry.quantity, Objective))
+
+
+def metrics(table: list[MappingQuantity]) -> tuple[Metric, ...]:
+    """Metrics of a table, in its order."""
+    return tuple(entry.quantity for entry in table if isinstance(entry.quantity, Metric))
 
 
 class HuntMapping(DesignProblem):
     """Map the layers of a network to PEs, and PE types to the tiers of a 3-D stack, for training (HuNT).
 
-    A design names the device of each tier, tier 1 at the heat sink first, and for each layer its place: forward tier x
-    PEs per tier + slot. The tier farthest from the sink whose device stands the writes serves back-propagation.
+    A design is the device of each tier, tier 1 at the heat sink first, and the place of each layer: forward tier x PEs
+    per tier + slot. The tier farthest from the sink whose device endures the writes serves back-propagation.
 
     Args:
         workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
@@ -49,12 +109,15 @@ class HuntMapping(DesignProblem):
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
         override: Values of single parameters that replace all others, such as kappa=4,mesh=6,R.static_mW=5.
-        traffic: Who talks to whom: layers as they read each other in the network, or each to the next one.
-        noc: How packets of the graph wait: in queues at the links, or not at all as in the paper.
-        thermal: How temperatures are found: by HotSpot's equations, a full finite-volume model or the paper's eq. 8.
+        traffic: Traffic between layers: the graph of the network, or a chain in which each sends to the next one.
+        noc: NoC latency model of the graph: queues at the links, or none as in the paper.
+        thermal: Thermal model: HotSpot's equations, a full finite-volume model or the paper's eq. 8.
         equations: The system model, or the paper's surrogates as printed.
         bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
         repair: Whether optimisers repair mappings that do not fit; without, these only get their violation.
+
+    Raises:
+        ConfigError: If a name is unknown, a file cannot be read or a value is not allowed.
     """
 
     constraints = (Constraint("violation", "1", upper=0.0),)
@@ -88,8 +151,9 @@ class HuntMapping(DesignProblem):
         self.repair = repair
         if equations not in EQUATIONS:
             raise unknown_name("equations", equations, EQUATIONS)
-        self._metrics_of = EQUATIONS[equations][0]
-        self.objectives, self.metrics = self.goals_and_metrics()
+        self._equations, table = EQUATIONS[equations]
+        self._table = [entry for entry in table if entry.traffic in (None, traffic)]
+        self._declare()
         self.model: SystemModel = system_model(
             self.load_network(),
             factors,
@@ -108,66 +172,53 @@ class HuntMapping(DesignProblem):
         )
         super().__init__()
 
-    def goals_and_metrics(self) -> tuple[tuple[Objective, ...], tuple[Metric, ...]]:
-        """Objectives and metrics; a subclass may weigh them otherwise."""
-        _, objectives, metrics = EQUATIONS[self.equations]
-        links = (Metric("link_util", "1"),) if (self.equations, self.traffic) == ("system", "graph") else ()
-        return objectives, metrics + links
+    def _declare(self) -> None:
+        """Declare the objectives and metrics of the table."""
+        self.objectives, self.metrics = objectives(self._table), metrics(self._table)
 
     def load_network(self) -> Workload:
-        """The network to map; a subclass may have another."""
+        """Network to map; a subclass may have another."""
         return load_workload(self.workload, self.dataset)
 
     def identity(self) -> Mapping[str, Any]:
         """Hashes of the data files of the hardware model, and of the user's."""
         named = (self.factors, *(name.strip() for name in self.devices.split(",")))
-        own = [*([self.stack] if self.stack else []), *(name for name in named if name.lower().endswith(".toml"))]
+        files = [*([self.stack] if self.stack else []), *(name for name in named if name.lower().endswith(".toml"))]
         return {
             **file_hashes("moopim.hardware", "stack"),
             **file_hashes("moopim.hardware", "noc"),
-            **{name: file_hash(Path(name)) for name in own},
+            **{name: file_hash(Path(name)) for name in files},
         }
 
     def evaluate_designs(self, designs: Designs) -> dict[str, FloatArray]:
-        """Evaluates mappings.
-
-        Args:
-            designs: The mappings.
-
-        Returns:
-            Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
-        """
+        """Every quantity of mappings, shape ``(designs,)``; NaN for mappings that do not fit."""
         return self.evaluate_mappings(designs.indices("tier"), designs.indices("pe"))
 
     def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, FloatArray]:
-        """Evaluates mappings given as indices, with `moopim.hardware.stack.system.evaluate_system` or its like.
+        """Every quantity of mappings given as indices.
 
         Args:
             tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
             genes: Place of each layer, shape ``(designs, layers)``.
 
         Returns:
-            Every quantity, shape ``(designs,)``; NaN for mappings that do not fit.
+            Arrays of shape ``(designs,)`` by name; NaN for mappings that do not fit.
         """
-        return self._metrics_of(self.model, tiers, genes)
+        mappings = MappingResults(self.model, tiers, genes, self._equations(self.model, tiers, genes))
+        values = {entry.quantity.name: entry.values(mappings) for entry in self._table}
+        return {"violation": mappings.results["violation"], **values}
 
     def plot_design(self, designs: Designs, title: str) -> "dict[str, Figure]":
         """Plot a mapping: ``placement`` of its layers, ``heat`` of its PEs and, in traffic ``graph``, ``links``."""
-        from moopim.problems.hunt.pictures import plot_mapping
+        from moopim.problems.hunt.plots import plot_mapping
 
         return plot_mapping(self, designs, title)
 
     def repair_designs(self, X: IntArray) -> IntArray:
-        """Makes mappings fit, as far as that is possible, unless the problem was made with ``repair=False``.
+        """Make mappings fit as far as possible, unless the problem has ``repair=False``; shape ``(pop, n_genes)``.
 
         Without a tier that can serve back-propagation the farthest from the sink becomes one. Layers of an overfull
         forward tier move, the last along the snake first, to the forward tier with the most room.
-
-        Args:
-            X: Genes, shape ``(pop, n_genes)``.
-
-        Returns:
-            Genes, shape ``(pop, n_genes)``.
         """
         if not self.repair:
             return X
@@ -184,11 +235,12 @@ class HuntMapping(DesignProblem):
         return X
 
     def _overfull(self, tiers: IntArray, genes: IntArray) -> IntArray:
+        """Rows of the mappings with an overfull tier."""
         occupancy = occupy(self.model, tiers, genes)
         return np.flatnonzero((occupancy.used > occupancy.free).any(axis=1))
 
     def _relieve(self, tiers: IntArray, genes: IntArray) -> IntArray:
-        """Moves one layer of each design from its fullest forward tier to its emptiest."""
+        """Move one layer of each design from its fullest forward tier to its emptiest."""
         pes, occupancy = self.model.stack.pes_per_tier, occupy(self.model, tiers, genes)
         room = (occupancy.free - occupancy.used) / occupancy.capacity
         fullest, emptiest = room.argmin(axis=1), room.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""The studies behind Figures 3 to 6 of HuNT (IEEE TCAD 2024): frames, a picture and what the paper says of it."""
+"""Studies behind Figures 3 to 6 of HuNT (IEEE TCAD 2024): frames, a figure, and the paper's numbers beside them."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -7,39 +7,42 @@ import pandas as pd
 
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.parameters import FACTOR_SETS
-from moopim.problems.hunt.comparison import compare, ratios
+from moopim.problems.hunt.baselines import published_layers, published_peak
 from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.placement import placement
-from moopim.problems.hunt.published import published_layers, published_peak
-from moopim.problems.hunt.search import TierOrderMapping, search
-from moopim.problems.hunt.selection import select, selected_text
-from moopim.problems.hunt.tables import claim_text
-from moopim.problems.hunt.tier_orders import (
+from moopim.problems.hunt.paper import architecture_frame, claim_text, mapped_layers, ratios
+from moopim.problems.hunt.search import (
+    EFFICIENCIES,
     REFERENCE_ORDER,
+    TierOrderMapping,
     efficiency_by_order,
     farthest_share,
     front_by_order,
     is_heterogeneous,
     reference_design,
+    search_front,
+    select,
+    selected_text,
 )
 from moopim.workload import WORKLOADS, load_workload
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "Study", "check_figure", "figure_3", "figure_4", "figure_5", "figure_6", "make_study"]
-
 NAMED = ("SSSS", "RRRS", "FFFS", "RRFS", "RFFS", REFERENCE_ORDER)
 """Tier orders that the paper names."""
 
+_ORDER = "RRFS"  # of Figure 5
+_FIRST = 5  # layers that count as first ones
+_ONE_NETWORK = ("3", "4")  # figures of a single network
+
 
 class Study(NamedTuple):
-    """What a study gives.
+    """Study of a figure of the paper.
 
     Attributes:
         frames: Tables by name.
         plot: Function that plots the figure.
-        notes: What the paper says beside what was found, one line each.
+        notes: Numbers of the paper beside those found, one line each.
     """
 
     frames: dict[str, pd.DataFrame]
@@ -50,17 +53,11 @@ class Study(NamedTuple):
 def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000, seed: int = 1) -> Study:
     """Figure 3: one design of each tier order on the front, relative to a mapping on the tiers S, F, F, R.
 
-    Args:
-        workloads: The network, one.
-        evaluations: Designs that each search may ask for; that of the reference design takes a quarter.
-        seed: Seed of the searches.
-
-    Returns:
-        The study, with one frame ``orders``.
+    The frame is ``orders``; the search of the reference design has a quarter of the evaluations.
     """
     parts, notes = [], []
     for factors in FACTOR_SETS:
-        front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
+        front = search_front(HuntMapping(workloads[0], factors=factors), evaluations, seed)
         reference = reference_design(workloads[0], "cifar10", factors, max(evaluations // 4, 1), seed)
         orders = front_by_order(front, reference)
         here = front_by_order(pd.DataFrame([reference]), reference)
@@ -82,25 +79,16 @@ def figure_3(workloads: Sequence[str] = ("resnet34",), evaluations: int = 20_000
 
 
 def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, seed: int = 1) -> Study:
-    """Figure 4: TOPS/W and TOPS/mm2 of the tier orders on the front of the free search.
-
-    Args:
-        workloads: The network, one.
-        evaluations: Designs that each search may ask for.
-        seed: Seed of the searches.
-
-    Returns:
-        The study, with one frame ``orders``.
-    """
+    """Figure 4: TOPS/W and TOPS/mm2 of the tier orders on the front of the free search; the frame is ``orders``."""
     parts, notes = [], []
     for factors in FACTOR_SETS:
-        front = search(HuntMapping(workloads[0], factors=factors), evaluations, seed)
-        farthest = search(HuntMapping(workloads[0], factors=factors, bp_tier="farthest"), evaluations, seed)
+        front = search_front(HuntMapping(workloads[0], factors=factors), evaluations, seed)
+        farthest = search_front(HuntMapping(workloads[0], factors=factors, bp_tier="farthest"), evaluations, seed)
         parts.append(efficiency_by_order(front).assign(set=factors))
-        for what, part in (("free search", front), ("BP farthest", farthest)):
-            for goal, unit in (("tops_per_W", "TOPS/W"), ("tops_per_mm2", "TOPS/mm2")):
-                found = f"best {unit} with at most 1 % loss {selected_text(part, goal)}"
-                notes.append(f"{factors}, {what}: {found} (paper: RRFS)")
+        for name, part in (("free search", front), ("BP farthest", farthest)):
+            for efficiency, unit in zip(EFFICIENCIES, ("TOPS/W", "TOPS/mm2"), strict=True):
+                found = f"best {unit} with at most 1 % loss {selected_text(part, efficiency)}"
+                notes.append(f"{factors}, {name}: {found} (paper: RRFS)")
     frame = pd.concat(parts, ignore_index=True)
 
     def plot() -> "Figure":
@@ -112,23 +100,14 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
 
 
 def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: int = 10_000, seed: int = 1) -> Study:
-    """Figure 5: where the layers of the best mapping on the tiers R, R, F, S lie.
-
-    Args:
-        workloads: The networks.
-        evaluations: Designs that each search may ask for.
-        seed: Seed of the searches.
-
-    Returns:
-        The study, with one frame ``layers``.
-    """
+    """Figure 5: places of the layers of the best mapping on the tiers R, R, F, S; the frame is ``layers``."""
     frames, notes = {}, []
     for factors in FACTOR_SETS:
         for workload in workloads:
             problem = TierOrderMapping(_ORDER, workload, factors=factors)
-            best = select(search(problem, evaluations, seed))
+            best = select(search_front(problem, evaluations, seed))
             name = problem.model.workload.network
-            layers = placement(problem, best).assign(set=factors, workload=name)
+            layers = mapped_layers(problem, best).assign(set=factors, workload=name)
             title = f"{name}, {factors} factors: {best['tops_per_W']:.3g} TOPS/W, loss {100 * best['loss']:.2g} %"
             frames[title] = layers
             paper = _published_tier(name)
@@ -145,15 +124,9 @@ def figure_5(workloads: Sequence[str] = ("densenet40", "vgg16"), evaluations: in
 def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_500, seed: int = 1) -> Study:
     """Figure 6: efficiencies and losses of all architectures on all networks.
 
-    Args:
-        workloads: The networks.
-        evaluations: Designs that each search may ask for.
-        seed: Seed of the searches.
-
-    Returns:
-        The study, with the frames ``architectures`` and ``paper`` (published numbers beside the same of the first).
+    The frames are ``architectures``, and ``paper`` with the published numbers beside the same of the first.
     """
-    frame = compare(workloads, evaluations=evaluations, seed=seed)
+    frame = architecture_frame(workloads, evaluations=evaluations, seed=seed)
     claims = ratios(frame)
     notes = [
         f"{claim_text(claim)}: physical {claim['physical']:.3g}, calibrated {claim['calibrated']:.3g} "
@@ -170,40 +143,27 @@ def figure_6(workloads: Sequence[str] = tuple(WORKLOADS), evaluations: int = 3_5
 
 
 def published_lines(claims: pd.DataFrame) -> pd.DataFrame:
-    """The claims that are lines in Figure 6; losses come out as in the paper by calibration.
-
-    Args:
-        claims: From `moopim.problems.hunt.published.published`.
-    """
+    """Claims that are lines in Figure 6; losses are left out, since calibration sets them."""
     return claims[claims["quantity"].isin(["tops_per_W", "tops_per_mm2"])]
 
 
 FIGURES: dict[str, Callable[..., Study]] = {"3": figure_3, "4": figure_4, "5": figure_5, "6": figure_6}
 """Studies by the number of the figure in the paper."""
 
-_ONE_NETWORK = ("3", "4")
-
 
 def check_figure(figure: str) -> None:
-    """Refuses what is no number of `FIGURES`.
-
-    Args:
-        figure: The number.
-
-    Raises:
-        ConfigError: If there is no such figure.
-    """
+    """Raise ConfigError unless a figure is one of `FIGURES`."""
     if figure not in FIGURES:
         raise unknown_name("figure", figure, FIGURES)
 
 
 def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | None = None, seed: int = 1) -> Study:
-    """Makes a study.
+    """Make the study of a figure of the paper.
 
     Args:
-        figure: A number of `FIGURES`.
-        workloads: The networks; those of the figure where not given.
-        evaluations: Designs that each search may ask for; as the figure has it where not given.
+        figure: Number of the figure: ``3``, ``4``, ``5`` or ``6``.
+        workloads: The networks; those of the figure by default.
+        evaluations: Budget of each search; that of the figure by default.
         seed: Seed of the searches.
 
     Returns:
@@ -220,12 +180,8 @@ def make_study(figure: str, workloads: Sequence[str] = (), evaluations: int | No
     return FIGURES[figure](seed=seed, **{name: value for name, value in given.items() if value not in ((), None)})
 
 
-_ORDER = "RRFS"  # of Figure 5
-_FIRST = 5  # layers that count as first ones
-
-
 def _published_tier(network: str) -> str:
-    """The tier where the paper has the first layers of a network."""
+    """Tier of the first layers of a network in the paper."""
     layers = published_layers()
     tiers = layers.loc[(layers["workload"] == network) & (layers["first"] == 1), "tier"]
     return f"{tiers.iloc[0]} ({_ORDER[tiers.iloc[0] - 1]})" if len(tiers) else "not shown"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moopim.problems.crossnas.simulators import hardware_figures
+from moopim.problems.crossnas.simulators import hardware_metrics
 from moopim.workload.layers import IMAGE, Layer, make_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_the_simulator_of_the_documentation_by_hand(monkeypatch):
     # 100 rows, 10 outputs, 5-bit weights and inputs: 80 columns; 4 reads with a DAC of 1 bit, 2 with one of 2 bits.
     layer = Layer("fc", "fc", (IMAGE,), 100, 10, input_bits=5, weight_bits=5)
     circuit = {"crossbar": np.array([64, 128]), "adc_bits": np.array([6, 8]), "dac_bits": np.array([1, 2])}
-    found = hardware_figures(OneAdcPerCrossbar(), make_table([layer]), circuit)
+    found = hardware_metrics(OneAdcPerCrossbar(), make_table([layer]), circuit)
     small = 4 * 2 * 80 * 50 * 64 + 4 * 80 * 100  # fJ: two crossbars of 64 rows, one of 128
     large = 2 * 80 * 50 * 256 + 2 * 80 * 100
     assert found["energy"] == pytest.approx([1e-12 * small, 1e-12 * large])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moopim import Choice, Constraint, DesignProblem, Genome, LogError, Objective
-from moopim.evaluator import Batch, EvaluationLog
+from moopim.evaluator import EvaluationLog, LoggedBatch
 from moopim.evaluator.log import _checksum
 
 
@@ -33,7 +33,7 @@ def make_batch(generation, n, seed=0):
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(n, 2))
     table[0], table[-1] = (np.nan, 0.1), (np.inf, np.inf)  # infeasible designs may be without an objective
-    return Batch(generation, rng.integers(0, 200, (n, 3), dtype=np.uint8), table, rng.random(n) < 0.5, 0.25)
+    return LoggedBatch(generation, rng.integers(0, 200, (n, 3), dtype=np.uint8), table, rng.random(n) < 0.5, 0.25)
 
 
 def open_log(path, fingerprint="abc", problem=Recorded, **options):
@@ -196,7 +196,7 @@ def test_a_missing_generation_is_noticed(tmp_path):
 )
 def test_a_checksum_does_not_excuse_unusable_values(tmp_path, table, message):
     with open_log(tmp_path / "log") as log:
-        log.append(0, Batch(1, np.zeros((1, 3), np.uint8), np.array(table), np.zeros(1, np.bool_), 0.0))
+        log.append(0, LoggedBatch(1, np.zeros((1, 3), np.uint8), np.array(table), np.zeros(1, np.bool_), 0.0))
     with pytest.raises(LogError) as error:
         open_log(tmp_path / "log")
     assert "generation 1 holds unusable values" in str(error.value)

@@ -113,6 +113,17 @@ def _unfinish(directory, **changes):
     path.write_text(json.dumps(manifest))
 
 
+def test_a_manifest_with_a_former_field_still_loads(tmp_path):
+    result = moopim.run(Buffers(), "random", evaluations=50, output=tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["cached_metrics"]
+    path.write_text(json.dumps(manifest | {"tally": 7}))
+    assert moopim.load_run(tmp_path).front.equals(result.front)
+    _unfinish(tmp_path)
+    assert moopim.resume(tmp_path).message == result.message
+
+
 def test_a_run_of_another_problem_is_not_resumed(tmp_path):
     moopim.run(Buffers(), "nsga2", evaluations=200, output=tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -25,14 +25,13 @@ from moopim.hardware.planar.mapping import map_layers
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.hardware.planar.placement import tile_places
 from moopim.hardware.stack import evaluate_surrogates, evaluate_system, system_model
-from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.layer_costs import copies_period
 from moopim.hardware.stack.model import occupy
-from moopim.hardware.stack.thermal import temperature_rise, total_noise
-from moopim.hardware.thermal import influence_matrix, load_thermal
+from moopim.hardware.stack.system import total_noise
+from moopim.hardware.thermal import influence_matrix, load_thermal, temperature_rise
 from moopim.hardware.thermal.columns import column_matrix
-from moopim.hardware.thermal.geometry import die_layers
-from moopim.hardware.thermal.maps import temperature_map
-from moopim.hardware.thermal.refinement import refine
+from moopim.hardware.thermal.description import die_layers
+from moopim.hardware.thermal.solving import refine, temperature_map
 from moopim.workload import Layer, load_workload, make_table, make_workload, network_table, stack_tables
 
 NOC, THERMAL = load_noc(), load_thermal()

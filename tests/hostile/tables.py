@@ -65,7 +65,7 @@ def read_factors(folder: Path) -> None:
 
 
 def read_preset(folder: Path) -> None:
-    from moopim.problems.crossnas.presets import load_preset
+    from moopim.problems.crossnas.settings import load_preset
 
     load_preset(str(folder / "file.toml"))
 

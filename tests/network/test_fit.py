@@ -320,7 +320,7 @@ def nan_weight():
     ("changes", "message"),
     [
         ({"recipe": "digit-supernet"}, "unknown recipe 'digit-supernet' (did you mean 'digits-supernet'?)"),
-        ({"epochs": 0}, "epochs=0 of a recipe is not allowed; expected 1, 2, ..."),
+        ({"epochs": 0}, "epochs of a recipe is 0 epochs; expected a whole number from 1 epochs"),
         ({"seed": -1}, "seed=-1 is not allowed; expected 0, 1, ..."),
         ({"data": nan_image()}, "training images of 'rows' hold NaN or infinite values; expected finite ones"),
         ({"model": nan_weight()}, "'1.running_mean' of the network holds NaN or infinite values"),

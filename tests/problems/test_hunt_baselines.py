@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.hardware.stack.thermal import temperature_rise
+from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, best_map, evaluate_baseline, evaluate_maps
 from moopim.workload import WORKLOADS, Layer, make_workload
 
@@ -110,7 +110,7 @@ def test_a_map_does_not_depend_on_the_others(rng):
 
 def test_hyperx_with_a_whole_number_of_layers_is_that_map():
     model = baseline_model("vgg16")
-    model = replace(model, factors={**model.factors, "phi_HX": 4 / 16})
+    model = replace(model, factors=replace(model.factors, phi_HX=4 / 16))
     expected = evaluate_maps(model, "RSSS", as_map("0" * 12 + "1" * 4))
     found = evaluate_baseline(model, "HyperX RSSS").metrics
     assert found == pytest.approx({name: values[0] for name, values in expected.items()}, rel=1e-12)

@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from moopim.hardware.stack import evaluate_system, system_model
-from moopim.problems.hunt.comparison import baseline_frame, ratios
-from moopim.problems.hunt.loss import loss_scales, losses, with_loss_scales
-from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.search import tier_orders
+from moopim.problems.hunt import HuntMapping
+from moopim.problems.hunt.paper import baseline_frame, ratios
+from moopim.problems.hunt.search import loss_scales, losses, tier_orders, with_loss_scales
 from moopim.workload import load_workload
 
 # Of a fit of the calibrated factors to the claims: what it reached.

@@ -6,10 +6,8 @@ import pytest
 
 import moopim
 from moopim import ConfigError
-from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.search import TierOrderMapping, search
-from moopim.problems.hunt.selection import select, selected_text
-from moopim.problems.hunt.weighted import WeightedMapping
+from moopim.problems.hunt import HuntMapping, TierOrderMapping, WeightedMapping, search_front, select
+from moopim.problems.hunt.search import selected_text
 
 FRONT = pd.DataFrame(
     {
@@ -47,8 +45,8 @@ def test_designs_without_numbers_are_left_out():
             {"limit": 0.001},
             "at most 0.1 % of accuracy; the lowest loss of the 3 designs is 0.4 %",
         ),
-        (FRONT, {"goal": "tops"}, "unknown goal 'tops'"),
-        (FRONT, {"loss": "err"}, "unknown column 'err'"),
+        (FRONT, {"efficiency": "tops"}, "unknown efficiency 'tops'"),
+        (FRONT, {"loss": "err"}, "has no column 'err'"),
         (FRONT, {"limit": -1}, "limit=-1 is not allowed"),
         (FRONT, {"limit": float("nan")}, "limit=nan is not allowed"),
         (FRONT[:0], {}, "none of the 0 designs has finite tops_per_W and loss"),
@@ -96,7 +94,7 @@ def test_weights_that_weigh_nothing_are_refused(weights):
 
 
 def test_a_search_on_given_tiers_keeps_them_and_adds_the_loss():
-    front = search(TierOrderMapping("SFFR", "vgg11"), 4_000, 1)
+    front = search_front(TierOrderMapping("SFFR", "vgg11"), 4_000, 1)
     assert set(front["tiers"]) == {"SFFR"}
     assert front["loss"].between(0, 1).all()
     with pytest.raises(ConfigError, match="no tier of 'RRRR' can serve back-propagation"):

@@ -7,14 +7,9 @@ import pandas as pd
 import pytest
 
 from moopim import ConfigError
-from moopim.problems.hunt.claims import claims_page, pool_claims, search_claims
-from moopim.problems.hunt.mapping import HuntMapping
-from moopim.problems.hunt.placement import placement
-from moopim.problems.hunt.published import published
-from moopim.problems.hunt.search import TierOrderMapping
-from moopim.problems.hunt.studies import make_study
-from moopim.problems.hunt.tables import markdown_table
-from moopim.problems.hunt.tier_orders import efficiency_by_order, farthest_share, front_by_order, is_heterogeneous
+from moopim.problems.hunt import HuntMapping, TierOrderMapping, make_study, published
+from moopim.problems.hunt.paper import claims_page, mapped_layers, markdown_table, pool_claims, search_claims
+from moopim.problems.hunt.search import efficiency_by_order, farthest_share, front_by_order, is_heterogeneous
 
 PAGE = Path(__file__).parents[2] / "docs" / "hunt_claims.md"
 FRONT = pd.DataFrame(
@@ -65,7 +60,7 @@ def test_layers_lie_end_to_end_on_the_tiers_of_their_genes(tiers, rng):
     row = pd.Series(
         {f"tier_{i}": tier for i, tier in enumerate(tiers)} | {f"pe_{i}": gene for i, gene in enumerate(genes)}
     )
-    layers = placement(problem, row)
+    layers = mapped_layers(problem, row)
     assert layers.drop_duplicates("tier")["device"].tolist() == list(tiers)
     bp = tiers.index("S") + 1
     assert set(layers.loc[layers["back_propagation"], "tier"]) == {bp}
@@ -84,7 +79,7 @@ def test_a_mapping_that_does_not_fit_has_no_placement():
     problem = HuntMapping("resnet34", repair=False)
     row = pd.Series({f"tier_{i}": "S" for i in range(4)} | {f"pe_{i}": 0 for i in range(37)})
     with pytest.raises(ConfigError, match="the mapping of ResNet34 does not fit on the tiers SSSS"):
-        placement(problem, row)
+        mapped_layers(problem, row)
 
 
 def test_published_numbers_say_where_they_stand():
@@ -117,7 +112,7 @@ def test_a_study_gives_frames_a_picture_and_the_papers_numbers(figure):
     assert all("paper" in note for note in made.notes)
     assert not any(frame.empty for frame in made.frames.values())
     assert {"physical", "calibrated"} == set(next(iter(made.frames.values()))["set"])
-    assert made.draw().get_axes()
+    assert made.plot().get_axes()
 
 
 def page_rows(page):

@@ -70,15 +70,10 @@ def _column_share(chip: Chip) -> FloatArray:
 
 
 class Consumption(NamedTuple):
-    """Consumption of the layers by component; arrays of shape ``(designs, layers)``.
+    """Consumption of the layers by component; arrays of shape ``(designs, layers)``."""
 
-    Attributes:
-        energy_nJ: Energy of an image (nJ).
-        power_W: Power while a layer works (W).
-    """
-
-    energy_nJ: dict[str, FloatArray]
-    power_W: dict[str, FloatArray]
+    energy_nJ: dict[str, FloatArray]  # of an image
+    power_W: dict[str, FloatArray]  # while a layer works
 
 
 def layer_consumption(

@@ -4,11 +4,11 @@ Constants and their sources: ``hardware/data/planar_digital.toml`` and ``hardwar
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from numbers import Real
 from sys import float_info
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,46 +21,24 @@ from moopim.typing import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Digital:
-    """Digital blocks at their nodes; ``planar_digital.toml`` has the sources.
-
-    Attributes:
-        adder_area_um2: Area of an adder (um2).
-        adder_power_W: Power of an adder (W).
-        shift_area_um2: Area of a shift register (um2).
-        shift_power_W: Power of a shift register (W).
-        register_area_um2: Area of an input or output register (um2).
-        register_power_W: Power of an input or output register (W).
-        joint_area_um2: Area of a joint module, which adds the outputs of two PEs (um2).
-        joint_power_W: Power of a joint module (W).
-        pool_area_um2: Area of the pooling block of a tile (um2).
-        pool_power_W: Power of the pooling block (W).
-        pool_channels: Channels that the pooling block takes at once.
-        pool_window: Inputs of a window that it takes at once.
-        pool_ns: Time of a pass of the pooling block (ns).
-        sum_ns: Time of an element-wise sum (ns).
-        cycle_ns: Period of the digital clock (ns).
-        mux_transistor_area_F2: Area of a transistor of a multiplexer (squares of the node).
-        mux_transistor_power_W: Power of a multiplexer per transistor (W).
-        decoder_level_ns: Delay of a level of a decoder (ns).
-        mux_level_ns: Delay of a level of a multiplexer (ns).
-    """
+    """Digital blocks at their nodes; ``planar_digital.toml`` has the sources."""
 
     adder_area_um2: float
     adder_power_W: float
     shift_area_um2: float
     shift_power_W: float
-    register_area_um2: float
+    register_area_um2: float  # an input or output register
     register_power_W: float
-    joint_area_um2: float
+    joint_area_um2: float  # a joint module adds the outputs of two PEs
     joint_power_W: float
-    pool_area_um2: float
+    pool_area_um2: float  # the pooling block of a tile
     pool_power_W: float
-    pool_channels: int
-    pool_window: int
-    pool_ns: float
-    sum_ns: float
+    pool_channels: int  # channels per pass
+    pool_window: int  # inputs of a window per pass
+    pool_ns: float  # a pass
+    sum_ns: float  # an element-wise sum
     cycle_ns: float
-    mux_transistor_area_F2: float
+    mux_transistor_area_F2: float  # squares of the node
     mux_transistor_power_W: float
     decoder_level_ns: float
     mux_level_ns: float
@@ -85,27 +63,16 @@ def load_digital() -> Digital:
     table = read_table("moopim.hardware", "planar_digital.toml")
     raw = {name: constant(name, entry) for name, entry in table.items() if name != "mux"}
     shrink = (raw["digital_nm"] / raw["reference_nm"]) ** 2
+    scaled = ("register_area_um2", "register_power_W", "joint_area_um2", "joint_power_W")
+    known: dict[str, Any] = {field.name: raw[field.name] for field in fields(Digital) if field.name in raw}
+    known |= {name: raw[name] * shrink for name in scaled}
     adder_transistors = raw["adder_bits"] * raw["adder_transistors"]
     return Digital(
+        **known,
         adder_area_um2=adder_transistors * raw["transistor_area_F2"] * raw["digital_nm"] ** 2 * 1e-6,
         adder_power_W=raw["adder_bits"] * raw["adder_bit_power_W"],
-        shift_area_um2=raw["shift_area_um2"],
-        shift_power_W=raw["shift_power_W"],
-        register_area_um2=raw["register_area_um2"] * shrink,
-        register_power_W=raw["register_power_W"] * shrink,
-        joint_area_um2=raw["joint_area_um2"] * shrink,
-        joint_power_W=raw["joint_power_W"] * shrink,
-        pool_area_um2=raw["pool_area_um2"],
-        pool_power_W=raw["pool_power_W"],
-        pool_channels=int(raw["pool_channels"]),
-        pool_window=int(raw["pool_window"]),
-        pool_ns=raw["pool_ns"],
-        sum_ns=raw["sum_ns"],
         cycle_ns=1 / raw["clock_GHz"],
         mux_transistor_area_F2=raw["transistor_area_F2"],
-        mux_transistor_power_W=raw["mux_transistor_power_W"],
-        decoder_level_ns=raw["decoder_level_ns"],
-        mux_level_ns=raw["mux_level_ns"],
     )
 
 
@@ -186,14 +153,7 @@ def _load_powers() -> IntArray:
 
 
 class BufferCosts(NamedTuple):
-    """Costs of buffers; arrays of one shape.
-
-    Attributes:
-        area_um2: Area (um2).
-        leakage_W: Leakage power (W).
-        read_nJ: Energy of a read access (nJ).
-        write_nJ: Energy of a write access (nJ).
-    """
+    """Area, leakage power and energy of a read and a write access of buffers; arrays of one shape."""
 
     area_um2: FloatArray
     leakage_W: FloatArray
@@ -203,19 +163,12 @@ class BufferCosts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value
 class Buffers:
-    """Buffers of one node and bus, by class of size.
-
-    Attributes:
-        bus_bits: Bits of an access.
-        access_ns: Time of an access (ns), for every size.
-        size_KB: Largest size of each class but the last, which has no limit (KB), shape ``(classes - 1,)``.
-        costs: Costs of each class, arrays of shape ``(classes,)``.
-    """
+    """Buffers of one node and a bus of ``bus_bits`` per access, by class of size."""
 
     bus_bits: int
-    access_ns: float
-    size_KB: FloatArray
-    costs: BufferCosts
+    access_ns: float  # for every size
+    size_KB: FloatArray  # largest of each class but the last, which has no limit, shape ``(classes - 1,)``
+    costs: BufferCosts  # shape ``(classes,)``
 
 
 @cache

@@ -20,59 +20,33 @@ from moopim.workload.layers import IMAGE, LayerKind, LayerTable, check_table
 
 @dataclass(frozen=True, eq=False)
 class LayerMapping:
-    """Mapping of each layer; arrays of shape ``(designs, layers)`` unless said otherwise.
+    """Mapping of each layer; arrays of shape ``(designs, layers)`` unless said otherwise."""
 
-    Attributes:
-        slices: Bits of a weight that are stored, one crossbar each.
-        slice_blocks: PEs that share the slices of a weight.
-        column_blocks: PEs that share the output channels.
-        row_blocks: PEs that share the input channels, or the groups of channels.
-        pes: PEs of the layer; 1 for a pooling layer, which has a tile to itself, 0 for element-wise layers.
-        tiles: Tiles of the layer.
-        busy: Busy PEs of a tile, the same for every tile of the layer.
-        groups: Groups of crossbars that a PE uses.
-        rows: Rows that a full PE uses.
-        columns: Columns that a full PE uses.
-        channels: Input channels of a full PE.
-        packed: Groups of channels that share a crossbar along its diagonal; 1 for a dense layer.
-        first_tile: Number of tiles before those of the layer.
-        total_tiles: Tiles of the chip, shape ``(designs,)``.
-        input_buffer_KB: Input buffer of a PE (KB), shape ``(designs,)``.
-        output_buffer_KB: Output buffer of a tile (KB), shape ``(designs,)``.
-    """
-
-    slices: FloatArray
-    slice_blocks: FloatArray
-    column_blocks: FloatArray
-    row_blocks: FloatArray
-    pes: FloatArray
-    tiles: FloatArray
-    busy: FloatArray
-    groups: FloatArray
-    rows: FloatArray
-    columns: FloatArray
-    channels: FloatArray
-    packed: FloatArray
-    first_tile: FloatArray
-    total_tiles: FloatArray
-    input_buffer_KB: FloatArray
-    output_buffer_KB: FloatArray
+    slices: FloatArray  # bits of a weight that are stored, one crossbar each
+    slice_blocks: FloatArray  # PEs that share the slices of a weight
+    column_blocks: FloatArray  # PEs that share the output channels
+    row_blocks: FloatArray  # PEs that share the input channels, or the groups of channels
+    pes: FloatArray  # PEs of the layer; 1 for a pooling layer, which has a tile to itself, 0 for element-wise layers
+    tiles: FloatArray  # tiles of the layer
+    busy: FloatArray  # busy PEs of a tile, the same for every tile of the layer
+    groups: FloatArray  # groups of crossbars that a PE uses
+    rows: FloatArray  # rows that a full PE uses
+    columns: FloatArray  # columns that a full PE uses
+    channels: FloatArray  # input channels of a full PE
+    packed: FloatArray  # groups of channels that share a crossbar along its diagonal; 1 for a dense layer
+    first_tile: FloatArray  # number of tiles before those of the layer
+    total_tiles: FloatArray  # tiles of the chip, shape ``(designs,)``
+    input_buffer_KB: FloatArray  # input buffer of a PE (KB), shape ``(designs,)``
+    output_buffer_KB: FloatArray  # output buffer of a tile (KB), shape ``(designs,)``
 
 
 class PEClass(NamedTuple):
-    """PEs of a layer with equal utilisation; arrays of shape ``(designs, layers)``.
+    """PEs of a layer with equal utilisation; arrays of shape ``(designs, layers)``."""
 
-    Attributes:
-        number: Number of such PEs.
-        groups: Groups of crossbars that each uses.
-        rows: Rows that each uses.
-        columns: Columns that each uses.
-    """
-
-    number: FloatArray
-    groups: FloatArray
-    rows: FloatArray
-    columns: FloatArray
+    number: FloatArray  # number of such PEs
+    groups: FloatArray  # groups of crossbars that each uses
+    rows: FloatArray  # rows that each uses
+    columns: FloatArray  # columns that each uses
 
 
 def check_designs(table: LayerTable, chip: Chip) -> int:

@@ -25,17 +25,11 @@ _BLOCK_POSITIONS = 4_000_000
 
 
 class LayerTimes(NamedTuple):
-    """Times of the layers (ns), shape ``(designs, layers)``; 0 where there is no layer.
+    """Times of the layers (ns), shape ``(designs, layers)``; 0 where there is no layer."""
 
-    Attributes:
-        begin: Start of the first position.
-        first: Finish of the first position.
-        finish: Finish of the last position.
-    """
-
-    begin: FloatArray
-    first: FloatArray
-    finish: FloatArray
+    begin: FloatArray  # start of the first position
+    first: FloatArray  # finish of the first position
+    finish: FloatArray  # finish of the last position
 
 
 def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
@@ -60,33 +54,19 @@ def finish_times(table: LayerTable, position: Edges) -> LayerTimes:
 
 
 class _Geometry(NamedTuple):
-    """Geometry that decides when inputs are ready; shape ``(networks, layers)``.
+    """Geometry that decides when inputs are ready; shape ``(networks, layers)``."""
 
-    Attributes:
-        inputs: Layers that each one reads, -1 for none or the image; shape ``(networks, layers, inputs)``.
-        whole: Whether a layer has to wait for all of an input; same shape.
-        reach_h: Rows of the input that the first row of outputs needs.
-        reach_w: Columns of the input that the first column of outputs needs.
-        stride_h: Rows more for each row.
-        stride_w: Columns more for each column.
-        h_in: Height of the input.
-        w_in: Width of the input.
-        h_out: Height of the output.
-        w_out: Width of the output.
-        positions: Output positions, 0 where there is no layer.
-    """
-
-    inputs: IntArray
-    whole: BoolArray
-    reach_h: IntArray
-    reach_w: IntArray
-    stride_h: IntArray
-    stride_w: IntArray
+    inputs: IntArray  # layers that each one reads, -1 for none or the image; shape ``(networks, layers, inputs)``
+    whole: BoolArray  # whether a layer has to wait for all of an input; same shape
+    reach_h: IntArray  # rows of the input that the first row of outputs needs
+    reach_w: IntArray  # columns of the input that the first column of outputs needs
+    stride_h: IntArray  # rows more for each row
+    stride_w: IntArray  # columns more for each column
     h_in: IntArray
     w_in: IntArray
     h_out: IntArray
     w_out: IntArray
-    positions: IntArray
+    positions: IntArray  # output positions, 0 where there is no layer
 
     def windows(self) -> tuple[IntArray, ...]:
         reach = (self.reach_h, self.reach_w, self.stride_h, self.stride_w)

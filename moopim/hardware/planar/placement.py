@@ -23,15 +23,10 @@ _MOST_TILES = 2**27  # whose places take some gigabytes
 
 
 class Hops(NamedTuple):
-    """Distances in tiles, shape ``(designs, layers)``.
+    """Distances in tiles, shape ``(designs, layers)``."""
 
-    Attributes:
-        within: From the tiles of a layer to the one that merges their results.
-        onward: From there to the layers that read them.
-    """
-
-    within: FloatArray
-    onward: FloatArray
+    within: FloatArray  # from the tiles of a layer to the one that merges their results
+    onward: FloatArray  # from there to the layers that read them
 
 
 def tile_places(count: int) -> tuple[IntArray, IntArray]:
@@ -71,25 +66,15 @@ def hop_distances(table: LayerTable, mapping: LayerMapping, grid: IntArray, most
 
 
 class _Layout(NamedTuple):
-    """Layout of designs, shape ``(designs, layers)`` unless said otherwise.
+    """Layout of designs, shape ``(designs, layers)`` unless said otherwise."""
 
-    Attributes:
-        tiles: Tiles of each layer.
-        first_tile: Number of tiles before those of the layer.
-        inputs: Layers that each one reads, shape ``(designs, layers, inputs)``.
-        element_wise: Whether a layer is computed in the global accumulator.
-        grid: Tiles along each side of the chip, shape ``(designs,)``.
-        rows: Row of each tile of a chip.
-        columns: Column of each tile of a chip.
-    """
-
-    tiles: IntArray
-    first_tile: IntArray
-    inputs: IntArray
-    element_wise: BoolArray
-    grid: IntArray
-    rows: IntArray
-    columns: IntArray
+    tiles: IntArray  # tiles of each layer
+    first_tile: IntArray  # number of tiles before those of the layer
+    inputs: IntArray  # layers that each one reads, shape ``(designs, layers, inputs)``
+    element_wise: BoolArray  # whether a layer is computed in the global accumulator
+    grid: IntArray  # tiles along a side of the chip, shape ``(designs,)``
+    rows: IntArray  # row of each tile of a chip
+    columns: IntArray  # column of each tile of a chip
 
 
 def _hops_in_numpy(layout: _Layout) -> tuple[IntArray, IntArray]:
@@ -106,28 +91,18 @@ def _hops_in_numpy(layout: _Layout) -> tuple[IntArray, IntArray]:
 
 
 class _Tiles(NamedTuple):
-    """Tiles of all layers in flat arrays, and their extent for each layer.
+    """Tiles of all layers in flat arrays, and their extent for each layer."""
 
-    Attributes:
-        counts: Tiles of each layer that has some.
-        starts: Index of the first of them in the flat arrays.
-        rows: Row of each tile.
-        columns: Column of each tile.
-        any: Whether a layer has tiles, shape ``(designs, layers)``.
-        reach: Largest row + column, -(row + column), row - column and column - row of each layer, `_NONE` without
-            tiles, shape ``(designs, layers)`` each.
-        corner: First tile of each layer in row-major order, as row * side + column, shape ``(designs, layers)``.
-        side: More than the largest row and column.
-    """
-
-    counts: IntArray
-    starts: IntArray
+    counts: IntArray  # tiles of each layer that has some
+    starts: IntArray  # index of the first of them in the flat arrays
     rows: IntArray
     columns: IntArray
-    any: BoolArray
+    any: BoolArray  # whether a layer has tiles, shape ``(designs, layers)``
+    # Largest row + column, -(row + column), row - column and column - row of each layer, `_NONE` without tiles, shape
+    # ``(designs, layers)`` each
     reach: list[IntArray]
-    corner: IntArray
-    side: int
+    corner: IntArray  # first tile of each layer in row-major order, as row * side + column, shape ``(designs, layers)``
+    side: int  # more than the largest row and column
 
 
 def _lay_tiles(layout: _Layout) -> _Tiles:

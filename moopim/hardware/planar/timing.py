@@ -14,19 +14,12 @@ from moopim.workload.layers import LayerKind, LayerTable
 
 
 class Edges(NamedTuple):
-    """Values of the positions of a feature map: those of the first row and column differ from the rest.
+    """Values of the positions of a feature map: those of the first row and column differ from the rest."""
 
-    Attributes:
-        corner: First position.
-        top: Rest of the first row.
-        left: Rest of the first column.
-        inner: All others.
-    """
-
-    corner: FloatArray
-    top: FloatArray
-    left: FloatArray
-    inner: FloatArray
+    corner: FloatArray  # first position
+    top: FloatArray  # rest of the first row
+    left: FloatArray  # rest of the first column
+    inner: FloatArray  # all others
 
     def total(self, height: IntArray, width: IntArray) -> FloatArray:
         """Sum over all positions of maps of this size."""
@@ -40,25 +33,15 @@ class Edges(NamedTuple):
 
 
 class PositionTimes(NamedTuple):
-    """Times of one output position (ns), shape ``(designs, layers)``.
+    """Times of one output position (ns), shape ``(designs, layers)``."""
 
-    Attributes:
-        parts: Time of each component with the same time at every position, by name.
-        fill: Writes of new inputs to the input buffers.
-        fetch: Reads of a kernel's inputs from the input buffers.
-        output_write: Writes of the results to the output buffers.
-        output_read: Reads of the results from the output buffers.
-        preload: Writes of the second operand of a product of two activations to the crossbars, once an image.
-        position: Sum of all.
-    """
-
-    parts: Mapping[str, FloatArray]
-    fill: Edges
-    fetch: Edges
-    output_write: FloatArray
-    output_read: FloatArray
-    preload: FloatArray
-    position: Edges
+    parts: Mapping[str, FloatArray]  # time of each component with the same time at every position, by name
+    fill: Edges  # writes of new inputs to the input buffers
+    fetch: Edges  # reads of a kernel's inputs from the input buffers
+    output_write: FloatArray  # writes of the results to the output buffers
+    output_read: FloatArray  # reads of the results from the output buffers
+    preload: FloatArray  # writes of the second operand of a product of two activations to the crossbars, once an image
+    position: Edges  # sum of all
 
 
 def position_times(

@@ -1,7 +1,5 @@
-"""The 3-D stack that HuNT trains on."""
+"""The 3-D stack of HuNT (TCAD 2024): heterogeneous tiers of PEs on which networks are trained."""
 
-from moopim.hardware.stack.model import SystemModel, system_model
-from moopim.hardware.stack.surrogates import evaluate_surrogates
-from moopim.hardware.stack.system import evaluate_system
+import lazy_loader
 
-__all__ = ["SystemModel", "evaluate_surrogates", "evaluate_system", "system_model"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

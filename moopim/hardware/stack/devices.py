@@ -1,4 +1,4 @@
-"""Devices of the stack's PEs: built in, with named variants, or a user's own from a TOML file."""
+"""Devices of the PEs of the stack: built in, with named variants, or from a TOML file of the user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ class StackDevice:
     Attributes:
         letter: One-letter name, such as ``R``.
         name: Name, such as ``ReRAM``.
-        read: What an array does one after the other for a 1-bit input vector: its ``rows``, its ``columns`` or nothing
-            (``parallel``); ``macs`` if it is no array but a core that does one multiply-add after the other.
-        noise: How thermal noise grows with temperature: ``none``, ``linear`` or ``exponential``.
-        serves_back_propagation: Whether it stands the writes of back-propagation.
+        read: Serial part of the read of an array for a 1-bit input vector: ``rows``, ``columns`` or nothing
+            (``parallel``); ``macs`` for a core that does one multiply-add after the other instead of an array.
+        noise: Growth of thermal noise with temperature: ``none``, ``linear`` or ``exponential``.
+        serves_back_propagation: Whether it endures the writes of back-propagation.
         rows: Rows of an array.
         columns: Columns of an array.
         bits_per_cell: Bits of a cell.
@@ -37,7 +37,7 @@ class StackDevice:
         write_row_ns: Time to write a row (ns).
         write_pJ: Energy of a write (pJ).
         write_cells: Cells that this energy writes.
-        endurance: Writes that a cell stands.
+        endurance: Writes that a cell endures.
         gradient_speedup: Rate of gradients over that of its forward pass; 0 if it serves no back-propagation.
         gradient_pJ: Energy of a gradient MAC (pJ); 0 if it serves no back-propagation.
     """
@@ -114,23 +114,16 @@ class StackDevice:
 
 @cache
 def built_in_devices() -> Mapping[str, Mapping[str, Any]]:
-    """Tables of the built-in devices by letter, as they stand in the file: figures with unit, kind and source."""
+    """Tables of the built-in devices by letter, as in the file: constants with unit, kind and source."""
     return read_table("moopim.hardware", "stack_devices.toml")
 
 
 def device_tables(names: str) -> dict[str, dict[str, Any]]:
     """Tables of devices by letter, variants merged in.
 
-    Args:
-        names: Devices, separated by commas: a letter or name of a built-in one, with ``:VARIANT`` behind it if wanted,
-            or a ``FILE.toml``, which stands for all devices of the file.
-
-    Returns:
-        Figures and plain values of each device by name, with the name of the ``variant`` that was asked for; a table
-        ``variants`` holds those that there are.
-
-    Raises:
-        ConfigError: If a name, a variant or a field is unknown, a letter is taken twice, or a file cannot be used.
+    ``names`` are separated by commas: letter or name of a built-in device, with ``:VARIANT`` behind it if wanted, or a
+    ``FILE.toml``, for all devices of the file. A table has constants and plain values, the name of the ``variant`` that
+    was asked for, and the table ``variants`` of those that there are.
     """
     tables: dict[str, dict[str, Any]] = {}
     for name in (item.strip() for item in names.split(",")):
@@ -145,10 +138,19 @@ def device_tables(names: str) -> dict[str, dict[str, Any]]:
 def load_devices(
     names: str = "S,R,F", calibrated: Overrides | None = None, overrides: Overrides | None = None
 ) -> tuple[StackDevice, ...]:
-    """Load devices in the order of their names, see `device_tables`.
+    """Load devices.
 
-    Values of ``calibrated``, a factor set, replace those of the files, a variant that is asked for replaces these, and
-    ``overrides`` have the highest priority.
+    Args:
+        names: Devices, separated by commas: letter or name of a built-in one, with ``:VARIANT`` behind it if wanted, or
+            a ``FILE.toml``, for all devices of the file.
+        calibrated: Values of a factor set, which replace those of the files; a variant that is asked for replaces them.
+        overrides: Values that have the highest priority, as ``LETTER.parameter``.
+
+    Returns:
+        Devices in the order of the names.
+
+    Raises:
+        ConfigError: If a name, a variant, a field or a value is not usable.
     """
     devices = []
     for letter, table in device_tables(names).items():
@@ -192,7 +194,7 @@ def _find(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _read_file(path: Path) -> dict[str, dict[str, Any]]:
-    """Tables of a user's file; ``like`` takes over what a table does not say from a built-in device."""
+    """Tables of a user's file; ``like`` names a built-in device whose entries fill the gaps."""
     tables = {}
     file = read_user_table(path)
     if not file:

@@ -1,4 +1,4 @@
-"""What one copy of each layer costs on each device (HuNT, TCAD 2024, section III; one image, 1-bit input vectors)."""
+"""Costs of layers on devices (one image, 1-bit input vectors), and their copies (HuNT, TCAD 2024, section III)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,51 +6,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from moopim.checks import number
+from moopim.checks import check_shapes, number
 from moopim.errors import ConfigError
 from moopim.hardware.stack.devices import StackDevice
 from moopim.hardware.stack.parameters import Factors
-from moopim.typing import FloatArray
+from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload
-
-__all__ = ["LayerCosts", "layer_costs", "mac_rate"]
 
 
 @dataclass(frozen=True)
 class LayerCosts:
-    """Costs by device and layer.
+    """Costs of one copy of each layer on each device, for one image."""
 
-    Attributes:
-        arrays: Arrays of one copy, shape ``(devices, layers)``.
-        time: Time of one copy per image (ns), shape ``(devices, layers)``.
-        energy: Dynamic energy per image (pJ), shape ``(devices, layers)``.
-        activation_arrays: Arrays that hold activations, shape ``(devices, layers)``.
-        stored_bits: Bits of weights and activations (bit), shape ``(layers,)``.
-        arrays_per_pe: Arrays of a PE, shape ``(devices,)``.
-    """
-
-    arrays: FloatArray
-    time: FloatArray
-    energy: FloatArray
-    activation_arrays: FloatArray
-    stored_bits: FloatArray
-    arrays_per_pe: FloatArray
+    arrays: FloatArray  # shape (devices, layers), like the next three
+    time: FloatArray  # ns
+    energy: FloatArray  # dynamic (pJ)
+    activation_arrays: FloatArray  # arrays that hold activations
+    stored_bits: FloatArray  # weights and activations, shape (layers,)
+    arrays_per_pe: FloatArray  # shape (devices,)
 
 
 def layer_costs(workload: Workload, devices: tuple[StackDevice, ...], factors: Factors) -> LayerCosts:
-    """Tabulates the costs of a network.
-
-    Args:
-        workload: The network.
-        devices: The devices.
-        factors: The factor set.
-
-    Returns:
-        The costs.
-
-    Raises:
-        ConfigError: If there is no device, or a factor is missing or not usable.
-    """
+    """Tabulate the costs of the layers of a network; raise ConfigError without a device."""
     if not devices:
         raise ConfigError("there are no devices; expected at least one")
     columns = [_device_costs(workload, device, factors) for device in devices]
@@ -67,15 +44,7 @@ def layer_costs(workload: Workload, devices: tuple[StackDevice, ...], factors: F
 
 
 def mac_rate(device: StackDevice, bits: float) -> float:
-    """Multiply-adds that the arrays of a PE do per time when they are fully used (1/ns).
-
-    Args:
-        device: The device.
-        bits: Width of weights and inputs (bit).
-
-    Raises:
-        ConfigError: If there are no bits.
-    """
+    """Multiply-adds per time of the fully used arrays of a PE (1/ns), weights and inputs of ``bits``."""
     number("bits", bits, positive=True)
     if device.read == "macs":
         return device.arrays_per_pe / device.step_ns
@@ -113,3 +82,34 @@ def _device_costs(
     energy = energy + (activations * cells * device.write_cell_pJ if write else 0.0)
     held = factors.n_act * activations * bits / (device.rows * device.columns * device.bits_per_cell)
     return arrays, time, energy, held
+
+
+def copies_period(
+    arrays: FloatArray, time: FloatArray, tier: IntArray, free: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Period of each forward tier when its bottleneck layers are copied until the tier is full (water filling).
+
+    The period is the smallest T with ``sum arrays max(1, time / T) <= free``; copies are continuous. Arrays and time
+    (ns) of one copy, and the forward tier of each layer, have shape ``(designs, layers)``; ``free``, the arrays of each
+    forward tier without activations, ``(designs, forward_tiers)``. Returns the periods (ns), 0 where a tier has no
+    layer, shape ``(designs, forward_tiers)``, and the copies of each layer, shape ``(designs, layers)``.
+    """
+    check_shapes(time=(time, arrays.shape), tier=(tier, arrays.shape), free=(free, (len(arrays), free.shape[-1])))
+    designs, n_tiers = free.shape
+    place = (np.arange(0, designs * n_tiers, n_tiers)[:, None] + tier).ravel()
+    room, work = free.ravel(), (arrays * time).ravel()
+    flat_arrays, flat_time = arrays.ravel(), time.ravel()
+    period = np.bincount(place, work, room.size) / room
+    active = flat_time > period[place]
+    while True:
+        idle = np.bincount(place, np.where(active, 0.0, flat_arrays), room.size)
+        total = np.bincount(place, np.where(active, work, 0.0), room.size)
+        # A tier whose layers all are faster than its period keeps it: every layer then has one copy.
+        period = np.divide(total, room - idle, out=period, where=total > 0)
+        now = flat_time > period[place]
+        now &= active
+        if np.array_equal(now, active):
+            break
+        active = now
+    copies = np.maximum(1.0, flat_time / period[place]).reshape(arrays.shape)
+    return period.reshape(free.shape), copies

@@ -1,11 +1,13 @@
-"""What HuNT's models of the 3-D stack share: everything that does not depend on the design, and what does not fit.
+"""Model of a network on the 3-D stack: everything that does not depend on the design, constraints, and batches.
 
 Source: Ogbogu et al., "HuNT: Exploiting Heterogeneous PIM Devices to Design a 3-D Manycore Architecture for DNN
 Training", IEEE TCAD 2024. The paper leaves much open; the docs say how each gap is read. Units are ns, pJ and, inside,
 mW per PE (pJ/ns).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +23,35 @@ from moopim.hardware.thermal import influence_matrix, load_thermal
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload import Workload
 
-__all__ = ["BP_TIERS", "TRAFFIC", "SystemModel", "check_mappings", "occupy", "system_model", "violation"]
-
-
 BP_TIERS = ("free", "farthest")
-"""Which tier serves back-propagation: the farthest from the heat sink that can, or the farthest whatever it is."""
+"""Tier that serves back-propagation: the farthest from the heat sink that can, or the farthest in any case."""
 
 TRAFFIC = ("graph", "chain")
-"""Who talks to whom: the layers as they read each other in the network, or each to the next one."""
+"""Traffic between layers: as they read each other in the network, or from each to the next one."""
 
-# A mapping that does not fit violates its constraint by at least this much.
+Metrics = dict[str, FloatArray]
+
+# Least violation of a mapping that does not fit.
 _LEAST_VIOLATION = 1e-3
+# Designs that are evaluated at a time: the arrays of so many stay in the processor's cache.
+_BLOCK = 192
+# Bytes that are taken and given back once. From then on the C library of Linux keeps freed arrays of up to this size
+# (its threshold for mapped memory follows what is freed) in place of returning them to the operating system, which
+# clears every page of the next array anew: half of the time of a batch.
+_KEPT = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a model equals itself only
 class SystemModel:
-    """Everything about a network, a factor set and the stack that does not depend on the design.
+    """Model of a network on a 3-D stack: everything that does not depend on the design.
 
     Attributes:
-        workload: The network.
-        devices: The devices; a tier is an index into them.
+        workload: Network that is trained.
+        devices: Devices; a tier is an index into them.
         factors: Factors that belong to no device.
-        stack: The stack.
+        stack: Stack.
         traffic: One of `TRAFFIC`.
-        noc: How packets wait, one of `moopim.hardware.noc.MODES`.
+        noc: NoC latency model, one of `moopim.hardware.noc.MODES`.
         farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
         costs: Costs of one copy of each layer.
         ambient_K: Ambient temperature (K).
@@ -54,7 +61,7 @@ class SystemModel:
         rewrite_ns: Time to rewrite an array (ns), shape ``(devices,)``.
         gradient_ns: Time of the gradients of an image on a tier of the device (ns), shape ``(devices,)``; 0 where it
             cannot serve back-propagation.
-        gradient_pJ: Their energy (pJ), shape ``(devices,)``.
+        gradient_pJ: Energy of these gradients (pJ), shape ``(devices,)``.
         operations: Counted operations of an image, forward and gradients.
     """
 
@@ -93,22 +100,22 @@ def system_model(
     thermal: str = "hotspot",
     bp_tier: str = "free",
 ) -> SystemModel:
-    """Prepares the model of a network.
+    """Prepare the model of a network that is trained on a 3-D stack (HuNT).
 
     Args:
-        workload: The network.
+        workload: Network that is trained.
         factors: Factor set: ``physical``, ``calibrated`` or a TOML file.
         traffic: One of `TRAFFIC`.
-        noc: How packets of traffic ``graph`` wait, one of `moopim.hardware.noc.MODES`; ``chain`` has distances only.
+        noc: NoC latency model of traffic ``graph``, one of `moopim.hardware.noc.MODES`; ``chain`` has distances only.
         devices: Devices of the tiers, such as ``S,R,F:parallel`` or ``S,R,my_device.toml``.
-        stack: A TOML file in place of the built-in stack; the built-in one if empty.
+        stack: TOML file in place of the built-in stack; the built-in one if empty.
         override: Overrides of single parameters, such as ``kappa=4,mesh=6,R.static_mW=5``; see
             `moopim.hardware.stack.parameters.load_parameters`.
-        thermal: How temperatures are found, one of `moopim.hardware.thermal.THERMAL_MODES`.
+        thermal: Thermal model, one of `moopim.hardware.thermal.THERMAL_MODES`.
         bp_tier: One of `BP_TIERS`.
 
     Returns:
-        The model.
+        Model.
 
     Raises:
         ConfigError: If a name or a parameter is not usable, no device can serve back-propagation, or a layer fits on no
@@ -161,7 +168,7 @@ def _gradient_rate(device: StackDevice, parameters: Parameters) -> float:
 
 
 def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: BoolArray) -> None:
-    """Refuses what no mapping can mend, before a search begins."""
+    """Raise ConfigError for a network that no mapping makes fit."""
     letters = ",".join(device.letter for device in parameters.devices)
     if not can_serve_bp.any():
         raise ConfigError(f"devices {letters}: none can serve back-propagation; expected one that can, such as S")
@@ -182,51 +189,64 @@ def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, ca
 
 
 def check_mappings(model: SystemModel, tiers: IntArray, genes: IntArray) -> tuple[IntArray, IntArray]:
-    """Raise ConfigError unless arrays are mappings of the model.
-
-    Args:
-        model: The model.
-        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-
-    Returns:
-        Both, as arrays.
-
-    Raises:
-        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
-    """
+    """Raise ConfigError unless arrays are mappings of the model, see `evaluate_in_blocks`; return them as arrays."""
     tiers = numbers("tiers", tiers, ("designs", model.stack.tiers), least=0, most=len(model.devices) - 1, whole=True)
     shape = (len(tiers), len(model.workload))
     return tiers, numbers("genes", genes, shape, least=0, most=model.slots - 1, whole=True)
 
 
 def occupy(model: SystemModel, tiers: IntArray, genes: IntArray) -> Occupancy:
-    """Adds up what each forward tier has to hold; see `moopim.hardware.stack.placement.tier_occupancy`.
-
-    Args:
-        model: The model.
-        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-
-    Returns:
-        The occupancy.
-
-    Raises:
-        ConfigError: See `check_mappings`.
-    """
+    """Occupancy of mappings, see `check_mappings` and `tier_occupancy`."""
     tiers, genes = check_mappings(model, tiers, genes)
     return tier_occupancy(model.costs, model.stack, model.can_serve_bp, tiers, genes, farthest_bp=model.farthest_bp)
 
 
 def violation(occupancy: Occupancy) -> FloatArray:
-    """By how much mappings do not fit: overfull tiers by their share, and 1 without a back-propagation tier.
-
-    Args:
-        occupancy: The occupancy.
-
-    Returns:
-        0 where everything fits, shape ``(designs,)``.
-    """
+    """Violation, shape ``(designs,)``: overfull tiers by their share, and 1 without a back-propagation tier."""
     excess = np.maximum(0.0, occupancy.used - occupancy.free) / occupancy.capacity
     total = excess.sum(axis=1) + ~occupancy.has_bp
     return np.where(total > 0, np.maximum(total, _LEAST_VIOLATION), 0.0)
+
+
+def evaluate_in_blocks(
+    model: SystemModel,
+    tiers: IntArray,
+    genes: IntArray,
+    all_metrics: Callable[[SystemModel, Occupancy], Metrics],
+    feasible_metrics: Callable[[SystemModel, IntArray, IntArray, Occupancy], Metrics],
+) -> Metrics:
+    """Evaluate mappings in blocks, with the infeasible ones left out of the costly part.
+
+    ``tiers`` has the device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``; ``genes`` has
+    forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``. Returns ``violation`` and both
+    kinds of metrics, shape ``(designs,)``, those of feasible mappings NaN elsewhere. A design's values do not depend on
+    the others, not even in their last bit.
+    """
+    _keep_memory()
+    tiers, genes = check_mappings(model, tiers, genes)
+    # NumPy adds in the order of memory: only rows in one piece are added up alike in every batch.
+    tiers, genes = np.ascontiguousarray(tiers), np.ascontiguousarray(genes)
+
+    def block(start: int) -> Metrics:
+        some_tiers, some_genes = tiers[start : start + _BLOCK], genes[start : start + _BLOCK]
+        occupancy = tier_occupancy(
+            model.costs, model.stack, model.can_serve_bp, some_tiers, some_genes, farthest_bp=model.farthest_bp
+        )
+        excess = violation(occupancy)
+        result = {"violation": excess, **all_metrics(model, occupancy)}
+        fit = np.flatnonzero(excess == 0)
+        if len(fit) == len(some_tiers):
+            return result | feasible_metrics(model, some_tiers, some_genes, occupancy)
+        found = feasible_metrics(model, some_tiers[fit], some_genes[fit], occupancy.select(fit))
+        for name, values in found.items():
+            result[name] = np.full(len(some_tiers), np.nan)
+            result[name][fit] = values
+        return result
+
+    blocks = [block(start) for start in range(0, max(len(tiers), 1), _BLOCK)]
+    return {name: np.concatenate([part[name] for part in blocks]) for name in blocks[0]} if blocks[1:] else blocks[0]
+
+
+@cache
+def _keep_memory() -> None:
+    np.empty(_KEPT, dtype=np.uint8)

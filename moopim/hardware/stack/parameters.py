@@ -166,15 +166,7 @@ def load_stack(
 
 
 def load_factor_set(name: str) -> Overrides:
-    """Values that a factor set has in place of those of the files.
-
-    Args:
-        name: ``physical`` (the values of the files), ``calibrated`` or a ``FILE.toml`` in the form of
-            ``data/stack_calibrated.toml``.
-
-    Raises:
-        ConfigError: If there is no such set, or a value is not usable.
-    """
+    """Values of a factor set: ``physical`` (none), ``calibrated``, or a TOML file like ``stack_calibrated.toml``."""
     if name == "physical":
         return {}
     if name == "calibrated":
@@ -192,11 +184,15 @@ def load_parameters(
     """Load all parameters of the model of the stack.
 
     Args:
-        factors: Factor set, see `load_factor_set`.
-        devices: Devices, see `moopim.hardware.stack.devices.device_tables`.
+        factors: Factor set: ``physical`` (the values of the files), ``calibrated`` or a ``FILE.toml`` in the form of
+            ``data/stack_calibrated.toml``.
+        devices: Devices, see `load_devices`.
         stack: TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
         override: Overrides of single parameters, which have the highest priority, such as
             ``kappa=4,mesh=6,R.static_mW=5`` or ``R.write_pJ=2nJ``.
+
+    Returns:
+        Devices, factors and stack.
 
     Raises:
         ConfigError: If a name or a value is not usable; the message names it.

@@ -1,4 +1,4 @@
-"""Where layers lie: tiers by type, layers along the snake of their tier's PEs (HuNT, TCAD 2024, section III)."""
+"""Placement of layers: tiers by type, layers along the snake of their tier's PEs (HuNT, TCAD 2024, section III)."""
 
 from dataclasses import dataclass, fields
 from functools import cache
@@ -10,19 +10,10 @@ from moopim.hardware.stack.layer_costs import LayerCosts
 from moopim.hardware.stack.parameters import Stack
 from moopim.typing import BoolArray, FloatArray, IntArray
 
-__all__ = ["Line", "Occupancy", "lay_out", "rows_of", "snake", "spread", "tier_occupancy", "tier_roles", "to_stack"]
-
 
 @cache
 def snake(stack: Stack) -> IntArray:
-    """The path along which a tier's PEs are filled: even rows of the mesh to the right, odd rows to the left.
-
-    Args:
-        stack: The stack.
-
-    Returns:
-        Number ``mesh y + x`` of the PE at each place of the path, shape ``(pes_per_tier,)``; read only.
-    """
+    """PE, ``mesh y + x``, at each place of a tier: even rows of the mesh to the right, odd ones to the left."""
     y, along = np.divmod(np.arange(stack.pes_per_tier), stack.mesh)
     path = stack.mesh * y + np.where(y % 2 == 0, along, stack.mesh - 1 - along)
     path.flags.writeable = False
@@ -30,16 +21,11 @@ def snake(stack: Stack) -> IntArray:
 
 
 def tier_roles(can_serve_bp: BoolArray, *, farthest_bp: bool = False) -> tuple[BoolArray, IntArray, IntArray]:
-    """Finds the back-propagation (BP) tier: the farthest from the heat sink whose device stands the writes.
+    """Back-propagation (BP) tier: the farthest from the heat sink whose device stands the writes.
 
-    Args:
-        can_serve_bp: Shape ``(designs, tiers)``, tier 1 (at the heat sink) first.
-        farthest_bp: Whether only the tier farthest from the heat sink may serve.
-
-    Returns:
-        Whether there is a BP tier, shape ``(designs,)``; its number, counted from the heat sink from 0 (the farthest
-        where there is none), shape ``(designs,)``; and the other tiers, the forward tiers, from the heat sink outwards,
-        shape ``(designs, tiers - 1)``.
+    ``can_serve_bp`` has shape ``(designs, tiers)``, tier 1 (at the heat sink) first; with ``farthest_bp`` only the
+    tier farthest from the sink may serve. Returns whether there is a BP tier, its number, from 0 at the sink (the
+    farthest where there is none), shape ``(designs,)`` each, and the forward tiers, shape ``(designs, tiers - 1)``.
     """
     n = can_serve_bp.shape[1]
     if farthest_bp:
@@ -55,39 +41,21 @@ def _other_tiers(tiers: int) -> IntArray:
 
 @dataclass(frozen=True)
 class Occupancy:
-    """What lies on the tiers with one copy of each layer.
+    """Occupancy of the tiers with one copy of each layer."""
 
-    Attributes:
-        has_bp: Whether a tier can serve back-propagation, shape ``(designs,)``.
-        bp: The back-propagation tier, from 0 at the heat sink, shape ``(designs,)``.
-        forward: The forward tiers, from 0 at the heat sink, shape ``(designs, forward_tiers)``.
-        forward_device: StackDevice of each forward tier, shape ``(designs, forward_tiers)``.
-        tier: Forward tier of each layer, shape ``(designs, layers)``.
-        entry: Place of each layer's costs in a flattened table of shape ``(devices, layers)``, shape
-            ``(designs, layers)``.
-        used: Arrays of one copy of every layer, shape ``(designs, forward_tiers)``.
-        free: Arrays that do not hold activations, shape ``(designs, forward_tiers)``.
-        capacity: Arrays of the tier, shape ``(designs, forward_tiers)``.
-        layers: Number of layers, shape ``(designs, forward_tiers)``.
-    """
-
-    has_bp: BoolArray
-    bp: IntArray
-    forward: IntArray
-    forward_device: IntArray
-    tier: IntArray
-    entry: IntArray
-    used: FloatArray
-    free: FloatArray
-    capacity: FloatArray
-    layers: IntArray
+    has_bp: BoolArray  # whether a tier can serve back-propagation, shape (designs,)
+    bp: IntArray  # back-propagation tier, from 0 at the heat sink, shape (designs,)
+    forward: IntArray  # forward tiers, from 0 at the heat sink, shape (designs, forward_tiers)
+    forward_device: IntArray  # their devices, shape (designs, forward_tiers)
+    tier: IntArray  # forward tier of each layer, shape (designs, layers)
+    entry: IntArray  # index of each layer in a flat table of shape (devices, layers), shape (designs, layers)
+    used: FloatArray  # arrays of one copy of every layer, shape (designs, forward_tiers), like those below
+    free: FloatArray  # arrays that do not hold activations
+    capacity: FloatArray  # all arrays
+    layers: IntArray  # number of layers
 
     def select(self, designs: IntArray) -> "Occupancy":
-        """The occupancy of some of the designs.
-
-        Args:
-            designs: Their rows, shape ``(selected,)``.
-        """
+        """Occupancy of some of the designs, given by their rows."""
         return Occupancy(*(getattr(self, field.name)[designs] for field in fields(self)))
 
 
@@ -100,19 +68,7 @@ def tier_occupancy(
     *,
     farthest_bp: bool = False,
 ) -> Occupancy:
-    """Adds up what each forward tier has to hold.
-
-    Args:
-        costs: Costs of one copy of each layer.
-        stack: The stack.
-        can_serve_bp: Whether each device can serve back-propagation, shape ``(devices,)``.
-        tiers: StackDevice of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-        farthest_bp: Whether only the tier farthest from the heat sink may serve back-propagation.
-
-    Returns:
-        The occupancy.
-    """
+    """Occupancy of the forward tiers; arguments as those of `moopim.hardware.stack.model.evaluate_in_blocks`."""
     n_forward, n_layers = stack.tiers - 1, genes.shape[1]
     has_bp, bp, forward = tier_roles(can_serve_bp[tiers], farthest_bp=farthest_bp)
     forward_device = tiers.take(forward + rows_of(forward, stack.tiers))
@@ -131,34 +87,17 @@ def tier_occupancy(
 
 @dataclass(frozen=True)
 class Line:
-    """The layers in the order in which they lie, the forward tiers end to end; arrays of shape ``(designs, layers)``.
+    """Layers in the order in which they lie, the forward tiers end to end; arrays of shape ``(designs, layers)``."""
 
-    Attributes:
-        layer: Layer at each place of the order.
-        flat: Place of that layer in a flattened array of shape ``(designs, layers)``.
-        tier: Forward tier of that layer.
-        start: Where it starts on its tier's snake (PEs).
-        extent: How far it reaches from there (PEs).
-    """
-
-    layer: IntArray
-    flat: IntArray
-    tier: IntArray
-    start: FloatArray
-    extent: FloatArray
+    layer: IntArray  # layer at each place of the order
+    flat: IntArray  # its index in a flat array of shape (designs, layers)
+    tier: IntArray  # its forward tier
+    start: FloatArray  # its start on the snake of its tier (PEs)
+    extent: FloatArray  # its length from there (PEs)
 
 
 def lay_out(genes: IntArray, occupancy: Occupancy, extent: FloatArray) -> Line:
-    """Lays the layers along their tiers, by tier, slot and number.
-
-    Args:
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-        occupancy: The occupancy.
-        extent: PEs that each layer takes with its copies and activations, shape ``(designs, layers)``.
-
-    Returns:
-        The line.
-    """
+    """Lay the layers along their tiers, by tier, slot and number; ``extent`` (PEs) has shape ``(designs, layers)``."""
     # The order of genes is that of tiers and slots; the stable sort adds the layer's number. NumPy sorts bytes fastest.
     layer = np.argsort(genes.astype(np.min_scalar_type(int(genes.max(initial=0)))), axis=1, kind="stable")
     flat = layer + rows_of(layer, layer.shape[1])
@@ -174,18 +113,11 @@ def lay_out(genes: IntArray, occupancy: Occupancy, extent: FloatArray) -> Line:
 
 
 def spread(line: Line, loads: FloatArray, stack: Stack) -> FloatArray:
-    """Spreads what layers carry evenly over the PEs that they cover.
+    """Spread the loads of layers evenly over the PEs that they cover.
 
     The load up to each border between PEs is piecewise linear along the line; its differences are the loads of the PEs.
-
-    Args:
-        line: The layers along the forward tiers.
-        loads: Loads of each layer in the order of the line, shape ``(kinds, designs, layers)``.
-        stack: The stack.
-
-    Returns:
-        Loads of each PE along the snakes, the forward tiers end to end, and a 0 at the end, shape
-        ``(kinds, designs, forward_tiers x pes_per_tier + 1)``.
+    From loads in the order of the line, shape ``(kinds, designs, layers)``, to those of the PEs along the snakes, the
+    forward tiers end to end, and a 0 at the end, shape ``(kinds, designs, forward_tiers x pes_per_tier + 1)``.
     """
     kinds, designs, layers = loads.shape
     pes, places = stack.pes_per_tier, (stack.tiers - 1) * stack.pes_per_tier
@@ -207,15 +139,9 @@ def spread(line: Line, loads: FloatArray, stack: Stack) -> FloatArray:
 
 
 def to_stack(stack: Stack, bp: IntArray, along: FloatArray) -> FloatArray:
-    """Moves loads from the snakes of the forward tiers to the PEs of the stack; the BP tier carries none.
+    """Move loads from the snakes of the forward tiers to the PEs of the stack; the BP tier carries none.
 
-    Args:
-        stack: The stack.
-        bp: Back-propagation tier, shape ``(designs,)``.
-        along: Loads along the snakes and a 0, from `spread`, shape ``(kinds, designs, places + 1)``.
-
-    Returns:
-        Loads, shape ``(kinds, designs, pes)``; PE index is pes_per_tier x tier + mesh y + x.
+    From the result of `spread` to shape ``(kinds, designs, pes)``; PE index is pes_per_tier x tier + mesh y + x.
     """
     index = _stack_index(stack).take(bp, axis=0)
     return along.reshape(len(along), -1).take(index + rows_of(index, along.shape[2]), axis=1)
@@ -223,7 +149,7 @@ def to_stack(stack: Stack, bp: IntArray, along: FloatArray) -> FloatArray:
 
 @cache
 def _stack_index(stack: Stack) -> IntArray:
-    """For each BP tier, the place along the snakes of every PE, shape ``(tiers, pes)``; past the end on it."""
+    """Place of every PE along the snakes for each BP tier, shape ``(tiers, pes)``; past the end on it."""
     pes = stack.pes_per_tier
     index = np.full((stack.tiers, stack.tiers, pes), (stack.tiers - 1) * pes)
     for bp in range(stack.tiers):
@@ -233,13 +159,8 @@ def _stack_index(stack: Stack) -> IntArray:
 
 
 def rows_of(array: NDArray[np.generic], width: int) -> IntArray:
-    """Where each row begins in a flattened array with rows of a width; NumPy's take_along_axis is slow on small arrays.
+    """Begin of each row in a flat array with rows of a width, shape ``(rows, 1)``.
 
-    Args:
-        array: Any array with as many rows.
-        width: Length of a row.
-
-    Returns:
-        ``width`` x row, shape ``(rows, 1)``.
+    NumPy's take_along_axis is slow on small arrays.
     """
     return np.arange(0, len(array) * width, width)[:, None]

@@ -1,6 +1,5 @@
 """Steady-state temperatures of a 3-D stack of PEs on a heat spreader and a heat sink."""
 
-from moopim.hardware.thermal.description import ThermalStack, load_thermal
-from moopim.hardware.thermal.influence import THERMAL_MODES, influence_matrix
+import lazy_loader
 
-__all__ = ["THERMAL_MODES", "ThermalStack", "influence_matrix", "load_thermal"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,11 +13,8 @@ import numpy as np
 
 from moopim.checks import numbers
 from moopim.errors import unknown_name
-from moopim.hardware.thermal.description import ThermalStack
-from moopim.hardware.thermal.geometry import check_stack, die_layers
+from moopim.hardware.thermal.description import ThermalStack, check_stack, die_layers
 from moopim.typing import FloatArray
-
-__all__ = ["column_matrix", "fit_columns"]
 
 _MODES = ("paper", "paper+")
 
@@ -25,48 +22,20 @@ _MODES = ("paper", "paper+")
 def column_matrix(
     tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str, measured: FloatArray
 ) -> FloatArray:
-    """Influence matrix of eq. 8, its free figures calibrated as by `fit_columns`.
-
-    Args:
-        tiers: Tiers.
-        mesh: PEs along each side of a tier.
-        pe_area_mm2: Area of a PE (mm2).
-        thermal: The stack.
-        mode: ``paper`` or ``paper+``.
-        measured: What to calibrate against (K/W), shape ``(pes, pes)``.
-
-    Returns:
-        Rise per power (K/W), shape ``(pes, pes)``.
-
-    Raises:
-        ConfigError: If there is no such mode or stack, or ``measured`` has another shape or is not finite.
-    """
+    """Influence matrix of eq. 8 (K/W), shape ``(pes, pes)``, calibrated against ``measured`` as by `fit_columns`."""
     terms = _terms(tiers, mesh, pe_area_mm2, thermal, mode)
-    figures = fit_columns(tiers, mesh, pe_area_mm2, thermal, mode, measured)
-    return np.asarray(sum(value * term for value, term in zip(figures.values(), terms.values(), strict=True)))
+    parameters = fit_columns(tiers, mesh, pe_area_mm2, thermal, mode, measured)
+    return np.asarray(sum(value * term for value, term in zip(parameters.values(), terms.values(), strict=True)))
 
 
 def fit_columns(
     tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str, measured: FloatArray
 ) -> dict[str, float]:
-    """Calibrates eq. 8 by least squares, as the paper calibrates it with HotSpot.
+    """Fit eq. 8 by least squares to an influence matrix (K/W), as the paper calibrates it with HotSpot.
 
     The fit is that with the least expected squared error of temperatures when the powers of PEs are independent and
-    their standard deviation equals their mean, as that of exponential ones. No sign is imposed.
-
-    Args:
-        tiers: Tiers.
-        mesh: PEs along each side of a tier.
-        pe_area_mm2: Area of a PE (mm2).
-        thermal: The stack; its layers give R_v.
-        mode: ``paper`` or ``paper+``.
-        measured: What to calibrate against (K/W), shape ``(pes, pes)``.
-
-    Returns:
-        ``Phi_H``; ``R_b Phi_H`` (K/W); and, of ``paper+``, ``R_t`` (K/W).
-
-    Raises:
-        ConfigError: If there is no such mode or stack, or ``measured`` has another shape or is not finite.
+    their standard deviation equals their mean, as that of exponential ones. No sign is imposed. Returns ``Phi_H``;
+    ``R_b Phi_H`` (K/W); and, of ``paper+``, ``R_t`` (K/W).
     """
     terms = _terms(tiers, mesh, pe_area_mm2, thermal, mode)
     measured = numbers("measured", measured, (tiers * mesh**2, tiers * mesh**2))
@@ -77,7 +46,7 @@ def fit_columns(
 
 
 def _terms(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str) -> dict[str, FloatArray]:
-    """What each free figure is multiplied by, shape ``(pes, pes)``, by its name."""
+    """Factor of each free parameter, shape ``(pes, pes)``, by its name."""
     if mode not in _MODES:
         raise unknown_name("thermal mode of columns", mode, _MODES)
     check_stack(tiers, mesh, pe_area_mm2)
@@ -88,9 +57,9 @@ def _terms(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mod
     tier = np.arange(tiers)
     if mode == "paper":
         heats = tier <= tier[:, None]  # tiers no farther from the sink
-        figures = {"Phi_H": heats * to_sink, "R_b Phi_H": heats.astype(np.float64)}
+        parameters = {"Phi_H": heats * to_sink, "R_b Phi_H": heats.astype(np.float64)}
     else:
-        figures = {"Phi_H": to_sink[np.minimum(tier, tier[:, None])], "R_b Phi_H": np.ones((tiers, tiers))}
+        parameters = {"Phi_H": to_sink[np.minimum(tier, tier[:, None])], "R_b Phi_H": np.ones((tiers, tiers))}
     same_stack = np.eye(mesh**2)
-    terms = {name: np.kron(entries, same_stack) for name, entries in figures.items()}
+    terms = {name: np.kron(entries, same_stack) for name, entries in parameters.items()}
     return terms if mode == "paper" else terms | {"R_t": np.ones((tiers * mesh**2,) * 2)}

@@ -1,11 +1,14 @@
 """Thermal parameters of the 3-D stack: materials, heat sink and grid; built in, or from a user's TOML file."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from moopim.checks import is_whole
+import numpy as np
+
+from moopim.checks import is_whole, number, whole_number
 from moopim.constants import (
     as_table,
     bounded,
@@ -17,11 +20,14 @@ from moopim.constants import (
     read_user_table,
 )
 from moopim.errors import ConfigError
+from moopim.typing import FloatArray, IntArray
 
 _TABLES = ("stack", "thermal")  # of a user's file
 MOST_CELLS = 16
 """Most cells along a side of a PE."""
 _MOST_DIGITS = 4  # of a tier
+_MOST_PES = 4096  # a matrix of 128 MiB
+_AREAS_MM2 = (1e-6, 1e6)  # of a PE; within, the equations can be solved
 
 
 @dataclass(frozen=True)
@@ -184,3 +190,52 @@ def _values(what: str, table: object, cls: type, besides: str) -> dict[str, Any]
     """Values of the table ``[what]``."""
     entries = as_table(what, table, what)
     return constant_values(f"[{what}]", entries, cls, complete=False, besides=(besides,))
+
+
+class DieLayers(NamedTuple):
+    """Layers of the die, from the sink outwards."""
+
+    thickness_m: FloatArray  # shape (layers,)
+    conductivity: FloatArray  # W/(m K), shape (layers,)
+    silicon: IntArray  # layer that is the silicon of each tier, shape (tiers,)
+
+
+def check_stack(tiers: int, mesh: int, pe_area_mm2: float) -> None:
+    """Raise ConfigError unless the sizes are those of a stack, with few enough PEs for an influence matrix."""
+    whole_number("tiers", tiers, 1)
+    whole_number("mesh", mesh, 1)
+    if tiers * mesh**2 > _MOST_PES:
+        raise ConfigError(f"{tiers} tiers of {mesh} x {mesh} PEs are {tiers * mesh**2}; expected at most {_MOST_PES}")
+    number("pe_area_mm2", pe_area_mm2, positive=True)
+    number("pe_area_mm2", pe_area_mm2, least=_AREAS_MM2[0], most=_AREAS_MM2[1])
+
+
+def die_layers(tiers: int, thermal: ThermalStack) -> DieLayers:
+    """Layers of a die of ``tiers``: of each its interface or bond, then its silicon."""
+    whole_number("tiers", tiers, 1, _MOST_PES)
+    given = {layers.tier: layers.given for layers in thermal.tiers}
+    if given and max(given) > tiers:
+        raise ConfigError(f"thermal.tier.{max(given)} is given; expected one of the tiers, 1 .. {tiers}")
+    layers = []
+    for tier in range(1, tiers + 1):
+        here = vars(thermal) | given.get(tier, {})
+        layers += [
+            (here[f"{name}_um"], here[f"{name}_W_per_mK"]) for name in ("interface" if tier == 1 else "bond", "silicon")
+        ]
+    thickness_um, conductivity = np.array(layers, dtype=np.float64).T
+    return DieLayers(thickness_um * 1e-6, conductivity, 2 * np.arange(tiers) + 1)
+
+
+def die_side_m(mesh: int, pe_area_mm2: float, thermal: ThermalStack) -> float:
+    """Side of the square die (m); raise ConfigError if it is larger than the spreader."""
+    whole_number("mesh", mesh, 1)
+    number("pe_area_mm2", pe_area_mm2, positive=True)
+    side_mm = mesh * math.sqrt(pe_area_mm2)
+    if math.isclose(side_mm, thermal.spreader_side_mm):
+        return thermal.spreader_side_mm * 1e-3  # no rim of the width of a rounding error
+    if side_mm > thermal.spreader_side_mm:
+        raise ConfigError(
+            f"spreader_side_mm of the thermal stack is {thermal.spreader_side_mm:g}; "
+            f"expected at least the side of the die, {side_mm:.4g}"
+        )
+    return side_mm * 1e-3

@@ -1,4 +1,4 @@
-"""How much each PE heats each other: the influence matrix of a stack, in four modes.
+"""Influence matrix of a stack, the temperature rise of each PE per power of each, in four modes.
 
 Steady state is linear in power, so that a product with this matrix gives the temperatures of any number of designs.
 """
@@ -7,29 +7,32 @@ from functools import lru_cache
 
 import numpy as np
 
+from moopim.checks import check_shapes
 from moopim.errors import ConfigError, unknown_name
-from moopim.hardware.thermal.assembly import pe_of_cell
 from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.description import ThermalStack
+from moopim.hardware.thermal.grids import pe_of_cell
 from moopim.hardware.thermal.solving import GRID_MODES, Factorised, factorised, solve
 from moopim.typing import FloatArray
 
-__all__ = ["THERMAL_MODES", "influence_matrix"]
-
 THERMAL_MODES = ("hotspot", "full", "paper", "paper+")
+"""Thermal models, see `influence_matrix`."""
 _KEPT = 32
 _BITS = 40
 
 
 @lru_cache(maxsize=_KEPT)
 def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str) -> FloatArray:
-    """Temperature rise of each PE per power of each PE; kept for the next call.
+    """Temperature rise of each PE per power of each PE in steady state; kept for the next call.
+
+    ``paper`` and ``paper+`` have the columns of HuNT's eq. 8, see docs/thermal.md; ``hotspot`` and ``full`` solve
+    ``conductances rise = power`` on a grid.
 
     Args:
         tiers: Tiers.
         mesh: PEs along each side of a tier.
         pe_area_mm2: Area of a PE (mm2).
-        thermal: The stack.
+        thermal: Thermal stack.
         mode: ``hotspot``, the equations of HotSpot; ``full``, finite volumes with a real spreader and sink; ``paper``,
             eq. 8 of HuNT (Ogbogu et al., IEEE TCAD 2024) as printed; ``paper+``, the same with the heat of all tiers.
 
@@ -38,7 +41,7 @@ def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: Thermal
         the sink. Entries are rounded to 40 bits, on which machines agree whatever their number of threads.
 
     Raises:
-        ConfigError: If the mode is unknown, the stack does not fit the die, or ``paper+``, whose figures are fitted,
+        ConfigError: If the mode is unknown, the stack does not fit the die, or ``paper+``, whose parameters are fitted,
             would have PEs cool others.
     """
     if mode not in THERMAL_MODES:
@@ -80,3 +83,21 @@ def _responses(body: Factorised) -> FloatArray:
     G[..., -quarter:] = G[:, :, ::-1, :, :, :quarter][..., ::-1]
     G[..., -quarter:, :] = G[:, ::-1, :, :, :quarter][..., ::-1, :]
     return G.reshape(tiers * mesh**2, -1)
+
+
+def temperature_rise(power: FloatArray, influence: FloatArray) -> FloatArray:
+    """Temperature rise over ambient of each PE in steady state, ``rise = influence power``.
+
+    Args:
+        power: Power of each PE (W), shape ``(designs, pes)``.
+        influence: Rise per power (K/W), shape ``(pes, pes)``; see `influence_matrix`.
+
+    Returns:
+        Rise of each PE (K), shape ``(designs, pes)``. A design's values do not depend on the others.
+
+    Raises:
+        ConfigError: If an array has another shape.
+    """
+    check_shapes(influence=(influence, (len(influence),) * 2), power=(power, (len(power), len(influence))))
+    # A matrix product by BLAS would round differently from one batch size to another.
+    return np.asarray(np.einsum("dk,pk->dp", power, influence))

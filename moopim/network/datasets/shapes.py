@@ -83,7 +83,7 @@ def draw_shapes(count: int, seed: int = 1, difficulty: float | None = None, stre
 def _level(name: str, entry: Mapping[str, float], difficulty: float) -> float:
     if "value" in entry:
         return constant(name, entry)
-    return (1 - difficulty) * constant(name, entry, "easy") + difficulty * constant(name, entry, "hard")
+    return (1 - difficulty) * constant(name, entry, key="easy") + difficulty * constant(name, entry, key="hard")
 
 
 def _block(rng: np.random.Generator, levels: _Levels) -> Raw:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from moopim.hardware.stack.chain_traffic import chain_traffic
 from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.placement import lay_out
+from moopim.hardware.stack.traffic import chain_traffic
 from moopim.workload import IMAGE, Layer, make_workload
 
 # 10 x 4 = 40 and 20 activations, 160 and 800 weights, batch 8.

@@ -7,11 +7,11 @@ import pytest
 from literal_traffic import walk_design
 
 from moopim.hardware.noc import link_ends
-from moopim.hardware.stack.graph_traffic import graph_traffic
 from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, tier_occupancy
 from moopim.hardware.stack.system import steady_state
+from moopim.hardware.stack.traffic import graph_traffic
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 BITS = 16
@@ -145,7 +145,7 @@ def test_four_parts_are_enough(monkeypatch):
     line = steady_state(model, tiers, genes, occupancy).line
     total, busiest = {}, {}
     for parts in (1, 4, 32):
-        monkeypatch.setattr("moopim.hardware.stack.graph_traffic.PARTS", parts)
+        monkeypatch.setattr("moopim.hardware.stack.traffic.PARTS", parts)
         flits = graph_traffic(model.workload, 16, model.stack, occupancy, line).flits
         total[parts], busiest[parts] = flits.sum(axis=1), flits.max(axis=1)
     assert total[4].mean() == pytest.approx(total[32].mean(), rel=3e-4)

@@ -9,13 +9,12 @@ from literal_hunt import evaluate, reference_factors
 from scipy.optimize import brentq
 
 from moopim import ConfigError
-from moopim.hardware.stack.copies import copies_period
 from moopim.hardware.stack.devices import load_devices
-from moopim.hardware.stack.graph_traffic import graph_traffic
-from moopim.hardware.stack.layer_costs import layer_costs
+from moopim.hardware.stack.layer_costs import copies_period, layer_costs
 from moopim.hardware.stack.model import occupy, system_model
 from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.stack.system import evaluate_system, steady_state
+from moopim.hardware.stack.traffic import graph_traffic
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"

@@ -7,7 +7,8 @@ import pytest
 
 from moopim.hardware.stack.devices import load_devices
 from moopim.hardware.stack.parameters import load_stack
-from moopim.hardware.stack.thermal import noise, temperature_rise
+from moopim.hardware.stack.system import noise
+from moopim.hardware.thermal import temperature_rise
 
 
 def test_temperature_is_a_sum_over_sources_with_the_same_bits_in_any_batch(rng):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from moopim.hardware.thermal import influence_matrix, load_thermal
-from moopim.hardware.thermal.assembly import pe_of_cell
 from moopim.hardware.thermal.description import TierLayers
-from moopim.hardware.thermal.refinement import refine
-from moopim.hardware.thermal.solving import factorised, solve
+from moopim.hardware.thermal.grids import pe_of_cell
+from moopim.hardware.thermal.solving import factorised, refine, solve
 
 # A die, a spreader and a sink of one size, 8 x 8 mm2, so that uniform heat flows straight down.
 COLUMN = replace(load_thermal(), spreader_side_mm=8, sink_side_mm=8)

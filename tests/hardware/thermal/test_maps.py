@@ -7,7 +7,7 @@ import pytest
 
 from moopim import ConfigError
 from moopim.hardware.thermal import influence_matrix, load_thermal
-from moopim.hardware.thermal.maps import temperature_map
+from moopim.hardware.thermal.solving import temperature_map
 
 STACK = (3, 2, 1.6)
 

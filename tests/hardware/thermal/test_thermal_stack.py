@@ -9,8 +9,7 @@ import pytest
 
 from moopim import ConfigError
 from moopim.hardware.thermal import load_thermal
-from moopim.hardware.thermal.description import TierLayers
-from moopim.hardware.thermal.geometry import die_layers
+from moopim.hardware.thermal.description import TierLayers, die_layers
 
 BUILT_IN = tomllib.loads((files("moopim.hardware") / "data" / "stack_thermal.toml").read_text(encoding="utf-8"))
 

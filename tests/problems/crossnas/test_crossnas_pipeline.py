@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 from crossnas_toys import SIMULATOR, contents, run_and_kill, write_images, write_preset
 
-import moopim.problems.crossnas.training as trainings
+import moopim.problems.crossnas.steps as trainings
 from moopim.errors import ConfigError, EvaluationError
 from moopim.experiment.steps import find_steps, read_step
 from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
 from moopim.network.network_files import load_network
-from moopim.problems.crossnas import crossbar_accuracy, inherited
-from moopim.problems.crossnas.pipeline import STEPS, Pipeline, Settings
+from moopim.problems.crossnas import accuracies
+from moopim.problems.crossnas.pipeline import STEPS, Pipeline
+from moopim.problems.crossnas.settings import Settings
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 W_ACC = 0.8
@@ -68,8 +69,8 @@ def no_accuracies(monkeypatch):
     def fail(*arguments, **options):
         pytest.fail("an accuracy was found again")
 
-    monkeypatch.setattr(inherited, "subnet_accuracies", lambda net, chosen, *rest, **more: fail() if chosen else None)
-    monkeypatch.setattr(crossbar_accuracy, "crossbar_accuracies", fail)
+    monkeypatch.setattr(accuracies, "subnet_accuracies", lambda net, chosen, *rest, **more: fail() if chosen else None)
+    monkeypatch.setattr(accuracies, "crossbar_accuracies", fail)
 
 
 def test_every_step_leaves_its_record_and_its_products(made):
@@ -121,7 +122,7 @@ KILLS = [
     ("architecture", "moopim.experiment.running:write_manifest", 1),
     ("architecture", "moopim.evaluator.log:EvaluationLog.append", 1),
     ("training", "moopim.network.training:save_training", 1),
-    ("training", "moopim.problems.crossnas.training:save_network", 1),
+    ("training", "moopim.problems.crossnas.steps:save_network", 1),
     ("training", "moopim.network.training:save_training", 3),  # of the mixed-precision supernet
     ("circuit", "moopim.evaluator.metric_store:MetricStore._write", 2),  # not yet in the log
     ("circuit", "moopim.experiment.running:write_manifest", 2),  # the run has ended, the step has not
@@ -209,7 +210,9 @@ def test_steps_of_other_settings_are_refused_before_any_training(copied, no_trai
 def test_a_simulator_of_ones_own_is_another_setting(copied, no_training, tmp_path):
     (tmp_path / "rulers_b.py").write_text(SIMULATOR)
     with pytest.raises(ConfigError, match=r"step 'architecture'.*simulator is"):
-        run(replace(copied, simulator=f"{tmp_path}/rulers_b.py:Ruler", reference=repr(Pipeline(copied).reference)))
+        run(
+            replace(copied, simulator=f"{tmp_path}/rulers_b.py:Ruler", reference=repr(Pipeline(copied).setup.reference))
+        )
 
 
 @pytest.mark.parametrize(
@@ -286,9 +289,9 @@ def test_another_algorithm_in_another_folder_pays_only_for_what_is_new(made, tmp
     settings = settings_for(tmp_path, algorithm="nsga2")
     for folder in ("supernet", "networks"):
         shutil.copytree(made / folder, settings.output / folder)
-    paid, find = [], inherited.subnet_accuracies
+    paid, find = [], accuracies.subnet_accuracies
     monkeypatch.setattr(
-        inherited, "subnet_accuracies", lambda net, chosen, *a, **k: paid.extend(chosen) or find(net, chosen, *a, **k)
+        accuracies, "subnet_accuracies", lambda net, chosen, *a, **k: paid.extend(chosen) or find(net, chosen, *a, **k)
     )
     run(settings, asked=("architecture",))
     frames = [pd.read_csv(place / "w0.8/architecture/run/evaluations.csv") for place in (made, settings.output)]
@@ -350,16 +353,16 @@ def test_another_simulator_takes_the_place_of_the_planar_chip(tmp_path, name):
     source.write_text(SIMULATOR)
     settings = settings_for(tmp_path, simulator=f"{source}:{name}", jobs=2, preset=[("cycles = 2", "cycles = 1")])
     pipeline, _ = run(settings)
-    chosen = pipeline.circuit(W_ACC)
+    chosen = pipeline.record("circuit", W_ACC)
     assert chosen.result["latency_ms"] == 1 / chosen.result["dac_bits"]
     assert chosen.result["power_W"] == pytest.approx(chosen.result["energy_mJ"] / chosen.result["latency_ms"])
     assert np.isnan(chosen.result["area_mm2"])
-    final = pipeline.final(W_ACC)
+    final = pipeline.record("final", W_ACC)
     if name == "Oracle":
         assert chosen.result["accuracy"] == chosen.result["adc_bits"] / 16
         assert final.result["test_pim"] == chosen.result["adc_bits"] / 16
         assert set(final.facts["simulator"]) == {"Oracle"}
-    for step in (pipeline.architecture(W_ACC), chosen):
+    for step in (pipeline.record("architecture", W_ACC), chosen):
         assert len(step.facts["simulator"][name]) == 64
     source.write_text(SIMULATOR + "\n# changed\n")
     del sys.modules[source.stem]  # as in another process

@@ -19,7 +19,7 @@ from moopim.network.quantisation import calibrate, quantise_module, set_bits, ta
 from moopim.network.subnets import Block
 from moopim.network.training import fit
 from moopim.problems.crossnas import QuantisationPimSearch
-from moopim.problems.crossnas.crossbar_accuracy import CrossbarAccuracy
+from moopim.problems.crossnas.accuracies import CrossbarAccuracy
 from moopim.workload.tracing import trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")

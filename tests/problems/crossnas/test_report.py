@@ -9,10 +9,10 @@ import pytest
 from crossnas_toys import write_images, write_preset
 
 from moopim.network.datasets import load_data
-from moopim.problems.crossnas import crossbar_accuracy, inherited, pipeline, report
-from moopim.problems.crossnas.baselines import baselines
-from moopim.problems.crossnas.pipeline import STEPS, Pipeline, Settings
-from moopim.problems.crossnas.published import published
+from moopim.problems.crossnas import accuracies, report, steps
+from moopim.problems.crossnas.paper_tables import baseline_rows, published_rows
+from moopim.problems.crossnas.pipeline import STEPS, Pipeline
+from moopim.problems.crossnas.settings import Settings
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 QUICK = [("= 21", "= 2"), ("= 11", "= 2"), ("cycles = 2", "cycles = 1")]
@@ -46,9 +46,9 @@ def test_every_number_of_the_table_has_one_row_that_names_its_step(reported):
         assert sorted(found.column) == sorted(columns)
         for entry in found.itertuples():
             assert str(row[entry.column]) == entry.value or float(entry.value) == row[entry.column], entry.column
-            steps = entry.step.split(", ")
-            assert set(steps) <= set(STEPS)
-            record = getattr(made, steps[-1])(row["w_acc"])
+            names = entry.step.split(", ")
+            assert set(names) <= set(STEPS)
+            record = made.record(names[-1], row["w_acc"])
             assert (entry.seed, entry.created, entry.command) == (1, record.created, record.command_line)
 
 
@@ -61,7 +61,7 @@ def test_numbers_are_those_of_the_records_on_the_disk(reported):
         assert row.float_accuracy == final["result"]["test_float"]
         assert row.weight_bits == " ".join(map(str, circuit["result"]["weight_bits"]))
         assert row.edp_mJ_ms == circuit["result"]["edp_mJ_ms"]
-        seconds = sum(getattr(made, name)(row.w_acc).seconds for name in STEPS)
+        seconds = sum(made.record(name, row.w_acc).seconds for name in STEPS)
         assert row.search_h == pytest.approx(seconds / 3600)
 
 
@@ -95,7 +95,7 @@ def test_the_text_has_a_row_per_weight_and_says_what_is_written(reported, settin
 
 def test_images_of_the_paper_are_put_into_its_tables(settings, tmp_path, monkeypatch):
     fake = replace(load_data("folder", settings.root), name="cifar10", synthetic=True)
-    for module in (pipeline, inherited, crossbar_accuracy):
+    for module in (steps, accuracies):
         monkeypatch.setattr(module, "load_data", lambda name, root=None: fake)
     shutil.copytree(settings.output, tmp_path / "out")
     for path in (tmp_path / "out").rglob("step.json"):
@@ -106,7 +106,7 @@ def test_images_of_the_paper_are_put_into_its_tables(settings, tmp_path, monkeyp
     text = report.write_report(made)
     assert text.startswith("cifar10 (synthetic), accuracy on crossbars")
     chosen = pd.read_csv(tmp_path / "out" / "tables" / "chosen.csv")
-    for number, others in ((2, published(2)), (3, pd.concat([baselines(10), published(3)]))):
+    for number, others in ((2, published_rows(2)), (3, pd.concat([baseline_rows(10), published_rows(3)]))):
         table = pd.read_csv(tmp_path / "out" / "tables" / f"table{number}.csv")
         assert table.method.tolist() == [*chosen.method, *others.method]
         assert table.quoted.tolist() == [False, False, *others.quoted]

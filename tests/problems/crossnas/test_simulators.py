@@ -15,7 +15,7 @@ from moopim.network.supernet import Supernet
 from moopim.problems.crossnas import ArchitectureSearch
 from moopim.problems.crossnas.simulators import (
     AccuracySimulator,
-    hardware_figures,
+    hardware_metrics,
     load_simulator,
     simulated_accuracies,
     simulator_identity,
@@ -49,7 +49,7 @@ def file(tmp_path, request):
 
 
 def test_the_built_in_one_is_the_planar_chip():
-    found = hardware_figures(load_simulator(None, "paper"), TABLE, CIRCUIT)
+    found = hardware_metrics(load_simulator(None, "paper"), TABLE, CIRCUIT)
     for i in range(3):
         chip = make_chip("paper", **{name: int(values[i]) for name, values in CIRCUIT.items()})
         alone = evaluate_planar(TABLE, chip)
@@ -60,19 +60,19 @@ def test_the_built_in_one_is_the_planar_chip():
 
 def test_what_a_simulator_does_not_know_follows_or_is_unknown():
     energy, latency = np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, 2.0])
-    found = hardware_figures(Fixed(energy=energy, latency=latency), TABLE, CIRCUIT)
+    found = hardware_metrics(Fixed(energy=energy, latency=latency), TABLE, CIRCUIT)
     assert found["edp"].tolist() == [0.5, 2.0, 6.0]
     assert found["power"].tolist() == [2.0, 2.0, 1.5]  # mJ / ms is W
     assert found["violation"].tolist() == [0, 0, 0]
     assert all(np.isnan(found[name]).all() for name in ("area", "edap", "tiles"))
     told = Fixed(energy=energy, latency=latency, power=np.ones(3), area=np.full(3, 2.0))
-    assert hardware_figures(told, TABLE, CIRCUIT)["power"].tolist() == [1, 1, 1]
-    assert hardware_figures(told, TABLE, CIRCUIT)["edap"].tolist() == [1.0, 4.0, 12.0]
+    assert hardware_metrics(told, TABLE, CIRCUIT)["power"].tolist() == [1, 1, 1]
+    assert hardware_metrics(told, TABLE, CIRCUIT)["edap"].tolist() == [1.0, 4.0, 12.0]
 
 
 def test_designs_that_do_not_fit_need_no_figures():
     energy, violation = np.array([1.0, np.nan, 0.0]), np.array([0.0, 1.0, 0.5])
-    found = hardware_figures(Fixed(energy=energy, latency=energy, violation=violation), TABLE, CIRCUIT)
+    found = hardware_metrics(Fixed(energy=energy, latency=energy, violation=violation), TABLE, CIRCUIT)
     assert found["edp"][0] == 1
     assert found["violation"].tolist() == violation.tolist()
 
@@ -94,7 +94,7 @@ ONES = np.ones(3)
 )
 def test_wrong_figures_are_refused(answers, message):
     with pytest.raises(EvaluationError, match=message):
-        hardware_figures(Fixed(**answers), TABLE, CIRCUIT)
+        hardware_metrics(Fixed(**answers), TABLE, CIRCUIT)
 
 
 def test_a_simulator_that_fails_is_named_with_its_line():
@@ -103,9 +103,9 @@ def test_a_simulator_that_fails_is_named_with_its_line():
             return circuit["rows"]
 
     with pytest.raises(EvaluationError, match=r"Failing.hardware raised KeyError: 'rows' \(test_simulators.py, line"):
-        hardware_figures(Failing(), TABLE, CIRCUIT)
+        hardware_metrics(Failing(), TABLE, CIRCUIT)
     with pytest.raises(EvaluationError, match="returned list; expected a dict of arrays by name"):
-        hardware_figures(type("List", (), {"hardware": lambda self, table, circuit: []})(), TABLE, CIRCUIT)
+        hardware_metrics(type("List", (), {"hardware": lambda self, table, circuit: []})(), TABLE, CIRCUIT)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_a_file_brings_a_simulator(file):
     ruler, oracle = (load_simulator(f"{file}:{name}", "paper") for name in ("Ruler", "Oracle"))
     assert not isinstance(ruler, AccuracySimulator)
     assert isinstance(oracle, AccuracySimulator)
-    assert hardware_figures(ruler, TABLE, CIRCUIT)["energy"] == pytest.approx([1e-9 * bit_sums(TABLE)] * 3)
-    assert hardware_figures(ruler, TABLE, CIRCUIT)["latency"].tolist() == [1.0, 0.5, 1.0]
+    assert hardware_metrics(ruler, TABLE, CIRCUIT)["energy"] == pytest.approx([1e-9 * bit_sums(TABLE)] * 3)
+    assert hardware_metrics(ruler, TABLE, CIRCUIT)["latency"].tolist() == [1.0, 0.5, 1.0]
 
 
 def bit_sums(table):

@@ -4,7 +4,7 @@ import pytest
 from crossnas_toys import write_preset
 
 from moopim.errors import ConfigError
-from moopim.problems.crossnas.presets import POPULATION, default_preset, load_preset, preset_names
+from moopim.problems.crossnas.settings import POPULATION, default_preset, load_preset, preset_names
 
 
 def test_the_preset_of_the_paper_has_its_numbers():

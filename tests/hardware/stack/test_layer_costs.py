@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moopim.hardware.stack.copies import copies_period
+from moopim.hardware.stack.layer_costs import copies_period
 
 
 def test_copies_by_hand():

@@ -14,7 +14,8 @@ from moopim.network.network_files import load_supernet, save_supernet
 from moopim.network.subnets import network_layers
 from moopim.network.supernet import Supernet
 from moopim.problems.crossnas import ArchitectureSearch
-from moopim.problems.crossnas.inherited import InheritedAccuracy, subnets
+from moopim.problems.crossnas.accuracies import InheritedAccuracy
+from moopim.problems.crossnas.space import subnets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,7 +8,7 @@ import moopim
 from moopim.cli.entry import main
 from moopim.experiment.frames import read_designs
 from moopim.problems.hunt import HuntMapping
-from moopim.problems.hunt.pictures import pe_labels
+from moopim.problems.hunt.plots import pe_labels
 
 
 def invoke(capsys, *words):

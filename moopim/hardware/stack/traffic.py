@@ -1,49 +1,39 @@
-"""Traffic of the network that is trained: from every layer to those that read it, with multicast, link by link.
+"""Traffic between the layers on the network of the stack, and the time and energy that it takes.
 
-Source: HuNT (Ogbogu et al., TCAD 2024), eqs 3-4, which sum over all pairs of layers; the network says who reads what.
+Source: HuNT (Ogbogu et al., TCAD 2024), eqs 3-4 and 11. Traffic ``chain`` goes from every layer to the next one,
+traffic ``graph`` from every layer to those that read it, with multicast, link by link.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from moopim.hardware.noc.loads import link_loads, tree_steps
 from moopim.hardware.noc.parameters import load_noc
-from moopim.hardware.noc.queueing import LinkTraffic
-from moopim.hardware.noc.routing import link_groups
+from moopim.hardware.noc.queueing import LinkTraffic, unchecked_period
+from moopim.hardware.noc.routing import hop_counts, link_groups
+from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake, spread, to_stack
 from moopim.typing import BoolArray, FloatArray, IntArray, NodeArray
 from moopim.workload import Workload
 
-__all__ = ["PARTS", "graph_traffic"]
-
-
 PARTS = 4
-"""Equal parts of the PEs of a layer, and of the positions of the image that its copies work on. A part stands where its
-middle does (midpoint rule); a single one would be the middle of the layer, as in the model ``chain``."""
+"""Equal parts of the PEs of a layer, and of the positions of the image that its copies work on. A part stands at
+its middle (midpoint rule); a single one would be the middle of the layer, as in traffic ``chain``."""
 
 
 def graph_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> LinkTraffic:
-    """Every layer talks to those that read its output, and to the back-propagation tier.
+    """Traffic of an image from every layer to those that read its output, and to the back-propagation tier.
 
     Copies of a layer work on different positions of the image: part q of a producer sends to part q of each consumer,
-    to all at once (a multicast tree). Each consumer sends the gradient of what it read back to the producer, on its
-    own. Each PE sends its activations to the PE above or below it on the back-propagation tier and gets their gradients
-    from there, and once per batch the 32-bit gradients of its weights.
-
-    Args:
-        workload: The network.
-        bits: Width of activations and their gradients (bit).
-        stack: The stack.
-        occupancy: The occupancy.
-        line: The layers along the forward tiers.
-
-    Returns:
-        Flits of an image over each link, and its packets. A design's values do not depend on the others.
+    to all at once (a multicast tree). Each consumer sends the gradient of its input back to the producer, alone. Each
+    PE sends its activations to the PE above or below it on the back-propagation tier and gets their gradients from
+    there, and once per batch the 32-bit gradients of its weights. Activations and their gradients have ``bits``.
     """
     noc = load_noc()
     flits, arrived = _between_layers(workload, stack, _part_nodes(stack, occupancy, line))
@@ -57,7 +47,7 @@ def graph_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occu
 
 
 def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> NodeArray:
-    """The node where each part of each layer stands, shape ``(layers, parts, designs)``."""
+    """Node of each part of each layer, shape ``(layers, parts, designs)``."""
     pes = stack.pes_per_tier
     middle = (np.arange(PARTS)[:, None, None] + 0.5) / PARTS
     place = np.minimum(line.start + middle * line.extent, pes - 1).astype(np.int64)
@@ -70,19 +60,12 @@ def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> NodeArray:
 
 @dataclass(frozen=True)
 class _Flows:
-    """Who sends to whom.
+    """Flows of values between layers."""
 
-    Attributes:
-        begin: Layers where the flows from one layer to one other begin, shape ``(flows,)``.
-        end: Layers where they end, shape ``(flows,)``.
-        volume: Values of an image that they carry, shape ``(flows,)``.
-        trees: The multicast trees of each number of consumers: producers, shape ``(trees,)``, consumers,
-            ``(consumers, trees)``, and values, ``(trees,)``.
-    """
-
-    begin: IntArray
-    end: IntArray
-    volume: FloatArray
+    begin: IntArray  # layer where each flow between two layers begins, shape (flows,)
+    end: IntArray  # layer where it ends, shape (flows,)
+    volume: FloatArray  # values of an image, shape (flows,)
+    # Multicast trees by number of consumers: producers (trees,), consumers (consumers, trees) and values (trees,).
     trees: tuple[tuple[IntArray, IntArray, FloatArray], ...]
 
 
@@ -131,14 +114,9 @@ def _arrived(arrives: BoolArray, volume: FloatArray) -> FloatArray:
 
 
 def _add_bp_tier(flits: FloatArray, stack: Stack, occupancy: Occupancy, line: Line, loads: FloatArray) -> None:
-    """Adds what PEs send to the back-propagation tier and get from it to the loads of the vertical links.
+    """Add the traffic of PEs with the back-propagation tier to the flits over the vertical links, in place.
 
-    Args:
-        flits: Flits over each link, shape ``(designs, links)``; changed in place.
-        stack: The stack.
-        occupancy: The occupancy.
-        line: The layers along the forward tiers.
-        loads: Flits that each layer sends and gets, shape ``(2, layers)``.
+    ``flits`` has shape ``(designs, links)``, ``loads``, the flits that each layer sends and gets, ``(2, layers)``.
     """
     pes, tiers = stack.pes_per_tier, stack.tiers
     per_pe = to_stack(stack, occupancy.bp, spread(line, loads.take(line.layer, axis=1), stack))
@@ -147,8 +125,62 @@ def _add_bp_tier(flits: FloatArray, stack: Stack, occupancy: Occupancy, line: Li
     above = list(accumulate(each_tier[:0:-1]))[::-1]
     upwards, downwards = (flits[:, group] for group in link_groups(tiers, stack.mesh)[-2:])
     for tier in range(tiers - 1):
-        # Under the back-propagation tier, what is sent goes up and what is got comes down.
+        # Under the back-propagation tier, sent flits go up and received ones come down.
         under = (occupancy.bp > tier)[:, None]
         here = slice(tier * pes, (tier + 1) * pes)
         upwards[:, here] += np.where(under, below[tier][0], above[tier][1])
         downwards[:, here] += np.where(under, below[tier][1], above[tier][0])
+
+
+def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> FloatArray:
+    """Bits times hops of an image from every layer to the next and the back-propagation tier, shape ``(designs,)``.
+
+    Branches of the network are not followed. Activations and their gradients, of ``bits``, go both ways, over the
+    Manhattan distance between the PEs at the centres of the layers; to the back-propagation tier only the tiers count,
+    and weight gradients come on top, once per batch.
+    """
+    centre = np.minimum(np.floor(line.start + line.extent / 2), stack.pes_per_tier - 1).astype(np.int64)
+    tier_of = occupancy.forward.take(line.tier + rows_of(line.tier, occupancy.forward.shape[1]))
+    pe = np.empty(line.flat.shape, dtype=np.int64)
+    pe.put(line.flat, tier_of * stack.pes_per_tier + snake(stack).take(centre))
+    hops = hop_counts(stack.tiers, stack.mesh).take(pe[:, :-1] * stack.pes + pe[:, 1:])
+    to_bp = np.abs(pe // stack.pes_per_tier - occupancy.bp[:, None])
+    activations = 2 * bits * workload.activations_out
+    gradients = stack.gradient_bits * workload.weights / workload.batch
+    return np.asarray((activations[:-1] * hops).sum(axis=1) + ((activations + gradients) * to_bp).sum(axis=1))
+
+
+class Communication(NamedTuple):
+    """Period with its communication."""
+
+    period: FloatArray  # time per image (ns), shape (designs,)
+    bit_hops: FloatArray  # bits times hops of an image, shape (designs,)
+    utilisation: FloatArray | None  # busy share of the busiest link, shape (designs,); None in traffic chain
+
+
+def communicate(
+    model: SystemModel, occupancy: Occupancy, line: Line, busy: FloatArray, rest: FloatArray
+) -> Communication:
+    """Add communication to the period of the pipeline.
+
+    ``busy`` is the time of the slowest other stage (ns), ``rest`` the time per image in which the pipeline stands still
+    (ns), both of shape ``(designs,)``.
+    """
+    stack, bits = model.stack, model.factors.bits
+    if model.traffic == "chain":
+        sent = chain_traffic(model.workload, bits, stack, occupancy, line)
+        period = busy + rest + sent / (stack.links * stack.link_bits_per_ns)
+        return Communication(period, sent, None)
+    noc = load_noc()
+    traffic = graph_traffic(model.workload, bits, stack, occupancy, line)
+    found = unchecked_period(busy, rest, traffic, noc, noc.flit_bits / stack.link_bits_per_ns, model.noc)
+    return Communication(found.period, noc.flit_bits * traffic.flits.sum(axis=1), found.utilisation)
+
+
+def bit_hops(model: SystemModel, occupancy: Occupancy, line: Line) -> FloatArray:
+    """Bits times hops of an image, shape ``(designs,)``."""
+    bits = model.factors.bits
+    if model.traffic == "chain":
+        return chain_traffic(model.workload, bits, model.stack, occupancy, line)
+    traffic = graph_traffic(model.workload, bits, model.stack, occupancy, line)
+    return np.asarray(load_noc().flit_bits * traffic.flits.sum(axis=1))

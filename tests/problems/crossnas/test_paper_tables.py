@@ -1,4 +1,4 @@
-"""The figures that CrossNAS prints, against what its text says about them, and our own rows beside them."""
+"""Tables of CrossNAS: the published numbers against the paper's text, baselines, and own rows beside them."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,7 @@ import pytest
 
 from moopim import ConfigError
 from moopim.constants import read_table
-from moopim.problems.crossnas.baselines import NETWORKS, baselines, comparison
-from moopim.problems.crossnas.published import COLUMNS, TABLES, published
+from moopim.problems.crossnas.paper_tables import COLUMNS, NETWORKS, TABLES, baseline_rows, paper_table, published_rows
 
 ACCURATE, SMALL = "CrossNAS (w_acc 0.99)", "CrossNAS (w_acc 0.8)"
 
@@ -18,7 +17,7 @@ def table(request):
 
 
 def by_method(table):
-    return published(table).set_index("method")
+    return published_rows(table).set_index("method")
 
 
 def own(**columns):
@@ -26,7 +25,7 @@ def own(**columns):
 
 
 def test_a_table_has_the_rows_and_columns_of_the_paper(table):
-    frame = published(table)
+    frame = published_rows(table)
     assert list(frame.columns) == list(COLUMNS)
     assert len(frame) == {2: 7, 3: 5, 4: 5}[table]
     assert frame["quoted"].all()
@@ -36,7 +35,7 @@ def test_a_table_has_the_rows_and_columns_of_the_paper(table):
 
 
 def test_what_the_paper_does_not_print_is_nan():
-    known = {table: published(table).select_dtypes("float").count().sum() for table in TABLES}
+    known = {table: published_rows(table).select_dtypes("float").count().sum() for table in TABLES}
     # Table 2 has 28 figures, of which 5 are "-"; Tables 3 and 4 have 25 each.
     assert known == {2: 23, 3: 25, 4: 25}
     nas = by_method(2)
@@ -52,7 +51,7 @@ def test_every_column_of_the_file_says_its_unit_kind_and_source(table):
 
 @pytest.mark.parametrize("table", [3, 4])
 def test_printed_edp_is_printed_energy_times_latency_within_rounding(table):
-    frame = published(table)
+    frame = published_rows(table)
     # Half a unit of the last printed digit: two digits behind the point, three in the row of w_acc 0.8.
     half = np.where(frame["method"] == SMALL, 0.0005, 0.005)
     energy, latency = frame["energy_mJ"], frame["latency_ms"]
@@ -89,19 +88,19 @@ def test_accuracies_differ_by_the_points_that_the_text_gives():
 )
 def test_ratios_of_the_edp_are_those_of_the_text(table, method, other, expected):
     edp = by_method(table).loc[[method], ["edp_mJ_ms"]].reset_index()
-    frame = comparison(table, edp).query("quoted").set_index("method")
+    frame = paper_table(table, edp).query("quoted").set_index("method")
     # The text rounds or cuts its ratios after one or two digits.
     assert frame.loc[other, f"edp_over {method}"] == pytest.approx(expected, rel=0.012)
 
 
 def test_an_unknown_table_is_refused():
     with pytest.raises(ConfigError, match="table 1 of CrossNAS is not known; expected one of 2, 3, 4"):
-        published(1)
+        published_rows(1)
 
 
 @pytest.mark.parametrize(("table", "classes"), [(3, 10), (4, 100)])
 def test_the_baselines_are_the_rows_of_the_paper_to_the_last_digit(table, classes):
-    found, printed = baselines(classes), published(table).head(3)
+    found, printed = baseline_rows(classes), published_rows(table).head(3)
     assert list(found.columns) == list(COLUMNS)
     assert found["method"].tolist() == printed["method"].tolist() == list(NETWORKS)
     for column in ("energy_mJ", "latency_ms", "edp_mJ_ms", "area_mm2"):
@@ -111,12 +110,12 @@ def test_the_baselines_are_the_rows_of_the_paper_to_the_last_digit(table, classe
 
 
 def test_baselines_take_another_chip_mode_and_measured_accuracies():
-    first, other = baselines(), baselines(accuracies={"VGG16": 0.9}, crossbar=256, adc_bits=8, dac_bits=1)
+    first, other = baseline_rows(), baseline_rows(accuracies={"VGG16": 0.9}, crossbar=256, adc_bits=8, dac_bits=1)
     assert other["accuracy"].tolist() == pytest.approx([np.nan, 0.9, np.nan], nan_ok=True)
     assert (first["energy_mJ"] != other["energy_mJ"]).all()
     assert other["source"][0].startswith("moopim, profile paper, crossbar 256, ADC 8 bit, DAC 1 bit, mode compat")
-    assert (baselines(mode="physical")["energy_mJ"] != first["energy_mJ"]).all()
-    assert (baselines(profile="cur")["area_mm2"] != first["area_mm2"]).all()
+    assert (baseline_rows(mode="physical")["energy_mJ"] != first["energy_mJ"]).all()
+    assert (baseline_rows(profile="cur")["area_mm2"] != first["area_mm2"]).all()
 
 
 @pytest.mark.parametrize(
@@ -130,26 +129,26 @@ def test_baselines_take_another_chip_mode_and_measured_accuracies():
 )
 def test_baselines_that_cannot_be_are_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
-        baselines(**wrong)
+        baseline_rows(**wrong)
 
 
 def test_our_rows_come_first_then_the_baselines_then_the_quoted_ones(table):
     ours = own(accuracy=[0.9, 0.8], note=["not", "kept"], source="digits")
-    frame = comparison(table, ours)
+    frame = paper_table(table, ours)
     assert list(frame.columns) == [*COLUMNS, "edp_over one", "edp_over two"]
     assert frame["method"].head(2).tolist() == ["one", "two"]
     assert frame["source"].head(2).tolist() == ["digits", "digits"]
     evaluated = 2 + (0 if table == 2 else 3)
-    assert frame["quoted"].tolist() == [False] * evaluated + [True] * len(published(table))
+    assert frame["quoted"].tolist() == [False] * evaluated + [True] * len(published_rows(table))
     assert np.diag(frame.iloc[:2, -2:]).tolist() == [1, 1]
     assert frame["edp_over two"].to_numpy() == pytest.approx(frame["edp_mJ_ms"].to_numpy() / 0.073, nan_ok=True)
-    pd.testing.assert_frame_equal(frame.iloc[evaluated:, :-2].reset_index(drop=True), published(table))
+    pd.testing.assert_frame_equal(frame.iloc[evaluated:, :-2].reset_index(drop=True), published_rows(table))
 
 
 def test_other_rows_may_take_the_place_of_the_baselines():
-    others = baselines(accuracies={"AlexNet": 0.8})
-    assert comparison(2, own(), others)["accuracy"].iloc[2] == 0.8
-    assert len(comparison(3, own(), others.head(1))) == 2 + 1 + 5
+    others = baseline_rows(accuracies={"AlexNet": 0.8})
+    assert paper_table(2, own(), others)["accuracy"].iloc[2] == 0.8
+    assert len(paper_table(3, own(), others.head(1))) == 2 + 1 + 5
 
 
 @pytest.mark.parametrize(
@@ -163,4 +162,4 @@ def test_other_rows_may_take_the_place_of_the_baselines():
 )
 def test_rows_that_cannot_be_compared_are_refused(ours, message):
     with pytest.raises(ConfigError, match=message):
-        comparison(3, ours)
+        paper_table(3, ours)

@@ -1,4 +1,4 @@
-"""What CrossNAS's searches optimise: equation 4 by hand, its reference, and hard limits."""
+"""Objectives of CrossNAS's searches: equation 4 by hand, its reference EDP, and hard limits."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.network.subnets import Block, network_layers
 from moopim.problems.crossnas import CrossNasSpace
-from moopim.problems.crossnas.goals import MEDIAN, make_goals, reference_edp
+from moopim.problems.crossnas.objectives import MEDIAN, fitness, make_objectives, reference_edp
 from moopim.problems.crossnas.simulators import PlanarSimulator
 
 # Table 2 of the paper: accuracy and EDP (mJ ms) of its networks for two weights of the accuracy.
@@ -23,20 +23,19 @@ def planar():
 
 
 def test_fitness_is_equation_4():
-    goals = make_goals("accuracy,edp", 0.8, 0.4, "", "")
-    assert [(o.name, o.sense) for o in goals.objectives] == [("fitness", "max")]
+    objectives = make_objectives("accuracy,edp", 0.8, 0.4, "", "")
+    assert [(o.name, o.sense) for o in objectives.objectives] == [("fitness", "max")]
     # 0.8 x 0.9 - 0.2 x 0.1 / 0.4 and 0.8 x 0.5 - 0.2 x 0.8 / 0.4
-    assert goals.fitness(np.array([0.9, 0.5]), np.array([0.1, 0.8])) == pytest.approx([0.67, 0.0], abs=1e-15)
+    values = fitness(np.array([0.9, 0.5]), np.array([0.1, 0.8]), 0.8, 0.4)
+    assert values == pytest.approx([0.67, 0.0], abs=1e-15)
     for w_acc, expected in ((1, 0.9), (0, -0.25)):
-        alone = make_goals("accuracy", w_acc, 0.4, "", "")
-        assert alone.fitness(np.array([0.9]), np.array([0.1])) == pytest.approx([expected])
+        assert fitness(np.array([0.9]), np.array([0.1]), w_acc, 0.4) == pytest.approx([expected])
 
 
-def test_goals_without_a_weight_have_no_fitness():
-    goals = make_goals("accuracy,energy", None, 1.0, "", "")
-    assert [(o.name, o.sense) for o in goals.objectives] == [("accuracy", "max"), ("energy", "min")]
-    with pytest.raises(ConfigError, match="goals without w_acc have no fitness"):
-        goals.fitness(np.ones(1), np.ones(1))
+def test_objectives_without_a_weight_have_no_fitness():
+    objectives = make_objectives("accuracy,energy", None, 1.0, "", "")
+    assert [(o.name, o.sense) for o in objectives.objectives] == [("accuracy", "max"), ("energy", "min")]
+    assert "fitness" not in objectives.evaluate(hardware(), lambda within: np.ones(within.sum()))
 
 
 def test_each_network_of_the_paper_wins_under_its_own_weight(planar):
@@ -44,7 +43,7 @@ def test_each_network_of_the_paper_wins_under_its_own_weight(planar):
     assert round(reference, 2) == 0.38  # Table 3
     accuracy, edp = np.array(list(TABLE_2.values())).T
     for place, w_acc in enumerate(TABLE_2):
-        assert make_goals("edp", w_acc, reference, "", "").fitness(accuracy, edp).argmax() == place
+        assert fitness(accuracy, edp, w_acc, reference).argmax() == place
 
 
 def test_the_median_is_that_of_the_networks_one_by_one(planar):
@@ -86,33 +85,33 @@ def test_a_reference_may_be_a_number_or_a_network_that_there_is(planar):
         reference_edp(MEDIAN, 10, planar)
 
 
-def figures(**changes):
+def hardware(**changes):
     energy, latency = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 1.0, 1.0, 0.5])
     found = {"energy": energy, "latency": latency, "edp": energy * latency, "violation": np.zeros(4)}
     return found | {name: np.full(4, np.nan) for name in ("power", "area", "edap", "tiles")} | changes
 
 
 def test_only_designs_within_hard_limits_are_asked_for_accuracies():
-    goals = make_goals("accuracy,edp", 0.5, 1.0, "energy=3, edp=2.5", "latency=0.6")
+    objectives = make_objectives("accuracy,edp", 0.5, 1.0, "energy=3, edp=2.5", "latency=0.6")
     asked = []
 
     def accuracy(within):
         asked.append(within.tolist())
         return np.full(within.sum(), 0.7)
 
-    found = goals.complete(figures(violation=np.array([0.0, 0.1, 0.0, 0.0])), accuracy)
+    found = objectives.evaluate(hardware(violation=np.array([0.0, 0.1, 0.0, 0.0])), accuracy)
     assert asked == [[True, False, False, False]]  # does not fit; EDP 3; energy 4 and latency 0.5
     assert found["accuracy"].tolist()[0] == 0.7
     assert np.isnan(found["accuracy"][1:]).all()
     assert found["fitness"][0] == pytest.approx(0.5 * 0.7 - 0.5 * 1.0)
-    assert {(c.name, c.upper, c.lower) for c in goals.constraints} == {
+    assert {(c.name, c.upper, c.lower) for c in objectives.constraints} == {
         ("violation", 0.0, None), ("energy", 3.0, None), ("edp", 2.5, None), ("latency", None, 0.6)
     }  # fmt: skip
 
 
 def test_a_limit_of_the_accuracy_itself_is_no_reason_not_to_ask():
-    goals = make_goals("edp", None, 1.0, "energy=3", "accuracy=0.9")
-    found = goals.complete(figures(), lambda within: np.array([0.8, 0.9, 0.95]))
+    objectives = make_objectives("edp", None, 1.0, "energy=3", "accuracy=0.9")
+    found = objectives.evaluate(hardware(), lambda within: np.array([0.8, 0.9, 0.95]))
     assert found["accuracy"].tolist() == [0.8, 0.9, 0.95, 0.0]  # the last was not asked for, and is out of bounds
 
 
@@ -129,7 +128,7 @@ def test_a_limit_of_the_accuracy_itself_is_no_reason_not_to_ask():
         (("edp", None, "", "fitness=1"), "unknown min of 'fitness'"),
     ],
 )
-def test_words_that_make_no_goals_are_refused(options, message):
+def test_objectives_that_are_not_known_are_refused(options, message):
     objectives, w_acc, largest, least = options
     with pytest.raises(ConfigError, match=message):
-        make_goals(objectives, w_acc, 1.0, largest, least)
+        make_objectives(objectives, w_acc, 1.0, largest, least)

@@ -1,0 +1,14 @@
+from .devices import StackDevice as StackDevice
+from .devices import load_devices as load_devices
+from .model import BP_TIERS as BP_TIERS
+from .model import TRAFFIC as TRAFFIC
+from .model import SystemModel as SystemModel
+from .model import system_model as system_model
+from .parameters import FACTOR_SETS as FACTOR_SETS
+from .parameters import Factors as Factors
+from .parameters import Parameters as Parameters
+from .parameters import Stack as Stack
+from .parameters import load_parameters as load_parameters
+from .parameters import load_stack as load_stack
+from .system import evaluate_surrogates as evaluate_surrogates
+from .system import evaluate_system as evaluate_system

@@ -1,0 +1,10 @@
+from .description import ThermalStack as ThermalStack
+from .description import TierLayers as TierLayers
+from .description import load_thermal as load_thermal
+from .influence import THERMAL_MODES as THERMAL_MODES
+from .influence import influence_matrix as influence_matrix
+from .influence import temperature_rise as temperature_rise
+from .solving import GRID_MODES as GRID_MODES
+from .solving import Refinement as Refinement
+from .solving import refine as refine
+from .solving import temperature_map as temperature_map
