@@ -9,7 +9,7 @@ import pandas as pd
 from moopim import pareto
 from moopim.analysis.frames import feasible, in_order, log_floor, objective_values
 from moopim.errors import ConfigError, unknown_name
-from moopim.quantities import Objective
+from moopim.quantities import Objective, oriented
 from moopim.typing import BoolArray, FloatArray
 
 ALL_FRONTS = "fronts of all runs"
@@ -92,8 +92,8 @@ class Box:
                     raise ConfigError(f"objective {objective.name!r} has the value {least:g}; log= expects at least 0")
                 values[:, j] = np.log10(np.maximum(values[:, j], ends[:, j].min()))
                 ends[:, j] = np.log10(ends[:, j])
-        signs = np.array([objective.sign for objective in self.objectives])
-        return pareto.normalise(values * signs, *(ends * signs))[:, self._measured]
+        F, ends = oriented(values, self.objectives), oriented(ends, self.objectives)
+        return pareto.normalise(F, *ends)[:, self._measured]
 
 
 def common_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], log: Sequence[str] = ()) -> Box:
@@ -146,10 +146,9 @@ def joint_box(frames: Iterable[pd.DataFrame], objectives: Sequence[Objective], l
 def _fronts(frames: Sequence[pd.DataFrame], objectives: Sequence[Objective]) -> FloatArray:
     """Objectives (to be minimised) on the front of each run, or on that of a single run over time."""
     select = pareto.non_dominated_in_turn if len(frames) == 1 else pareto.non_dominated
-    signs = np.array([objective.sign for objective in objectives])
     fronts = [np.empty((0, len(objectives)))]
     for frame in map(in_order, frames):
-        F = objective_values(frame, objectives)[feasible(frame, objectives)] * signs
+        F = oriented(objective_values(frame, objectives)[feasible(frame, objectives)], objectives)
         fronts.append(F[select(F)])
     return np.concatenate(fronts)
 
@@ -159,12 +158,11 @@ def _box(F: FloatArray, objectives: Sequence[Objective], log: Sequence[str], fro
     _check_log(objectives, log)
     if not len(F):
         raise ConfigError("no design is feasible; a box needs at least one")
-    signs = np.array([objective.sign for objective in objectives])
-    ends = np.array([F.min(axis=0), F.max(axis=0)]) * signs
+    ends = oriented(np.array([F.min(axis=0), F.max(axis=0)]), objectives)
     for j, objective in enumerate(objectives):
         if objective.name in log:
             # fmax: without a positive value the floor is NaN, and Box raises for the remaining end.
-            ends[:, j] = np.fmax(ends[:, j], log_floor(F[:, j] * signs[j]))
+            ends[:, j] = np.fmax(ends[:, j], log_floor(F[:, j] * objective.sign))
     return Box(tuple(objectives), tuple(ends[0].tolist()), tuple(ends[1].tolist()), tuple(log), fronts)
 
 

@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from moopim import pareto
 from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
-from moopim.quantities import Objective
+from moopim.quantities import Objective, oriented
 from moopim.typing import BoolArray, FloatArray, IntArray
 
 # A quantity is shown on a logarithmic scale when its largest value is more than this many times its smallest positive.
@@ -73,7 +73,7 @@ def front_rows(frame: pd.DataFrame, objectives: Sequence[Objective]) -> IntArray
 
     Of designs with equal objectives only the first is kept.
     """
-    F = objective_values(frame, objectives) * [objective.sign for objective in objectives]
+    F = oriented(objective_values(frame, objectives), objectives)
     F[~feasible(frame, objectives)] = np.inf
     return pareto.front_order(F)
 

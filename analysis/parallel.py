@@ -26,7 +26,7 @@ from moopim.analysis.style import (
     thin,
 )
 from moopim.errors import ConfigError
-from moopim.quantities import Objective
+from moopim.quantities import Objective, oriented
 from moopim.typing import FloatArray
 
 # More lines than this only fill the plot.
@@ -72,8 +72,8 @@ def parallel_lines(
         raise ConfigError("no design is feasible; parallel coordinates need at least one")
     log = tuple(spans_decades(column) for column in union.T)
     floors = np.array([log_floor(column) if log[j] else -np.inf for j, column in enumerate(union.T)])
-    signs = np.array([objective.sign for objective in objectives])
-    best, worst = (union * signs).min(axis=0) * signs, (union * signs).max(axis=0) * signs
+    F = oriented(union, objectives)
+    best, worst = oriented(F.min(axis=0), objectives), oriented(F.max(axis=0), objectives)
     heights = {
         name: _heights(front[thin(len(front), limit, extremes(front))], best, worst, floors)
         for name, front in fronts.items()

@@ -36,7 +36,7 @@ from moopim.analysis.style import (
     thin,
 )
 from moopim.errors import ConfigError
-from moopim.quantities import Objective
+from moopim.quantities import Objective, oriented
 from moopim.typing import FloatArray
 
 Frames = pd.DataFrame | Mapping[str, pd.DataFrame]
@@ -237,9 +237,7 @@ def _plot_front(
         rasterized=crowded,
         zorder=3,
     )
-    signs = [objective.sign for objective in objectives]
-    best = points[pareto.non_dominated(points * signs)]
-    best = best[np.argsort(best[:, 0] * signs[0], kind="stable")]
+    best = points[pareto.front_order(oriented(points, objectives))]
     # Best first by x, so that each step reaches from a design to the next worse x at its own y.
     ax.step(best[:, 0], best[:, 1], where="post", color=series_color(i), linewidth=1.2, zorder=4)
 

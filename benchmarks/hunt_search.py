@@ -25,6 +25,7 @@ from moopim.evaluator import Evaluator
 from moopim.experiment.frames import evaluations_frame
 from moopim.experiment.running import optimise
 from moopim.problems.hunt import HuntMapping
+from moopim.quantities import oriented
 
 NETWORKS = ("vgg11", "resnet18", "resnet34")
 ALGORITHMS = ("amosa-paper", "amosa", "nsga2", "nsga2-hv", "random")
@@ -57,8 +58,7 @@ def search(problem: HuntMapping, algorithm: str, evaluations: int, seed: int) ->
     opt = optimiser.opt
     F = np.unique(opt.get("F")[opt.get("FEAS").ravel()], axis=0)
     kept = F[greedy_hypervolume(F, RETURNED)] if len(F) > RETURNED else F
-    signs = [objective.sign for objective in problem.objectives]
-    returned = pd.DataFrame(kept * signs, columns=columns).assign(feasible=True)
+    returned = pd.DataFrame(oriented(kept, problem.objectives), columns=columns).assign(feasible=True)
     return SearchRun(algorithm, seed, frame[["evaluation", *columns, "feasible"]], returned, seconds)
 
 

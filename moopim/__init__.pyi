@@ -13,6 +13,7 @@ from .genes import Choice as Choice
 from .genes import Index as Index
 from .genes import Integer as Integer
 from .genes import Permutation as Permutation
+from .genome import Designs as Designs
 from .genome import Genome as Genome
 from .problem import DesignProblem as DesignProblem
 from .quantities import Constraint as Constraint

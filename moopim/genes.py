@@ -5,6 +5,7 @@ on genes is integer by construction.
 """
 
 import keyword
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,6 @@ from numpy.typing import NDArray
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
 from moopim.typing import BoolArray, IntArray
-
-__all__ = ["Choice", "GeneGroup", "Index", "Integer", "Permutation"]
-
 
 _INT64 = np.iinfo(np.int64)
 
@@ -52,7 +50,7 @@ class GeneGroup(ABC):
 
     @property
     def length(self) -> str | None:
-        """Name of the group whose decoded value says how many of this group's genes are active."""
+        """Name of the group whose decoded value is the number of active genes of this one."""
         return None
 
     @property
@@ -80,13 +78,13 @@ class GeneGroup(ABC):
         return int(self.n_values**active)
 
     def indices_of(self, column: NDArray[Any]) -> IntArray:
-        """Finds the index of each value.
+        """Index of each value into `values`.
 
         Args:
             column: Decoded values, any shape.
 
         Returns:
-            Indices into `values`, same shape.
+            Indices, same shape.
 
         Raises:
             ConfigError: If a value is not allowed; names the group, the value and what is allowed.
@@ -101,14 +99,14 @@ class GeneGroup(ABC):
         return f"{self.values[0]} .. {self.values[-1]}"
 
     def _refuse(self, column: NDArray[Any], allowed: BoolArray) -> None:
-        """Raises a ConfigError for the first value that is not allowed, if there is one."""
+        """Raise ConfigError for the first value that is not allowed."""
         if not np.all(allowed):
             value = np.asarray(column)[~np.asarray(allowed)].flat[0]
             raise ConfigError(f"value {value!s} of gene group {self.name!r} is not allowed; allowed: {self.describe()}")
 
 
 def _value_array(values: Sequence[Any]) -> NDArray[Any]:
-    """Makes a typed array of numbers or strings, and an object array of anything mixed (NumPy would make strings)."""
+    """Typed array of numbers or strings; an object array of mixed kinds, of which NumPy would make strings."""
     for kind, dtype in ((bool, np.bool_), (Integral, np.int64), (Real, np.float64), (str, np.str_)):
         if all(isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) for value in values):
             return np.array(values, dtype=dtype)
@@ -124,7 +122,7 @@ class Choice(GeneGroup):
     Attributes:
         allowed: The allowed values in order; neighbours need not be similar.
         repeat: Number of genes; ``None`` for a single gene.
-        length: Name of an `Integer` group that says how many of the genes are active.
+        length: Name of an `Integer` group with the number of active genes.
     """
 
     allowed: tuple[Any, ...]
@@ -145,7 +143,7 @@ class Choice(GeneGroup):
         return _value_array(self.allowed)
 
     def indices_of(self, column: NDArray[Any]) -> IntArray:
-        """Finds the index of each value; see `GeneGroup.indices_of`."""
+        """Index of each value; see `GeneGroup.indices_of`."""
         if self.values.dtype != object:
             return super().indices_of(column)
         index = {value: i for i, value in enumerate(self.allowed)}
@@ -166,7 +164,7 @@ class Integer(GeneGroup):
         low: Smallest allowed value.
         high: Largest allowed value (included).
         repeat: Number of genes; ``None`` for a single gene.
-        length: Name of another `Integer` group that says how many of the genes are active.
+        length: Name of another `Integer` group with the number of active genes.
     """
 
     low: int
@@ -193,12 +191,12 @@ class Integer(GeneGroup):
 
 @dataclass(frozen=True)
 class Index(GeneGroup):
-    """Genes that point at one of ``size`` numbered things, such as a PE.
+    """Genes that each select one of ``size`` numbered items, such as a PE.
 
     Attributes:
-        size: Number of things; the values are ``0 .. size - 1``.
+        size: Number of items; the values are ``0 .. size - 1``.
         repeat: Number of genes; ``None`` for a single gene.
-        length: Name of an `Integer` group that says how many of the genes are active.
+        length: Name of an `Integer` group with the number of active genes.
     """
 
     size: int
@@ -221,7 +219,7 @@ class Permutation(GeneGroup):
     """Genes that together hold an order of ``0 .. size - 1``.
 
     Attributes:
-        size: Number of things that are put in order, and of genes.
+        size: Number of items that are put in order, and of genes.
     """
 
     size: int
@@ -242,14 +240,11 @@ class Permutation(GeneGroup):
         return np.arange(self.size, dtype=np.int64)
 
     def count(self, active: int) -> int:
-        """Number of distinct orders of the first ``active`` things."""
-        result = 1
-        for factor in range(2, active + 1):
-            result *= factor
-        return result
+        """Number of distinct orders of the first ``active`` items."""
+        return math.factorial(active)
 
     def indices_of(self, column: NDArray[Any]) -> IntArray:
-        """Checks that each row is an order of all things; see `GeneGroup.indices_of`."""
+        """Index of each value, where each row is an order of all items; see `GeneGroup.indices_of`."""
         found = super().indices_of(column)
         complete = (np.sort(found, axis=-1) == self.values).all(axis=-1)
         if not np.all(complete):

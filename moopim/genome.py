@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -11,11 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
-from moopim.genes import Choice, GeneGroup, Index, Integer, Permutation
+from moopim.genes import GeneGroup, Integer, Permutation
 from moopim.messages import count, table_lines
 from moopim.typing import BoolArray, IntArray
-
-__all__ = ["Choice", "Designs", "GeneGroup", "Genome", "Index", "Integer", "Permutation"]
 
 _RESERVED = ("active", "genes", "indices")
 
@@ -35,7 +34,7 @@ class Genome:
 
     Example:
         >>> import numpy as np
-        >>> from moopim.genome import Choice, Genome, Integer
+        >>> from moopim import Choice, Genome, Integer
         >>> genome = Genome(Choice("bits", (5, 7, 9), repeat=2), Integer("depth", 1, 8))
         >>> genome.size
         72
@@ -86,14 +85,14 @@ class Genome:
             dependants = [other for other in self.groups if other.length == group.name]
             if dependants:
                 settings = ([other.count(int(value)) for other in dependants] for value in group.values)
-                total *= sum(_product(counts) for counts in settings)
+                total *= sum(map(math.prod, settings))
             elif group.length is None:
                 total *= group.count(group.width)
         return total
 
     @property
     def storage_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
-        """Smallest unsigned integer type that holds every gene; what the evaluation log stores."""
+        """Smallest unsigned integer type that holds every gene, as the evaluation log stores them."""
         return np.min_scalar_type(int(self.upper.max()))
 
     @property
@@ -102,7 +101,7 @@ class Genome:
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
     def describe(self) -> list[dict[str, Any]]:
-        """The groups as plain data: kind, name, number of genes, allowed values, length group."""
+        """Description of the groups as plain data: kind, name, number of genes, allowed values, length group."""
         return [
             {
                 "kind": type(group).__name__.lower(),
@@ -115,7 +114,7 @@ class Genome:
         ]
 
     def group(self, name: str) -> GeneGroup:
-        """The group of a name.
+        """Gene group of a name.
 
         Raises:
             ConfigError: If there is no such group.
@@ -125,7 +124,7 @@ class Genome:
         return self._by_name[name]
 
     def check(self, X: ArrayLike) -> IntArray:
-        """Checks that rows are designs of this genome.
+        """Raise ConfigError unless rows are designs of this genome.
 
         Args:
             X: Genes, shape ``(pop, n_genes)``.
@@ -153,7 +152,7 @@ class Genome:
         return genes.astype(np.int64, copy=False)
 
     def decode(self, X: ArrayLike) -> "Designs":
-        """Turns rows of genes into named columns.
+        """Decode rows of genes into named columns.
 
         Args:
             X: Genes, shape ``(pop, n_genes)``.
@@ -167,7 +166,7 @@ class Genome:
         return Designs(self, self.check(X))
 
     def encode(self, columns: "Mapping[str, ArrayLike] | Designs") -> IntArray:
-        """Turns named columns into rows of genes; the inverse of `decode`.
+        """Encode named columns as rows of genes; the inverse of `decode`.
 
         Args:
             columns: One array per group: allowed values of shape ``(pop,)`` or ``(pop, repeat)``.
@@ -195,7 +194,7 @@ class Genome:
         return self.canonical(np.concatenate(parts, axis=1))
 
     def sample(self, n: int, random_state: np.random.Generator) -> IntArray:
-        """Draws designs uniformly, gene by gene.
+        """Sample designs uniformly, gene by gene.
 
         Args:
             n: Number of designs.
@@ -216,7 +215,7 @@ class Genome:
         return self.canonical(X)
 
     def canonical(self, X: IntArray) -> IntArray:
-        """Sets the genes that a length group switches off to index 0.
+        """Set the genes that a length group switches off to index 0.
 
         Args:
             X: Genes within bounds, shape ``(pop, n_genes)``; not changed.
@@ -238,10 +237,10 @@ class Genome:
         return X
 
     def repair(self, X: ArrayLike) -> IntArray:
-        """Makes designs of any numbers: rounds, clips into bounds, completes permutations, sets the canonical form.
+        """Make designs of any numbers: round, clip into bounds, complete permutations, set the canonical form.
 
         Args:
-            X: Numbers, shape ``(pop, n_genes)``; not changed. Real numbers are welcome (from real-valued operators).
+            X: Numbers, shape ``(pop, n_genes)``; not changed. They may be real, from real-valued operators.
 
         Returns:
             Genes, shape ``(pop, n_genes)``. Rows that are designs already come back as they are.
@@ -322,7 +321,7 @@ class Designs:
         return part[:, 0] if group.repeat is None else part
 
     def active(self, name: str) -> BoolArray:
-        """Tells which genes of a repeated group are active, shape ``(pop, repeat)``.
+        """Mask of the active genes of a repeated group, shape ``(pop, repeat)``.
 
         Raises:
             ConfigError: If there is no such group.
@@ -344,20 +343,13 @@ def _array(given: ArrayLike, width: int) -> NDArray[Any]:
 
 
 def _check_names(groups: tuple[GeneGroup, ...], columns: tuple[str, ...]) -> None:
-    """Refuses names that would hide each other as attributes or as columns of a frame."""
+    """Raise ConfigError for names that would hide each other as attributes or as columns of a frame."""
     names = [group.name for group in groups]
     for name in (*names, *columns):
         if names.count(name) > 1 or columns.count(name) > 1:
             raise ConfigError(f"gene group name {name!r} is used twice")
         if name in _RESERVED or name == "genome":
             raise ConfigError(f"gene group name {name!r} is reserved")
-
-
-def _product(counts: list[int]) -> int:
-    total = 1
-    for factor in counts:
-        total *= factor
-    return total
 
 
 def _readable(size: int) -> str:

@@ -89,7 +89,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         self._keep(options)
 
     def _keep(self, options: Mapping[str, Any]) -> None:
-        """Puts options back that pymoo has overwritten, where it does not need what it has put there."""
+        """Restore options that pymoo has overwritten, where it does not need its own value."""
         for name, value in options.items():
             if vars(self)[name] is not value and name != "data":
                 raise ConfigError(
@@ -100,7 +100,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
 
     @abstractmethod
     def evaluate_designs(self, designs: Designs) -> Mapping[str, ArrayLike]:
-        """Computes every quantity of a batch of designs; written by the author of the problem.
+        """Evaluate every quantity of a batch of designs; written by the author of the problem.
 
         Args:
             designs: The batch; ``designs.name`` has shape ``(pop,)`` or ``(pop, repeat)``.
@@ -111,7 +111,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         """
 
     def repair_designs(self, X: IntArray) -> IntArray:
-        """Turns designs into ones that the problem prefers, such as feasible ones; override where it makes sense.
+        """Repair designs, for instance into feasible ones; override where it makes sense.
 
         Optimisers of moopim apply it to every new design.
 
@@ -142,7 +142,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return {}
 
     def parameters(self) -> dict[str, Any]:
-        """The values of the constructor's parameters, by name.
+        """Values of the constructor's parameters, by name.
 
         Raises:
             ConfigError: If the constructor did not store a parameter as an attribute of the same name.
@@ -154,7 +154,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return {name: getattr(self, name) for name in names}
 
     def fingerprint(self) -> str:
-        """Hash of all that results depend on (64 hexadecimal digits).
+        """Hash of everything that results depend on (64 hexadecimal digits).
 
         It covers the genome, the quantities, the parameters, the files of the class and its bases with what they import
         from their own folders and packages, `identity` and the version of moopim. Evaluation logs of another
@@ -180,7 +180,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         }
 
     def tabulate(self, X: IntArray) -> FloatArray:
-        """Evaluates designs and checks what the author's method returned.
+        """Evaluate designs and check what `evaluate_designs` returned.
 
         Args:
             X: Designs in canonical form, shape ``(pop, n_genes)``.
@@ -200,25 +200,11 @@ class DesignProblem(Problem):  # type: ignore[misc]
             return {name: cache.count() for name, cache in self.metric_caches.items()}
 
     def chunks(self, X: IntArray) -> list[IntArray]:
-        """Cuts a batch into the pieces that `evaluate_designs` gets, at least one.
-
-        Args:
-            X: Designs, shape ``(pop, n_genes)``.
-
-        Returns:
-            Consecutive pieces of at most `chunk_rows` rows.
-        """
+        """Consecutive pieces of a batch `X` ``(pop, n_genes)``, of at most `chunk_rows` rows; at least one."""
         return [X[start : start + self.chunk_rows] for start in range(0, len(X), self.chunk_rows)] or [X]
 
     def with_backend(self, backend: Callable[[IntArray], FloatArray]) -> Self:
-        """Makes a copy of the problem whose designs are evaluated by a backend, such as a cache with a log.
-
-        Args:
-            backend: A function from genes ``(pop, n_genes)`` to quantities ``(pop, n_quantities)``.
-
-        Returns:
-            The copy.
-        """
+        """Copy of the problem that a backend evaluates, from genes ``(pop, n_genes)`` to ``(pop, n_quantities)``."""
         attached = copy.copy(self)
         attached._backend = backend
         return attached
@@ -236,7 +222,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return Designs(self.genome, genes)
 
     def _failing(self, X: IntArray) -> str:
-        """The design of a batch at which the author's method fails, in words; halves are evaluated again to find it."""
+        """The design at which `evaluate_designs` fails, in words, found by evaluating halves of the batch again."""
         part = X
         while len(part) > 1:
             half = len(part) // 2
@@ -253,14 +239,9 @@ class DesignProblem(Problem):  # type: ignore[misc]
 
     @contextmanager
     def naming_faults(self, method: str, about: Callable[[], str] = str) -> Iterator[None]:
-        """Name method, file and line in what a method of the author raises in the block.
+        """Raise EvaluationError, with method, file and line, for what the author's `method` raises in the block.
 
-        Args:
-            method: Name of the method.
-            about: Gives what else the message says at its end.
-
-        Raises:
-            EvaluationError: If the block raises any exception, or ends the process.
+        `about` gives the end of the message.
         """
         try:
             yield
@@ -271,17 +252,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             raise EvaluationError(f"{type(self).__name__}.{method} raised {reason(error)}{place}{about()}") from error
 
     def repaired(self, X: IntArray) -> IntArray:
-        """Apply `repair_designs` and check its result.
-
-        Args:
-            X: Designs in canonical form, shape ``(pop, n_genes)``.
-
-        Returns:
-            Designs, shape ``(pop, n_genes)``.
-
-        Raises:
-            EvaluationError: If the method fails or returns another shape.
-        """
+        """Apply `repair_designs` to designs in canonical form and check its result; shape ``(pop, n_genes)``."""
         with self.naming_faults("repair_designs"):
             repaired = self.repair_designs(X)
         if np.shape(repaired) != X.shape:
@@ -300,11 +271,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             return []
 
     def named(self, genes: IntArray) -> str:
-        """A design in words, such as ``the design bits=8, rows=128``; of long genomes the first genes.
-
-        Args:
-            genes: The design, shape ``(n_genes,)``.
-        """
+        """A design ``(n_genes,)`` in words, such as ``the design bits=8, rows=128``; at most `_NAMED_GENES` genes."""
         designs = self.genome.decode(genes[None])
         values = [value for group in self.genome.groups for value in np.atleast_1d(designs[group.name][0])]
         named = [f"{column}={value}" for column, value in zip(self.genome.columns, values, strict=True)]
@@ -324,9 +291,9 @@ class DesignProblem(Problem):  # type: ignore[misc]
                 raise EvaluationError(f"{where} did not return {name!r}; expected {', '.join(self._column)}")
             try:
                 column = np.asarray(returned[name])
-            except Exception as error:  # what is no array, such as rows of unequal length or a tensor with gradients
+            except Exception as error:  # not an array, such as rows of unequal length or a tensor with gradients
                 raise EvaluationError(
-                    f"{where} returned {name!r} as what is no array ({reason(error)}); expected shape ({pop},)"
+                    f"{where} returned {name!r}, which is not an array ({reason(error)}); expected shape ({pop},)"
                 ) from error
             if np.ma.is_masked(returned[name]):
                 raise EvaluationError(f"{where} returned {name!r} with masked values; expected numbers, NaN for none")
@@ -338,15 +305,10 @@ class DesignProblem(Problem):  # type: ignore[misc]
         return table
 
     def check_table(self, X: IntArray, table: FloatArray, origin: str) -> None:
-        """Checks that quantities can be used: no NaN constraint, finite objectives of feasible designs.
+        """Raise EvaluationError for a NaN constraint, or an objective of a feasible design that is not finite.
 
-        Args:
-            X: Designs, shape ``(pop, n_genes)``.
-            table: Their quantities, shape ``(pop, n_quantities)``.
-            origin: Where they come from, the begin of the message.
-
-        Raises:
-            EvaluationError: If a value cannot be used; names the quantity and the design.
+        For designs `X` ``(pop, n_genes)`` with quantities `table` ``(pop, n_quantities)``; the message begins with
+        their `origin`.
         """
         for constraint in self.constraints:
             wrong = np.isnan(table[:, self._column[constraint.name]])
@@ -365,33 +327,42 @@ class DesignProblem(Problem):  # type: ignore[misc]
                 )
 
     def objective_values(self, table: FloatArray) -> FloatArray:
-        """Values to be minimised, shape ``(pop, n_obj)``; infinite where a design without a value is infeasible.
+        """Objectives to be minimised, infinite where a design without a value is infeasible.
 
         Args:
             table: From `tabulate`, shape ``(pop, n_quantities)``.
+
+        Returns:
+            Those of sense ``max`` with their sign changed, shape ``(pop, n_obj)``.
         """
         F = oriented(table[:, [self._column[objective.name] for objective in self.objectives]], self.objectives)
         return np.where(np.isfinite(F), F, np.inf)
 
     def constraint_values(self, table: FloatArray) -> FloatArray:
-        """Excess over each bound, positive where violated, shape ``(pop, n_ieq_constr)``.
+        """Excess over each bound of each constraint, positive where violated.
 
         Args:
             table: From `tabulate`, shape ``(pop, n_quantities)``.
+
+        Returns:
+            The excess in the unit of the quantity, shape ``(pop, n_ieq_constr)``.
         """
         excesses = [constraint.excess(table[:, self._column[constraint.name]]) for constraint in self.constraints]
         return np.concatenate([np.empty((len(table), 0)), *excesses], axis=1)
 
     def feasible(self, table: FloatArray) -> BoolArray:
-        """Tells which designs violate no bound, shape ``(pop,)``.
+        """Mask of the designs that violate no bound.
 
         Args:
             table: From `tabulate`, shape ``(pop, n_quantities)``.
+
+        Returns:
+            The mask, shape ``(pop,)``.
         """
         return np.asarray((self.constraint_values(table) <= 0).all(axis=1))
 
     def _evaluate(self, X: ArrayLike, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        """Pymoo's entry: real numbers from pymoo's own operators are rounded to designs first."""
+        """Evaluate for pymoo; real numbers from pymoo's own operators are rounded to designs first."""
         genes = self.genome.repair(X)
         table = self.tabulate(genes) if self._backend is None else self._backend(genes)
         out["F"] = self.objective_values(table)
@@ -465,11 +436,7 @@ def _compiled(function: Any, seen: set[Any]) -> Iterator[bytes]:
 
 
 def fingerprint_of(facts: Mapping[str, str]) -> str:
-    """Fingerprint of a problem from its facts, without hashing its sources again (64 hexadecimal digits).
-
-    Args:
-        facts: From `DesignProblem.facts`.
-    """
+    """Fingerprint (64 hexadecimal digits) of `DesignProblem.facts`, without hashing the sources again."""
     return hashlib.sha256(json.dumps(dict(facts), sort_keys=True).encode()).hexdigest()
 
 

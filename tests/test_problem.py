@@ -58,7 +58,7 @@ def test_maximised_objectives_are_minimised_with_their_sign_changed():
         ({"f": np.array([np.nan, 1.0])}, "returned nan for objective 'f' of the design a=1, which is feasible"),
         ({"f": np.array([np.inf, 1.0])}, "returned inf for objective 'f' of the design a=1, which is feasible"),
         ({"g": np.array([2.0, np.nan])}, "returned nan for constraint 'g' of the design a=2"),
-        ({"f": [1.0, [2.0, 3.0]]}, "'f' as what is no array (ValueError: "),
+        ({"f": [1.0, [2.0, 3.0]]}, "'f', which is not an array (ValueError: "),
         ({"f": np.ma.array([1.0, 2.0], mask=[False, True])}, "'f' with masked values"),
         ({"f": np.array(["1", "2"])}, "expected real numbers"),
         ({"f": np.array([1j, 2j])}, "expected real numbers"),

@@ -8,11 +8,9 @@ from pymoo.core.population import Population
 from pymoo.util.display.multi import MultiObjectiveOutput
 from pymoo.util.optimum import filter_optimum
 
-__all__ = ["RandomSearch"]
-
 
 class RandomSearch(Algorithm):  # type: ignore[misc]
-    """Draws batch after batch from a sampling and keeps every non-dominated design.
+    """Random search: draw batch after batch from a sampling and keep every non-dominated design.
 
     Args:
         sampling: A pymoo sampling that draws designs.

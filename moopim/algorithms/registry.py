@@ -1,7 +1,7 @@
 """Optimisers by name, set up for integer genomes.
 
-Each factory takes the problem and the budget of evaluations and returns a fresh pymoo algorithm. Packages of others add
-theirs through the entry point group ``moopim.algorithms``.
+Each factory takes the problem and the evaluation budget and returns a new pymoo algorithm; the first line of its
+docstring is what the command line shows. Other packages add theirs through the entry point group ``moopim.algorithms``.
 """
 
 import copy
@@ -24,32 +24,30 @@ from moopim.operators import (
 )
 from moopim.problem import DesignProblem
 
-__all__ = ["ALGORITHMS", "Factory", "algorithm_names", "make_algorithm"]
-
 Factory = Callable[[DesignProblem, int], Algorithm]
 
 _POP_SIZE = 100
 
 
 def algorithm_names() -> dict[str, str]:
-    """Names of all known optimisers, each with the first line of its description."""
+    """Names of all optimisers, of other packages too, each with the first line of its description."""
     third_party = {entry.name: f"from {entry.value}" for entry in entry_points(group="moopim.algorithms")}
     return {name: (make.__doc__ or "").split("\n")[0] for name, make in ALGORITHMS.items()} | third_party
 
 
 def make_algorithm(name: str, problem: DesignProblem, evaluations: int) -> Algorithm:
-    """Makes an optimiser by name.
+    """Make an optimiser by name.
 
     Args:
         name: A name of `algorithm_names`.
         problem: The problem it will be used on.
-        evaluations: The budget of evaluations.
+        evaluations: Evaluation budget.
 
     Returns:
-        A fresh pymoo algorithm.
+        A new pymoo algorithm.
 
     Raises:
-        ConfigError: If the name is unknown.
+        ConfigError: If the name is unknown, or the optimiser needs a package that is not installed.
     """
     factory: Factory | None = ALGORITHMS.get(name)
     if factory is None:

@@ -12,14 +12,14 @@ from pymoo.core.algorithm import Algorithm
 from pymoo.core.population import Population
 from pymoo.util.display.multi import MultiObjectiveOutput
 
+from moopim.checks import numbers, whole_number
 from moopim.errors import ConfigError
 from moopim.operators.crossover import exchange, uniform_mask
 from moopim.operators.duplicates import row_keys
 from moopim.operators.mutation import reset, reset_probabilities
 from moopim.operators.repair import DesignRepair
+from moopim.pareto import normalise
 from moopim.typing import FloatArray, IntArray
-
-__all__ = ["TopK"]
 
 # Top designs that have become alike have few new children: this many rounds of breeding, then the cycle is smaller.
 _MAX_TRIES = 50
@@ -34,13 +34,14 @@ class TopK(Algorithm):  # type: ignore[misc]
     Designs proposed before are not proposed again.
 
     Args:
-        pop_size: P, the number of designs of a cycle.
-        k: K, the number of best designs that breed.
+        pop_size: Number P of designs of a cycle.
+        k: Number K of best designs that breed.
         prob: Probability that mutation resets a gene, or such a probability by gene group.
         weights: Weight of each objective in the fitness, in their order; equal where not given.
         ideal: Value of each objective (to be minimised) that counts 0 in the fitness.
         nadir: Value of each objective (to be minimised) that counts 1 in the fitness.
         n_crossover: Number of designs bred by crossover, P / 2 where not given; the rest is bred by mutation.
+        kwargs: Passed on to pymoo's ``Algorithm``.
 
     Raises:
         ConfigError: If a size is not positive or the weights do not fit the problem.
@@ -57,9 +58,8 @@ class TopK(Algorithm):  # type: ignore[misc]
         n_crossover: int | None = None,
         **kwargs: Any,
     ) -> None:
-        for name, value in (("pop_size", pop_size), ("k", k)):
-            if value < 1:
-                raise ConfigError(f"{name}={value} is not allowed; expected 1, 2, ...")
+        whole_number("pop_size", pop_size, 1)
+        whole_number("k", k, 1)
         super().__init__(output=kwargs.pop("output", MultiObjectiveOutput()), **kwargs)
         self.pop_size = pop_size
         self.k = k
@@ -74,9 +74,10 @@ class TopK(Algorithm):  # type: ignore[misc]
         self._best: Population | None = None
 
     def _setup(self, problem: Any, **kwargs: Any) -> None:
-        weights = np.ones(problem.n_obj) if self.weights is None else np.asarray(self.weights, dtype=float)
-        if weights.shape != (problem.n_obj,) or (weights < 0).any() or weights.sum() == 0:
-            raise ConfigError(f"weights={self.weights!r} are not allowed; expected {problem.n_obj} numbers >= 0")
+        given = np.ones(problem.n_obj) if self.weights is None else self.weights
+        weights = numbers("weights", given, (problem.n_obj,), least=0)
+        if weights.sum() == 0:
+            raise ConfigError(f"weights={self.weights!r} are not allowed; expected one of them positive")
         self._weights = weights / weights.sum()
         self._prob_gene = reset_probabilities(problem.genome, self.prob)
 
@@ -110,16 +111,11 @@ class TopK(Algorithm):  # type: ignore[misc]
         self.opt = self.pop
 
     def fitness(self, F: FloatArray) -> FloatArray:
-        """Weighted sum of the scaled objectives, shape ``(pop,)``; smaller is better.
-
-        Args:
-            F: Objectives to be minimised, shape ``(pop, n_obj)``.
-        """
-        scaled = (F - self._ideal) / (self._nadir - self._ideal)
-        return np.asarray((scaled * self._weights).sum(axis=1))
+        """Weighted sum of the scaled objectives, shape ``(pop,)``, of `F` ``(pop, n_obj)``; smaller is better."""
+        return np.asarray((normalise(F, self._ideal, self._nadir) * self._weights).sum(axis=1))
 
     def _range(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The given range of the objectives, or that of the initial designs with a value."""
+        """Ideal and nadir point: the given ones, or those of the initial designs with a value."""
         known = F[np.isfinite(F).all(axis=1)]
         if len(known) == 0:
             known = np.array([np.zeros(F.shape[1]), np.ones(F.shape[1])])
@@ -139,7 +135,7 @@ class TopK(Algorithm):  # type: ignore[misc]
         return reset(self.problem.genome, parents, self._prob_gene, self.random_state)
 
     def _breed(self, n: int, propose: Callable[[int], IntArray]) -> Population:
-        """Collects ``n`` repaired designs that were not proposed before; fewer if none turn up."""
+        """Repaired designs that were not proposed before: ``n``, or fewer if none turn up."""
         kept: list[IntArray] = []
         for _ in range(_MAX_TRIES):
             if len(kept) == n:

@@ -16,7 +16,8 @@ from moopim.errors import ConfigError
 from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
-from moopim.genome import Choice, Designs, GeneGroup, Genome, Integer
+from moopim.genes import Choice, GeneGroup, Integer
+from moopim.genome import Designs, Genome
 from moopim.messages import count, resume_command
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective

@@ -9,7 +9,8 @@ import numpy as np
 
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError
-from moopim.genome import Choice, Designs, Genome
+from moopim.genes import Choice
+from moopim.genome import Designs, Genome
 from moopim.network.subnets import Subnet, convolutions, network_layers
 from moopim.problem import DesignProblem
 from moopim.problems.crossnas.objectives import SearchObjectives, make_objectives, reference_edp

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from moopim.checks import is_whole
 from moopim.errors import ConfigError
-from moopim.genome import Choice, Designs, Genome, Integer
+from moopim.genes import Choice, Integer
+from moopim.genome import Designs, Genome
 from moopim.network.subnets import KINDS, Block, Subnet
 from moopim.typing import BoolArray, IntArray
 from moopim.workload import IMAGE, LayerKind, LayerTable

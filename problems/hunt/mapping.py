@@ -12,7 +12,8 @@ import numpy as np
 
 from moopim.constants import file_hash, file_hashes
 from moopim.errors import unknown_name
-from moopim.genome import Choice, Designs, Genome, Index
+from moopim.genes import Choice, Index
+from moopim.genome import Designs, Genome
 from moopim.hardware.stack import SystemModel, evaluate_surrogates, evaluate_system, system_model
 from moopim.hardware.stack.model import occupy
 from moopim.problem import DesignProblem

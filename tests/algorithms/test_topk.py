@@ -97,8 +97,8 @@ def test_without_feasible_designs_the_least_violation_leads():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pop_size": 0}, "pop_size=0"),
-        ({"k": 0}, "k=0"),
+        ({"pop_size": 0}, "pop_size is 0; expected 1"),
+        ({"k": 0}, "k is 0; expected 1"),
         ({"weights": (1,)}, "weights"),
         ({"weights": (1, -1)}, "weights"),
     ],
