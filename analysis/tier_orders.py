@@ -15,7 +15,7 @@ from moopim.analysis.labels import Label, place_labels
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, series_marker, set_scale, style_axes
 from moopim.quantities import Objective
 
-_GOALS = {"tops_per_W": "TOPS/W ↑", "tops_per_mm2": "TOPS/mm² ↑"}
+_EFFICIENCIES = {"tops_per_W": "TOPS/W ↑", "tops_per_mm2": "TOPS/mm² ↑"}
 _PAIRS = (("period", "power"), ("area", "err"))
 _NAMES = {"period": "latency", "power": "power", "area": "area", "err": "thermal noise"}
 _GREY = "#4d4d4d"
@@ -66,7 +66,7 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
     Raises:
         ConfigError: If the frame is empty or lacks a column.
     """
-    frame = _read(frame, ("set", "tiers"), [*_GOALS, *(f"{goal}_feasible" for goal in _GOALS)])
+    frame = _read(frame, ("set", "tiers"), [*_EFFICIENCIES, *(f"{quantity}_feasible" for quantity in _EFFICIENCIES)])
     parts = {}
     for name, part in frame.groupby("set", sort=False):
         keep = part["tiers"].isin(part["tiers"].head(shown)) | part["tiers"].isin(list(named))
@@ -76,11 +76,11 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
     ratios = [len(part) + 2 for part in parts.values()]
     panels = figure.subplots(len(parts), 2, squeeze=False, height_ratios=ratios)
     for row, (name, part) in zip(panels, parts.items(), strict=True):
-        for ax, (goal, label) in zip(row, _GOALS.items(), strict=True):
+        for ax, (quantity, label) in zip(row, _EFFICIENCIES.items(), strict=True):
             style_axes(ax).grid(visible=False, axis="y")
             places = np.arange(len(part))
-            ax.barh(places, part[goal], 0.72, color=_LIGHT, linewidth=0)
-            ax.barh(places, part[f"{goal}_feasible"].fillna(0), 0.36, color=_DARK, linewidth=0)
+            ax.barh(places, part[quantity], 0.72, color=_LIGHT, linewidth=0)
+            ax.barh(places, part[f"{quantity}_feasible"].fillna(0), 0.36, color=_DARK, linewidth=0)
             ax.set_yticks(places, part["tiers"] if ax is row[0] else [""] * len(part), family="monospace")
             ax.set_ylim(-0.7, len(part) - 0.3)
             ax.set_xlabel(label, fontsize=FONT)
@@ -108,14 +108,14 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
     Raises:
         ConfigError: If the frame is empty or lacks a column.
     """
-    frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_GOALS))
+    frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_EFFICIENCIES))
     claims = None if claims is None else read_columns(claims, ("value",))
     sets, names = list(dict.fromkeys(frame["set"])), list(dict.fromkeys(frame["architecture"]))
     figure = Figure(figsize=(3.7 * len(sets) + 0.6, 6.6), layout="constrained")
     panels = figure.subplots(3, len(sets), squeeze=False, sharex="col")
     for column, name in enumerate(sets):
         part = frame[frame["set"] == name]
-        for ax, (quantity, label) in zip(panels[:, column], {**_GOALS, "loss": "loss (%)"}.items(), strict=True):
+        for ax, (quantity, label) in zip(panels[:, column], {**_EFFICIENCIES, "loss": "loss (%)"}.items(), strict=True):
             _plot_bars(ax, part, quantity, names)
             if claims is not None and (claims["quantity"] == quantity).any():
                 _plot_claims(ax, claims[claims["quantity"] == quantity])
