@@ -24,18 +24,11 @@ _LIGHT, _DARK = "#9ecae1", "#0072B2"
 
 
 def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
-    """Plot one design per tier order, objective against objective, as in Figure 3.
+    """Plot one design per tier order, objective against objective, as in Figure 3; `named` orders have a label.
 
-    Args:
-        frame: Designs, one row each: ``set``, ``tiers``, ``kind`` (of its mark), and ``period_norm``,
-            ``power_norm``, ``area_norm`` and ``err_norm``, relative to a reference design.
-        named: Tier orders that are labelled.
-
-    Returns:
-        The figure: one row per set, with power against latency and thermal noise against area.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Designs are rows with ``set``, ``tiers``, ``kind`` (of the mark), and ``period_norm``, ``power_norm``, ``area_norm``
+    and ``err_norm``, relative to a reference design. Each set has a row with power against latency and thermal noise
+    against area.
     """
     frame = _read(frame, ("set", "tiers", "kind"), [f"{name}_norm" for pair in _PAIRS for name in pair])
     sets, kinds = list(dict.fromkeys(frame["set"])), sorted(set(frame["kind"]))
@@ -52,19 +45,11 @@ def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
 
 
 def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown: int = 14) -> Figure:
-    """Plot the best efficiencies of tier orders as bars, as in Figure 4.
+    """Plot the best efficiencies of tier orders as bars, as in Figure 4, with a row of panels per set.
 
-    Args:
-        frame: Tier orders, one row per set and order, the best first: ``set``, ``tiers``, ``tops_per_W``,
-            ``tops_per_mm2`` and both with ``_feasible`` behind, NaN where an order has no feasible design.
-        named: Tier orders that are shown in any case; their names are bold.
-        shown: Number of orders of each set that are shown beside these.
-
-    Returns:
-        The figure: one row of panels per set.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Tier orders are rows, the best of a set first: ``set``, ``tiers``, ``tops_per_W``, ``tops_per_mm2`` and both with
+    ``_feasible`` behind, NaN where an order has no feasible design. The `shown` best of each set and the `named` orders
+    (bold) have a bar.
     """
     frame = _read(frame, ("set", "tiers"), [*_EFFICIENCIES, *(f"{quantity}_feasible" for quantity in _EFFICIENCIES)])
     parts = {}
@@ -93,20 +78,11 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
 
 
 def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, limit: float = 0.05) -> Figure:
-    """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6.
+    """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6, with a column per set.
 
-    Args:
-        frame: One row per set, network and architecture: ``set``, ``workload``, ``architecture``, ``tops_per_W``,
-            ``tops_per_mm2`` and ``loss`` (a share).
-        claims: Published numbers, as dashed lines: ``architecture``, ``quantity`` (one of these columns),
-            ``statistic`` and ``value``.
-        limit: Largest loss on the axis (a share); bars of larger ones end there and carry their number.
-
-    Returns:
-        The figure: one column of panels per set.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Rows have ``set``, ``workload``, ``architecture``, ``tops_per_W``, ``tops_per_mm2`` and ``loss`` (a share). Claims
+    are dashed lines: ``architecture``, ``quantity`` (one of these columns), ``statistic`` and ``value``. Bars of losses
+    beyond `limit` (a share) end there and carry their number.
     """
     frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_EFFICIENCIES))
     claims = None if claims is None else read_columns(claims, ("value",))

@@ -196,14 +196,10 @@ class HuntMapping(DesignProblem):
         return self.evaluate_mappings(designs.indices("tier"), designs.indices("pe"))
 
     def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, FloatArray]:
-        """Every quantity of mappings given as indices.
+        """Every quantity of mappings given as indices, shape ``(designs,)``; NaN for mappings that do not fit.
 
-        Args:
-            tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-            genes: Place of each layer, shape ``(designs, layers)``.
-
-        Returns:
-            Arrays of shape ``(designs,)`` by name; NaN for mappings that do not fit.
+        Tiers hold the device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``, genes the place
+        of each layer, shape ``(designs, layers)``.
         """
         mappings = MappingResults(self.model, tiers, genes, self._equations(self.model, tiers, genes))
         values = {entry.quantity.name: entry.values(mappings) for entry in self._table}
