@@ -35,7 +35,7 @@ Rows = list[dict[str, str]]
 class Column:
     """Column of an input table: its name, which ends in the unit, and the conversion and check of a cell.
 
-    `parse` raises ConfigError that names the column, the cell and what is allowed; see `number_column` for its use.
+    `parse` raises ConfigError with the name of the column, the cell and the allowed values, as in `number_column`.
     """
 
     name: str

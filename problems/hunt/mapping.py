@@ -156,7 +156,7 @@ class HuntMapping(DesignProblem):
         self._table = [entry for entry in table if entry.traffic in (None, traffic)]
         self._declare()
         self.model: SystemModel = system_model(
-            self.load_network(),
+            self.load_workload(),
             factors,
             traffic,
             noc=noc,
@@ -177,8 +177,8 @@ class HuntMapping(DesignProblem):
         """Declare the objectives and metrics of the table."""
         self.objectives, self.metrics = objectives(self._table), metrics(self._table)
 
-    def load_network(self) -> Workload:
-        """Network to map; a subclass may have another."""
+    def load_workload(self) -> Workload:
+        """Workload to map; a subclass may map another."""
         return load_workload(self.workload, self.dataset)
 
     def identity(self) -> Mapping[str, Any]:
