@@ -1,4 +1,4 @@
-"""What the energy, the time and the area of a design on a planar chip are made up of: frames and one picture."""
+"""Breakdown of energy, time and area of a design on a planar chip, by layer and component: frames and a figure."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,6 @@ from moopim.hardware.planar.model import Breakdown, not_modelled
 from moopim.typing import FloatArray
 from moopim.workload.layers import LayerKind, LayerTable
 
-__all__ = ["COMPONENTS", "breakdown_frame", "component_table", "layer_table", "plot_breakdown"]
-
-
 COMPONENTS = {
     "crossbar": ("crossbar", "preload"),
     "ADC": ("adc",),
@@ -29,7 +26,7 @@ COMPONENTS = {
     "interconnect": ("intra_tile", "merge", "transfer"),
     "leakage": ("leakage",),
 }
-"""Components as they are shown, and what the model calls their parts; leakage is counted in the physical mode only."""
+"""Components as they are shown, with the names of their parts in the model; leakage is in the physical mode only."""
 
 _NOT_MODELLED = ("interconnect",)  # but for its time
 _QUANTITIES = {"energy_mJ": "energy (mJ)", "time_ms": "busy time (ms)", "area_mm2": "area (mm²)"}
@@ -47,16 +44,16 @@ _LIGHT = ("#E69F00", "#CC79A7", "#56B4E9", "#999999")
 
 
 def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) -> pd.DataFrame:
-    """Splits the figures of a design by layer and component.
+    """Energy, busy time and area of a design by layer and component.
 
     Args:
         breakdown: From `moopim.hardware.planar.model.break_down`.
-        table: The networks that were broken down.
-        design: The design.
+        table: Its networks.
+        design: Index of the design.
 
     Returns:
         One row per layer and component: ``layer`` (its place in the table), ``name``, ``kind``, ``component`` (those of
-        `COMPONENTS` that the mode counts), ``energy_mJ``, ``time_ms`` (how long the layer is busy with it) and
+        `COMPONENTS` that the mode counts), ``energy_mJ``, ``time_ms`` (busy time) and
         ``area_mm2``. Energy and area add up to those of the design; they are NaN where they are not modelled: of the
         interconnect, and of element-wise layers without the fix ``sum_layers``.
     """
@@ -92,7 +89,7 @@ def breakdown_frame(breakdown: Breakdown, table: LayerTable, design: int = 0) ->
 
 
 def component_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Adds up the layers.
+    """Energy, busy time and area by component, over all layers.
 
     Args:
         frame: From `breakdown_frame`.
@@ -110,12 +107,12 @@ def component_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> pd.DataFrame:
-    """Adds up the components, beside what each layer takes of the chip and when it works.
+    """Energy, time and area by layer, over all components, with tiles and schedule.
 
     Args:
         frame: From `breakdown_frame`.
-        breakdown: What the frame was made of.
-        design: The design that it was made for.
+        breakdown: The breakdown of that frame.
+        design: The design of that frame.
 
     Returns:
         One row per layer: ``layer``, ``name``, ``kind``, ``tiles``, ``energy_mJ``, ``energy_%``, ``begin_ms``,
@@ -133,13 +130,13 @@ def layer_table(frame: pd.DataFrame, breakdown: Breakdown, design: int = 0) -> p
 
 
 def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
-    """Draws energy, busy time and area as stacked bars, one bar per layer and one for the whole chip.
+    """Plot energy, busy time and area as stacked bars, one bar per layer and one for the whole chip.
 
-    What is not modelled is named below; layers whose energy and area are not have a cross.
+    Components that are not modelled are named below; layers whose energy and area are not modelled have a cross.
 
     Args:
         frame: From `breakdown_frame`.
-        title: What to write above.
+        title: Title.
 
     Returns:
         The figure.
@@ -153,8 +150,8 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     for (left, right), (name, label) in zip(axes, _QUANTITIES.items(), strict=True):
         stack = frame.pivot_table(index="layer", columns="component", values=name, aggfunc="sum", fill_value=0.0)
         stack = stack[components]
-        _draw_stack(left, stack.to_numpy())
-        _draw_stack(right, stack.to_numpy().sum(axis=0, keepdims=True), shares=True)
+        _plot_stack(left, stack.to_numpy())
+        _plot_stack(right, stack.to_numpy().sum(axis=0, keepdims=True), shares=True)
         left.set_ylabel(label, fontsize=FONT)
         unknown = np.flatnonzero(frame.groupby("layer")[name].count() == 0)
         if len(unknown):
@@ -174,8 +171,8 @@ def plot_breakdown(frame: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def _draw_stack(ax: Axes, values: FloatArray, shares: bool = False) -> None:
-    """Draws bars of shape ``(bars, components)``, with the shares of the larger parts in per cent if asked for."""
+def _plot_stack(ax: Axes, values: FloatArray, shares: bool = False) -> None:
+    """Plot bars of shape ``(bars, components)``, with the shares of the larger parts in per cent if asked for."""
     style_axes(ax).grid(visible=False, axis="x")
     ends = values.cumsum(axis=1)
     highest = ends.max(initial=0.0) or 1.0

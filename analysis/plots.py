@@ -282,24 +282,30 @@ def _plot_genes(genes: Mapping[str, Sequence[object]], title: str) -> Figure:
     ax = figure.add_axes((0, 0, 1, 1), xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
     ax.set_axis_off()
     ax.text(0.1, 0.1, title, fontsize=FONT, va="top")
-    text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL_FONT}
     y = 2.2 * height
     for name, parts in rows.items():
+        several = len(genes[name]) > 1
         for row, part in enumerate(parts):
-            y += 0.7 * height if len(genes[name]) > 1 else 0.0
+            y += 0.7 * height if several else 0.0
             if row == 0:
                 ax.text(label - 0.1, y + height / 2, name, fontsize=SMALL_FONT, ha="right", va="center")
-            for i, value in enumerate(part):
-                x, word = label + i * width, str(value)
-                word = word if len(word) <= _LETTERS else f"{word[: _LETTERS - 1]}…"
-                ax.add_patch(Rectangle((x, y), width, height, facecolor="#eef3f8", edgecolor="#808080", linewidth=0.6))
-                ax.text(x + width / 2, y + height / 2, word, **text)
-                if len(genes[name]) > 1:
-                    small = text | {"fontsize": SMALL_FONT - 2, "color": "#808080"}
-                    ax.text(x + width / 2, y - 0.3 * height, str(row * _CELLS + i), **small)
+            _plot_cells(ax, part, (label, y), row * _CELLS if several else None)
             y += height
-        left = len(genes[name]) - sum(map(len, parts))
-        if left:
+        if left := len(genes[name]) - sum(map(len, parts)):
             ax.text(label, y + 0.15 * height, f"... and {left:,} more", fontsize=SMALL_FONT - 1, va="center")
         y += 0.35 * height
     return figure
+
+
+def _plot_cells(ax: Axes, values: Sequence[object], corner: tuple[float, float], first: int | None) -> None:
+    """A row of cells with values and, above them, numbers that begin at `first`."""
+    (x, y), (width, height) = corner, _CELL
+    text: dict[str, Any] = {"ha": "center", "va": "center"}
+    for i, value in enumerate(values):
+        word, left = str(value), x + i * width
+        word = word if len(word) <= _LETTERS else f"{word[: _LETTERS - 1]}…"
+        ax.add_patch(Rectangle((left, y), width, height, facecolor="#eef3f8", edgecolor="#808080", linewidth=0.6))
+        ax.text(left + width / 2, y + height / 2, word, fontsize=SMALL_FONT, **text)
+        if first is not None:
+            number = str(first + i)
+            ax.text(left + width / 2, y - 0.3 * height, number, fontsize=SMALL_FONT - 2, color="#808080", **text)

@@ -162,11 +162,7 @@ def plot_scatter_3d(frames: Frames, objectives: Sequence[Objective], ax: Axes | 
             scale = LogNorm(floor) if floor else None
             shown = axes.scatter(*points, c=front[:, 3], cmap="viridis", norm=scale, **style)
             _plot_colorbar(axes, shown, objectives[3], below=floor is not None and front[:, 3].min() < floor)
-    for axis, objective, log in zip((axes.xaxis, axes.yaxis, axes.zaxis), objectives, logs, strict=False):
-        axis.set_label_text(axis_label(objective), fontsize=FONT)
-        axis.set_major_locator(MaxNLocator(4, integer=log))
-        if log:
-            axis.set_major_formatter(FuncFormatter(_power_of_ten))
+    _label_axes(axes, objectives, logs)
     legend_above(axes)
     return figure_of(axes)
 
@@ -240,6 +236,15 @@ def _plot_front(
     best = points[pareto.front_order(oriented(points, objectives))]
     # Best first by x, so that each step reaches from a design to the next worse x at its own y.
     ax.step(best[:, 0], best[:, 1], where="post", color=series_color(i), linewidth=1.2, zorder=4)
+
+
+def _label_axes(axes: Any, objectives: Sequence[Objective], logs: Sequence[bool]) -> None:
+    """Label three axes in space, whose coordinates are exponents of ten where they are logarithmic."""
+    for axis, objective, log in zip((axes.xaxis, axes.yaxis, axes.zaxis), objectives, logs, strict=False):
+        axis.set_label_text(axis_label(objective), fontsize=FONT)
+        axis.set_major_locator(MaxNLocator(4, integer=log))
+        if log:
+            axis.set_major_formatter(FuncFormatter(_power_of_ten))
 
 
 def _plot_colorbar(ax: Any, shown: Any, objective: Objective, *, below: bool) -> None:

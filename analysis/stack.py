@@ -169,15 +169,8 @@ def plot_links(frame: pd.DataFrame, tiers: int, mesh: int, title: str = "") -> F
 def plot_placement(frames: Mapping[str, pd.DataFrame], pes: int = 16) -> Figure:
     """Plot the layers of mappings: a band per tier, a cell per PE along the snake, a coloured run per layer.
 
-    Args:
-        frames: By title, from `moopim.problems.hunt.plots.layers_frame`.
-        pes: PEs of a tier.
-
-    Returns:
-        The figure, one panel per title, the heat sink below; layers are numbered from 1, light ones come first.
-
-    Raises:
-        ConfigError: If there is no frame, or one lacks a column.
+    Frames are those of `moopim.problems.hunt.plots.layers_frame` by title, a panel each; `pes` is the number of PEs of
+    a tier. The heat sink is below; layers are numbered from 1, light ones come first.
     """
     if not frames:
         raise ConfigError("there is no mapping to plot; expected at least one")

@@ -163,7 +163,7 @@ def indicator_box(table: pd.DataFrame, indicator: str) -> str:
     box = str(table["box"].iloc[0]) if "box" in table.columns and len(table) else ""
     if indicator != "hypervolume_joint":
         return box
-    # What is constant on the fronts of all runs is so on the joint front, and nothing else is left out there.
+    # Objectives that are constant on the fronts of all runs are so on the joint front; no others are left out there.
     _, comma, without = box.partition(", ")
     return f"{JOINT_FRONT}{comma}{without}"
 
@@ -193,7 +193,7 @@ def _quartiles(sample: FloatArray) -> FloatArray:
 
 
 def _tests(samples: dict[str, FloatArray], reference: str) -> pd.DataFrame:
-    """Tests every sample against the reference; larger values are better."""
+    """Rank test and effect size of every sample against the reference; larger values are better."""
     others = [name for name in samples if name != reference]
     p_values = [_mann_whitney(samples[name], samples[reference]) for name in others]
     return pd.DataFrame(

@@ -15,7 +15,7 @@ from moopim.errors import ConfigError
 from moopim.quantities import Objective
 from moopim.typing import FloatArray, IntArray
 
-# Okabe and Ito, "Color Universal Design", 2008: told apart with any common colour blindness. Without yellow, which is
+# Okabe and Ito, "Color Universal Design", 2008: distinct with any common colour blindness. Without yellow, which is
 # too light for points and lines on white.
 _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vP*X"

@@ -15,7 +15,7 @@ from moopim.analysis.labels import Label, place_labels
 from moopim.analysis.style import FONT, SMALL_FONT, figure_legend, series_color, series_marker, set_scale, style_axes
 from moopim.quantities import Objective
 
-_GOALS = {"tops_per_W": "TOPS/W ↑", "tops_per_mm2": "TOPS/mm² ↑"}
+_EFFICIENCIES = {"tops_per_W": "TOPS/W ↑", "tops_per_mm2": "TOPS/mm² ↑"}
 _PAIRS = (("period", "power"), ("area", "err"))
 _NAMES = {"period": "latency", "power": "power", "area": "area", "err": "thermal noise"}
 _GREY = "#4d4d4d"
@@ -24,18 +24,11 @@ _LIGHT, _DARK = "#9ecae1", "#0072B2"
 
 
 def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
-    """Plot one design per tier order, objective against objective, as in Figure 3.
+    """Plot one design per tier order, objective against objective, as in Figure 3; `named` orders have a label.
 
-    Args:
-        frame: Designs, one row each: ``set``, ``tiers``, ``kind`` (of its mark), and ``period_norm``,
-            ``power_norm``, ``area_norm`` and ``err_norm``, relative to a reference design.
-        named: Tier orders that are labelled.
-
-    Returns:
-        The figure: one row per set, with power against latency and thermal noise against area.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Designs are rows with ``set``, ``tiers``, ``kind`` (of the mark), and ``period_norm``, ``power_norm``, ``area_norm``
+    and ``err_norm``, relative to a reference design. Each set has a row with power against latency and thermal noise
+    against area.
     """
     frame = _read(frame, ("set", "tiers", "kind"), [f"{name}_norm" for pair in _PAIRS for name in pair])
     sets, kinds = list(dict.fromkeys(frame["set"])), sorted(set(frame["kind"]))
@@ -52,21 +45,13 @@ def plot_tier_orders(frame: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
 
 
 def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown: int = 14) -> Figure:
-    """Plot the best efficiencies of tier orders as bars, as in Figure 4.
+    """Plot the best efficiencies of tier orders as bars, as in Figure 4, with a row of panels per set.
 
-    Args:
-        frame: Tier orders, one row per set and order, the best first: ``set``, ``tiers``, ``tops_per_W``,
-            ``tops_per_mm2`` and both with ``_feasible`` behind, NaN where an order has no feasible design.
-        named: Tier orders that are shown in any case; their names are bold.
-        shown: Number of orders of each set that are shown beside these.
-
-    Returns:
-        The figure: one row of panels per set.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Tier orders are rows, the best of a set first: ``set``, ``tiers``, ``tops_per_W``, ``tops_per_mm2`` and both with
+    ``_feasible`` behind, NaN where an order has no feasible design. The `shown` best of each set and the `named` orders
+    (bold) have a bar.
     """
-    frame = _read(frame, ("set", "tiers"), [*_GOALS, *(f"{goal}_feasible" for goal in _GOALS)])
+    frame = _read(frame, ("set", "tiers"), [*_EFFICIENCIES, *(f"{quantity}_feasible" for quantity in _EFFICIENCIES)])
     parts = {}
     for name, part in frame.groupby("set", sort=False):
         keep = part["tiers"].isin(part["tiers"].head(shown)) | part["tiers"].isin(list(named))
@@ -76,11 +61,11 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
     ratios = [len(part) + 2 for part in parts.values()]
     panels = figure.subplots(len(parts), 2, squeeze=False, height_ratios=ratios)
     for row, (name, part) in zip(panels, parts.items(), strict=True):
-        for ax, (goal, label) in zip(row, _GOALS.items(), strict=True):
+        for ax, (quantity, label) in zip(row, _EFFICIENCIES.items(), strict=True):
             style_axes(ax).grid(visible=False, axis="y")
             places = np.arange(len(part))
-            ax.barh(places, part[goal], 0.72, color=_LIGHT, linewidth=0)
-            ax.barh(places, part[f"{goal}_feasible"].fillna(0), 0.36, color=_DARK, linewidth=0)
+            ax.barh(places, part[quantity], 0.72, color=_LIGHT, linewidth=0)
+            ax.barh(places, part[f"{quantity}_feasible"].fillna(0), 0.36, color=_DARK, linewidth=0)
             ax.set_yticks(places, part["tiers"] if ax is row[0] else [""] * len(part), family="monospace")
             ax.set_ylim(-0.7, len(part) - 0.3)
             ax.set_xlabel(label, fontsize=FONT)
@@ -93,29 +78,20 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
 
 
 def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, limit: float = 0.05) -> Figure:
-    """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6.
+    """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6, with a column per set.
 
-    Args:
-        frame: One row per set, network and architecture: ``set``, ``workload``, ``architecture``, ``tops_per_W``,
-            ``tops_per_mm2`` and ``loss`` (a share).
-        claims: Published numbers, as dashed lines: ``architecture``, ``quantity`` (one of these columns),
-            ``statistic`` and ``value``.
-        limit: Largest loss on the axis (a share); bars of larger ones end there and carry their number.
-
-    Returns:
-        The figure: one column of panels per set.
-
-    Raises:
-        ConfigError: If the frame is empty or lacks a column.
+    Rows have ``set``, ``workload``, ``architecture``, ``tops_per_W``, ``tops_per_mm2`` and ``loss`` (a share). Claims
+    are dashed lines: ``architecture``, ``quantity`` (one of these columns), ``statistic`` and ``value``. Bars of losses
+    beyond `limit` (a share) end there and carry their number.
     """
-    frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_GOALS))
+    frame = _read(frame, ("set", "workload", "architecture"), ("loss", *_EFFICIENCIES))
     claims = None if claims is None else read_columns(claims, ("value",))
     sets, names = list(dict.fromkeys(frame["set"])), list(dict.fromkeys(frame["architecture"]))
     figure = Figure(figsize=(3.7 * len(sets) + 0.6, 6.6), layout="constrained")
     panels = figure.subplots(3, len(sets), squeeze=False, sharex="col")
     for column, name in enumerate(sets):
         part = frame[frame["set"] == name]
-        for ax, (quantity, label) in zip(panels[:, column], {**_GOALS, "loss": "loss (%)"}.items(), strict=True):
+        for ax, (quantity, label) in zip(panels[:, column], {**_EFFICIENCIES, "loss": "loss (%)"}.items(), strict=True):
             _plot_bars(ax, part, quantity, names)
             if claims is not None and (claims["quantity"] == quantity).any():
                 _plot_claims(ax, claims[claims["quantity"] == quantity])

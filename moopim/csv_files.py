@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from moopim.constants import Bounds, check_bounds
 from moopim.errors import ConfigError, MoopimError
 from moopim.files import open_output, read_bounded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Bounds of a table that is held as text by column: half a gigabyte of memory at most.
 _BYTES = 2**26
@@ -32,7 +35,7 @@ Rows = list[dict[str, str]]
 class Column:
     """Column of an input table: its name, which ends in the unit, and the conversion and check of a cell.
 
-    `parse` raises ConfigError that names the column, the cell and what is allowed; see `number_column` for its use.
+    `parse` raises ConfigError with the name of the column, the cell and the allowed values, as in `number_column`.
     """
 
     name: str
@@ -108,19 +111,19 @@ class Table:
             rows = read_rows(path, needed, self.title)[1]
         self._check_rows(path, rows)
         columns = [column for column in self.columns if column.name in rows[0]]
-        first: dict[tuple[str, str], int] = {}
-        for number, row in enumerate(rows, start=1):
-            if self.only is not None and row[self.only[0]] != self.only[1]:
-                continue
+        self._check_unique(path, rows, [column for column in columns if column.unique])
+        for number, row in self._selected(rows):
             try:
-                cells = {column.name: column.parse(row[column.name]) for column in columns}
-                for name in (column.name for column in columns if column.unique):
-                    if (earlier := first.setdefault((name, row[name]), number)) != number:
-                        raise ConfigError(f"{name} is that of row {earlier}; expected another")
-                result = self.convert(cells)
+                result = self.convert({column.name: column.parse(row[column.name]) for column in columns})
             except MoopimError as error:
                 raise ConfigError(f"{row_name(path, number, row, self.key)}: {error}") from None
             yield result
+
+    def _selected(self, rows: Rows) -> Iterator[tuple[int, dict[str, str]]]:
+        """Rows that are read, with their numbers from 1."""
+        for number, row in enumerate(rows, start=1):
+            if self.only is None or row[self.only[0]] == self.only[1]:
+                yield number, row
 
     def _check_rows(self, path: Path, rows: Rows) -> None:
         if self.only is None:
@@ -132,6 +135,18 @@ class Table:
         if value not in found:
             got = ", ".join(map(repr, found)) or "no rows"
             raise ConfigError(f"{self.title} {str(path)!r} have no row of {column} {value!r}; got {got}")
+
+    def _check_unique(self, path: Path, rows: Rows, columns: Sequence[Column]) -> None:
+        """Raise ConfigError if a cell of unique columns is not allowed or there twice, before others are parsed."""
+        for column in columns:
+            first: dict[str, int] = {}
+            for number, row in self._selected(rows):
+                try:
+                    column.parse(row[column.name])
+                    if (earlier := first.setdefault(row[column.name], number)) != number:
+                        raise ConfigError(f"{column.name} is that of row {earlier}; expected another")
+                except ConfigError as error:
+                    raise ConfigError(f"{row_name(path, number, row, self.key)}: {error}") from None
 
 
 def read_rows(path: Path, needed: Sequence[str] = (), title: str = "designs") -> tuple[list[str], Rows]:
@@ -199,6 +214,11 @@ def write_table(path: Path, columns: Sequence[str], blocks: Iterable[Sequence[Se
     A block of rows is one sequence or array per column. Raises ConfigError if the file cannot be written.
     """
     write_rows(path, columns, (row for block in blocks for row in zip(*map(_cells, block), strict=True)))
+
+
+def write_frame(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a frame as a CSV file; see `write_table`."""
+    write_table(path, list(frame.columns), [[frame[name].tolist() for name in frame.columns]])
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

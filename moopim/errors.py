@@ -1,8 +1,8 @@
-"""The exception tree of moopim.
+"""Exceptions of moopim.
 
-Every error that moopim raises on purpose derives from `MoopimError`, and also from the built-in exception that a
-caller would expect, so that both ``except MoopimError`` and ``except ValueError`` work. The command line turns each of
-them into one line on standard error and exit code 2.
+Every deliberate error derives from `MoopimError` and from the built-in exception that a caller would expect, so that
+both ``except MoopimError`` and ``except ValueError`` work. The command line turns each into one line on standard error
+and exit code 2.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ _SHOWN = 80  # characters of a wrong value
 
 
 class MoopimError(Exception):
-    """Base class of all errors that moopim raises on purpose; its message is one line of bounded length."""
+    """Base class of all deliberate errors of moopim; the message is one line of bounded length."""
 
     def __str__(self) -> str:
         line = " ".join(super().__str__().splitlines())
@@ -22,19 +22,19 @@ class MoopimError(Exception):
 
 
 class ConfigError(MoopimError, ValueError):
-    """What a user asked for is not allowed: an unknown name, a value out of its set, an unusable file."""
+    """Input that is not allowed: an unknown name, a value out of its set, an unusable file."""
 
 
 class EvaluationError(MoopimError, ValueError):
-    """A problem returned something that cannot be used: a wrong shape, a missing name, a NaN objective."""
+    """Unusable result of a problem: a wrong shape, a missing name, a NaN objective."""
 
 
 class LogError(MoopimError, RuntimeError):
-    """An evaluation log or a run directory does not belong to the problem or the run at hand."""
+    """Evaluation log or run directory that is damaged or belongs to another problem or run."""
 
 
 class CommandInterruptedError(Exception):
-    """A command was interrupted by Ctrl-C; the text names what is kept and how to resume."""
+    """Interruption of a command by Ctrl-C; the text names the kept files and the command that resumes."""
 
 
 @contextmanager

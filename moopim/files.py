@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows: folders cannot be locked there, and are not
     fcntl = None  # type: ignore[assignment]
 
-# What files are, by the ends of their names.
+# Formats by suffix.
 _FORMATS = {
     ".onnx": "a model in ONNX format",
     ".pt .pth .ckpt .pkl .pickle": "a pickle of torch or Python",
@@ -35,7 +35,7 @@ _FORMATS = {
 # Sections of MNSIM's configuration files, such as SimConfig.ini.
 _MNSIM = re.compile(rb"^\[(?:Device|Crossbar|Interface|Process element|Tile|Architecture) level\]", re.MULTILINE)
 _MOST_CONFIGURATION = 2**20
-# Names of what this process has open already, such as its standard output.
+# Names of open streams of this process, such as its standard output.
 _STREAM = re.compile(r"/dev/(?:(?P<name>stdin|stdout|stderr)|fd/(?P<fd>\d+))|/proc/self/fd/(?P<proc>\d+)")
 _STANDARD = {"stdin": 0, "stdout": 1, "stderr": 2}
 # Content that has not got its name yet.
@@ -44,7 +44,7 @@ _PARTIAL = re.compile(r"\.[0-9a-f]+\.partial")
 # Names, and entries of lists and objects, of a JSON file.
 _NAMES = 100_000
 _ENTRIES = 2_000_000
-_ZIP_END = 2**17  # byte; what stands behind the directory of a zip archive has at most 65,557
+_ZIP_END = 2**17  # byte; at most 65,557 follow the directory of a zip archive
 _ZIP_ENTRY = b"PK\1\2"  # how the entry of a member begins in the directory
 
 
@@ -59,7 +59,7 @@ def read_bounded(path: Path, most: int) -> bytes:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise OSError(errno.EINVAL, "is a pipe or a device; expected a regular file", str(path))
-    with path.open("rb") as file:  # says so where it is a folder
+    with path.open("rb") as file:  # raises for a folder
         content = file.read(most + 1) if status.st_size <= most else b""
     if max(status.st_size, len(content)) > most:
         raise OSError(errno.EFBIG, f"is larger than {most / 2**20:,g} MiB; expected at most that", str(path))
@@ -69,7 +69,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 def read_json(path: Path, most: int) -> Any:
     """Value of a JSON file of at most `most` bytes and a bounded number of entries; raises OSError."""
     content = read_bounded(path, most)
-    # What a validator has to say about each of them takes more room than they do.
+    # Messages of a validator about each of them take more room than they do.
     if content.count(b":") > _NAMES or content.count(b",") > _ENTRIES:
         problem = f"has more than {_NAMES:,} names or {_ENTRIES:,} entries; expected at most that"
         raise OSError(errno.EFBIG, problem, str(path))
@@ -139,7 +139,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         return
     old = _mode(path)
     if old is not None and not stat.S_ISREG(old):
-        with path.open("wb") as file:  # says so where it is a folder
+        with path.open("wb") as file:  # raises for a folder
             yield file
         return
     if old is not None and not os.access(path, os.W_OK):

@@ -132,7 +132,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
 
         Returns:
             Matplotlib figures by name, which is also the stem of their files. None by default: the design is then shown
-            in the front, beside its genes (`moopim.analysis.plot_design`).
+            among all others, beside its genes (`moopim.analysis.design_figures`).
         """
         del designs, title
         return {}

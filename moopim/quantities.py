@@ -13,7 +13,7 @@ import numpy as np
 from moopim.errors import ConfigError
 from moopim.typing import FloatArray
 
-# What symbols of units are called in a column; they are looked up in their compatible form (NFKC).
+# Symbols of units -> words in column names; they are looked up in their compatible form (NFKC).
 _SYMBOLS = {"%": "pct", "\u2030": "permille", "\u00b0": "deg", "\u03bc": "u", "\u03a9": "ohm"}
 _SEPARATORS = "_-./*^,;:'\"()[]{}|\u2010\u2212\u2013\u2044\u00b7\u22c5\u00d7"
 

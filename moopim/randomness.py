@@ -1,7 +1,7 @@
-"""Randomness of a run: every generator that Python and NumPy offer follows the seed, the caller's are put back.
+"""Control of randomness: all generators of Python and NumPy follow the seed of a run; the caller's are restored.
 
 An optimiser that takes all its random numbers from one seeded generator needs none of this. Many do not: a function
-called without a generator makes one of its own (``np.random.default_rng()``), others draw from the global ones.
+called without a generator makes one (``np.random.default_rng()``), others draw from the global ones.
 """
 
 import random

@@ -316,7 +316,7 @@ def test_nothing_is_loaded_or_traced_before_all_outputs_are_known_to_have_a_plac
     monkeypatch.chdir(tmp_path)
     words = ("--network", "slow_net.py:Net", "--network", "slow_net.py:Other", "--input", "3x8x8", "-o", "out.csv")
     assert "folder 'none' does not exist" in invoke(capsys, *words, "--layers", "none/x.csv")[2]
-    assert "--plot 'x.png' draws one network; got 2" in invoke(capsys, *words, "--plot", "x.png")[2]
+    assert "--plot 'x.png' shows one network; got 2" in invoke(capsys, *words, "--plot", "x.png")[2]
 
 
 def test_matplotlib_is_not_loaded_for_several_networks(tmp_path):
@@ -347,7 +347,7 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         ((), "a file of designs or --network is needed; got neither"),
         (("NETWORKS", "--network", "vgg16"), "got both"),
         (("NETWORKS",), "needs --output"),
-        (("NETWORKS", "-o", "x.csv", "--plot", "x.png"), "--plot 'x.png' draws one network"),
+        (("NETWORKS", "-o", "x.csv", "--plot", "x.png"), "--plot 'x.png' shows one network"),
         (("NETWORKS", "-o", "x.csv", "--profile", "paper"), "row 1 (id 'n23') of "),
         (("NETWORKS", "-o", "x.csv", "--profile", "paper"), "hw.profile='cur' is not allowed: 'paper' is given for"),
         (("NETWORKS", "-o", "x.csv", "--classes", 10), "--classes is not allowed with the designs of"),
@@ -386,8 +386,8 @@ def test_a_broken_design_is_one_line_and_nothing_is_written(capsys, tmp_path, ne
         (("--network", "vgg16", "--components", "two.toml", "--dac-bits", 5), "dac_bits 5 is that of several: a, b;"),
         (("--network", "vgg16", "--network", "VGG16"), "network 'vgg16' is given twice; expected different"),
         (("--network", "vgg16", "--classes", 10, "--classes", 10), "--classes '10' is given twice; expected different"),
-        (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "draws one network; got 2"),
-        (("--network", "vgg16", "--plot", "x.doc"), "picture 'x.doc' has no known suffix; expected one of"),
+        (("--network", "vgg16", "--network", "vgg11", "--plot", "x.png"), "shows one network; got 2"),
+        (("--network", "vgg16", "--plot", "x.doc"), "figure 'x.doc' has no known suffix; expected one of"),
         (("--network", "vgg16", "--input", "3x32x32"), "--input is for networks FILE.py:Name"),
         (("--network", "net.py:Net"), "network 'net.py:Net' needs --input"),
         (("--network", "net.py:Net", "--input", "3x32"), "input '3x32' is not allowed"),

@@ -1,4 +1,4 @@
-"""``moopim hunt``: tables, files and pictures, bad input in one line; a group of commands from an entry point."""
+"""``moopim hunt``: tables, files and figures, bad input in one line; a group of commands from an entry point."""
 
 import csv
 
@@ -107,7 +107,7 @@ def test_baselines_are_printed_and_written_with_all_digits(call, tmp_path):
 
 
 @pytest.mark.parametrize("figure", [3, 5])
-def test_a_study_writes_a_picture_and_its_tables(call, tmp_path, figure):
+def test_a_study_writes_a_figure_and_its_tables(call, tmp_path, figure):
     folder = tmp_path / "new" / "folder"
     code, out, _ = call("study", "--figure", figure, "-o", folder, "--workload", "vgg11", "--evaluations", 1000)
     assert code == 0

@@ -90,7 +90,7 @@ def test_a_picture_of_a_case(capsys, tmp_path, options):
         (None, (), "cannot be read"),
         (f"{HEADER}\na,x,power_W,{ONES}\n", ("--mode", "exact"), "unknown thermal mode 'exact'"),
         (f"{HEADER}\na,x,power_W,{ONES}\n", ("--case", "b", "--plot", "b.png"), "unknown case 'b'; allowed: a"),
-        (f"{HEADER}\na,x,power_W,{ONES}\n", ("--case", "a"), "--case 'a' is the one that --plot draws"),
+        (f"{HEADER}\na,x,power_W,{ONES}\n", ("--case", "a"), "--case 'a' is the one that --plot shows"),
     ],
 )
 def test_an_unusable_file_or_option_is_one_line_and_nothing_written(capsys, tmp_path, content, arguments, message):

@@ -41,7 +41,7 @@ class _Selection(NamedTuple):
 
 
 class _Inputs(NamedTuple):
-    """Trained network, images to evaluate on and to calibrate with; what images and scales are, in words."""
+    """Trained network, images to evaluate on and to calibrate with; descriptions of images and scales."""
 
     trained: Trained
     split: Images
@@ -95,7 +95,7 @@ _StuckAt = Annotated[
 _Chips = Annotated[
     int | None, _cell_option("Chips to draw; from 2 on there is a 95 % interval.", min=1, show_default="1")
 ]
-_Layers = Annotated[Path | None, typer.Option(help="CSV file for what the ADCs of each layer lose; printed as well.")]
+_Layers = Annotated[Path | None, typer.Option(help="CSV file for the losses of each layer's ADCs; printed as well.")]
 
 
 def evaluate_accuracy(
@@ -107,7 +107,7 @@ def evaluate_accuracy(
     dac_bits: Annotated[int, _circuit_option("Resolution of the DACs.")],
     cell_bits: Annotated[int, _circuit_option("Bits of a cell.")] = 1,
     adc_range: _AdcRange = "full",
-    split_by: Annotated[Split, _circuit_option("What a crossbar takes of a convolution.", "--row-split")] = "channels",
+    split_by: Annotated[Split, _circuit_option("Part of a convolution on a crossbar.", "--row-split")] = "channels",
     weight_bits: Annotated[int, _quantisation_option("Bits of weights, sign included.", min=2, max=16)] = 9,
     activation_bits: Annotated[int, _quantisation_option("Bits of activations, sign included.", min=2, max=16)] = 9,
     input_bits: Annotated[int, _quantisation_option("Bits of a value of the image, sign included.", min=2, max=16)] = 9,

@@ -116,7 +116,7 @@ app.add_typer(
 app.add_typer(
     typer.Typer(cls=EvaluateGroup, no_args_is_help=True), name="evaluate", help="Evaluate given designs, no search."
 )
-_devices = typer.Typer(help="List the devices that PEs of the 3-D stack are made of.", add_completion=False)
+_devices = typer.Typer(help="List the devices of the PEs of the 3-D stack.", add_completion=False)
 app.add_typer(_devices, name="devices")
 
 
@@ -254,7 +254,7 @@ def show(
 
 @_devices.callback(invoke_without_command=True)
 def list_devices(context: typer.Context) -> None:
-    """List the devices that PEs of the 3-D stack are made of."""
+    """List the devices of the PEs of the 3-D stack."""
     from moopim.hardware.stack.devices import built_in_devices, load_devices
 
     if context.invoked_subcommand:

@@ -1,9 +1,10 @@
-"""The entry of the command ``moopim``: runs a command and turns expected errors into one line."""
+"""Entry point of the command ``moopim``; turns deliberate errors into one line."""
 
 import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 
@@ -12,11 +13,11 @@ from moopim.cli.groups import ProblemGroup
 from moopim.errors import CommandInterruptedError, MoopimError, unknown_name
 from moopim.messages import command_line
 
-# What typer returns after Ctrl-C.
+# Exit code of typer after Ctrl-C.
 _INTERRUPTED = 130
-# What typer says of a word that is none of an option's.
+# Message of typer for a word that an option does not allow.
 _CHOICES = re.compile("Value error, .* is not one of (.*)\\.", re.DOTALL)
-# What the extra `network` brings and every command of networks needs.
+# Packages of the extra `network` that every command of networks needs.
 _NETWORK = ("torch", "safetensors")
 
 
@@ -69,7 +70,8 @@ def _explain(error: typer.TyperException) -> str:
     message = error.format_message()
     old = getattr(error, "option_name", "").removeprefix("--")
     new = f"--{RENAMED_OPTIONS.get(old)}"
-    if error.ctx is not None and any(new in option.opts for option in error.ctx.command.params):
+    context: Any = getattr(error, "ctx", None)
+    if context is not None and any(new in option.opts for option in context.command.params):
         return f"option --{old} is now called {new}"
     if hasattr(error, "option_name") and isinstance(getattr(error, "cmd", None), ProblemGroup):
         return f"{message}; options stand behind the problem"

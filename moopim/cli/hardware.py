@@ -163,7 +163,7 @@ def _evaluate_file(designs: Path, outputs: _Outputs, mode: str, options: Mapping
     if outputs.results is None:
         raise ConfigError("a file of designs needs --output, the CSV file for the results")
     if outputs.plot is not None:
-        raise ConfigError(f"--plot {str(outputs.plot)!r} draws one network; expected it with --network")
+        raise ConfigError(f"--plot {str(outputs.plot)!r} shows one network; expected it with --network")
     batch = read_file(designs, options)
     totals = evaluate_planar(batch.table, batch.chip, mode)
     _write_results(outputs.results, [batch], [totals])
@@ -176,7 +176,7 @@ def _evaluate_file(designs: Path, outputs: _Outputs, mode: str, options: Mapping
 def _evaluate_networks(names: Sequence[str], outputs: _Outputs, mode: str, options: Mapping[str, Any]) -> None:
     n_networks = len(names) * len(options.get("classes", [None]))
     if outputs.plot is not None and n_networks > 1:
-        raise ConfigError(f"--plot {str(outputs.plot)!r} draws one network; got {n_networks}")
+        raise ConfigError(f"--plot {str(outputs.plot)!r} shows one network; got {n_networks}")
     batches = _load_networks(names, options)
     breakdowns = [break_down(batch.table, batch.chip, mode) for batch in batches]
     totals = [breakdown.totals for breakdown in breakdowns]

@@ -29,7 +29,7 @@ def evaluate_noc(
     stack: StackFile = None,
     plot: Annotated[Path | None, typer.Option(help="Plot of the links in one case.")] = None,
     case: Annotated[
-        str | None, typer.Option(help="Case that --plot draws.", show_default="the one with the busiest link")
+        str | None, typer.Option(help="Case to plot.", show_default="the one with the busiest link")
     ] = None,
     force: Force = False,
 ) -> None:

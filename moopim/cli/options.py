@@ -22,7 +22,7 @@ ComputeDevice = Annotated[str, typer.Option(help="Where to compute, such as cuda
 def check_case(case: str | None, plot: Path | None) -> None:
     """Raise ConfigError for ``--case`` without ``--plot``."""
     if case is not None and plot is None:
-        raise ConfigError(f"--case {case!r} is the one that --plot draws; expected it with --plot")
+        raise ConfigError(f"--case {case!r} is the one that --plot shows; expected it with --plot")
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def evaluate_thermal(
     mode: Annotated[str, typer.Option(help=f"Thermal model: {', '.join(THERMAL_MODES)}.")] = "hotspot",
     stack: StackFile = None,
     plot: Annotated[Path | None, typer.Option(help="Plot of the temperatures of one case.")] = None,
-    case: Annotated[str | None, typer.Option(help="Case that --plot draws.", show_default="the first")] = None,
+    case: Annotated[str | None, typer.Option(help="Case to plot.", show_default="the first")] = None,
     force: Force = False,
 ) -> None:
     """Evaluate the steady-state temperature of each PE of a 3-D stack, in kelvin."""

@@ -101,7 +101,7 @@ class Workers:
         import joblib
 
         if self._parallel is None:
-            # joblib keeps workers for another pool with equal arguments: the token makes these ones its own, even
+            # joblib keeps workers for another pool with equal arguments: the token keeps these apart, even
             # where the same problem object has changed in between.
             arguments = (self._problem, os.getpid(), uuid.uuid4().hex)
             options = {"initializer": _adopt, "initargs": arguments, "return_as": "generator_unordered"}

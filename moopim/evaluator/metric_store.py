@@ -1,4 +1,4 @@
-"""Numbers that cost much, such as accuracies, kept for every later run that needs them."""
+"""On-disk cache of expensive metrics, such as accuracies, for every later run that needs them."""
 
 import json
 import sqlite3
@@ -15,7 +15,7 @@ from moopim.typing import FloatArray
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS metrics (
-    facts TEXT NOT NULL,  -- what a number depends on beside the design, as JSON
+    facts TEXT NOT NULL,  -- facts that the value depends on beside the design, as JSON
     design TEXT NOT NULL,
     value REAL NOT NULL,
     PRIMARY KEY (facts, design)

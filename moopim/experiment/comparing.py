@@ -66,7 +66,7 @@ def compare(
     with locked(directory):
         if jobs == 1:
             return [_perform(task, progress=progress) for task in tasks]
-        # The problem is built again in each worker: what a worker gets is only its description.
+        # The problem is built again in each worker: a worker only gets its description.
         try:
             with closing(Workers(jobs)) as workers:
                 results = dict(workers.map(_perform, tasks))

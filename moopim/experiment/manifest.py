@@ -26,7 +26,7 @@ _GENES = 100_000
 _JOBS = 10_000
 _VALUES = 2**26
 _LISTED = 1_000  # values of a gene; longer ranges are written by their ends
-# Of millions of wrong entries the first says it all.
+# The first of millions of wrong entries is enough.
 _Lines = Annotated[list[str], FailFast()]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")

@@ -269,7 +269,7 @@ def _search(
     message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
     try:
         message = "; ".join([message, *_reuse(problem, frame, manifest.cached_metrics)])
-    except MoopimError as error:  # the results are worth more than what is said about them
+    except MoopimError as error:  # a fault in a remark must not cost the results
         warnings.warn(str(error), stacklevel=3)
     result = RunResult(
         title=manifest.problem.title,

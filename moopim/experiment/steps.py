@@ -167,9 +167,9 @@ def _known(directory: Path, name: str, facts: Mapping[str, Any]) -> Step | None:
     step = read_step(directory)
     if step.name != name:
         raise ConfigError(f"{str(directory)!r} holds step {step.name!r}; expected {name!r}")
-    if told := differences(step.facts, facts):
+    if changes := differences(step.facts, facts):
         raise ConfigError(
-            f"step {name!r} in {str(directory)!r} was made with other settings: {told}; expected another output "
+            f"step {name!r} in {str(directory)!r} was made with other settings: {changes}; expected another output "
             "folder, or --force to make it anew"
         )
     for file, expected in step.products.items():
@@ -186,7 +186,7 @@ def _remove(directory: Path) -> None:
     if is_vacant(directory):
         return
     if not (directory / STEP).exists():
-        read_step(directory)  # says so
+        read_step(directory)  # raises
     for path in directory.iterdir():
         if path.name != STEP:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -300,7 +300,7 @@ def _opened(path: Path, expected: str, most: int = _BYTES) -> Iterator[Any]:
             yield file
     except ConfigError:
         raise
-    # Torch says in errors of its own that a tensor of a type of less than a byte cannot be made.
+    # The last three are torch's, for tensors of a type of less than a byte.
     except (OSError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"file {str(path)!r} is damaged, cut short or not in safetensors format{_guess(path)}: "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from moopim.csv_files import write_rows
+from moopim.csv_files import write_frame
 from moopim.errors import ConfigError
 from moopim.files import check_files, open_output
 
@@ -35,7 +35,7 @@ def baselines(
         check_files([], [output], force=force)
     frame = architecture_frame([workload], dataset, evaluations, seed)
     if output is not None:
-        write_rows(output, list(frame.columns), frame.astype(object).map(_word).to_numpy().tolist())
+        write_frame(output, frame)
     typer.echo(f"{network.network}, {network.dataset}. HyDe-like and HuNT: placed layers, with communication; others:")
     typer.echo("pools of arrays, without. Calibrated factors are fitted to the paper. Paper: over all networks.\n")
     typer.echo(architecture_tables(frame))
@@ -68,8 +68,7 @@ def study(
 
     save_figure(made.plot(), folder / f"figure_{figure}.png")
     for name, frame in made.frames.items():
-        rows = frame.astype(object).map(_word).to_numpy().tolist()
-        write_rows(folder / f"figure_{figure}_{name}.csv", list(frame.columns), rows)
+        write_frame(folder / f"figure_{figure}_{name}.csv", frame)
     typer.echo("\n".join(made.notes))
     typer.echo(
         f"written to {folder}: figure_{figure}.png, {', '.join(f'figure_{figure}_{n}.csv' for n in made.frames)}"
@@ -110,8 +109,3 @@ def _folder(path: Path, names: Sequence[str], force: bool) -> Path:
         raise ConfigError(f"output {str(path)!r} cannot be made: {error.strerror}") from None
     check_files([], [path / names[0], *(found for name in names[1:] for found in path.glob(name))], force=force)
     return path
-
-
-def _word(value: object) -> str:
-    """Cell of a CSV file: floats with all digits, nothing for NaN."""
-    return "" if value != value else repr(float(value)) if isinstance(value, float) else str(value)  # noqa: PLR0124

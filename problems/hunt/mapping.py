@@ -156,7 +156,7 @@ class HuntMapping(DesignProblem):
         self._table = [entry for entry in table if entry.traffic in (None, traffic)]
         self._declare()
         self.model: SystemModel = system_model(
-            self.load_network(),
+            self.load_workload(),
             factors,
             traffic,
             noc=noc,
@@ -177,8 +177,8 @@ class HuntMapping(DesignProblem):
         """Declare the objectives and metrics of the table."""
         self.objectives, self.metrics = objectives(self._table), metrics(self._table)
 
-    def load_network(self) -> Workload:
-        """Network to map; a subclass may have another."""
+    def load_workload(self) -> Workload:
+        """Workload to map; a subclass may map another."""
         return load_workload(self.workload, self.dataset)
 
     def identity(self) -> Mapping[str, Any]:
@@ -196,14 +196,10 @@ class HuntMapping(DesignProblem):
         return self.evaluate_mappings(designs.indices("tier"), designs.indices("pe"))
 
     def evaluate_mappings(self, tiers: IntArray, genes: IntArray) -> dict[str, FloatArray]:
-        """Every quantity of mappings given as indices.
+        """Every quantity of mappings given as indices, shape ``(designs,)``; NaN for mappings that do not fit.
 
-        Args:
-            tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-            genes: Place of each layer, shape ``(designs, layers)``.
-
-        Returns:
-            Arrays of shape ``(designs,)`` by name; NaN for mappings that do not fit.
+        Tiers hold the device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``, genes the place
+        of each layer, shape ``(designs, layers)``.
         """
         mappings = MappingResults(self.model, tiers, genes, self._equations(self.model, tiers, genes))
         values = {entry.quantity.name: entry.values(mappings) for entry in self._table}

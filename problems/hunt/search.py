@@ -140,7 +140,7 @@ def select(
 
 
 def selected_text(front: pd.DataFrame, efficiency: str) -> str:
-    """Selected design, such as ``RRFS 15.1``, or ``none`` where no design is below `LOSS_LOSS_LIMIT`."""
+    """Selected design, such as ``RRFS 15.1``, or ``none`` where no design is below `LOSS_LIMIT`."""
     if not (front["loss"] <= LOSS_LIMIT).any():
         return "none"
     best = select(front, efficiency)

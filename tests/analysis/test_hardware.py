@@ -1,4 +1,4 @@
-"""What a design on a planar chip is made up of: the frame adds up, the tables say so, the picture shows it."""
+"""Breakdown of a design on a planar chip: the frame adds up, the tables agree, the figure shows it."""
 
 import warnings
 

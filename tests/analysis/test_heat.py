@@ -1,4 +1,4 @@
-"""Temperatures of a stack as rows and as a picture."""
+"""Temperatures of a stack as rows and as a figure."""
 
 import numpy as np
 import pandas as pd

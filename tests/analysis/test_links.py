@@ -1,4 +1,4 @@
-"""Frames and pictures of link loads."""
+"""Frames and figures of link loads."""
 
 import numpy as np
 import pytest

@@ -41,7 +41,7 @@ def test_many_lines_are_thinned_but_keep_the_ends_of_each_axis():
     np.testing.assert_array_equal(heights.min(axis=0), 0)
 
 
-def test_picture_has_units_end_values_and_a_line_per_design():
+def test_figure_has_units_end_values_and_a_line_per_design():
     (ax,) = plot_parallel(DATA, (COST, TIME, GAIN)).axes
     assert [label.get_text() for label in ax.get_xticklabels()] == [
         "cost (mJ)\nsmaller is better",
@@ -53,7 +53,7 @@ def test_picture_has_units_end_values_and_a_line_per_design():
     assert ax.get_legend() is None
 
 
-def test_picture_of_several_runs_names_them():
+def test_figure_of_several_runs_names_them():
     (ax,) = plot_parallel({"a": DATA, "b": DATA.head(1)}, (COST, TIME, GAIN)).axes
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
 

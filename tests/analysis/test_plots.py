@@ -40,7 +40,7 @@ def names(paths):
     return [path.name for path in paths]
 
 
-def test_pictures_of_a_run(tmp_path):
+def test_figures_of_a_run(tmp_path):
     paths = save_figures(run_figures(search(600, 1), FOUR), tmp_path)
     assert names(paths) == ["front.png", "front_3d.png", "parallel.png", "hypervolume.png"]
     assert {path.parent for path in paths} == {tmp_path}
@@ -59,11 +59,11 @@ def test_pictures_of_a_run(tmp_path):
     ],
     ids=["two", "one", "one-design", "infeasible", "unknown", "infeasible-four", "empty"],
 )
-def test_pictures_of_unusual_runs(data, objectives, expected, tmp_path):
+def test_figures_of_unusual_runs(data, objectives, expected, tmp_path):
     assert names(save_figures(run_figures(data, objectives), tmp_path)) == expected
 
 
-def test_pictures_of_a_comparison(tmp_path):
+def test_figures_of_a_comparison(tmp_path):
     runs = [run(name, seed, search(200, seed)) for name in ("a", "b") for seed in (1, 2, 3)]
     nothing = run("c", 1, search(200, 1).assign(feasible=False))
     assert names(save_figures(comparison_figures([*runs, nothing], FOUR), tmp_path)) == [
@@ -168,7 +168,7 @@ save_figures(comparison_figures([run("a", 1, search(50, 1))], FOUR), tempfile.mk
             {"matplotlib.pyplot"},
         ),
     ],
-    ids=["import", "numbers", "pictures"],
+    ids=["import", "numbers", "figures"],
 )
 def test_only_what_is_needed_is_loaded(code, absent, request, monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))

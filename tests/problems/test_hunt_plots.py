@@ -30,7 +30,7 @@ def test_labels_are_the_layers_on_each_pe_along_the_snake():
     assert {pe: label for pe, label in enumerate(labels) if label} == expected
 
 
-def test_the_pictures_show_the_numbers_of_the_model():
+def test_the_figures_show_the_numbers_of_the_model():
     problem = HuntMapping("vgg11")
     front = moopim.run(problem, "random", evaluations=50, seed=3).front
     design, designs = front.iloc[0], read_designs(problem.genome, front.head(1))

@@ -107,7 +107,7 @@ def test_a_study_refuses_bad_input(figure, options, message):
 
 @pytest.mark.filterwarnings("ignore:.*evaluations leave each")
 @pytest.mark.parametrize("figure", ["3", "4", "5", "6"])
-def test_a_study_gives_frames_a_picture_and_the_papers_numbers(figure):
+def test_a_study_gives_frames_a_figure_and_the_papers_numbers(figure):
     made = make_study(figure, ("vgg11",), 1_500, 1)
     assert all("paper" in note for note in made.notes)
     assert not any(frame.empty for frame in made.frames.values())

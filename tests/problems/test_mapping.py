@@ -27,7 +27,7 @@ class SmallHunt(HuntMapping):
     def __init__(self):
         super().__init__("small", "none", repair=False)
 
-    def load_network(self):
+    def load_workload(self):
         layers = [
             Layer("a", "conv", (IMAGE,), 16, 32, kernel=(3, 3), size_in=(16, 16), size_out=(16, 16)),
             Layer("b", "fc", (0,), 256, 512),

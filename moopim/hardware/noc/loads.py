@@ -119,8 +119,8 @@ def tree_steps(tiers: int, mesh: int, source: NodeArray, targets: NodeArray) -> 
     x, y, tier = coordinates(tiers, mesh).astype(source.dtype)
     code = (x * mesh + y) * tiers + tier
     order = _sorted(code.take(targets))
-    own = code.take(source)
-    here, start = _places(order, tiers, mesh), _places(own, tiers, mesh)
+    root = code.take(source)
+    here, start = _places(order, tiers, mesh), _places(root, tiers, mesh)
     begin = np.empty_like(order)
     begin[0] = source
     same: BoolArray | bool = True
@@ -132,7 +132,7 @@ def tree_steps(tiers: int, mesh: int, source: NodeArray, targets: NodeArray) -> 
         leaves.append(np.where(same, common, origin))
         same = same & (before == now)
     begin[1:] = _node(leaves, mesh)
-    arrives = order != own
+    arrives = order != root
     arrives[1:] &= order[1:] != order[:-1]
     return begin, _node(here, mesh), arrives
 

@@ -1,6 +1,6 @@
 """Links and paths of a mesh of ``mesh x mesh x tiers`` nodes with dimension-order routing: first x, then y, then tier.
 
-Node ``x + mesh y + mesh^2 tier`` stands at (x, y) of a tier, tier 0 next to the heat sink. Links are directed and
+Node ``x + mesh y + mesh^2 tier`` is at (x, y) of a tier, tier 0 next to the heat sink. Links are directed and
 numbered in six groups: towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier. In a group they
 follow the tier, y and x of their lower end, the end with the smaller number.
 """

@@ -1,7 +1,8 @@
-"""PlanarDesigns of planar chips from a CSV file: in each row a network and its chip as JSON (schema 1)."""
+"""Designs of planar chips from a CSV file: in each row a network and its chip as JSON (schema 1)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,10 +11,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moopim.constants import bounds_of, check_bounds
-from moopim.csv_files import read_rows, row_name
+from moopim.csv_files import Column, Table, id_column
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
-from moopim.hardware.planar.components import Converter, load_components
+from moopim.hardware.planar.components import Components, Converter, load_components
 from moopim.typing import IntArray
 from moopim.workload.layers import IMAGE, NO_INPUT, LayerKind, LayerTable
 
@@ -139,19 +140,6 @@ class PlanarDesigns:
     chip: Chip
 
 
-def read_ids(path: Path, rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Names of the designs of a file from its rows; raise ConfigError if one is missing or repeated."""
-    first: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        name = row["id"]
-        if not name.strip():
-            raise ConfigError(f"{row_name(path, number, row, 'id')}: id is missing; expected a name of its own")
-        if name in first:
-            raise ConfigError(f"{row_name(path, number, row, 'id')}: id is that of row {first[name]}; expected another")
-        first[name] = number
-    return list(first)
-
-
 def read_designs(path: Path, profile: str | None = None) -> PlanarDesigns:
     """Read designs from a CSV file; columns other than ``id`` and ``design`` are ignored.
 
@@ -166,28 +154,30 @@ def read_designs(path: Path, profile: str | None = None) -> PlanarDesigns:
         ConfigError: If the file cannot be read or a design is not usable; names the row, the field, its value and what
             is allowed.
     """
-    rows = read_rows(path, ("id", "design"))[1]
-    if not rows:
-        raise ConfigError(f"designs {str(path)!r} has no rows; expected at least one design")
-    ids = read_ids(path, rows)
-    components = load_components()
-    designs, profiles, layers = [], [], 0
-    for number, row in enumerate(rows, start=1):
-        try:
-            design = parse_design(row["design"])
-            profiles.append(_profile(design.hw.profile, profile))
-            for field, parameter in _PARAMETERS.items():
-                check_bounds(f"hw.{field}", getattr(design.hw, field), bounds_of(Chip)[parameter])
-            _check_converter("adc", design.hw.adc_choice, design.hw.adc_bits, components.adcs)
-            _check_converter("dac", design.hw.dac_choice, design.hw.dac_bits, components.dacs)
-        except ConfigError as error:
-            raise ConfigError(f"{row_name(path, number, row, 'id')}: {error}") from None
+    parse = partial(_parse_design, profile, load_components())
+    rows = Table("designs", "at least one design", (id_column(), Column("design", parse)))
+    ids, designs, profiles, layers = [], [], [], 0
+    for row in rows.iterate(path):
+        design, own_profile = row["design"]
+        ids.append(row["id"])
         designs.append(design)
+        profiles.append(own_profile)
         layers += len(design.layers)
         if layers > _MOST_LAYERS:
             raise ConfigError(f"designs {str(path)!r} has more than {_MOST_LAYERS:,} layers in all; expected fewer")
     table = _table([design.layers for design in designs])
     return PlanarDesigns(ids, table, _chip([design.hw for design in designs], profiles))
+
+
+def _parse_design(profile: str | None, components: Components, text: str) -> tuple[DesignRow, str]:
+    """Design of a cell and its profile, which is `profile` where it names none."""
+    design = parse_design(text)
+    own_profile = _profile(design.hw.profile, profile)
+    for field, parameter in _PARAMETERS.items():
+        check_bounds(f"hw.{field}", getattr(design.hw, field), bounds_of(Chip)[parameter])
+    _check_converter("adc", design.hw.adc_choice, design.hw.adc_bits, components.adcs)
+    _check_converter("dac", design.hw.dac_choice, design.hw.dac_bits, components.dacs)
+    return design, own_profile
 
 
 def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:

@@ -10,7 +10,7 @@ from moopim.constants import bounded, bounds_of, check_constants, constant_value
 from moopim.errors import ConfigError, unknown_name
 
 Overrides = Mapping[str, float]
-"""Values in place of those of the files: ``LETTER.parameter`` for a device, or the name of a parameter of the model."""
+"""Values by ``LETTER.parameter`` of a device, or by the name of a parameter of the stack or the factors."""
 
 _Read = Literal["rows", "columns", "parallel", "macs"]
 _Noise = Literal["none", "linear", "exponential"]
@@ -203,7 +203,7 @@ def _read_file(path: Path) -> dict[str, dict[str, Any]]:
         if not isinstance(table, dict) or len(letter) != 1 or not (letter.isascii() and letter.isalpha()):
             raise ConfigError(f"{path}: {letter!r} is not a device; expected tables [X], X one letter")
         if letter in built_in_devices():
-            raise ConfigError(f"{path}: [{letter}] is a built-in device; expected a letter of its own")
+            raise ConfigError(f"{path}: [{letter}] is a built-in device; expected another letter")
         base = table.get("like")
         if base is not None and not isinstance(base, str):
             raise ConfigError(f"{path}: like of [{letter}] is {base!r}; expected the name of a built-in device")

@@ -67,7 +67,7 @@ def _device_costs(
     arrays = row_blocks * column_blocks
     row_use = workload.rows / (row_blocks * device.rows)
     column_use = workload.c_out * cells / (column_blocks * device.columns)
-    # What an array reads one after the other takes time by its used part; energy goes by what is switched: one ADC per
+    # Serial reads take time by the used part of an array; energy goes by the switched parts: one ADC per
     # used column, or the used cells.
     serial_use = {"columns": column_use, "rows": row_use, "parallel": 1.0}[device.read]
     energy_use = column_use if device.read == "columns" else row_use * column_use

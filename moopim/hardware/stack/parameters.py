@@ -142,7 +142,7 @@ class Parameters(NamedTuple):
 def load_stack(
     path: Path | None = None, overrides: Overrides | None = None, *, calibrated: Overrides | None = None
 ) -> Stack:
-    """Load the built-in stack, with the values of a factor set, a user's file and overrides in place of its own.
+    """Load the built-in stack, with the values of a factor set, a user's file and overrides.
 
     Args:
         path: TOML file whose table ``[stack]`` has fields of `Stack`; its table ``[thermal]`` is left to
@@ -211,13 +211,13 @@ def load_parameters(
             if not (dot and letter in known) and name not in names:
                 raise unknown_name(source, name, (*names, *(f"{x}.PARAMETER" for x in letters)))
     values = constant_values("the factors", read_table("moopim.hardware", "stack_factors.toml"), Factors)
-    values |= {name: value for name, value in (chosen | overrides).items() if name in values}
+    values |= {name: value for name, value in {**chosen, **overrides}.items() if name in values}
     return Parameters(used, Factors(**values), load_stack(Path(stack) if stack else None, overrides, calibrated=chosen))
 
 
 def _bounds(name: str) -> Bounds | None:
     """Bounds of a parameter of the stack, the factors or, as ``LETTER.parameter``, a device."""
-    known = bounds_of(Stack) | bounds_of(Factors)
+    known = {**bounds_of(Stack), **bounds_of(Factors)}
     return known.get(name) or bounds_of(StackDevice).get(name.partition(".")[2])
 
 

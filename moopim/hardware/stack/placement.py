@@ -21,7 +21,7 @@ def snake(stack: Stack) -> IntArray:
 
 
 def tier_roles(can_serve_bp: BoolArray, *, farthest_bp: bool = False) -> tuple[BoolArray, IntArray, IntArray]:
-    """Back-propagation (BP) tier: the farthest from the heat sink whose device stands the writes.
+    """Back-propagation (BP) tier: the farthest from the heat sink whose device endures the writes.
 
     ``can_serve_bp`` has shape ``(designs, tiers)``, tier 1 (at the heat sink) first; with ``farthest_bp`` only the
     tier farthest from the sink may serve. Returns whether there is a BP tier, its number, from 0 at the sink (the

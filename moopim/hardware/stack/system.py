@@ -36,7 +36,7 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Met
 
     The period of an image is ``T = max(slowest tier with its copies, gradients) + rewriting / batch + C(T)``, with
     the communication ``C`` of `moopim.hardware.noc.network_period`. From the power ``P`` of the PEs, ``power = sum P``,
-    ``energy = power T`` (eqs 9-11), ``peak = ambient_K + max(influence P)`` (eq. 8), and ``err`` is the thermal noise
+    ``energy = power T`` (eqs 9-11), ``peak = ambient_K + max(influence P)``, and ``err`` is the thermal noise
     times the stored bits, over the stored bits (eqs 6-7). With ``n`` operations per image, ``tops_per_W = kappa n /
     energy`` and ``tops_per_mm2 = kappa n / (T area of the stack)``.
 
@@ -76,11 +76,11 @@ def steady_state(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy
     bp_device = tiers.take(occupancy.bp + rows_of(tiers, stack.tiers)[:, 0])
     busy = np.maximum(tier_period.max(axis=1), model.gradient_ns[bp_device])
     rewrite = np.where(occupancy.layers > 0, model.rewrite_ns[occupancy.forward_device], 0.0).max(axis=1)
-    period, bit_hops, link_util = communicate(model, occupancy, line, busy, rewrite / workload.batch)
+    period, sent, link_util = communicate(model, occupancy, line, busy, rewrite / workload.batch)
 
     loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), costs.stored_bits.take(line.layer)])
     energy, bits = to_stack(stack, occupancy.bp, spread(line, loads, stack))
-    power = _power(model, tiers, occupancy.bp, energy, bit_hops, period)
+    power = _power(model, tiers, occupancy.bp, energy, sent, period)
     return SteadyState(line, period, power, bits, link_util)
 
 
@@ -103,11 +103,11 @@ def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occ
 
 
 def _power(
-    model: SystemModel, tiers: IntArray, bp: IntArray, energy: FloatArray, bit_hops: FloatArray, period: FloatArray
+    model: SystemModel, tiers: IntArray, bp: IntArray, energy: FloatArray, sent: FloatArray, period: FloatArray
 ) -> FloatArray:
     """Power of each PE (W): layers, static, gradients on the BP tier, communication; shape ``(designs, pes)``."""
     stack = model.stack
-    tier_mw = model.static_mW[tiers] + (stack.hop_energy_pJ * bit_hops / (stack.pes * period))[:, None]
+    tier_mw = model.static_mW[tiers] + (stack.hop_energy_pJ * sent / (stack.pes * period))[:, None]
     place = bp + rows_of(tiers, stack.tiers)[:, 0]
     tier_mw.ravel()[place] += model.gradient_pJ[tiers.take(place)] / (stack.pes_per_tier * period)
     power = energy / period[:, None] + np.repeat(tier_mw, stack.pes_per_tier, axis=1)

@@ -138,7 +138,7 @@ class TierLayers:
 
 
 def load_thermal(path: Path | None = None) -> ThermalStack:
-    """Load the built-in thermal stack, with the parameters of a user's file in place of its own.
+    """Load the built-in thermal stack, with the parameters of a user's file.
 
     The table ``[thermal]`` of the file has fields of `ThermalStack`, as numbers or as tables of ``value``, ``unit``,
     ``kind`` and ``source``; its tables ``[thermal.tier.3]`` have the silicon and the bond of the tier of that number. A

@@ -25,8 +25,14 @@ _BITS = 40
 def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: ThermalStack, mode: str) -> FloatArray:
     """Temperature rise of each PE per power of each PE in steady state; kept for the next call.
 
-    ``paper`` and ``paper+`` have the columns of HuNT's eq. 8, see docs/thermal.md; ``hotspot`` and ``full`` solve
-    ``conductances rise = power`` on a grid.
+    ``hotspot`` and ``full`` solve ``conductances rise = heat`` on a grid of cells, with the heat of a PE spread over
+    its silicon, and average the rise of the cells of each PE. ``paper`` and ``paper+`` have vertical columns ``o`` of
+    PEs, tiers ``z``, ``u`` and ``v`` counted from the sink, with the resistances ``R_v`` of the layers, ``R_b`` of the
+    base, and ``Phi_H`` and ``R_t`` fitted to ``hotspot`` (HuNT, TCAD 2024, eq. 8): ::
+
+        paper:   rise_oz = (sum_{u <= z} power_ou sum_{v <= u} R_v        + R_b sum_{u <= z} power_ou) Phi_H
+        paper+:  rise_oz = (sum_u        power_ou sum_{v <= min(u, z)} R_v + R_b sum_u        power_ou) Phi_H
+                           + R_t sum of all powers
 
     Args:
         tiers: Tiers.
@@ -64,7 +70,7 @@ def influence_matrix(tiers: int, mesh: int, pe_area_mm2: float, thermal: Thermal
 def _responses(body: Factorised) -> FloatArray:
     """Rises of the PEs for one watt in each.
 
-    The body is its own mirror image along x and along y, so that only PEs of a quarter of each tier need a solution.
+    The body is symmetric along x and along y, so that only PEs of a quarter of each tier need a solution.
     """
     tiers, cells, _ = body.system.cells.shape
     mesh = cells // body.system.cells_per_pe_side

@@ -1,5 +1,6 @@
-"""Layers on crossbars: numbers worked by hand, and a count of the cells of grouped layers."""
+"""Layers on crossbars: numbers worked by hand, a count of the cells of grouped layers, and exact rounding."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moopim.hardware.planar.chip import make_chip
-from moopim.hardware.planar.mapping import map_layers, pe_classes
+from moopim.hardware.planar.mapping import (
+    ceil_div,
+    ceil_log2,
+    floor_div,
+    map_layers,
+    next_power_of_two,
+    pe_classes,
+)
 from moopim.hardware.planar.model import break_down
 from moopim.workload import Layer, make_table
 from moopim.workload.layers import IMAGE
@@ -113,3 +121,34 @@ def test_padding_takes_no_place():
     table = make_table([conv(8, 8)])
     padded = map_layers(table, make_chip("cur", crossbar=np.array([64, 128])))
     assert padded.tiles.shape == (2, 1)
+
+
+WHOLE = st.integers(1, 2**26)
+
+
+@given(WHOLE, WHOLE, st.integers(-1, 1))
+def test_quotients_next_to_whole_numbers_are_exact(quotient, divisor, offset):
+    number = quotient * divisor + offset
+    assert ceil_div(number, divisor) == -(-number // divisor)
+    assert floor_div(number, divisor) == number // divisor
+
+
+@given(st.integers(1, 2**40))
+def test_levels_of_a_tree(leaves):
+    assert ceil_log2(leaves) == (leaves - 1).bit_length()
+
+
+def test_levels_of_one_leaf_or_none():
+    assert ceil_log2(np.array([0, 1, 2, 3])).tolist() == [0, 0, 1, 2]
+
+
+@given(st.floats(1e-3, 1e9))
+def test_powers_of_two(number):
+    power = float(next_power_of_two(number))
+    assert power / 2 < number <= power
+    assert math.frexp(power)[0] == 0.5
+
+
+@pytest.mark.parametrize("power", [0.25, 1.0, 2.0, 1024.0])
+def test_a_power_of_two_stays(power):
+    assert next_power_of_two(power) == power

@@ -101,7 +101,7 @@ def test_a_file_without_a_device_is_refused(tmp_path):
     ("old", "new", "message"),
     [
         ("[X]", "[XY]", "'XY' is not a device; expected tables [X], X one letter"),
-        ("[X]", "[S]", "[S] is a built-in device; expected a letter of its own"),
+        ("[X]", "[S]", "[S] is a built-in device; expected another letter"),
         ("rows = 64", "row = 64", "unknown field of device 'X' 'row' (did you mean 'rows'?)"),
         ("rows = 64", "", "device 'X' has no 'rows'; expected"),
         ("rows = 64", "rows = 0", "rows of device 'X' is 0; expected a whole number from 1 to 65536"),

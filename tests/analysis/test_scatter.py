@@ -90,7 +90,7 @@ def test_far_designs_do_not_press_the_front_into_a_corner():
     assert ax.get_xlim()[0] < 1
 
 
-def test_picture_without_a_feasible_design_shows_the_infeasible_ones():
+def test_figure_without_a_feasible_design_shows_the_infeasible_ones():
     (ax,) = plot_scatter(DATA.assign(feasible=False), (COST, GAIN)).axes
     assert list(series(ax)) == ["infeasible"]
     assert ax.get_ylim()[1] > 99
