@@ -172,27 +172,12 @@ class Supernet(nn.Module):
         return self.canonical(tuple(blocks))
 
     def canonical(self, subnet: Subnet) -> Subnet:
-        """Canonical form of a subnet: blocks that a feature map is too small for are replaced.
-
-        Args:
-            subnet: Blocks of the subnet.
-
-        Returns:
-            Its blocks, with VGG as MVGG where the feature map cannot be halved, and a stride of 1 where it is 1x1.
-        """
+        """Subnet with VGG as MVGG where a feature map cannot be halved, and a stride of 1 where it is 1x1."""
         _, height, width = self.image_shape
         return canonical(subnet, (height, width))
 
     def check(self, subnet: Subnet) -> None:
-        """Raise ConfigError unless the supernet holds a subnet.
-
-        Args:
-            subnet: Blocks of the subnet.
-
-        Raises:
-            ConfigError: If it has no block or too many, a kind, channels or a stride is not among the choices, or it
-                would shrink a feature map below 1x1.
-        """
+        """Raise ConfigError unless the supernet holds a subnet."""
         _, height, width = self.image_shape
         check_blocks(subnet, (height, width))
         if len(subnet) > self.max_blocks:
@@ -205,16 +190,7 @@ class Supernet(nn.Module):
                     raise ConfigError(f"{name} {value} of block {number} is not allowed; expected one of {expected}")
 
     def parts(self, stage: int, block: Block, c_in: int) -> dict[str, ConvNorm]:
-        """Convolutions of a block with their batch norms.
-
-        Args:
-            stage: Stage of the block, 0 for the first.
-            block: Block.
-            c_in: Number of its input channels.
-
-        Returns:
-            Views of the weights of the supernet, by name of the convolution.
-        """
+        """Convolutions of a block with their batch norms by name, views of the weights of stage ``stage`` (from 0)."""
         path = cast("nn.ModuleDict", self.places[stage])[block.kind]
         parts = {}
         for name in convolutions(block.kind):
@@ -230,28 +206,12 @@ class Supernet(nn.Module):
         return parts
 
     def run_block(self, stage: int, x: Tensor, block: Block) -> Tensor:
-        """Run one block, normalising by the batch.
-
-        Args:
-            stage: Stage of the block, 0 for the first.
-            x: Feature maps, shape ``(images, c_in, height, width)``.
-            block: Block.
-
-        Returns:
-            Feature maps, shape ``(images, channels, height, width)``.
-        """
+        """Run the block of a stage on ``(images, c_in, height, width)``, normalising by the batch."""
         parts = self.parts(stage, block, x.shape[1])
         return run_layers(block.kind, x, lambda name, x: parts[name].by_batch(x))
 
     def run_head(self, x: Tensor) -> Tensor:
-        """Global average pooling and the fully connected layer.
-
-        Args:
-            x: Feature maps, shape ``(images, c_in, height, width)``.
-
-        Returns:
-            Logits, shape ``(images, classes)``.
-        """
+        """Logits ``(images, classes)`` of feature maps ``(images, c_in, height, width)``."""
         return F.linear(F.adaptive_avg_pool2d(x, 1).flatten(1), self.head.weight[:, : x.shape[1]])
 
     def cut(self, subnet: Subnet) -> nn.Sequential:

@@ -261,7 +261,7 @@ def _extended(
         if not name.strip():
             raise ConfigError(f"{path}: [{kind}.{name!r}] has no name; expected [{kind}.NAME]")
         if name in built_in:
-            raise ConfigError(f"{path}: [{kind}.{name}] has the name of a built-in one; expected a name of its own")
+            raise ConfigError(f"{path}: [{kind}.{name}] has the name of a built-in one; expected another")
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {kind}.{name} is {table!r}; expected a table [{kind}.{name}]")
         added[name] = make(f"[{kind}.{name}] of {path}", table)

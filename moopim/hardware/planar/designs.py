@@ -230,13 +230,13 @@ def _table(designs: Sequence[Sequence[LayerRow]]) -> LayerTable:
     )
 
 
-def _profile(own: str | None, default: str | None) -> str:
-    """Profile of a design; raise ConfigError if its own and the default are both missing, or differ."""
-    if own is None and default is None:
+def _profile(named: str | None, default: str | None) -> str:
+    """Profile of a design; raise ConfigError if the named one and the default are both missing, or differ."""
+    if named is None and default is None:
         raise ConfigError(f"hw.profile is missing; expected {' or '.join(PROFILES)}, or one for all (--profile)")
-    if own is not None and default not in (None, own):
-        raise ConfigError(f"hw.profile={own!r} is not allowed: {default!r} is given for all; expected it or none")
-    return own or str(default)
+    if named is not None and default not in (None, named):
+        raise ConfigError(f"hw.profile={named!r} is not allowed: {default!r} is given for all; expected it or none")
+    return named or str(default)
 
 
 def _chip(rows: Sequence[HardwareRow], profiles: Sequence[str]) -> Chip:

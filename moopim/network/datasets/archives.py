@@ -1,7 +1,7 @@
-"""Files of a data set, read where they are: in a folder or in an archive.
+"""Files of a data set, read from a folder or an archive.
 
-Archives are never unpacked: what is needed is read into memory, so nothing is written anywhere. They are still checked
-member by member, as an archive with a strange member is not the one that was published.
+Archives are never unpacked to disk: only the needed files are read, into memory. Every member is still checked, since
+an archive with an unexpected member is not the published one.
 """
 
 import stat
@@ -17,24 +17,22 @@ from typing import IO, BinaryIO, Protocol, Self, cast
 from moopim.errors import ConfigError
 from moopim.files import ZipSource, read_bounded
 
-__all__ = ["MEMBER_BYTES", "SET_BYTES", "Files", "FolderFiles", "ZipFiles", "open_zip", "read_tar", "short_reason"]
+FILE_BYTES = 160 * 2**20
+"""Largest file in a folder or a tar archive (byte); the largest published one, of CIFAR-100, has 155 MB."""
 
-MEMBER_BYTES = 160 * 2**20
-"""Largest file taken from a folder or a tar archive (byte); the largest published one, CIFAR-100's, has 155 MB."""
-
-SET_BYTES = 2**28
-"""Most that all files of a set may have, or a tar archive unpack to (byte); CIFAR has 186 MB."""
+TOTAL_BYTES = 2**28
+"""Largest total size of the files of a set, or of an unpacked tar archive (byte); CIFAR has 186 MB."""
 
 ZIP_BYTES = 2**30
-"""Most that a zip archive may unpack to (byte); the largest published one has 0.5 GB. Images are read one by one."""
+"""Largest size of an unpacked zip archive (byte); the largest published one has 0.5 GB. Images are read singly."""
 
-_PIECE = 24 * 2**20  # of a zip archive (byte): a member, or its directory, of which TinyImageNet's has 16 MB
+_PIECE = 24 * 2**20  # largest member or directory of a zip archive (byte); TinyImageNet's directory has 16 MB
 _CHUNK = 2**18  # bytes read at a time
 _TAR_MEMBERS = 100  # CIFAR's have fewer than 10
-_EXTENSIONS = 200  # headers of a tar archive that say more about its members; Python writes one for each
-_EXTENSION_BYTES = 2048  # of such a header
+_EXTENSIONS = 200  # extended headers of a tar archive; Python writes one for each member
+_EXTENSION_BYTES = 2048  # of an extended header
 _ZIP_MEMBERS = 200_000  # TinyImageNet has 120,609
-_DEPTH = 16  # folders within folders; published archives have 5
+_DEPTH = 16  # nested folders; published archives have 5
 _SHOWN = 100  # characters of a name in messages
 _REASON = 200  # characters of a reason, which may quote a file
 _EXTENDING = (
@@ -44,63 +42,38 @@ _EXTENDING = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-_SPARSE = b"GNU.sparse"  # lists of holes, which may be endless; nobody packs images so
+_SPARSE = b"GNU.sparse"  # lists of holes, which may be endless; image sets are never packed so
 
 
 class Files(Protocol):
     """Files by their path within a folder or an archive, with ``/`` between its parts."""
 
     def names(self, folder: str) -> list[str]:
-        """Files and folders directly within a folder, sorted; none if it does not exist."""
+        """Sorted names of the visible files and folders directly in a folder; empty if it does not exist."""
 
-    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
-        """Content of a file; a `ConfigError` if it is missing or has more bytes than `most`."""
+    def read(self, name: str, most: int = FILE_BYTES) -> bytes:
+        """Content of a file; ConfigError if it is missing, unreadable or larger than `most` (byte)."""
 
     def where(self, name: str) -> str:
-        """Where a file is, for messages."""
+        """Description of a file for messages."""
 
 
 class FolderFiles:
-    """The files of a folder.
-
-    Args:
-        root: The folder.
-    """
+    """Files of a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def names(self, folder: str) -> list[str]:
-        """Files and folders directly within a folder, without hidden ones.
-
-        Args:
-            folder: Its path within the root.
-
-        Returns:
-            Their names, sorted; none if there is no such folder.
-
-        Raises:
-            ConfigError: If it cannot be read.
-        """
+        """Sorted names of the visible files and folders directly in a folder; empty if it does not exist."""
         path = self._root / folder
         try:
             return sorted(entry.name for entry in path.iterdir() if entry.name[0] != ".") if path.is_dir() else []
         except OSError as error:
             raise ConfigError(f"folder {str(path)!r} cannot be read: {error.strerror}") from None
 
-    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
-        """Reads a file.
-
-        Args:
-            name: Its path within the root.
-            most: Largest size (byte).
-
-        Returns:
-            Its content.
-
-        Raises:
-            ConfigError: If it is missing, too large or cannot be read.
-        """
+    def read(self, name: str, most: int = FILE_BYTES) -> bytes:
+        """Content of a file of at most `most` bytes."""
         path = self._root / name
         try:
             if not path.is_file():
@@ -111,25 +84,12 @@ class FolderFiles:
             raise ConfigError(f"{self.where(name)} cannot be read: {error.strerror}") from None
 
     def where(self, name: str) -> str:
-        """Says where a file is.
-
-        Args:
-            name: Its path within the root.
-
-        Returns:
-            Such as ``file 'data/wnids.txt'``.
-        """
+        """Description such as ``file 'data/wnids.txt'``."""
         return f"file {str(self._root / name)!r}"
 
 
 class ZipFiles:
-    """The files of a folder of an open zip archive; made by `open_zip`, which checks it.
-
-    Args:
-        archive: The archive.
-        path: Where it is, for messages.
-        top: The folder, ending in ``/``, or nothing.
-    """
+    """Files of a folder ``top`` (ending in ``/``, or empty) of an open zip archive, checked by `open_zip`."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path, top: str) -> None:
         self._archive = archive
@@ -142,34 +102,16 @@ class ZipFiles:
                 self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
 
     def names(self, folder: str) -> list[str]:
-        """Files and folders directly within a folder, without hidden ones.
-
-        Args:
-            folder: Its path.
-
-        Returns:
-            Their names, sorted; none if there is no such folder.
-        """
+        """Sorted names of the visible files and folders directly in a folder; empty if it does not exist."""
         return sorted(name for name in self._folders.get((self._top + folder).rstrip("/"), ()) if name[0] != ".")
 
-    def read(self, name: str, most: int = MEMBER_BYTES) -> bytes:
-        """Reads a file.
-
-        Args:
-            name: Its path.
-            most: Largest size (byte).
-
-        Returns:
-            Its content.
-
-        Raises:
-            ConfigError: If it is missing, too large or damaged.
-        """
+    def read(self, name: str, most: int = FILE_BYTES) -> bytes:
+        """Content of a file of at most `most` bytes."""
         try:
             member = self._archive.getinfo(self._top + name)
             _check_size(self.where(name), member.file_size, most)
             with self._archive.open(member) as stream:
-                # Asked for all at once, it would unpack more than the member says it holds, however much that is.
+                # A read without a size would unpack more than the member declares, without a limit.
                 return stream.read(member.file_size + 1)
         except KeyError:
             raise ConfigError(f"{self.where(name)} is missing") from None
@@ -179,31 +121,16 @@ class ZipFiles:
             raise ConfigError(f"{self.where(name)} cannot be read: {short_reason(error)}") from None
 
     def where(self, name: str) -> str:
-        """Says where a file is.
-
-        Args:
-            name: Its path.
-
-        Returns:
-            Such as ``file 'wnids.txt' of archive 'tiny-imagenet-200.zip'``.
-        """
+        """Description such as ``file 'wnids.txt' of archive 'tiny-imagenet-200.zip'``."""
         return f"file {self._top + name!r} of archive {str(self._path)!r}"
 
 
 @contextmanager
 def open_zip(path: Path, top: str) -> Iterator[ZipFiles]:
-    """Opens a zip archive and checks all its members before any is read.
+    """Open the folder ``top`` of a zip archive; all members are checked before any is read.
 
-    Args:
-        path: The archive.
-        top: The folder within it that is looked at, ending in ``/``.
-
-    Yields:
-        Its files.
-
-    Raises:
-        ConfigError: If it is not a zip archive or truncated, or a member has an unsafe name, is a link, is encrypted,
-            is compressed in another way than usual or is too large.
+    ConfigError if it is not a zip archive or truncated, or a member has an unsafe name, is a link, is encrypted, has an
+    unexpected compression or is too large.
     """
     try:
         with ZipSource(path, _PIECE, _ZIP_MEMBERS) as file, zipfile.ZipFile(file) as archive:
@@ -230,18 +157,9 @@ def _check_zip(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """Reads files of a gzip-compressed tar archive and checks all its members on the way.
+    """Contents of files of a gzip-compressed tar archive by path; all its members are checked on the way.
 
-    Args:
-        path: The archive.
-        wanted: Paths of the files.
-
-    Returns:
-        Content by path.
-
-    Raises:
-        ConfigError: If the archive is damaged, a file is missing, or a member has an unsafe name, is a link or is too
-            large.
+    ConfigError if the archive is damaged, a file is missing, or a member has an unsafe name, is a link or is too large.
     """
     found: dict[str, bytes] = {}
     try:
@@ -272,19 +190,12 @@ def read_tar(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
 
 
 def short_reason(error: Exception) -> str:
-    """What an error says, in one line of bounded length; the name of its class if it says nothing.
-
-    Args:
-        error: The error.
-
-    Returns:
-        The line.
-    """
+    """Message of an error in one line of bounded length; the name of its class if it is empty."""
     return " ".join(str(error).split())[:_REASON] or type(error).__name__
 
 
 class _Unpacked:
-    """The content of a gzip file, which ends with an error rather than unpack without end.
+    """Content of a gzip file of bounded size.
 
     Unlike `gzip`, zlib skips a header of any length at once, and reads one part only.
     """
@@ -307,7 +218,7 @@ class _Unpacked:
         if self._unpack.eof and (self._unpack.unused_data + self._file.read(_CHUNK)).strip(b"\0"):
             raise tarfile.ReadError("something follows its end")
         self._total += len(content)
-        _check_total(self._path, self._total, SET_BYTES)
+        _check_total(self._path, self._total, TOTAL_BYTES)
         if _SPARSE in self._last + content:
             raise tarfile.ReadError("it has sparse files")
         self._last = content[-len(_SPARSE) :]
@@ -315,7 +226,7 @@ class _Unpacked:
 
 
 def _bounded_headers() -> type[tarfile.TarInfo]:
-    """A class for the headers of one archive that refuses long ones, and many, before they are read."""
+    """Header class of one archive that rejects long or many extended headers before they are read."""
     extensions = 0
 
     class Header(tarfile.TarInfo):
@@ -341,7 +252,7 @@ def _check_member(what: str, member: tarfile.TarInfo) -> None:
     _check_name(what, member.name)
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise ConfigError(f"{what} is a link or a special file; expected plain files")
-    _check_size(what, member.size, MEMBER_BYTES)
+    _check_size(what, member.size, FILE_BYTES)
 
 
 def _check_name(what: str, name: str) -> None:

@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100 from their published files (Krizhevsky, "Learning multiple layers of features", 2009).
 
-Both are published in two forms, "binary" and "python", each as an archive; either is read, unpacked or not.
+Both are published in two formats, "binary" and "python", each as an archive; either is read, unpacked or not.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from moopim.errors import ConfigError
-from moopim.network.datasets.archives import MEMBER_BYTES, SET_BYTES, FolderFiles, read_tar
+from moopim.network.datasets.archives import FILE_BYTES, TOTAL_BYTES, FolderFiles, read_tar
 from moopim.network.datasets.data import ImageData, Raw, check_labels, hold_out, image_data
 from moopim.network.datasets.pickles import read_pickle
-
-__all__ = ["load_cifar"]
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
@@ -24,17 +22,17 @@ _SHOWN = 10  # entries that a message lists
 
 
 @dataclass(frozen=True)
-class _Form:
-    """A published form of a set.
+class _Format:
+    """Published format of a set.
 
     Attributes:
         folder: Folder within the archive.
         archive: Name of the archive.
         train: Files of the training images.
         test: File of the test images.
-        names: File of the names of the classes.
+        names: File of the class names.
         label_bytes: Bytes before the pixels of a record, the last of which is the label; 0 for pickles.
-        keys: Keys of the labels and of the names of the classes in pickles.
+        keys: Keys of the labels and of the class names in pickles.
     """
 
     folder: str
@@ -50,9 +48,9 @@ class _Form:
         return (*self.train, self.test, self.names)
 
 
-_FORMS = {
+_FORMATS = {
     10: (
-        _Form(
+        _Format(
             "cifar-10-batches-bin",
             "cifar-10-binary.tar.gz",
             tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
@@ -60,7 +58,7 @@ _FORMS = {
             "batches.meta.txt",
             label_bytes=1,
         ),
-        _Form(
+        _Format(
             "cifar-10-batches-py",
             "cifar-10-python.tar.gz",
             tuple(f"data_batch_{i}" for i in range(1, 6)),
@@ -70,7 +68,7 @@ _FORMS = {
         ),
     ),
     100: (
-        _Form(
+        _Format(
             "cifar-100-binary",
             "cifar-100-binary.tar.gz",
             ("train.bin",),
@@ -78,7 +76,7 @@ _FORMS = {
             "fine_label_names.txt",
             label_bytes=2,
         ),
-        _Form(
+        _Format(
             "cifar-100-python",
             "cifar-100-python.tar.gz",
             ("train",),
@@ -91,66 +89,59 @@ _FORMS = {
 
 
 def load_cifar(root: Path, classes: int) -> ImageData:
-    """Reads CIFAR-10 or CIFAR-100; the last tenth of the training images by a fixed seed is for validation.
+    """CIFAR-10 or CIFAR-100, images ``(images, 3, 32, 32)``; a random tenth of the training images is for validation.
 
-    Args:
-        root: Folder that holds the published archive, the folder it unpacks to, or the files of that folder.
-        classes: 10 or 100.
-
-    Returns:
-        The set; images (n, 3, 32, 32).
-
-    Raises:
-        ConfigError: If no form of the set is there, or a file is missing, truncated or holds anything else.
+    `root` holds the published archive, the folder it unpacks to, or the files of that folder. ConfigError if no format
+    of the set is there, or a file is missing, truncated or holds anything else.
     """
-    form, files, where = _find(root, classes)
-    names = _class_names(form, files[form.names], f"{form.names!r} of {where}")
+    fmt, files, where = _find(root, classes)
+    names = _class_names(fmt, files[fmt.names], f"{fmt.names!r} of {where}")
     if len(names) != classes:
-        raise ConfigError(f"{form.names!r} of {where} names {len(names)} classes; expected {classes}")
-    parts = {name: _images(form, files[name], f"{name!r} of {where}") for name in (*form.train, form.test)}
+        raise ConfigError(f"{fmt.names!r} of {where} names {len(names)} classes; expected {classes}")
+    parts = {name: _images(fmt, files[name], f"{name!r} of {where}") for name in (*fmt.train, fmt.test)}
     for name, part in parts.items():
         check_labels(part.labels, classes, f"{name!r} of {where}")
-    images = np.concatenate([parts[name].images for name in form.train])
-    labels = np.concatenate([parts[name].labels for name in form.train])
+    images = np.concatenate([parts[name].images for name in fmt.train])
+    labels = np.concatenate([parts[name].labels for name in fmt.train])
     train, validation = hold_out(Raw(images, labels))
-    return image_data(f"cifar{classes}", names, train, validation, parts[form.test])
+    return image_data(f"cifar{classes}", names, train, validation, parts[fmt.test])
 
 
-def _find(root: Path, classes: int) -> tuple[_Form, Mapping[str, bytes], str]:
-    """The first form that is there, its files and where they are."""
-    for form in _FORMS[classes]:
-        for folder in (root / form.folder, root):
-            if any((folder / name).is_file() for name in (*form.train, form.test)):
-                return form, _read(folder, form), repr(str(folder))
-    for form in _FORMS[classes]:
-        archive = root / form.archive
+def _find(root: Path, classes: int) -> tuple[_Format, Mapping[str, bytes], str]:
+    """First format that is present, its files and their location."""
+    for fmt in _FORMATS[classes]:
+        for folder in (root / fmt.folder, root):
+            if any((folder / name).is_file() for name in (*fmt.train, fmt.test)):
+                return fmt, _read(folder, fmt), repr(str(folder))
+    for fmt in _FORMATS[classes]:
+        archive = root / fmt.archive
         if archive.is_file():
-            found = read_tar(archive, [f"{form.folder}/{name}" for name in form.files])
-            return form, {name: found[f"{form.folder}/{name}"] for name in form.files}, repr(str(archive))
-    forms = " or ".join(f"{form.archive} or {form.folder}/ with {', '.join(form.files)}" for form in _FORMS[classes])
-    raise ConfigError(f"cifar{classes} is not in folder {str(root)!r}; expected {forms}")
+            found = read_tar(archive, [f"{fmt.folder}/{name}" for name in fmt.files])
+            return fmt, {name: found[f"{fmt.folder}/{name}"] for name in fmt.files}, repr(str(archive))
+    formats = " or ".join(f"{fmt.archive} or {fmt.folder}/ with {', '.join(fmt.files)}" for fmt in _FORMATS[classes])
+    raise ConfigError(f"cifar{classes} is not in folder {str(root)!r}; expected {formats}")
 
 
-def _read(folder: Path, form: _Form) -> dict[str, bytes]:
-    files, left = FolderFiles(folder), SET_BYTES
+def _read(folder: Path, fmt: _Format) -> dict[str, bytes]:
+    files, left = FolderFiles(folder), TOTAL_BYTES
     found = {}
-    for name in form.files:
-        found[name] = files.read(name, min(MEMBER_BYTES, left))
+    for name in fmt.files:
+        found[name] = files.read(name, min(FILE_BYTES, left))
         left -= len(found[name])
     return found
 
 
-def _class_names(form: _Form, content: bytes, what: str) -> list[str]:
-    if form.label_bytes:
+def _class_names(fmt: _Format, content: bytes, what: str) -> list[str]:
+    if fmt.label_bytes:
         return content.decode("utf-8", "replace").split()
-    names = _list(read_pickle(content, what), form.keys[1], what)
+    names = _list(read_pickle(content, what), fmt.keys[1], what)
     if not all(isinstance(name, bytes | str) for name in names):
-        raise ConfigError(f"{what} has {form.keys[1]!r} that are not text; expected the name of each class")
+        raise ConfigError(f"{what} has {fmt.keys[1]!r} that are not text; expected the name of each class")
     return [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names]
 
 
-def _images(form: _Form, content: bytes, what: str) -> Raw:
-    return _binary(content, form.label_bytes, what) if form.label_bytes else _pickled(content, form.keys[0], what)
+def _images(fmt: _Format, content: bytes, what: str) -> Raw:
+    return _binary(content, fmt.label_bytes, what) if fmt.label_bytes else _pickled(content, fmt.keys[0], what)
 
 
 def _binary(content: bytes, label_bytes: int, what: str) -> Raw:

@@ -50,14 +50,7 @@ class Split:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Split":
-        """Copy of the split on a device.
-
-        Args:
-            device: Torch device, such as ``cpu`` or ``cuda``.
-
-        Returns:
-            The split with both tensors on the device.
-        """
+        """Copy of the split on a device."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
@@ -94,17 +87,7 @@ class ImageData:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> "ImageData":
-        """Copy of the set on a device.
-
-        Args:
-            device: Torch device, such as ``cpu`` or ``cuda``.
-
-        Returns:
-            The set with all tensors on the device.
-
-        Raises:
-            ConfigError: If torch cannot compute on the device.
-        """
+        """Copy of the set on a device; ConfigError if torch cannot compute there."""
         check_device(device)
         return replace(
             self, train=self.train.to(device), validation=self.validation.to(device), test=self.test.to(device)

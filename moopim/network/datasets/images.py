@@ -34,7 +34,7 @@ def is_image(name: str) -> bool:
 def read_images(files: Files, names: Sequence[str], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """RGB images, shape ``(images, 3, height, width)``; `size` (height, width; px) is that of the first by default."""
     images: NDArray[np.uint8] | None = None
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         image = _read_image(files, name, size)
         if images is None:
             if len(names) * image.size > SPLIT_BYTES:
@@ -42,7 +42,7 @@ def read_images(files: Files, names: Sequence[str], size: tuple[int, int] | None
                 raise ConfigError(f"{files.where(name)}: {total}; expected at most {SPLIT_BYTES}")
             images = np.empty((len(names), *image.shape), np.uint8)
             size = (image.shape[1], image.shape[2])
-        images[place] = image
+        images[index] = image
     return np.empty((0, 3, *(size or (0, 0))), np.uint8) if images is None else images
 
 

@@ -1,13 +1,13 @@
-"""Reading the pickles that CIFAR is published in without running anything that a pickle may name.
+"""Safe reader of the pickles of CIFAR: nothing that a pickle names is run.
 
-A pickle is a program: it may call whatever Python can import. Here its instructions are checked against the few that
-data need, and the three names of NumPy that CIFAR's files use stand for plain records of this module, so that no code
-of another module runs on what a file says.
+A pickle is a program: it may call anything that Python can import. Here its instructions are checked against the few
+that data need, and the three names of NumPy in CIFAR's files are mapped to plain records of this module, so that no
+code of another module is run by a file.
 
-Plain data, too, may be built to do harm: tuples a million deep overflow the stack when they are hashed, and hashing a
-pair of twice the same pair, and so on, never ends; so does a dictionary whose keys all have one hash, as whole numbers
-may that differ by multiples of ``2**61 - 1``. So instructions and tuples are limited in number, whole numbers in size,
-and a list or a tuple can be used once only.
+Plain data may be harmful, too: tuples a million deep overflow the stack when they are hashed; hashing a pair of twice
+the same pair, and so on, never ends; so does a dictionary whose keys all have one hash, as whole numbers may that
+differ by multiples of ``2**61 - 1``. So instructions and tuples are limited in number, whole numbers in size, and a
+list or a tuple can be used once only.
 """
 
 import io
@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from moopim.errors import ConfigError
 from moopim.network.datasets.archives import short_reason
 
-__all__ = ["read_pickle"]
-
 # Numbers, strings, lists, tuples and dictionaries; GLOBAL and REDUCE for arrays, by `_NAMES` only.
 _OPCODES = (
     "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG1 "
@@ -31,7 +29,7 @@ _OPCODES = (
     "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
     "PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD"
 )
-# Names and texts may be used many times, as may what REDUCE makes: an array or its type.
+# Names, strings and results of REDUCE (an array or its type) may be used repeatedly.
 _SHARED = (
     "STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES "
     "GLOBAL STACK_GLOBAL REDUCE"
@@ -43,7 +41,7 @@ _LARGEST = 2**63  # of a whole number; at most 8 such numbers have one hash
 
 
 class _Array:
-    """Stands for an array of bytes while a pickle is read."""
+    """Placeholder of an array of bytes while a pickle is read."""
 
     __slots__ = ("bytes", "order", "shape")
 
@@ -63,12 +61,12 @@ class _Array:
         self.shape, self.order, self.bytes = tuple(shape), "F" if column_major else "C", content
 
     def array(self) -> NDArray[np.uint8]:
-        """The array itself."""
+        """Array of the placeholder."""
         return np.frombuffer(self.bytes, np.uint8).reshape(self.shape, order=self.order)
 
 
 class _Bytes:
-    """Stands for the type ``uint8`` while a pickle is read."""
+    """Placeholder of the type ``uint8`` while a pickle is read."""
 
     __slots__ = ()
 
@@ -77,7 +75,7 @@ class _Bytes:
             raise pickle.UnpicklingError(f"an array is of type {code!r}; expected u1")
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like, which bytes do not have."""
+        """Ignore the byte order and the like, which bytes do not have."""
 
 
 _NAMES: dict[tuple[str, str], Any] = {
@@ -99,17 +97,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_pickle(content: bytes, what: str) -> dict[str, Any]:
-    """Reads a pickled dictionary of numbers, strings, lists and arrays of bytes; runs nothing that it names.
+    """Entries of a pickled dictionary of numbers, strings, lists and uint8 arrays, of Python 2 or 3; keys become str.
 
-    Args:
-        content: The pickle, as Python 2 or 3 wrote it.
-        what: Where it comes from, for messages.
-
-    Returns:
-        Its entries; keys as text, arrays as uint8.
-
-    Raises:
-        ConfigError: If it is truncated, not a pickle of a dictionary, or holds anything else.
+    ConfigError, naming the source by `what`, if the pickle is truncated, not of a dictionary, or holds anything else.
     """
     try:
         _check_instructions(content)
@@ -123,7 +113,7 @@ def read_pickle(content: bytes, what: str) -> dict[str, Any]:
 
 def _check_instructions(content: bytes) -> None:
     allowed, shared = set(_OPCODES.split()), set(_SHARED.split())
-    memory: dict[int, bool] = {}  # place -> whether what is there may be used again
+    memory: dict[int, bool] = {}  # slot -> whether its content may be used again
     tuples, before = 0, ""
     for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
         name = opcode.name
@@ -138,7 +128,7 @@ def _check_instructions(content: bytes) -> None:
             raise pickle.UnpicklingError("it uses a list, a tuple or nothing twice")
         if name.endswith("PUT") or name == "MEMOIZE":
             place = len(memory) if name == "MEMOIZE" else int(argument or 0)
-            # The unpickler makes room for all places up to the one named.
+            # The unpickler allocates all slots up to the named one.
             if place > min(len(content), _INSTRUCTIONS):
                 raise pickle.UnpicklingError(f"it asks for place {place} of its memory")
             memory[place] = before in shared

@@ -178,16 +178,16 @@ def _collect(data: Dataset[Any], what: str) -> Raw:
         raise ConfigError(f"{what}: {type(data).__name__} has no length; expected a dataset with at least one item")
     labels = np.empty(length, np.int64)
     images: NDArray[Any] | None = None
-    for place in range(length):
-        image, labels[place] = _item(data[place], f"{what}: item {place}")
+    for index in range(length):
+        image, labels[index] = _item(data[index], f"{what}: item {index}")
         if images is None:
             images = np.empty((length, *image.shape), image.dtype)
         if image.shape != images.shape[1:] or image.dtype != images.dtype:
             raise ConfigError(
-                f"{what}: image {place} is {image.dtype} of shape {image.shape}; "
+                f"{what}: image {index} is {image.dtype} of shape {image.shape}; "
                 f"expected {images.dtype} of shape {images.shape[1:]}, as image 0"
             )
-        images[place] = image
+        images[index] = image
     assert images is not None  # noqa: S101 (the length is not 0)
     return Raw(images, labels)
 

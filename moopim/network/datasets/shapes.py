@@ -1,6 +1,6 @@
 """`shapes32`: synthetic 3x32x32 images of ten shapes, which small networks do not saturate on.
 
-A textured shape of random size, place and angle lies on a textured background, behind bars, under noise. The
+A textured shape of random size, position and angle lies on a textured background, behind bars, under noise. The
 difficulty lowers the contrast and the smallest size and raises texture, noise and the width of bars; all constants are
 in ``data/shapes32.toml``. Images are the same on every run; processors whose sines differ in the last place may round a
 few bytes differently. Accuracies on these images must be reported as synthetic.

@@ -11,35 +11,25 @@ from moopim.network.datasets.archives import Files, FolderFiles, open_zip
 from moopim.network.datasets.data import ImageData, Raw, hold_out, image_data
 from moopim.network.datasets.images import is_image, read_images
 
-__all__ = ["load_tiny_imagenet"]
-
 _FOLDER = "tiny-imagenet-200"
 _SIZE = (64, 64)
 _CLASSES = "wnids.txt"
 _TEST = "val/val_annotations.txt"
 _SHOWN = 100  # characters of a line in messages
 _MOST_CLASSES = 1000  # there are 200
-_TEXT_BYTES = 2**22  # the longer text has 0.5 MB
+_TEXT_BYTES = 2**22  # the longer text file has 0.5 MB
 
 
 def load_tiny_imagenet(root: Path) -> ImageData:
-    """Reads TinyImageNet.
+    """TinyImageNet, images ``(images, 3, 64, 64)``.
 
-    The classes of its test images are not published, so its validation images are the test split here, as usual, and
-    the last tenth of the training images by a fixed seed is for validation.
-
-    Args:
-        root: Folder that holds the published ``tiny-imagenet-200.zip``, the folder it unpacks to, or the files of that
-            folder.
-
-    Returns:
-        The set; images (n, 3, 64, 64).
-
-    Raises:
-        ConfigError: If it is not there, or a file is missing, truncated or holds anything else.
+    The labels of its test images are not published, so its validation images are the test split here, as usual, and a
+    random tenth of the training images by a fixed seed is for validation. `root` holds the published
+    ``tiny-imagenet-200.zip``, the folder it unpacks to, or the files of that folder. ConfigError if it is not there, or
+    a file is missing, truncated or holds anything else.
     """
     with _open(root) as files:
-        classes = _words(files, _CLASSES)
+        classes = _read_classes(files, _CLASSES)
         train = _train(files, classes)
         test = _test(files, classes)
     train, validation = hold_out(train)
@@ -79,9 +69,9 @@ def _train(files: Files, classes: list[str]) -> Raw:
 
 def _test(files: Files, classes: list[str]) -> Raw:
     numbers = {word: number for number, word in enumerate(classes)}
-    lines = [line.split("\t") for line in _text(files, _TEST).splitlines() if line.strip()]
+    lines = [line.split("\t") for line in _read_text(files, _TEST).splitlines() if line.strip()]
     for number, line in enumerate(lines, start=1):
-        # File, class and the box around the object; the box is not used.
+        # File, class and bounding box of the object; the box is not used.
         if len(line) < 2 or line[1] not in numbers or not _is_name(line[0]):  # noqa: PLR2004 (see above)
             raise ConfigError(
                 f"line {number} of {files.where(_TEST)} is {' '.join(line)[:_SHOWN]!r}; "
@@ -91,8 +81,8 @@ def _test(files: Files, classes: list[str]) -> Raw:
     return Raw(images, np.array([numbers[line[1]] for line in lines], np.int64))
 
 
-def _words(files: Files, name: str) -> list[str]:
-    words = _text(files, name).split()
+def _read_classes(files: Files, name: str) -> list[str]:
+    words = _read_text(files, name).split()
     if not words or len(set(words)) < len(words):
         raise ConfigError(f"{files.where(name)} names {len(words)} classes, {len(set(words))} of them different")
     if len(words) > _MOST_CLASSES:
@@ -104,9 +94,9 @@ def _words(files: Files, name: str) -> list[str]:
 
 
 def _is_name(text: str) -> bool:
-    """Whether a file or a folder of that name cannot be anywhere else."""
+    """Whether a name cannot lead to another folder."""
     return text not in {"", ".", ".."} and not set(text) & set("/\\:\0")
 
 
-def _text(files: Files, name: str) -> str:
+def _read_text(files: Files, name: str) -> str:
     return files.read(name, _TEXT_BYTES).decode("utf-8", "replace")

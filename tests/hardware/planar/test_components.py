@@ -384,7 +384,7 @@ def test_an_adc_that_cannot_be_used_is_refused(own, change, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[adc.mnsim6]\nbits = 6", "[adc.mnsim6] has the name of a built-in one; expected a name of its own"),
+        ("[adc.mnsim6]\nbits = 6", "[adc.mnsim6] has the name of a built-in one; expected another"),
         ("[adcs.mine]\nbits = 6", "'adcs' (did you mean 'adc'?); allowed: adc, dac, device"),
         ("adc = 3", "adc is 3; expected tables [adc.NAME]"),
         ("[adc]\nbits = 6", "adc.bits is 6; expected a table [adc.bits]"),

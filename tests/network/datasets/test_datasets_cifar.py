@@ -312,7 +312,7 @@ def test_hostile_archives_are_refused_and_nothing_is_written(tmp_path, change, m
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["a", "b", archive]
 
 
-@pytest.mark.parametrize("limit", ["MEMBER_BYTES", "SET_BYTES"])
+@pytest.mark.parametrize("limit", ["FILE_BYTES", "TOTAL_BYTES"])
 def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch, limit):
     folder, archive = FORMS["binary"]
     pack(tmp_path / archive, folder, binary_files())
@@ -379,6 +379,6 @@ def test_a_tar_archive_cannot_ask_for_much(tmp_path, name):
 
 def test_the_files_of_a_set_are_bounded_in_all(tmp_path, monkeypatch):
     write(tmp_path, binary_files())
-    monkeypatch.setattr("moopim.network.datasets.cifar.SET_BYTES", 100_000)
+    monkeypatch.setattr("moopim.network.datasets.cifar.TOTAL_BYTES", 100_000)
     with pytest.raises(ConfigError, match=r"data_batch_4\.bin' has 30730 bytes; expected at most 7810"):
         load_data("cifar10", tmp_path)
