@@ -28,8 +28,8 @@ from moopim.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from moopim.network.crossbar.circuit import Circuit
-    from moopim.network.crossbar.product import Conversions
+    from moopim.network.crossbar import Circuit
+    from moopim.network.crossbar.engines import Conversions
     from moopim.network.datasets import Split
 
 _COLUMNS = ("adc_range", "rows", "adc_bits", "dac_bits", "accuracy", "quantised")
@@ -94,7 +94,7 @@ def accuracy_frame(
     """
     # Only here: a frame that was kept is plotted without torch.
     from moopim.network.accuracy import accuracy
-    from moopim.network.crossbar.inference import on_crossbars
+    from moopim.network.crossbar import on_crossbars
 
     quantised = accuracy(net, split)
     return pd.DataFrame(

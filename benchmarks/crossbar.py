@@ -24,9 +24,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.layers import CrossbarLayer, Engine, crossbar_layer, layer_sums
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar import Circuit, Window, crossbar_layer, layer_sums
+from moopim.network.crossbar.layers import CrossbarLayer, Engine
 
 WINDOW = Window((3, 3), padding=(1, 1))
 # Inputs, outputs, side of the images.

@@ -27,8 +27,8 @@ from moopim.analysis.style import save_figure
 from moopim.network.accuracy import accuracy
 from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images, recalibrate
-from moopim.network.crossbar.circuit import Circuit, Range, Ties
-from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
+from moopim.network.crossbar import Circuit, count_layer_conversions, on_crossbars
+from moopim.network.crossbar.circuit import AdcRange, Ties
 from moopim.network.datasets import ImageData, load_data
 from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits
 from moopim.network.subnets import Block
@@ -36,7 +36,7 @@ from moopim.network.training import fit
 
 SEED = 1
 NETWORK = (Block("RES", 16), Block("VGG", 32), Block("RES", 64), Block("VGG", 64))
-RANGES: tuple[Range, ...] = ("full", "fix", "output", "calibrated", "unit")
+RANGES: tuple[AdcRange, ...] = ("full", "fix", "output", "calibrated", "unit")
 ROWS = (32, 64, 128, 256)
 DRAWN = 7  # bits of the picture
 CALIBRATION = 128  # images

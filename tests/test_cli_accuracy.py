@@ -17,9 +17,14 @@ from moopim.cli.entry import main
 from moopim.network.accuracy import accuracy
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import save_weights
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import CellModel, chip_programmer, device_names
-from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
+from moopim.network.crossbar import (
+    CellModel,
+    Circuit,
+    cell_model_names,
+    chip_programmer,
+    count_layer_conversions,
+    on_crossbars,
+)
 from moopim.network.datasets import Split, load_data
 from moopim.network.noise import mean_interval
 from moopim.network.quantisation import calibrate, quantise_module
@@ -235,7 +240,7 @@ def test_the_help_names_all_devices_and_ranges(invoke, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = invoke("--help")
     assert code == 0
-    assert all(name in out for name in (*device_names(), "full|fix|output|calibrated|unit"))
+    assert all(name in out for name in (*cell_model_names(), "full|fix|output|calibrated|unit"))
 
 
 @pytest.mark.parametrize("command", ["accuracy", "crossbar"])
@@ -319,7 +324,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(invoke, tmp_path, monkeypa
     def unexpected(*_, **__):
         raise AssertionError("an accuracy was measured before all was checked")
 
-    monkeypatch.setattr("moopim.network.crossbar.chips.accuracy", unexpected)
+    monkeypatch.setattr("moopim.network.crossbar.accuracy.accuracy", unexpected)
     before = sorted(path.name for path in tmp_path.iterdir())
     arguments, message = BAD[name]
     code, out, err = invoke(*ARGUMENTS, *arguments)

@@ -19,7 +19,7 @@ from moopim.hardware.stack.devices import StackDevice, built_in_devices, load_de
 from moopim.hardware.stack.parameters import Factors, Stack, load_parameters, load_stack
 from moopim.hardware.thermal import influence_matrix
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
-from moopim.network.crossbar.devices import CellModel
+from moopim.network.crossbar import CellModel
 from moopim.problems.hunt import HuntMapping
 from moopim.units import convert
 from moopim.workload import network_table

@@ -1,13 +1,25 @@
-"""CSV files as rows of words."""
+"""CSV tables: reading, schemas, writing."""
 
 import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.csv_files import read_rows, row_name, write_rows
+from moopim.constants import Bounds
+from moopim.csv_files import (
+    Column,
+    Table,
+    id_column,
+    number_column,
+    read_rows,
+    row_name,
+    whole_number_column,
+    write_rows,
+    write_table,
+)
 from moopim.files import check_writable
 
 
@@ -103,3 +115,61 @@ def test_of_rows_that_fail_nothing_is_left(tmp_path):
     with pytest.raises(ZeroDivisionError):
         write_rows(tmp_path / "a.csv", ["id"], ([str(1 // number)] for number in (1, 0)))
     assert list(tmp_path.iterdir()) == []
+
+
+BOUNDS = Bounds("W", 0.0, 10.0)
+POWER = Table(
+    "powers",
+    "one for each case",
+    (id_column("case"), number_column("power_W", BOUNDS), whole_number_column("pe", 3, "a PE"), Column("note")),
+    key="case",
+)
+
+
+def rows_of(table, tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    return table.read(tmp_path / "a.csv")
+
+
+def test_cells_are_parsed_by_their_columns(tmp_path):
+    found = rows_of(POWER, tmp_path, "pe,note,power_W,case,more\n3,x,2.5,a,y\n0,,10,b,\n")
+    assert found == [
+        {"case": "a", "power_W": 2.5, "pe": 3, "note": "x"},
+        {"case": "b", "power_W": 10.0, "pe": 0, "note": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case,pe,note\na,1,x\n", "has no column 'power_W'; expected case, power_W, pe, note"),
+        ("case,power_W,pe,note\n", "powers '.*' has no rows; expected one for each case"),
+        (
+            "case,power_W,pe,note\na,1,1,x\nb,-1,1,x\n",
+            r"row 2 \(case 'b'\) of '.*': power_W is -1.0 W; expected a n",
+        ),
+        ("case,power_W,pe,note\na,much,1,x\n", "power_W is 'much'; expected a number from 0 to 10 W"),
+        ("case,power_W,pe,note\na,1,4,x\n", "pe '4' is not allowed; expected a PE, 0 .. 3"),
+        (
+            "case,power_W,pe,note\na,1,1,x\na,1,1,x\n",
+            r"row 2 \(case 'a'\) of '.*': case is that of row 1; expected",
+        ),
+        ("case,power_W,pe,note\n ,1,1,x\n", "case is missing; expected a name of its own"),
+    ],
+)
+def test_a_row_or_a_cell_that_is_not_allowed_is_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        rows_of(POWER, tmp_path, text)
+
+
+def test_rows_of_another_kind_are_skipped_and_counted(tmp_path):
+    table = Table("maps", "one", (Column("case", unique=True),), key="case", only=("kind", "power"), convert=tuple)
+    assert rows_of(table, tmp_path, "kind,case\npower,a\nheat,a\n") == [("case",)]
+    with pytest.raises(ConfigError, match="have no row of kind 'power'; got 'heat'"):
+        rows_of(table, tmp_path, "kind,case\nheat,a\n")
+
+
+def test_blocks_are_written_with_all_digits_and_empty_cells_for_nan(tmp_path):
+    blocks = ([["a"], np.array([0.1 + 0.2]), np.array([True])], [["b"], np.array([np.nan]), [7]])
+    write_table(tmp_path / "a.csv", ("id", "x", "y"), blocks)
+    assert (tmp_path / "a.csv").read_text() == "id,x,y\na,0.30000000000000004,True\nb,,7\n"

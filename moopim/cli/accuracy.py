@@ -14,13 +14,14 @@ from moopim.csv_files import write_table
 from moopim.errors import ConfigError
 from moopim.files import check_files
 from moopim.messages import count
-from moopim.network.crossbar.circuit import Circuit, Range, Split
+from moopim.network.crossbar import Circuit
+from moopim.network.crossbar.circuit import AdcRange, RowSplit
 
 if TYPE_CHECKING:  # torch is slow to load, and optional
     from torch import Tensor, nn
 
-    from moopim.network.crossbar.chips import Accuracies, LayerLoss
-    from moopim.network.crossbar.devices import CellModel
+    from moopim.network.crossbar import CellModel, ChipAccuracies
+    from moopim.network.crossbar.accuracy import LayerLoss
     from moopim.network.datasets import ImageData
     from moopim.network.datasets import Split as Images
     from moopim.network.network_files import Trained
@@ -69,7 +70,7 @@ def _quantisation_option(text: str, **settings: Any) -> Any:
 _Network = Annotated[str, typer.Option(help="FILE.py:Name or package.module:Name of a torch module.")]
 _Weights = Annotated[Path, typer.Option(help="Its weights, in safetensors format; quantised with its scales or not.")]
 _AdcRange = Annotated[
-    Range,
+    AdcRange,
     _circuit_option(
         "Full scale of the ADCs: full has codes for all currents; fix, of MNSIM, is a step below; output goes by the "
         "scale of the layer's output; calibrated loses least on training images; unit has a code for each unit of "
@@ -107,7 +108,7 @@ def evaluate_accuracy(
     dac_bits: Annotated[int, _circuit_option("Resolution of the DACs.")],
     cell_bits: Annotated[int, _circuit_option("Bits of a cell.")] = 1,
     adc_range: _AdcRange = "full",
-    split_by: Annotated[Split, _circuit_option("Part of a convolution on a crossbar.", "--row-split")] = "channels",
+    split_by: Annotated[RowSplit, _circuit_option("Part of a convolution on a crossbar.", "--row-split")] = "channels",
     weight_bits: Annotated[int, _quantisation_option("Bits of weights, sign included.", min=2, max=16)] = 9,
     activation_bits: Annotated[int, _quantisation_option("Bits of activations, sign included.", min=2, max=16)] = 9,
     input_bits: Annotated[int, _quantisation_option("Bits of a value of the image, sign included.", min=2, max=16)] = 9,
@@ -146,7 +147,7 @@ def evaluate_accuracy(
     selection = _Selection(data, root, split, images)
     widths = {"weight_bits": weight_bits, "activation_bits": activation_bits, "input_bits": input_bits}
     inputs = _load_inputs(network, weights, selection, calibration, adc_range == "calibrated", device, widths)
-    from moopim.network.crossbar.chips import chip_accuracies
+    from moopim.network.crossbar import chip_accuracies
 
     found = chip_accuracies(
         inputs.trained, inputs.split, circuit, cells, images=inputs.calibration, layers=layers is not None, **drawn
@@ -169,18 +170,18 @@ def _cells(name: str | None, options: dict[str, Any], stuck_at: str | None) -> C
     """Model of the cells by name and options; None if they are ideal."""
     if name is None and not options and stuck_at is None:
         return None
-    from moopim.network.crossbar.devices import load_devices
+    from moopim.network.crossbar import load_cell_model
 
     if stuck_at is not None:
         options |= dict(zip(("stuck_at_hrs", "stuck_at_lrs"), _rates(stuck_at), strict=True))
-    cells = replace(load_devices(name or "ideal"), **options)
+    cells = replace(load_cell_model(name or "ideal"), **options)
     if "distribution" in options and "variation" not in options:
         raise ConfigError(f"--distribution {cells.distribution} has no effect without --variation")
     if "time_s" in options and not (cells.drift_exponent or cells.drift_spread or "drift_exponent" in options):
         raise ConfigError(f"--time {cells.time_s} has no effect without --drift-exponent or devices that drift")
     if "drift_exponent" in options and "time_s" not in options and cells.time_s == cells.drift_start_s:
         raise ConfigError(f"--drift-exponent {cells.drift_exponent} has no effect without --time")
-    return cells if cells != load_devices("ideal") else None
+    return cells if cells != load_cell_model("ideal") else None
 
 
 def _rates(text: str) -> list[float]:
@@ -294,7 +295,7 @@ def _cells_text(cells: CellModel | None, chips: int = 1, seed: int = 1) -> str:
 
 
 def _accuracy_text(
-    inputs: _Inputs, circuit: Circuit, widths: Mapping[str, int], found: Accuracies, cells_text: str
+    inputs: _Inputs, circuit: Circuit, widths: Mapping[str, int], found: ChipAccuracies, cells_text: str
 ) -> str:
     """Table of the accuracies below a description of network, circuit and images."""
     import pandas as pd

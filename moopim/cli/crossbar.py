@@ -27,7 +27,7 @@ def evaluate_crossbar(
     For each file, a file of the same name gets the codes of the output (Ycode), their values (Y), and the sums before
     rounding (Yint).
     """
-    from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
+    from moopim.network.crossbar import evaluate_layer_file, read_layer, write_layer_result
     from moopim.network.tools import check_device
 
     targets = _targets(layers, output, force)
@@ -40,7 +40,7 @@ def evaluate_crossbar(
     except OSError as error:
         raise ConfigError(f"output folder {str(output)!r} cannot be made: {error.strerror}") from None
     for path, target in zip(layers, targets, strict=True):
-        write_result(target, evaluate_layer_file(read_layer(path), fuse=fuse, device=device))
+        write_layer_result(target, evaluate_layer_file(read_layer(path), fuse=fuse, device=device))
     typer.echo(f"{count(len(layers), 'layer')}; written to {output}")
 
 

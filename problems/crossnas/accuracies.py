@@ -14,8 +14,8 @@ from moopim.genome import Designs
 from moopim.network.accuracy import subnet_accuracies
 from moopim.network.calibration import calibration_images
 from moopim.network.checkpoint import checksum, split_checksum
-from moopim.network.crossbar.circuit import Circuit, Range
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar.circuit import AdcRange
 from moopim.network.datasets import ImageData, Split, load_data
 from moopim.network.network_files import StoredNetwork, load_network, load_supernet
 from moopim.network.quantisation import is_quantised, quantised_layers
@@ -88,7 +88,7 @@ class CrossbarAccuracy(CachedAccuracy):
         data: str,
         root: str | None,
         calibration: int,
-        adc_range: Range,
+        adc_range: AdcRange,
         device: str,
         simulator: PimSimulator,
     ) -> None:
@@ -105,7 +105,7 @@ class CrossbarAccuracy(CachedAccuracy):
                 f"{expected[1]}, as network {network!r} was trained for"
             )
         self._images = calibration_images(self._data, calibration)
-        self._adc_range: Range = adc_range
+        self._adc_range: AdcRange = adc_range
         self.layers = tuple(quantised_layers(self._net))
         self._simulator = simulator
         facts: dict[str, Any] = {"calibration": calibration, "adc_range": adc_range}
@@ -148,7 +148,7 @@ def pim_accuracies(
     return crossbar_accuracies(net, designs, split, images)
 
 
-def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: Range = "output") -> Circuit:
+def pim_circuit(crossbar: int, adc_bits: int, dac_bits: int, adc_range: AdcRange = "output") -> Circuit:
     """Circuit of a design; the ADC range is by default that of MNSIM, which the paper used."""
     return Circuit(rows=crossbar, adc_bits=adc_bits, dac_bits=dac_bits, adc_range=adc_range)
 

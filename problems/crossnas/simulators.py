@@ -26,7 +26,7 @@ from moopim.workload import LayerTable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from moopim.network.crossbar.designs import CrossbarDesign
+    from moopim.network.crossbar import CrossbarDesign
     from moopim.network.datasets import Split
 
 _NEEDED = ("energy", "latency")

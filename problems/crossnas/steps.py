@@ -25,8 +25,7 @@ from moopim.network.accuracy import accuracy
 from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images, recalibrate
 from moopim.network.checkpoint import split_checksum
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.designs import CrossbarDesign
+from moopim.network.crossbar import Circuit, CrossbarDesign
 from moopim.network.datasets import ImageData, Split, load_data, standard_augmentation
 from moopim.network.network_files import load_network, save_network, save_supernet
 from moopim.network.quantisation import calibrate, quantise_module, sampling_forward, set_bits

@@ -19,9 +19,8 @@ from moopim.analysis.network import (
 )
 from moopim.errors import ConfigError
 from moopim.network.accuracy import accuracy
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
-from moopim.network.crossbar.product import Conversions
+from moopim.network.crossbar import Circuit, count_layer_conversions, on_crossbars
+from moopim.network.crossbar.engines import Conversions
 from moopim.network.datasets import Split
 from moopim.network.quantisation import calibrate, quantise_module
 

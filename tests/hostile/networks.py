@@ -280,6 +280,6 @@ def _lying_array(random: Random, array: Any) -> bytes:
 
 
 def read_layer(folder: Path) -> None:
-    from moopim.network.crossbar.files import evaluate_layer_file, read_layer
+    from moopim.network.crossbar import evaluate_layer_file, read_layer
 
     evaluate_layer_file(read_layer(folder / "file.npz"))

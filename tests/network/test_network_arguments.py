@@ -10,13 +10,10 @@ from moopim import ConfigError
 from moopim.network.accuracy import count_correct
 from moopim.network.blocks import initialise
 from moopim.network.calibration import measure
+from moopim.network.crossbar import CellModel, Circuit, Window, chip_networks, crossbar_layer, layer_sums
 from moopim.network.crossbar.adc import effective_bits
-from moopim.network.crossbar.chips import chip_networks
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import CellModel, programmed
-from moopim.network.crossbar.layers import crossbar_layer, layer_sums
-from moopim.network.crossbar.slices import Cells, program, row_blocks
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar.cells import programmed
+from moopim.network.crossbar.mapping import Cells, ideal_cells, row_blocks
 from moopim.network.noise import mean_interval, noisy_accuracies
 from moopim.network.quantisation import quantise_module
 from moopim.workload.tracing import trace
@@ -36,7 +33,7 @@ REFUSED = {
     "rows in use": (lambda: effective_bits(CIRCUIT, 0), "used_rows is 0; expected 1, 2, ..."),
     "chips": (lambda: list(chip_networks(torch.nn.ReLU(), CIRCUIT, chips=1.5)), "1.5 chips are not allowed"),
     "bits of a cell": (lambda: programmed(CELLS, CellModel(), 10**9), r"cell_bits is 1000000000; expected 1 \.\. 4"),
-    "digits": (lambda: program(CODES[0, 0], 4, 0), r"bits of a digit is 0; expected 1 \.\. 32"),
+    "digits": (lambda: ideal_cells(CODES[0, 0], 4, 0), r"bits of a digit is 0; expected 1 \.\. 32"),
     "channels": (lambda: row_blocks(CIRCUIT, 0), "channels is 0; expected 1"),
     "draws": (lambda: noisy_accuracies(torch.nn.ReLU(), None, 0.1, draws=0.5), "0.5 draws are not allowed"),
     "sample": (lambda: mean_interval([0.5, math.nan]), r"sample\[1\] is nan"),

@@ -1,9 +1,7 @@
-"""The kernel of `moopim.network.crossbar.gpu`; importing it needs triton, which torch brings along for CUDA."""
+"""Kernel of `moopim.network.crossbar.gpu`; importing it needs triton, which torch brings along for CUDA."""
 
 import triton
 import triton.language as tl
-
-__all__ = ["convert_tiles"]
 
 
 @triton.jit
@@ -33,11 +31,11 @@ def convert_tiles(
     codes, levels, factors, outputs, sums, positions, columns, rows, stride, digits, slices, dac_bits, shift, limit,
     TIES: tl.constexpr, WHOLE: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_O: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """Adds what one block of rows gives for a tile of positions and outputs.
+    """Add the sums of one block of rows for a tile of positions and outputs.
 
     ``codes`` (int16) has the shape ``(positions, rows)``, with ``stride`` from a position to the next; ``levels``
     (int8) ``(slices, columns, rows)``, ``factors`` (int32) ``(slices,)``, ``outputs`` (int32) ``(columns,)``, ``sums``
-    (float64) ``(outputs, positions)``. ``WHOLE`` tells that ``BLOCK_K`` covers all rows.
+    (float64) ``(outputs, positions)``. ``WHOLE`` means that ``BLOCK_K`` covers all rows.
     """
     p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
     o = tl.program_id(1) * BLOCK_O + tl.arange(0, BLOCK_O)

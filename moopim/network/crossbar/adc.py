@@ -1,4 +1,4 @@
-"""Analogue-to-digital conversion: ``clip(round(kappa p), -limit, limit)``, and rules for ``kappa``."""
+"""ADC transfer function, ``code = clip(round(kappa p), -limit, limit)``, and rules for ``kappa``."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from torch import Tensor
 from moopim.checks import whole_number
 from moopim.errors import ConfigError
 from moopim.network.crossbar.circuit import Circuit, Ties
-from moopim.network.crossbar.slices import slice_count
-
-__all__ = ["Converter", "Shape", "effective_bits", "kappa_of", "make_converter"]
+from moopim.network.crossbar.mapping import slice_count
 
 
-class Shape(NamedTuple):
-    """What the converters of a layer depend on.
+class LayerShape(NamedTuple):
+    """Properties of a layer that the range of its ADCs depends on.
 
     Attributes:
         used_rows: Rows of a crossbar that MNSIM takes as conducting.
         blocks: Crossbars that an output is summed over.
-        weight_bits: Width of a weight, sign included.
-        input_bits: Width of an input, sign included.
-        output_scale: Full scale of the output over the value of one step of a weight times one of an input, without
+        weight_bits: Bits of a weight, sign included.
+        input_bits: Bits of an input, sign included.
+        output_scale: Full scale of the output over the product of one step of a weight and of an input, without
             dimensions; None where it is not known.
     """
 
@@ -35,13 +33,13 @@ class Shape(NamedTuple):
     output_scale: float | None = None
 
 
-class Converter(NamedTuple):
-    """The ADCs of a layer, all alike.
+class AdcTransfer(NamedTuple):
+    """Transfer function of the ADCs of a layer, all alike.
 
     Attributes:
         kappa: Codes per unit of current, that of one level of a cell at the lowest level of a DAC.
         limit: Largest code; the smallest is its negative.
-        ties: Where halves go, see `Circuit`.
+        ties: Rounding of halves, see `Circuit`.
     """
 
     kappa: float
@@ -55,14 +53,7 @@ class Converter(NamedTuple):
         return 1 - exponent if mantissa == 0.5 else None  # noqa: PLR2004 (frexp's of a power of two)
 
     def round_(self, sums: Tensor) -> Tensor:
-        """Scales and rounds sums in place, without clipping.
-
-        Args:
-            sums: Currents in units, any shape and floating-point type that holds their multiples.
-
-        Returns:
-            The same tensor, whole numbers.
-        """
+        """Scale and round sums (units of current) in place, without clipping."""
         if self.kappa != 1:
             sums.mul_(self.kappa)
         if self.ties == "floor":
@@ -73,93 +64,44 @@ class Converter(NamedTuple):
         return sums.add_(1).round_().sub_(1)
 
     def convert_(self, sums: Tensor) -> Tensor:
-        """Converts sums in place.
-
-        Args:
-            sums: Currents in units, any shape and floating-point type that holds their multiples.
-
-        Returns:
-            The same tensor, codes.
-        """
+        """Convert sums (units of current, a floating-point type that holds their multiples) to codes in place."""
         return self.round_(sums).clamp_(-self.limit, self.limit)
 
-    def lossless(self, most: Tensor) -> Tensor:
-        """Tells where every whole number of units is converted without loss.
-
-        Args:
-            most: Bounds on the magnitude of sums (float64), any shape.
-
-        Returns:
-            Whether it is so, same shape.
-        """
+    def lossless(self, bounds: Tensor) -> Tensor:
+        """Whether whole numbers up to the bounds (float64) are converted without loss, same shape."""
         shift = self.shift
         if shift is None or shift > 0:
-            return torch.zeros_like(most, dtype=torch.bool)
-        return most * self.kappa <= self.limit
+            return torch.zeros_like(bounds, dtype=torch.bool)
+        return bounds * self.kappa <= self.limit
 
-    def silent(self, most: Tensor) -> Tensor:
-        """Tells where every sum becomes code 0.
-
-        Args:
-            most: Bounds on the magnitude of sums (float64), any shape.
-
-        Returns:
-            Whether it is so, same shape.
-        """
-        return (self.convert_(most.clone()) == 0) & (self.convert_(-most) == 0)
+    def silent(self, bounds: Tensor) -> Tensor:
+        """Whether all sums up to the bounds (float64) become code 0, same shape."""
+        return (self.convert_(bounds.clone()) == 0) & (self.convert_(-bounds) == 0)
 
 
 def effective_bits(circuit: Circuit, used_rows: int) -> int:
-    """Resolution of the ADCs of a layer: MNSIM adds bits in place of converting groups of rows one after the other.
+    """Resolution of a layer's ADCs (bit): with ``row_groups='bits'``, ``ceil(log2(used_rows / dacs))`` bits more.
 
-    Args:
-        circuit: The circuit.
-        used_rows: Rows in use.
-
-    Returns:
-        ``adc_bits``, and ``ceil(log2(used_rows / dacs))`` more for ``row_groups='bits'`` where that is positive.
-
-    Raises:
-        ConfigError: If no row is in use.
+    MNSIM adds these bits in place of converting groups of rows one after the other.
     """
     whole_number("used_rows", used_rows, 1)
     extra = math.ceil(math.log2(used_rows / circuit.dacs)) if circuit.row_groups == "bits" else 0
     return circuit.adc_bits + max(0, extra)
 
 
-def make_converter(circuit: Circuit, shape: Shape, kappa: float | None = None) -> Converter:
-    """Makes the ADCs of a layer.
-
-    Args:
-        circuit: The circuit.
-        shape: Of the layer.
-        kappa: Codes per unit of current, in place of the circuit's rule.
-
-    Returns:
-        The converter.
-
-    Raises:
-        ConfigError: If the rule needs what is not given, or ``kappa`` is not positive and finite.
-    """
+def adc_transfer(circuit: Circuit, shape: LayerShape, kappa: float | None = None) -> AdcTransfer:
+    """Transfer function of the ADCs of a layer, with ``kappa`` in place of the circuit's rule if given."""
     kappa = kappa_of(circuit, shape) if kappa is None else kappa
     if not (math.isfinite(kappa) and kappa > 0):
         raise ConfigError(f"kappa={kappa!r} codes per unit are not allowed; expected a finite number above 0")
-    return Converter(kappa, _half(circuit, shape.used_rows) - 1, circuit.ties)
+    return AdcTransfer(kappa, _half(circuit, shape.used_rows) - 1, circuit.ties)
 
 
-def kappa_of(circuit: Circuit, shape: Shape) -> float:
+def kappa_of(circuit: Circuit, shape: LayerShape) -> float:
     """Codes per unit of current by the rule of a circuit.
 
-    Args:
-        circuit: The circuit.
-        shape: Of the layer.
-
-    Returns:
-        ``kappa``. To a power of two, ``full`` and ``fix`` are rounded down, so that their ranges are no smaller, and
-        ``output`` up, as MNSIM's range is far wider than the sums that occur.
-
-    Raises:
-        ConfigError: If the rule needs what is not given.
+    To a power of two, ``full`` and ``fix`` are rounded down, so that their ranges are no smaller, and ``output`` up, as
+    MNSIM's range is far wider than the sums that occur.
     """
     half = _half(circuit, shape.used_rows)
     if circuit.adc_range == "unit":

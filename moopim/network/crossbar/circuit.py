@@ -1,4 +1,4 @@
-"""The circuit around a crossbar: what decides the numbers that come out of it."""
+"""Circuit of a crossbar: rows, DACs, ADCs and cells, and the rules that decide its numbers."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import Literal, TypeAlias, get_args
 from moopim.checks import is_whole
 from moopim.errors import ConfigError, unknown_name
 
-__all__ = ["Circuit", "Range", "RowGroups", "Split", "Step", "Subtraction", "Ties"]
-
 RowGroups: TypeAlias = Literal["bits", "sequential"]
-Split: TypeAlias = Literal["channels", "rows"]
-Range: TypeAlias = Literal["full", "fix", "output", "calibrated", "unit"]
+RowSplit: TypeAlias = Literal["channels", "rows"]
+AdcRange: TypeAlias = Literal["full", "fix", "output", "calibrated", "unit"]
 Ties: TypeAlias = Literal["even", "odd", "floor"]
-Step: TypeAlias = Literal["power_of_two", "any"]
+AdcStep: TypeAlias = Literal["power_of_two", "any"]
 Subtraction: TypeAlias = Literal["analog", "digital"]
 
 _NAMES = {
     "row_groups": RowGroups,
-    "split": Split,
-    "adc_range": Range,
+    "split": RowSplit,
+    "adc_range": AdcRange,
     "ties": Ties,
-    "step": Step,
+    "step": AdcStep,
     "subtraction": Subtraction,
 }
 # Least and largest value. Cells of 4 bits and DACs of 8 are beyond what has been built; an ADC needs a sign and a bit.
@@ -37,23 +35,23 @@ class Circuit:
     Attributes:
         rows: Wordlines of a crossbar.
         adc_bits: Resolution of an ADC (bit), sign included where it converts differences.
-        dac_bits: Resolution of a DAC (bit): how much of a magnitude goes in at a time.
-        cell_bits: What a cell holds of a magnitude (bit).
+        dac_bits: Resolution of a DAC (bit), of a digit of an input's magnitude.
+        cell_bits: Bits of a cell, of a digit of a weight's magnitude.
         dacs: DACs of a crossbar: rows that conduct at a time. MNSIM's default is 128.
-        row_groups: What happens where a crossbar has more used rows than DACs. ``bits``: the ADC gets a bit more per
-            doubling, as in MNSIM; ``sequential``: each group of rows is converted on its own.
-        split: What a crossbar takes of a convolution: whole input ``channels``, as in MNSIM, or as many ``rows`` as it
-            has.
+        row_groups: Treatment of crossbars with more used rows than DACs. ``bits``: the ADC gets a bit more per
+            doubling, as in MNSIM; ``sequential``: each group of rows is converted by itself.
+        split: Rows of a convolution on a crossbar: whole input ``channels``, as in MNSIM, or as many ``rows`` as
+            it has.
         adc_range: Full scale of the ADCs of a layer. ``full``: the largest current of a crossbar of ideal cells has the
             largest code or a smaller one, so that none is clipped; ``fix``: the largest current is one step above the
             largest code, so that it is clipped by a step, and a step is about half as wide (MNSIM's ``FIX``);
-            ``output``: follows from the scale of the layer's output (MNSIM's ``SCALE``); ``calibrated``: what loses
-            least on inputs given; ``unit``: one code per unit of current.
-        ties: Where a sum halfway between two codes goes: to the ``even`` code (MNSIM), to the ``odd`` one (CrossSim's
+            ``output``: follows from the scale of the layer's output (MNSIM's ``SCALE``); ``calibrated``: the
+            range of the least squared error on given inputs; ``unit``: one code per unit of current.
+        ties: Rounding of a sum halfway between two codes: to the ``even`` code (MNSIM), to the ``odd`` one (CrossSim's
             sign-magnitude ADC); ``floor`` rounds everything down.
         step: Whether a code stands for a ``power_of_two`` of units of current, so that all results are exact, or for
             ``any`` number, as in MNSIM.
-        subtraction: Where negative weights are subtracted: ``analog``, from the current of the positive ones, or
+        subtraction: Subtraction of negative weights: ``analog``, from the current of the positive ones, or
             ``digital``, one code from another. Such currents have one sign, so that all bits are for the magnitude.
         point_shift: MNSIM's exponent of the range ``output``: its full scale is ``2^-point_shift`` of the output's for
             one crossbar. MNSIM's default is -2.
@@ -65,10 +63,10 @@ class Circuit:
     cell_bits: int = 1
     dacs: int = 128
     row_groups: RowGroups = "bits"
-    split: Split = "channels"
-    adc_range: Range = "full"
+    split: RowSplit = "channels"
+    adc_range: AdcRange = "full"
     ties: Ties = "even"
-    step: Step = "power_of_two"
+    step: AdcStep = "power_of_two"
     subtraction: Subtraction = "analog"
     point_shift: float = -2.0
 

@@ -1,8 +1,9 @@
-"""Who computes what of a layer: plain convolutions what is lossless, one of three engines the rest; the bits agree.
+"""Engines: exact sums of a layer's execution plan, by plain convolutions and three bit-identical ways for columns.
 
-`moopim.network.crossbar.product` is for every device, cell and converter. Where they can,
-`moopim.network.crossbar.planes` takes over on processors once compiling it pays, and `moopim.network.crossbar.gpu` on
-GPUs.
+``y = sum over row blocks r, input digits i, weight digits j of 2^(i d + j c) ADC(X_i[r] W_j[r])``, in codes of the ADC:
+whole numbers, ``kappa`` of which are one unit of an ordinary product. Merged columns are an ordinary convolution. The
+others are matrix products of torch, for every device, cell and ADC; `moopim.network.crossbar.planes` takes over on
+processors once compiling pays off, and `moopim.network.crossbar.gpu` on GPUs, where they can.
 """
 
 from __future__ import annotations
@@ -11,46 +12,55 @@ import math
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from moopim.network.crossbar.gpu import add_on_gpu, compile_for_gpu, gpu_kernels
-from moopim.network.crossbar.plan import Plan
-from moopim.network.crossbar.product import convert_columns, exact_dtype
-from moopim.network.crossbar.slices import slice_count
-from moopim.network.crossbar.window import Window, sliding_windows
+from moopim.network.crossbar.adc import AdcTransfer
+from moopim.network.crossbar.mapping import Window, digits, slice_count, sliding_windows
+from moopim.network.crossbar.plan import Columns, Plan
 from moopim.network.quantiser import largest_code
 
-__all__ = ["UNFOLDED_BYTES", "Engine", "convolve", "plan_sums", "unfolded"]
-
 Engine: TypeAlias = Literal["auto", "torch", "planes"]
-"""What computes columns: the best for the device, plain torch, or planes of bits on a processor."""
-
-T = TypeVar("T")
+"""Engine for columns: the fastest for the device and plan, plain torch, or bit planes on a processor."""
 
 UNFOLDED_BYTES = 24
 """Bytes of one unfolded input: as float32, int32, its digits and their copies."""
 
 _CACHE = 2**20  # inputs and outputs of a plain convolution at a time
 _MEMORY = {"cpu": 2**26, "cuda": 2**30}  # bytes of unfolded inputs at a time
+# Bytes of partial sums at a time: what the cache next to a core holds, and enough to fill a GPU.
+_SUMS_BYTES = {"cpu": 2**18, "cuda": 2**28}
+_EXACT_SINGLE = 2.0**24
+_EXACT_TIES = 2.0**22  # half of it leaves room for a tie and a step aside
 # Products of digits that torch computes in about the time of compiling.
 _WORTH_COMPILING = 50_000_000_000
 
 
+class Conversions(NamedTuple):
+    """Counts of the conversions of a layer's ADCs.
+
+    Attributes:
+        total: Conversions.
+        clipped: Conversions of sums beyond the range.
+        altered: Conversions whose code is not the sum: clipped or rounded.
+    """
+
+    total: int = 0
+    clipped: int = 0
+    altered: int = 0
+
+    def plus(self, other: Conversions) -> Conversions:
+        """Sum of two counts."""
+        return Conversions(*(a + b for a, b in zip(self, other, strict=True)))
+
+
 def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tensor:
-    """What the crossbars of a layer give for images, shifted and added.
+    """Shifted and added sums of a plan (float64), shape ``(images, outputs, height, width)``.
 
-    Args:
-        plan: How the layer is computed.
-        window: Of the convolution.
-        codes: Inputs of an integer type, shape ``(images, channels, height, width)``.
-        engine: What computes the columns.
-
-    Returns:
-        Sums (float64), shape ``(images, outputs, height, width)``.
+    ``codes`` have an integer type and shape ``(images, channels, height, width)``.
     """
     size = window.output_size(*codes.shape[2:])
     if not codes.numel():
@@ -80,25 +90,27 @@ def plan_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Tens
 
 def _column_sums(plan: Plan, window: Window, codes: Tensor, engine: Engine) -> Iterator[Tensor]:
     """Sums of the columns for parts of a batch, shape ``(outputs, positions)``."""
-    kernels = gpu_kernels(codes.device) if engine == "auto" else None
-    program = _compiled(plan, "gpu", compile_for_gpu) if kernels is not None else None
-    if kernels is not None and program is not None:
-        for rows in _patches(window, codes, torch.int16):
-            found = torch.zeros((plan.outputs, rows.shape[1]), dtype=torch.float64, device=codes.device)
-            add_on_gpu(kernels, program, rows, found)
-            yield found
-        return
+    if engine == "auto" and codes.device.type == "cuda":
+        gpu = import_module("moopim.network.crossbar.gpu")
+        kernels = gpu.gpu_kernels(codes.device)
+        program = _compiled(plan, "gpu", gpu.compile_for_gpu) if kernels is not None else None
+        if program is not None:
+            for rows in _patches(window, codes, torch.int16):
+                found = torch.zeros((plan.outputs, rows.shape[1]), dtype=torch.float64, device=codes.device)
+                gpu.add_on_gpu(kernels, program, rows, found)
+                yield found
+            return
     for part in unfolded(window, codes):
         found = torch.zeros((plan.outputs, part.shape[2]), dtype=torch.float64, device=codes.device)
         convert_columns(plan, part, found)
         yield found
 
 
-def _compiled(plan: Plan, name: str, make: Callable[[Plan], T]) -> T:
-    """The program of a plan for an engine, made at first use."""
-    if name not in plan.programs:
-        plan.programs[name] = make(plan)
-    return cast("T", plan.programs[name])
+def _compiled(plan: Plan, engine: str, compile_: Callable[[Plan], Any]) -> Any:
+    """Program of a plan for an engine, compiled at first use."""
+    if engine not in plan.programs:
+        plan.programs[engine] = compile_(plan)
+    return plan.programs[engine]
 
 
 class _Work:
@@ -109,27 +121,23 @@ class _Work:
 
 def _worth_compiling(plan: Plan, positions: int) -> bool:
     """Whether so much has been computed that compiling pays off; ``positions`` are computed now."""
-    digits = slice_count(plan.input_bits, plan.dac_bits)
-    _Work.products += positions * digits * sum(part.levels.numel() for part in plan.columns)
+    steps = slice_count(plan.input_bits, plan.dac_bits)
+    _Work.products += positions * steps * sum(part.levels.numel() for part in plan.columns)
     return _Work.products >= _WORTH_COMPILING
 
 
 def _takes_planes(engine: Engine, plan: Plan, codes: Tensor, positions: int) -> bool:
-    """Whether the columns go to the engine for processors, if it can take them."""
+    """Whether the columns go to the bit planes, if these can run them."""
     if engine == "torch" or codes.device.type != "cpu":
         return False
     return (engine == "planes" or _worth_compiling(plan, len(codes) * positions)) and find_spec("numba") is not None
 
 
 def unfolded(window: Window, codes: Tensor) -> Iterator[Tensor]:
-    """Takes inputs apart into what each output needs.
+    """Inputs of each output for parts of a batch (int32), shape ``(groups, rows, positions)``.
 
-    Args:
-        window: Of the convolution.
-        codes: Inputs of an integer type, shape ``(images, channels, height, width)``.
-
-    Yields:
-        Parts of the batch (int32), shape ``(groups, rows, positions)``; an image's positions side by side.
+    ``codes`` have an integer type and shape ``(images, channels, height, width)``; positions of an image are side by
+    side.
     """
     each = UNFOLDED_BYTES * math.prod(window.output_size(*codes.shape[2:])) * codes.shape[1] * math.prod(window.kernel)
     for part in torch.split(codes, max(1, _MEMORY.get(codes.device.type, 2**26) // each)):
@@ -138,16 +146,10 @@ def unfolded(window: Window, codes: Tensor) -> Iterator[Tensor]:
 
 
 def convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Tensor:
-    """An ordinary convolution of whole numbers, exact.
+    """Exact convolution of whole numbers (float64), shape ``(images, outputs, height, width)``.
 
-    Args:
-        window: What it does beside multiplying.
-        weights: Whole numbers, shape ``(outputs, rows)``.
-        codes: Inputs of an integer type, shape ``(images, channels, height, width)``.
-        largest: Bound on their magnitudes.
-
-    Returns:
-        Sums (float64), shape ``(images, outputs, height, width)``.
+    ``weights`` have shape ``(outputs, rows)``; ``codes`` an integer type, magnitudes up to ``largest`` and shape
+    ``(images, channels, height, width)``.
     """
     kernels = weights.reshape(len(weights), -1, *window.kernel)
     size = (len(codes), len(weights), *window.output_size(*codes.shape[2:]))
@@ -168,7 +170,7 @@ def convolve(window: Window, weights: Tensor, codes: Tensor, largest: int) -> Te
 
 
 def _multiply_patches(window: Window, weights: Tensor, codes: Tensor, largest: int, sums: Tensor) -> None:
-    """A convolution as a product of matrices, since those of cuDNN may be others than sums of products, and round."""
+    """Add a convolution as a matrix product: algorithms of cuDNN may transform their inputs, and so round."""
     dtype = exact_dtype(largest * float(weights.abs().sum(1).max()))
     matrices = weights.to(dtype).reshape(window.groups, -1, weights.shape[1])
     start = 0
@@ -180,7 +182,7 @@ def _multiply_patches(window: Window, weights: Tensor, codes: Tensor, largest: i
 
 
 def _patches(window: Window, codes: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """Parts of a batch as `unfolded` gives them, rows last: for GPUs, where `torch.nn.functional.unfold` is slow."""
+    """Parts of a batch as of `unfolded`, rows last: for GPUs, where `torch.nn.functional.unfold` is slow."""
     size, patch = window.output_size(*codes.shape[2:]), codes.shape[1] * math.prod(window.kernel)
     for part in torch.split(codes, max(1, _MEMORY["cuda"] // (dtype.itemsize * math.prod(size) * patch))):
         patches = sliding_windows(window, part.to(dtype))
@@ -188,9 +190,64 @@ def _patches(window: Window, codes: Tensor, dtype: torch.dtype) -> Iterator[Tens
 
 
 def _exact_parts(kernels: Tensor, largest: int, groups: int) -> tuple[int, torch.dtype]:
-    """How many parts of its channels a convolution takes to be exact, and of which type; two or three of float32."""
+    """Parts of the channels, at most three, and the type with which a convolution is exact."""
     needs = largest * kernels.abs().sum((2, 3))
     for count in range(1, 4 if groups == 1 else 2):
         if exact_dtype(max(float(part.sum(1).max()) for part in needs.chunk(count, 1))) == torch.float32:
             return len(needs.chunk(count, 1)), torch.float32
     return 1, torch.float64
+
+
+def convert_columns(plan: Plan, codes: Tensor, sums: Tensor) -> None:
+    """Add the sums of a plan's columns to ``sums`` (float64), shape ``(outputs, positions)``, by matrix products.
+
+    ``codes`` (int32) have shape ``(groups, rows, positions)``.
+    """
+    for part in plan.columns:
+        _add(plan, part, codes[part.group, slice(*part.rows)], sums)
+
+
+def count_conversions(plan: Plan, codes: Tensor) -> Conversions:
+    """Counts of the conversions of a plan made without fusion; codes (int32) ``(groups, rows, positions)``."""
+    counts = Conversions()
+    for part in plan.columns:
+        for chunk in torch.split(codes[part.group, slice(*part.rows)], _positions(part, torch.float64), 1):
+            for x in digits(chunk, plan.input_bits, plan.dac_bits):
+                counts = counts.plus(_count(plan.adc, part.levels @ x.double()))
+    return counts
+
+
+def exact_dtype(most: float) -> torch.dtype:
+    """Type, float32 or float64, that adds whole numbers without error if their magnitudes sum to at most ``most``."""
+    # Other settings let matrix products of float32 drop bits.
+    exact = most < _EXACT_SINGLE and torch.get_float32_matmul_precision() == "highest"
+    return torch.float32 if exact else torch.float64
+
+
+def _add(plan: Plan, part: Columns, codes: Tensor, sums: Tensor) -> None:
+    """Add the sums of the columns of one block; codes ``(rows, positions)``, sums ``(outputs, positions)``."""
+    adc, most = plan.adc, float(part.bounds.max())
+    exact = plan.whole and adc.shift is not None and most < _EXACT_TIES
+    dtype = exact_dtype(most) if exact else torch.float64
+    per_output = adc.limit * float(part.factors.abs().sum())
+    weighted = dtype if per_output < _EXACT_SINGLE else torch.float64
+    levels, factors = part.levels.to(dtype), part.factors.to(weighted)[:, None]
+    step = _positions(part, dtype)
+    for chunk, total in zip(torch.split(codes, step, 1), torch.split(sums, step, 1), strict=True):
+        for i, x in enumerate(digits(chunk, plan.input_bits, plan.dac_bits)):
+            if x.any():
+                found = adc.convert_(levels @ x.to(dtype)).to(weighted).mul_(factors)
+                local = torch.zeros((len(total), x.shape[1]), dtype=weighted, device=x.device)
+                total.add_(local.index_add_(0, part.outputs, found), alpha=2 ** (i * plan.dac_bits))
+
+
+def _positions(part: Columns, dtype: torch.dtype) -> int:
+    """Positions whose partial sums are held at a time."""
+    return max(16, _SUMS_BYTES.get(part.levels.device.type, 2**28) // (len(part.levels) * dtype.itemsize))
+
+
+def _count(adc: AdcTransfer, sums: Tensor) -> Conversions:
+    rounded = adc.round_(sums.clone())
+    clipped = rounded.abs() > adc.limit
+    altered = clipped | (rounded != sums * adc.kappa)
+    return Conversions(sums.numel(), int(clipped.sum()), int(altered.sum()))

@@ -1,6 +1,6 @@
-"""Layers in ``.npz`` files: integer weights and inputs, with the circuit in ``meta``; results beside them.
+"""Layers in ``.npz`` files: integer weights and inputs, with the circuit in ``meta``, and their results.
 
-The schema is that of the reference vectors in ``tests/reference/crossbar``, where the names of MNSIM 2.0 stand.
+The schema is that of the reference vectors in ``tests/reference/crossbar``, with the names of MNSIM 2.0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from moopim.errors import ConfigError, shown, unknown_name
 from moopim.files import ZipSource, open_output
-from moopim.network.crossbar.circuit import Circuit, Range
+from moopim.network.crossbar.circuit import AdcRange, Circuit
 from moopim.network.crossbar.layers import (
     CrossbarLayer,
     check_inputs,
@@ -28,16 +28,13 @@ from moopim.network.crossbar.layers import (
     layer_sums,
     requantise,
 )
-from moopim.network.crossbar.slices import Cells
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar.mapping import Cells, Window
 from moopim.network.datasets.archives import short_reason
 from moopim.network.quantiser import check_bits, largest_code
 from moopim.network.tools import check_finite
 from moopim.typing import FloatArray
 
-__all__ = ["LayerFile", "LayerResult", "evaluate_layer_file", "read_layer", "write_result"]
-
-_RANGES: dict[str, Range] = {"SCALE": "output", "FIX": "fix"}  # MNSIM's names
+_RANGES: dict[str, AdcRange] = {"SCALE": "output", "FIX": "fix"}  # MNSIM's names
 _DIMENSIONS = {"conv": 4, "fc": 2}  # of weights and inputs
 _DEFAULTS = {"cell_bits": 1, "dac_num": 128, "kernel": 1, "stride": 1, "padding": 0, "point_shift": -2.0}
 # Most values of each array that is read: with them, and all in double precision, a layer takes less than a gigabyte.
@@ -54,14 +51,14 @@ _ONE_ARRAY = b"\x93NUMPY"
 
 
 class LayerFile(NamedTuple):
-    """A layer as a file gives it.
+    """Layer of a file.
 
     Attributes:
         layer: The layer.
-        inputs: Its inputs (int32), shape ``(batch, inputs)`` or ``(images, channels, height, width)``.
-        step: Value of one step of a weight times one of an input, without dimensions.
+        inputs: Codes of its inputs (int32), shape ``(batch, inputs)`` or ``(images, channels, height, width)``.
+        step: Product of one step of a weight and of an input, without dimensions.
         output_scale: Full scale of the output, without dimensions.
-        output_bits: Width of an output, sign included.
+        output_bits: Bits of an output, sign included.
     """
 
     layer: CrossbarLayer
@@ -72,12 +69,12 @@ class LayerFile(NamedTuple):
 
 
 class LayerResult(NamedTuple):
-    """What a layer gives.
+    """Outputs of a layer.
 
     Attributes:
         codes: Codes of the output (int16), shape ``(batch, outputs)`` or ``(images, outputs, height, width)``.
-        values: What they stand for (float64), without dimensions, same shape.
-        sums: Before they were rounded (float64), in steps of a weight times steps of an input, same shape.
+        values: Values of the codes (float64), without dimensions, same shape.
+        sums: Sums before they are rounded (float64), in steps of a weight times steps of an input, same shape.
     """
 
     codes: NDArray[np.int16]
@@ -86,10 +83,10 @@ class LayerResult(NamedTuple):
 
 
 def read_layer(path: Path) -> LayerFile:
-    """Reads a layer.
+    """Read a layer and its inputs.
 
     Args:
-        path: The file. Used of it are ``X`` (inputs), ``W`` (weights) or ``cells_pos`` and ``cells_neg`` (levels of
+        path: The file. Read of it are ``X`` (inputs), ``W`` (weights) or ``cells_pos`` and ``cells_neg`` (levels of
             cells, the least significant slice first), and ``meta``, a JSON object.
 
     Returns:
@@ -107,30 +104,30 @@ def read_layer(path: Path) -> LayerFile:
 
 
 def evaluate_layer_file(read: LayerFile, *, fuse: bool = True, device: str = "cpu") -> LayerResult:
-    """Computes the layer of a file.
+    """Outputs of the layer of a file.
 
     Args:
         read: The layer and its inputs.
         fuse: Whether columns that are proven to be lossless are computed together; the result is the same.
-        device: Where torch computes.
+        device: Device of torch to compute on.
 
     Returns:
-        What comes out.
+        Codes, values and sums of the output.
     """
     layer = read.layer.to(device)
     sums = layer_sums(layer, read.inputs.to(device), fuse=fuse)
-    kappa, theta = layer.converter.kappa, largest_code(read.output_bits)
+    kappa, theta = layer.adc.kappa, largest_code(read.output_bits)
     codes = requantise(sums, theta * read.step / (kappa * read.output_scale), read.output_bits)
     values = codes.double() * read.output_scale / theta
     return LayerResult(codes.to(torch.int16).cpu().numpy(), values.cpu().numpy(), (sums / kappa).cpu().numpy())
 
 
-def write_result(path: Path, result: LayerResult) -> None:
-    """Writes what a layer gives, as ``Ycode``, ``Y`` and ``Yint``, under a temporary name first.
+def write_layer_result(path: Path, result: LayerResult) -> None:
+    """Write outputs of a layer as ``Ycode``, ``Y`` and ``Yint``, under a temporary name first.
 
     Args:
         path: The file.
-        result: The result.
+        result: The outputs.
 
     Raises:
         ConfigError: If it cannot be written.

@@ -1,8 +1,8 @@
-"""The engine for GPUs: products of digits on the cores for matrices, converted before they leave them.
+"""Engine for GPUs: matrix products of digits on tensor cores, converted in registers.
 
-It takes cells of whole numbers and converters whose step is a power of two, and gives the bits of
-`moopim.network.crossbar.product`. It needs triton, which torch brings along for CUDA, and a first run that shows that
-it works.
+It takes cells of whole levels and ADCs whose step is a power of two; results are those of
+`moopim.network.crossbar.engines` to the bit. It needs triton, which torch brings along for CUDA, and a first run that
+shows that it works.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from moopim.network.crossbar.adc import Converter
+from moopim.network.crossbar.adc import AdcTransfer
+from moopim.network.crossbar.engines import convert_columns
+from moopim.network.crossbar.mapping import RowBlock, slice_count
 from moopim.network.crossbar.plan import Columns, Plan
-from moopim.network.crossbar.product import convert_columns
-from moopim.network.crossbar.slices import RowBlock, slice_count
-
-__all__ = ["GpuProgram", "add_on_gpu", "compile_for_gpu", "gpu_kernels"]
 
 _TIES = {"even": 0, "odd": 1, "floor": 2}
 _MOST = 2**30  # of what is added in 32 bits
@@ -39,10 +37,10 @@ class _Part(NamedTuple):
 
     Attributes:
         group: Group of the convolution.
-        rows: Its rows.
+        rows: Block of rows.
         levels: Levels, shape ``(slices, columns, rows)`` (int8).
-        factors: What codes of a slice count, shape ``(slices,)`` (int32).
-        outputs: Outputs of the columns, shape ``(columns,)`` (int32).
+        factors: Weight of the codes of a slice in the output, shape ``(slices,)`` (int32).
+        outputs: Output of each column, shape ``(columns,)`` (int32).
     """
 
     group: int
@@ -54,31 +52,24 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class GpuProgram:
-    """A plan for the kernel.
+    """Plan of a layer for the kernel.
 
     Attributes:
         parts: Blocks of rows.
-        converter: The ADCs.
+        adc: Transfer function of the ADCs.
         digits: Digits of an input.
         dac_bits: Bits of a digit.
     """
 
     parts: tuple[_Part, ...]
-    converter: Converter
+    adc: AdcTransfer
     digits: int
     dac_bits: int
 
 
 @cache
 def gpu_kernels(device: torch.device) -> ModuleType | None:
-    """The kernels, if they work on a device.
-
-    Args:
-        device: The device.
-
-    Returns:
-        The module `moopim.network.crossbar._gpu`; None where they are not to be had or give something else than torch.
-    """
+    """Module of the kernels; None without triton, or where they do not give the bits of torch."""
     if device.type != "cuda" or not find_spec("triton"):
         return None
     try:
@@ -89,40 +80,26 @@ def gpu_kernels(device: torch.device) -> ModuleType | None:
 
 
 def compile_for_gpu(plan: Plan) -> GpuProgram | None:
-    """Makes the program of a plan.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        The program; None if this engine cannot run it.
-    """
-    converter, digits = plan.converter, slice_count(plan.input_bits, plan.dac_bits)
-    if not plan.whole or converter.shift is None or 2**plan.dac_bits - 1 > _MOST_LEVEL:
+    """Compile a plan; None if the kernel cannot run it exactly."""
+    adc, digits = plan.adc, slice_count(plan.input_bits, plan.dac_bits)
+    if not plan.whole or adc.shift is None or 2**plan.dac_bits - 1 > _MOST_LEVEL:
         return None
     weights = sum(2 ** (i * plan.dac_bits) for i in range(digits))
     for part in plan.columns:
-        most = max(1.0, converter.kappa) * float(part.bounds.max())
+        most = max(1.0, adc.kappa) * float(part.bounds.max())
         per_output = torch.zeros(plan.outputs, dtype=torch.float64, device=part.factors.device)
         per_output.index_add_(0, part.outputs, part.factors.abs().double())
-        if (
-            max(most, converter.limit * weights * float(per_output.max())) >= _MOST
-            or abs(converter.shift) > _MOST_SHIFT
-        ):
+        if max(most, adc.limit * weights * float(per_output.max())) >= _MOST or abs(adc.shift) > _MOST_SHIFT:
             return None
-    return GpuProgram(tuple(map(_part, plan.columns)), converter, digits, plan.dac_bits)
+    return GpuProgram(tuple(map(_part, plan.columns)), adc, digits, plan.dac_bits)
 
 
 def add_on_gpu(kernels: ModuleType, program: GpuProgram, codes: Tensor, sums: Tensor) -> None:
-    """Adds what the columns of a plan give.
+    """Add the sums of a plan's columns to ``sums`` (float64), contiguous, shape ``(outputs, positions)``.
 
-    Args:
-        kernels: Result of `gpu_kernels`.
-        program: That of the plan.
-        codes: Inputs (int16), shape ``(groups, positions, rows)``; rows side by side.
-        sums: Where to add (float64), contiguous, shape ``(outputs, positions)``.
+    ``codes`` (int16) have shape ``(groups, positions, rows)``, rows side by side.
     """
-    positions, shift = sums.shape[1], cast("int", program.converter.shift)
+    positions, shift = sums.shape[1], cast("int", program.adc.shift)
     for part in program.parts:
         slices, columns, rows = part.levels.shape
         first, last = part.rows
@@ -131,8 +108,8 @@ def add_on_gpu(kernels: ModuleType, program: GpuProgram, codes: Tensor, sums: Te
         block = min(max(_ROWS[0], 2 ** (rows - 1).bit_length()), _ROWS[1])
         kernels.convert_tiles[grid](
             *(x, part.levels, part.factors, part.outputs, sums, positions, columns, rows, x.stride(0)),
-            *(program.digits, slices, program.dac_bits, shift, program.converter.limit),
-            TIES=_TIES[program.converter.ties] if shift > 0 else _NO_TIES,
+            *(program.digits, slices, program.dac_bits, shift, program.adc.limit),
+            TIES=_TIES[program.adc.ties] if shift > 0 else _NO_TIES,
             WHOLE=block >= rows,
             BLOCK_P=_POSITIONS,
             BLOCK_O=_COLUMNS,
@@ -151,27 +128,27 @@ def _part(part: Columns) -> _Part:
 
 
 def _numbered(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct values, and which of them each is."""
-    distinct: Tensor = torch.unique(values)  # sorted
+    """Distinct values, sorted, and the index of each value among them."""
+    distinct: Tensor = torch.unique(values)
     return distinct, torch.searchsorted(distinct, values)
 
 
 def _works(kernels: ModuleType, device: torch.device) -> bool:
-    """Whether the kernel gives what torch does: coarse and fine steps, few rows and many."""
+    """Whether the kernel gives the bits of torch for coarse and fine steps, few rows and many."""
     return all(
-        _agrees(kernels, device, rows, converter)
+        _agrees(kernels, device, rows, adc)
         for rows in (70, 300)
-        for converter in (Converter(0.25, 31), Converter(2.0, 31))
+        for adc in (AdcTransfer(0.25, 31), AdcTransfer(2.0, 31))
     )
 
 
-def _agrees(kernels: ModuleType, device: torch.device, rows: int, converter: Converter) -> bool:
-    """Whether it does on random numbers: 20 outputs with two slices each, 150 positions."""
+def _agrees(kernels: ModuleType, device: torch.device, rows: int, adc: AdcTransfer) -> bool:
+    """Whether both agree on random numbers: 20 outputs with two slices each, 150 positions."""
     draw = torch.Generator().manual_seed(1)
     levels = torch.randint(-3, 4, (40, rows), generator=draw).double().to(device)
     outputs, factors = torch.arange(20).repeat(2).to(device), torch.tensor([1, -4]).repeat_interleave(20).to(device)
     columns = Columns(0, (0, rows), outputs, factors, levels, 3 * levels.abs().sum(1))
-    plan = Plan(converter, 6, 2, 1, 20, True, True, None, (columns,))
+    plan = Plan(adc, 6, 2, 1, 20, True, True, None, (columns,))
     codes = torch.randint(-31, 32, (1, 150, rows), generator=draw).to(device)
     expected, found = torch.zeros((2, 20, 150), dtype=torch.float64, device=device)
     convert_columns(plan, codes.transpose(1, 2).to(torch.int32), expected)

@@ -1,63 +1,60 @@
 """Quantised networks whose convolutions and linear layers are computed by crossbars.
 
 A layer of a quantised network (`moopim.network.quantisation`) multiplies codes of its input by codes of its weights.
-Here crossbars do: the sums that they give take the place of the product, times the steps of both, plus the bias; the
-output is quantised as before, with the width of the output. All else, such as batch norms, ReLU, pooling and sums, is
-computed digitally and stays as it is.
+Here the exact sums of crossbars replace the product, times the steps of both, plus the bias; the output is quantised as
+before. All else, such as batch norms, ReLU, pooling and sums, is computed digitally and stays as it is.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.network.crossbar._forward import layer_forward, layer_window
+from moopim.network.blocks import Shortcut
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.layers import (
-    CrossbarLayer,
-    Engine,
-    calibrated,
-    conversions,
-    crossbar_layer,
-    layer_sums,
+from moopim.network.crossbar.engines import Conversions, Engine
+from moopim.network.crossbar.layers import CrossbarLayer, calibrated, conversions, crossbar_layer, layer_sums
+from moopim.network.crossbar.mapping import Cells, Window, ideal_cells, row_blocks
+from moopim.network.quantisation import (
+    LayerBits,
+    calibrate,
+    input_grid,
+    output_grid,
+    quantise_module,
+    quantised_layers,
+    set_bits,
+    weight_codes,
+    weight_grid,
 )
-from moopim.network.crossbar.product import Conversions
-from moopim.network.crossbar.slices import Cells, row_blocks
-from moopim.network.crossbar.slices import program as ideal_cells
-from moopim.network.quantisation import input_grid, output_grid, quantised_layers, weight_codes, weight_grid
 from moopim.network.quantiser import Grid
 from moopim.network.tools import evaluating
 
-__all__ = [
-    "Memory",
-    "Program",
-    "check_circuits",
-    "count_layer_conversions",
-    "crossbar_layers",
-    "make_layer",
-    "on_crossbars",
-    "put_on_crossbars",
-    "with_calibrated_ranges",
-]
+_ModuleT = TypeVar("_ModuleT", bound=nn.Module)
+_T = TypeVar("_T")
 
-Module = TypeVar("Module", bound=nn.Module)
-T = TypeVar("T")
-Program = Callable[[str, Cells, Circuit], Cells]
-"""Gives the cells of a layer, from its path, what they should hold and its circuit, as they turn out."""
+CellProgrammer: TypeAlias = Callable[[str, Cells, Circuit], Cells]
+"""Cells of a layer as programmed, from its path, its ideal cells and its circuit."""
+
+Product: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+"""Product of a layer's weights and inputs, already padded, plus a bias."""
 
 _STATE = "_moopim_crossbars"  # attribute of a layer
+_KINDS = (nn.Conv1d, nn.Conv2d, nn.Linear)
+_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
-class Memory:
-    """What each layer did last, so that it is not done again for the same inputs, widths and circuit.
+class LayerCache:
+    """Last result of each layer, for equal inputs, widths and circuit.
 
     It is for one set of weights and cells, whose designs are computed one after the other on the same images.
     """
@@ -65,32 +62,21 @@ class Memory:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str], tuple[Hashable, Tensor, Any]] = {}
 
-    def recall(self, what: str, path: str, layer: CrossbarLayer, codes: Tensor, compute: Callable[[], T]) -> T:
-        """Gives what was found for the same layer and inputs, or finds it.
-
-        Args:
-            what: Name of what is found.
-            path: Path of the layer.
-            layer: The layer.
-            codes: Its inputs.
-            compute: Finds it.
-
-        Returns:
-            What `compute` gives.
-        """
-        key = (layer.circuit, layer.converter, layer.weight_bits, layer.input_bits)
+    def get(self, kind: str, path: str, layer: CrossbarLayer, codes: Tensor, compute: Callable[[], _T]) -> _T:
+        """Last result of a kind if layer and inputs are those of last time, else that of ``compute``."""
+        key = (layer.circuit, layer.adc, layer.weight_bits, layer.input_bits)
         short = codes.to(torch.int16)  # the widest inputs have 16 bits
-        last = self._last.get((what, path))
+        last = self._last.get((kind, path))
         if last is not None and last[0] == key and torch.equal(last[1], short):
-            return cast("T", last[2])
+            return cast("_T", last[2])
         found = compute()
-        self._last[what, path] = key, short, found
+        self._last[kind, path] = key, short, found
         return found
 
 
 @dataclass
 class _State:
-    """What a layer computes with; its ADCs may be given another range."""
+    """State of a layer on crossbars; its ADCs may get another range."""
 
     path: str
     layer: CrossbarLayer
@@ -98,71 +84,111 @@ class _State:
     step: float
     engine: Engine
     fuse: bool
-    memory: Memory | None = None
+    cache: LayerCache | None = None
     calibrating: bool = False
     counts: Conversions | None = None
 
-    def recall(self, what: str, codes: Tensor, compute: Callable[[], T]) -> T:
-        """Finds something of the inputs, unless it is remembered."""
-        if self.memory is None:
+    def cached(self, kind: str, codes: Tensor, compute: Callable[[], _T]) -> _T:
+        """Result of ``compute``, or the cached one."""
+        if self.cache is None:
             return compute()
-        return self.memory.recall(what, self.path, self.layer, codes, compute)
+        return self.cache.get(kind, self.path, self.layer, codes, compute)
 
 
 def on_crossbars(
-    net: Module,
+    net: _ModuleT,
     circuit: Circuit | Mapping[str, Circuit],
     images: Tensor | None = None,
     *,
-    program: Program | None = None,
+    program: CellProgrammer | None = None,
     fuse: bool = True,
     engine: Engine = "auto",
-) -> Module:
-    """Puts the layers of a quantised network on crossbars.
+) -> _ModuleT:
+    """Put the layers of a quantised network on crossbars.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`, trained or calibrated; not changed.
-        circuit: The circuit of all layers, or of each by its path.
+        net: Result of `moopim.network.quantise_module`, trained or calibrated; not changed.
+        circuit: Circuit of all layers, or of each by its path.
         images: Images to calibrate the ADCs with, shape ``(images, ...)``; needed for ``adc_range='calibrated'``. They
             go through the network at once.
-        program: What the cells of a layer turn out to hold; their ideal digits if not given.
+        program: Cells of a layer as programmed, from its path, its ideal cells and its circuit; ideal ones if None.
         fuse: Whether columns that are proven to be lossless are computed together; the result is the same.
-        engine: What computes the others; the result is the same.
+        engine: Engine of the other columns; the result is the same.
 
     Returns:
         A copy in evaluation mode, for inference only. Weights, widths and scales are those that the network has now.
 
     Raises:
-        ConfigError: If a layer is of a kind that has no crossbars, does not fit on one, or has no circuit or no
+        ConfigError: If a layer is of a kind that crossbars cannot compute, does not fit on one, or has no circuit or no
             measured scale, or images are missing; names its path.
     """
     circuits = check_circuits(net, circuit)
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
-    needy = [path for path, own in circuits.items() if own.adc_range == "calibrated"]
+    needy = [path for path, layer_circuit in circuits.items() if layer_circuit.adc_range == "calibrated"]
     if needy and images is None:
         raise ConfigError(f"adc_range='calibrated' of layer {needy[0]!r} needs images; expected at least one")
     copied = copy.deepcopy(net).eval()
-    layers = {path: make_layer(copied, path, own, program) for path, own in circuits.items()}
+    layers = {path: make_layer(copied, path, layer_circuit, program) for path, layer_circuit in circuits.items()}
     put_on_crossbars(copied, layers, fuse=fuse, engine=engine)
     if needy and images is not None:
         with_calibrated_ranges(copied, images)
     return copied
 
 
-def check_circuits(net: nn.Module, circuit: Circuit | Mapping[str, Circuit]) -> dict[str, Circuit]:
-    """Checks that the layers of a quantised network can be put on crossbars, before any of the work.
+def convert(
+    model: _ModuleT,
+    circuit: Circuit,
+    images: Tensor,
+    *,
+    weight_bits: LayerBits = 9,
+    activation_bits: LayerBits = 9,
+    input_bits: int = 9,
+    program: CellProgrammer | None = None,
+) -> _ModuleT:
+    """Quantise a trained network, measure the scales of its activations, and put it on crossbars.
+
+    The steps on their own, for a network that is trained further in between, are `moopim.network.quantise_module`,
+    `moopim.network.set_bits`, `moopim.network.calibrate` and `on_crossbars`.
+
+    Subclasses of the layers may pad, pick or reorder their inputs, and do anything to the product. Layers whose inputs
+    do not depend on the image stay as they are. Refused are other modules that multiply by weights (transposed and
+    three-dimensional convolutions, recurrent layers, `torch.nn.MultiheadAttention`), layers whose weights are used by a
+    function outside of them, and layers that change them first, as weight standardisation does.
 
     Args:
-        net: Result of `moopim.network.quantisation.quantise_module`; it need not be calibrated.
-        circuit: The circuit of all layers, or of each by its path.
+        model: Any module that calls layers of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Linear`, and computes
+            the rest digitally: batch norms, functions, pooling, sums, concatenations, products of activations. Not
+            changed.
+        circuit: Circuit of all layers.
+        images: Images to calibrate with, shape ``(images, ...)``, on the device of the model; they go through it at
+            once.
+        weight_bits: Bits of weights, sign included.
+        activation_bits: Bits of the outputs of layers, sign included.
+        input_bits: Bits of a value of the image, sign included.
+        program: Cells of a layer as programmed, from its path, its ideal cells and its circuit; ideal ones if None.
 
     Returns:
-        Path -> circuit, in the order in which the layers run.
+        A copy in evaluation mode, for inference only.
 
     Raises:
-        ConfigError: If a layer is of a kind that has no crossbars, does not fit on one, or has no circuit; names its
-            path.
+        ConfigError: If a width or a weight is not allowed, or a layer cannot be on crossbars; names its path.
+    """
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model is a {type(model).__name__}; expected a torch module")
+    if not isinstance(images, Tensor):
+        raise ConfigError(f"images are a {type(images).__name__}; expected a tensor")
+    quantised = quantise_module(model, images.shape[1:], input_bits=input_bits)
+    set_bits(quantised, weight_bits, activation_bits)
+    check_circuits(quantised, circuit)
+    calibrate(quantised, images)
+    return on_crossbars(quantised, circuit, images, program=program)
+
+
+def check_circuits(net: nn.Module, circuit: Circuit | Mapping[str, Circuit]) -> dict[str, Circuit]:
+    """Path -> circuit, in the order in which layers run, before any of the work; the network need not be calibrated.
+
+    Raise ConfigError, with the path, if a layer cannot be on crossbars, does not fit on one, or has no circuit.
     """
     paths = quantised_layers(net)
     if not isinstance(circuit, Circuit | Mapping):
@@ -186,21 +212,8 @@ def check_circuits(net: nn.Module, circuit: Circuit | Mapping[str, Circuit]) -> 
     return {path: circuits[path] for path in paths}
 
 
-def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | None = None) -> CrossbarLayer:
-    """Makes a layer of a quantised network as crossbars compute it.
-
-    Args:
-        net: Result of `moopim.network.quantisation.quantise_module`.
-        path: Path of the layer.
-        circuit: The circuit.
-        program: What its cells turn out to hold; their ideal digits if not given.
-
-    Returns:
-        The layer, for the weights, widths and scales that the network has now.
-
-    Raises:
-        ConfigError: As for `on_crossbars`.
-    """
+def make_layer(net: nn.Module, path: str, circuit: Circuit, program: CellProgrammer | None = None) -> CrossbarLayer:
+    """Layer of a quantised network on crossbars, for the weights, widths and scales that the network has now."""
     module = net.get_submodule(path)
     weight_bits = weight_grid(net, path).bits
     codes, _ = weight_codes(net, path)
@@ -223,8 +236,8 @@ def make_layer(net: nn.Module, path: str, circuit: Circuit, program: Program | N
         raise ConfigError(f"layer {path!r}: {error}") from None
 
 
-def _programmed(program: Program | None, path: str, ideal: Cells, circuit: Circuit) -> Cells:
-    """What the cells of a layer turn out to hold."""
+def _programmed(program: CellProgrammer | None, path: str, ideal: Cells, circuit: Circuit) -> Cells:
+    """Cells of a layer as programmed."""
     cells = ideal if program is None else program(path, ideal, circuit)
     if not isinstance(cells, Cells):
         raise ConfigError(f"program gave {cells!r}; expected Cells")
@@ -237,32 +250,18 @@ def put_on_crossbars(
     *,
     fuse: bool = True,
     engine: Engine = "auto",
-    memory: Memory | None = None,
+    cache: LayerCache | None = None,
 ) -> None:
-    """Lets crossbars compute layers of a quantised network from now on, in place of others that did.
-
-    Args:
-        net: The network; changed.
-        layers: Results of `make_layer` for the widths that the network has now, by path.
-        fuse: As for `on_crossbars`.
-        engine: As for `on_crossbars`.
-        memory: Where layers look first for what they did.
-    """
+    """Let crossbars compute layers of a quantised network from now on; ``layers`` are results of `make_layer`."""
     for path, layer in layers.items():
-        _put(net, path, _State(path, layer, input_grid(net, path), _product_step(net, path), engine, fuse, memory))
+        _put(net, path, _State(path, layer, input_grid(net, path), _product_step(net, path), engine, fuse, cache))
 
 
 def with_calibrated_ranges(net: nn.Module, images: Tensor) -> None:
-    """Gives layers with ``adc_range='calibrated'`` the ranges that lose least.
+    """Calibrate the ADCs of layers with ``adc_range='calibrated'`` on images, one layer after the other.
 
-    Each is given what those in front of it make of the images with the ranges that they have just got.
-
-    Args:
-        net: Network on crossbars; changed.
-        images: Images, shape ``(images, ...)``, on the device of the network; they go through it at once.
-
-    Raises:
-        ConfigError: If the network is not on crossbars.
+    Each gets the outputs of those in front of it with their new ranges. The images, shape ``(images, ...)``, go through
+    the network at once.
     """
     states = [state for state in _states(net).values() if state.layer.circuit.adc_range == "calibrated"]
     for state in states:
@@ -276,7 +275,7 @@ def with_calibrated_ranges(net: nn.Module, images: Tensor) -> None:
 
 
 def crossbar_layers(net: nn.Module) -> dict[str, CrossbarLayer]:
-    """The layers of a network that crossbars compute.
+    """Layers of a network that crossbars compute.
 
     Args:
         net: Result of `on_crossbars`.
@@ -291,7 +290,7 @@ def crossbar_layers(net: nn.Module) -> dict[str, CrossbarLayer]:
 
 
 def count_layer_conversions(net: nn.Module, images: Tensor) -> dict[str, Conversions]:
-    """Counts what the ADCs of each layer do, to see where accuracy is lost.
+    """Count the conversions of each layer's ADCs that are clipped or altered, where accuracy is lost.
 
     Args:
         net: Result of `on_crossbars`.
@@ -316,29 +315,29 @@ def count_layer_conversions(net: nn.Module, images: Tensor) -> dict[str, Convers
 
 
 def _put(net: nn.Module, path: str, state: _State) -> None:
-    """Lets crossbars compute a layer."""
+    """Let crossbars compute a layer."""
     module = net.get_submodule(path)
     setattr(module, _STATE, state)
     module.forward = layer_forward(module, partial(_run, state))
 
 
 def _product_step(net: nn.Module, path: str) -> float:
-    """The value of one step of a weight times one of an input."""
+    """Product of one step of a weight and of an input."""
     return float(weight_grid(net, path).step) * float(input_grid(net, path).step)
 
 
 def _run(state: _State, x: Tensor, bias: Tensor | None) -> Tensor:
-    """What takes the place of a layer's product; the values of x are on the grid of its input."""
+    """Product of a layer plus the bias; the values of x are on the grid of its input."""
     codes, window = state.grid.codes(x), state.layer.window
     line = window is not None and codes.ndim == 3  # noqa: PLR2004 (images, channels, width)
     if line:
         codes = codes[:, :, None]
     try:
         if state.calibrating:
-            state.layer = state.recall("range", codes, lambda: calibrated(state.layer, codes))
+            state.layer = state.cached("range", codes, lambda: calibrated(state.layer, codes))
         if state.counts is not None:
             state.counts = state.counts.plus(conversions(state.layer, codes))
-        product = state.recall("product", codes, lambda: _product(state, codes)).to(x.dtype)
+        product = state.cached("product", codes, lambda: _product(state, codes)).to(x.dtype)
     except ConfigError as error:
         known = bool(torch.isfinite(x).all())
         words = str(error) if known else "inputs hold NaN or infinity; expected finite numbers"
@@ -351,9 +350,9 @@ def _run(state: _State, x: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _product(state: _State, codes: Tensor) -> Tensor:
-    """The product of a layer, in the precision of its network."""
+    """Product of a layer in the precision of its network."""
     sums = layer_sums(state.layer, codes, fuse=state.fuse, engine=state.engine)
-    return (sums * (state.step / state.layer.converter.kappa)).to(state.grid.alpha.dtype)
+    return (sums * (state.step / state.layer.adc.kappa)).to(state.grid.alpha.dtype)
 
 
 def _states(net: nn.Module) -> dict[str, _State]:
@@ -361,3 +360,99 @@ def _states(net: nn.Module) -> dict[str, _State]:
     if None in found.values():
         raise ConfigError(f"{type(net).__name__} is not on crossbars; expected the result of on_crossbars")
     return cast("dict[str, _State]", found)
+
+
+def layer_window(module: nn.Module) -> Window | None:
+    """Window of a convolution, without padding that is done in front of the crossbars; None for a linear layer."""
+    if isinstance(module, nn.Linear):
+        return None
+    if not isinstance(module, nn.Conv1d | nn.Conv2d):
+        raise ConfigError(f"a {type(module).__name__} has no crossbars; expected Conv1d, Conv2d or Linear")
+    zeros = (0,) * len(module.kernel_size)
+    if not _pads_in_front(module):
+        zeros = tuple(reversed(_sides(module, module.padding)[::2]))
+    sizes = ((1, module.kernel_size), (1, module.stride), (0, zeros), (1, module.dilation))
+    pairs = [(fill, *size) if len(size) == 1 else size for fill, size in sizes]
+    kernel, stride, padding, dilation = (cast("tuple[int, int]", tuple(pair)) for pair in pairs)
+    return Window(kernel, stride, padding, dilation, module.groups)
+
+
+def layer_forward(module: nn.Module, product: Product) -> Callable[..., Tensor]:
+    """``forward`` of a layer with another product in it.
+
+    Padding that crossbars do not have, such as a circular one or more on one side, is done in front of them. A subclass
+    with a ``forward`` of its class keeps it, save for the product in it.
+    """
+    if _overrides_forward(module):
+        class_forward = type(module).forward
+
+        def forward(*args: Any, **kwargs: Any) -> Tensor:
+            with _InPlaceOfProduct(module, product):
+                return cast("Tensor", class_forward(module, *args, **kwargs))
+
+        return forward
+    bias = cast("Tensor | None", module.bias)
+    if isinstance(module, nn.Linear) or not _pads_in_front(module):
+        return lambda x: product(x, bias)
+    layer = cast("nn.Conv2d", module)
+    sides, mode = _sides(layer, layer.padding), layer.padding_mode
+    return lambda x: product(functional.pad(x, sides, "constant" if mode == "zeros" else mode), bias)
+
+
+class _InPlaceOfProduct(TorchFunctionMode):
+    """Context in which another product replaces that of a layer's weights."""
+
+    def __init__(self, module: nn.Module, product: Product) -> None:
+        super().__init__()
+        self._module = module
+        self._product = product
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        if func not in (torch.conv1d, torch.conv2d, functional.linear):
+            return func(*args, **kwargs)
+        call = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
+        if call["weight"] is not self._module.weight:
+            return func(*args, **kwargs)
+        x = call["input"]
+        if func is not functional.linear:
+            layer = cast("nn.Conv2d", self._module)
+            for name, default in (("stride", 1), ("dilation", 1), ("groups", 1)):
+                if _each(layer, call.get(name, default)) != _each(layer, getattr(layer, name)):
+                    raise ConfigError(
+                        f"a {type(layer).__name__} with {name}={getattr(layer, name)} computes with "
+                        f"{name}={call.get(name, default)}; expected the same"
+                    )
+            x = functional.pad(x, _sides(layer, call.get("padding", 0)))
+        return self._product(x, call.get("bias"))
+
+
+def _overrides_forward(module: nn.Module) -> bool:
+    if isinstance(module, Shortcut):  # computes what its base does
+        return False
+    kind = next(kind for kind in _KINDS if isinstance(module, kind))
+    names = ("forward",) if kind is nn.Linear else ("forward", "_conv_forward")
+    return any(getattr(type(module), name) is not getattr(kind, name) for name in names)
+
+
+def _pads_in_front(module: nn.Module) -> bool:
+    """Whether a convolution pads by more than as many zeros on one side as on the other."""
+    layer = cast("nn.Conv2d", module)
+    sides = _sides(layer, layer.padding)
+    return _overrides_forward(module) or layer.padding_mode != "zeros" or sides[::2] != sides[1::2]
+
+
+def _sides(layer: nn.Conv1d | nn.Conv2d, padding: str | int | Sequence[int]) -> list[int]:
+    """Padding as `torch.nn.functional.pad` takes it: in front of and behind the last dimension, then that before it."""
+    if padding == "same":
+        spans = [dilation * (kernel - 1) for dilation, kernel in zip(layer.dilation, layer.kernel_size, strict=True)]
+        pairs = [(span // 2, span - span // 2) for span in spans]
+    else:
+        pairs = [(size, size) for size in _each(layer, 0 if isinstance(padding, str) else padding)]
+    return [size for pair in reversed(pairs) for size in pair]
+
+
+def _each(layer: nn.Conv1d | nn.Conv2d, sizes: int | Sequence[int]) -> tuple[int, ...]:
+    """Sizes per dimension of a kernel."""
+    return (sizes,) * len(layer.kernel_size) if isinstance(sizes, int) else tuple(sizes)

@@ -1,4 +1,4 @@
-"""Convolutions and linear layers on crossbars: codes in, whole numbers out."""
+"""Convolutions and linear layers on crossbars: codes in, exact sums out."""
 
 from __future__ import annotations
 
@@ -11,48 +11,51 @@ from torch import Tensor
 from torch.nn import functional
 
 from moopim.errors import ConfigError, unknown_name
-from moopim.network.crossbar.adc import Converter, Shape, make_converter
+from moopim.network.crossbar.adc import AdcTransfer, LayerShape, adc_transfer
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.engines import UNFOLDED_BYTES, Engine, convolve, plan_sums, unfolded
+from moopim.network.crossbar.engines import (
+    UNFOLDED_BYTES,
+    Conversions,
+    Engine,
+    convolve,
+    count_conversions,
+    plan_sums,
+    unfolded,
+)
+from moopim.network.crossbar.mapping import (
+    POINT,
+    Cells,
+    RowBlock,
+    Window,
+    check_codes,
+    check_window,
+    ideal_cells,
+    row_blocks,
+    used_rows,
+)
 from moopim.network.crossbar.plan import Plan, make_plan
-from moopim.network.crossbar.product import Conversions, count_conversions
-from moopim.network.crossbar.slices import Cells, RowBlock, check_codes, program, row_blocks, used_rows
-from moopim.network.crossbar.window import POINT, Window, check_window
 from moopim.network.quantiser import check_bits, largest_code
-
-__all__ = [
-    "CrossbarLayer",
-    "Engine",
-    "calibrated",
-    "check_inputs",
-    "conversions",
-    "crossbar_layer",
-    "crossbar_product",
-    "exact_sums",
-    "layer_sums",
-    "requantise",
-]
 
 _MEMORY = 2**26  # bytes of unfolded inputs at a time
 
 
 @dataclass(frozen=True)
 class CrossbarLayer:
-    """A layer on crossbars; `crossbar_layer` makes it.
+    """Layer on crossbars, the result of `crossbar_layer`.
 
     Attributes:
-        cells: What its cells hold.
-        circuit: The circuit.
-        converter: Its ADCs.
-        blocks: Rows of each crossbar, among those of a group.
-        weight_bits: Width of a weight, sign included.
-        input_bits: Width of an input, sign included.
-        window: Of a convolution; None for a linear layer.
+        cells: Levels of its cells, each shape ``(slices, outputs, rows)``.
+        circuit: Its circuit.
+        adc: Transfer function of its ADCs.
+        blocks: First row of each crossbar, and the row after its last, among those of a group.
+        weight_bits: Bits of a weight, sign included.
+        input_bits: Bits of an input, sign included.
+        window: Window of a convolution; None for a linear layer.
     """
 
     cells: Cells
     circuit: Circuit
-    converter: Converter
+    adc: AdcTransfer
     blocks: tuple[RowBlock, ...]
     weight_bits: int
     input_bits: int
@@ -71,31 +74,16 @@ class CrossbarLayer:
         return self.cells.positive.shape[2] // kernel * self.groups
 
     def to(self, device: torch.device | str) -> CrossbarLayer:
-        """Moves the cells to a device.
-
-        Args:
-            device: The device.
-
-        Returns:
-            The layer there.
-        """
+        """Layer with its cells on a device."""
         return replace(self, cells=Cells(*(levels.to(device) for levels in self.cells)))
 
     def plan(self, signed: bool, fuse: bool = True) -> Plan:
-        """How the product is computed, made at first use.
-
-        Args:
-            signed: Whether inputs may be negative.
-            fuse: Whether lossless columns are merged.
-
-        Returns:
-            The plan.
-        """
+        """Execution plan, made at first use, for inputs of both signs or one, with or without fusion."""
         if (signed, fuse) not in self._plans:
             self._plans[signed, fuse] = make_plan(
                 self.cells,
                 self.circuit,
-                self.converter,
+                self.adc,
                 self.blocks,
                 self.input_bits,
                 groups=self.groups,
@@ -117,26 +105,26 @@ def crossbar_layer(
     output_scale: float | None = None,
     kappa: float | None = None,
 ) -> CrossbarLayer:
-    """Puts a layer on crossbars.
+    """Put a layer on crossbars.
 
     Args:
-        weights: Its weights as whole numbers, shape ``(outputs, inputs)`` or ``(outputs, inputs / groups, height,
-            width)``.
-        circuit: The circuit.
-        weight_bits: Width of a weight, sign included.
-        input_bits: Width of an input, sign included.
-        window: Of a convolution, without which the layer is linear.
-        cells: What the cells hold, if not the ideal digits of the weights.
-        blocks: Rows of each crossbar, if not as the circuit splits them.
-        output_scale: Full scale of the output over the value of one step of a weight times one of an input, without
+        weights: Codes of its weights, an integer type, shape ``(outputs, inputs)`` or ``(outputs, inputs / groups,
+            height, width)``.
+        circuit: Its circuit.
+        weight_bits: Bits of a weight, sign included.
+        input_bits: Bits of an input, sign included.
+        window: Window of a convolution; None for a linear layer.
+        cells: Levels of its cells; ideal ones, which hold the digits of the weights, if None.
+        blocks: First row of each crossbar, and the row after its last; as the circuit splits rows if None.
+        output_scale: Full scale of the output over the product of one step of a weight and of an input, without
             dimensions; for ``adc_range='output'``.
-        kappa: Codes of the ADC per unit of current, in place of the circuit's rule.
+        kappa: Codes of the ADC per unit of current; by the rule of the circuit if None.
 
     Returns:
         The layer, on the device of its weights.
 
     Raises:
-        ConfigError: If a width, a code or a shape is not allowed, or a channel does not fit on a crossbar.
+        ConfigError: If a number of bits, a code or a shape is not allowed, or a channel does not fit on a crossbar.
     """
     check_bits("the weights", weight_bits)
     check_bits("the inputs", input_bits)
@@ -146,32 +134,34 @@ def crossbar_layer(
     if window is not None:
         check_window(window, weights)
     kernel = math.prod(window.kernel) if window else None
-    made = program(weights.flatten(1), weight_bits, circuit.cell_bits)
-    cells = made if cells is None else _checked_cells(cells, made)
+    ideal = ideal_cells(weights.flatten(1), weight_bits, circuit.cell_bits)
+    cells = ideal if cells is None else _checked_cells(cells, ideal)
     if blocks is None:
         blocks = row_blocks(circuit, weights.shape[1], kernel)
-    shape = Shape(used_rows(circuit, weights.shape[1], kernel), len(blocks), weight_bits, input_bits, output_scale)
+    shape = LayerShape(used_rows(circuit, weights.shape[1], kernel), len(blocks), weight_bits, input_bits, output_scale)
     if kappa is None and circuit.adc_range == "calibrated":
-        kappa = 1.0  # until `calibrated` has found another
-    return CrossbarLayer(cells, circuit, make_converter(circuit, shape, kappa), blocks, weight_bits, input_bits, window)
+        kappa = 1.0  # until `calibrated` chooses one
+    return CrossbarLayer(cells, circuit, adc_transfer(circuit, shape, kappa), blocks, weight_bits, input_bits, window)
 
 
 def layer_sums(layer: CrossbarLayer, codes: Tensor, *, fuse: bool = True, engine: Engine = "auto") -> Tensor:
-    """What the crossbars of a layer give, shifted and added.
+    """Exact sums of a layer, shifted and added.
+
+    ``Y = sum over row blocks r, input digits i, weight digits j of 2^(i d + j c) clip(round(kappa p_rij))``, with
+    ``p_rij`` the sum of a column and ``d`` and ``c`` the bits of DACs and cells.
 
     Args:
         layer: The layer.
-        codes: Inputs as whole numbers of an integer type, shape ``(..., inputs)`` or ``(images, channels, height,
-            width)``.
+        codes: Codes of its inputs, an integer type, shape ``(..., inputs)`` or ``(images, channels, height, width)``.
         fuse: Whether columns that are proven to be lossless are computed together; the result is the same.
-        engine: What computes the others: ``auto`` chooses; the result is the same.
+        engine: Engine of the other columns; ``auto`` chooses, and the result is the same.
 
     Returns:
-        Whole numbers (float64), ``layer.converter.kappa`` of which are one step of a weight times one of an input;
-        shape ``(..., outputs)`` or ``(images, outputs, height, width)``.
+        Whole numbers (float64), shape ``(..., outputs)`` or ``(images, outputs, height, width)``; ``layer.adc.kappa``
+        of them are one step of a weight times one of an input.
 
     Raises:
-        ConfigError: If the inputs do not fit.
+        ConfigError: If the shape, the type or a code of the inputs is not allowed, or the engine is unknown.
     """
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
@@ -186,21 +176,21 @@ def layer_sums(layer: CrossbarLayer, codes: Tensor, *, fuse: bool = True, engine
 def crossbar_product(
     codes: Tensor, weights: Tensor, circuit: Circuit, *, weight_bits: int, input_bits: int, kappa: float | None = None
 ) -> Tensor:
-    """Multiplies whole numbers as crossbars do.
+    """Product of codes as crossbars compute it.
 
     Args:
-        codes: Inputs, an integer type, shape ``(positions, rows)``.
-        weights: Weights, an integer type, shape ``(outputs, rows)``.
+        codes: Codes of inputs, an integer type, shape ``(positions, rows)``.
+        weights: Codes of weights, an integer type, shape ``(outputs, rows)``.
         circuit: The circuit.
-        weight_bits: Width of a weight, sign included.
-        input_bits: Width of an input, sign included.
-        kappa: Codes of the ADC per unit of current, in place of the circuit's rule.
+        weight_bits: Bits of a weight, sign included.
+        input_bits: Bits of an input, sign included.
+        kappa: Codes of the ADC per unit of current; by the rule of the circuit if None.
 
     Returns:
-        The product in steps of a weight times steps of an input (float64), shape ``(positions, outputs)``.
+        Product in steps of a weight times steps of an input (float64), shape ``(positions, outputs)``.
 
     Raises:
-        ConfigError: If a width, a code or a shape is not allowed.
+        ConfigError: If a number of bits, a code or a shape is not allowed.
     """
     for what, tensor in (("inputs", codes), ("weights", weights)):
         if not isinstance(tensor, Tensor):
@@ -208,22 +198,11 @@ def crossbar_product(
     layer = crossbar_layer(weights, circuit, weight_bits=weight_bits, input_bits=input_bits, kappa=kappa)
     if kappa is None and circuit.adc_range == "calibrated":
         layer = calibrated(layer, codes)
-    return layer_sums(layer, codes) / layer.converter.kappa
+    return layer_sums(layer, codes) / layer.adc.kappa
 
 
 def exact_sums(layer: CrossbarLayer, codes: Tensor) -> Tensor:
-    """The product of a layer without converters, with its cells as they are, rounded to whole numbers.
-
-    Args:
-        layer: The layer.
-        codes: Inputs as for `layer_sums`.
-
-    Returns:
-        Steps of a weight times steps of an input (float64), shape as for `layer_sums`.
-
-    Raises:
-        ConfigError: If the inputs do not fit.
-    """
+    """Product of a layer without ADCs, cells as they are, rounded to whole numbers (float64), shape as `layer_sums`."""
     check_inputs(layer, codes)
     factors = 2.0 ** (layer.circuit.cell_bits * torch.arange(len(layer.cells.positive), device=codes.device))
     levels = layer.cells.positive.double() - layer.cells.negative.double()
@@ -234,33 +213,16 @@ def exact_sums(layer: CrossbarLayer, codes: Tensor) -> Tensor:
 
 
 def requantise(sums: Tensor, factor: float, bits: int) -> Tensor:
-    """Codes of the output of a layer: ``clip(round(sums factor), -theta, theta)``, ties to even.
+    """Codes of a layer's output (int32): ``clip(round(sums factor), -theta, theta)``, ties to even.
 
-    Args:
-        sums: Result of `layer_sums` (float64), any shape.
-        factor: Codes of the output per one of the sums: ``theta s_w s_x / (kappa S)``.
-        bits: Width of an output, sign included.
-
-    Returns:
-        Codes (int32), same shape.
+    ``factor`` is codes of the output per one of the sums, ``theta s_w s_x / (kappa S)``.
     """
     limit = largest_code(bits)
     return (sums * factor).round_().clamp_(-limit, limit).to(torch.int32)
 
 
 def conversions(layer: CrossbarLayer, codes: Tensor) -> Conversions:
-    """Counts what the ADCs of a layer do.
-
-    Args:
-        layer: The layer.
-        codes: Inputs as for `layer_sums`.
-
-    Returns:
-        The counts.
-
-    Raises:
-        ConfigError: If the inputs do not fit.
-    """
+    """Counts of the conversions of a layer's ADCs for inputs as of `layer_sums`."""
     least, _ = check_inputs(layer, codes)
     plan = layer.plan(least < 0, fuse=False)
     counts = Conversions()
@@ -271,31 +233,20 @@ def conversions(layer: CrossbarLayer, codes: Tensor) -> Conversions:
 
 
 def calibrated(layer: CrossbarLayer, codes: Tensor) -> CrossbarLayer:
-    """Chooses the range of the ADCs of a layer that loses least on inputs given.
+    """Layer with the ADC range of the least squared error on inputs as of `layer_sums`.
 
     Tried are ranges from one code per unit to one that covers all sums that the weights allow, in steps of 2 (of a
-    fourth of that for ``step='any'``); that with the least squared error of the layer's sums is taken, the finer one
-    of two as good.
-
-    Args:
-        layer: The layer.
-        codes: Inputs as for `layer_sums`.
-
-    Returns:
-        The layer with other converters.
-
-    Raises:
-        ConfigError: If the inputs do not fit.
+    fourth of that for ``step='any'``); the finer one of two as good is taken.
     """
     least, _ = check_inputs(layer, codes)
     most = max(float(part.bounds.max()) for part in layer.plan(least < 0, fuse=False).columns)
-    widest = max(0, math.ceil(math.log2(max(1.0, most) / layer.converter.limit)))
+    widest = max(0, math.ceil(math.log2(max(1.0, most) / layer.adc.limit)))
     fineness = 1 if layer.circuit.step == "power_of_two" else 4
     exact = exact_sums(layer, codes)
     best, least_error = layer, math.inf
     for step in range(widest * fineness + 1):
-        tried = replace(layer, converter=layer.converter._replace(kappa=2.0 ** (-step / fineness)))
-        error = float((layer_sums(tried, codes) / tried.converter.kappa - exact).square().sum())
+        tried = replace(layer, adc=layer.adc._replace(kappa=2.0 ** (-step / fineness)))
+        error = float((layer_sums(tried, codes) / tried.adc.kappa - exact).square().sum())
         if error < least_error:
             best, least_error = tried, error
     return best
@@ -309,18 +260,7 @@ def _images(codes: Tensor) -> tuple[Tensor, ...]:
 
 
 def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
-    """Checks the inputs of a layer.
-
-    Args:
-        layer: The layer.
-        codes: Inputs as for `layer_sums`.
-
-    Returns:
-        The smallest and the largest code.
-
-    Raises:
-        ConfigError: If their shape, type or width does not fit.
-    """
+    """Smallest and largest input code; raise ConfigError unless shape, type and codes fit the layer."""
     if not isinstance(codes, Tensor):
         raise ConfigError(f"inputs are a {type(codes).__name__}; expected a tensor")
     if layer.window is None:
@@ -337,7 +277,7 @@ def check_inputs(layer: CrossbarLayer, codes: Tensor) -> tuple[int, int]:
 
 
 def _checked_cells(cells: Cells, ideal: Cells) -> Cells:
-    """Cells of the right shape; whole numbers of a small type where they are whole."""
+    """Cells of the shape of ideal ones; uint8 where all levels are whole."""
     for side, levels in zip(Cells._fields, cells, strict=True):
         if levels.shape != ideal.positive.shape:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What is left to convert of a layer once everything that its weights prove to be lossless has been merged.
+"""Execution plan of a layer: columns that still need an ADC after lossless ones are merged.
 
 A sum of whole numbers is converted without loss where an ADC has a code for each unit and its range covers the column:
 ``kappa = 2^k >= 1`` and ``kappa Pmax <= limit``, with ``Pmax`` the largest digit of an input times the digits of the
@@ -16,24 +16,22 @@ from torch import Tensor
 
 from moopim.checks import whole_number
 from moopim.errors import ConfigError
-from moopim.network.crossbar.adc import Converter
+from moopim.network.crossbar.adc import AdcTransfer
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.slices import Cells, RowBlock
-
-__all__ = ["Columns", "Plan", "make_plan"]
+from moopim.network.crossbar.mapping import Cells, RowBlock
 
 _DOUBLE_BITS = 53
 
 
 class Columns(NamedTuple):
-    """Columns of crossbars that share their rows and are to be converted.
+    """Columns of crossbars on the same rows that are converted.
 
     Attributes:
         group: Group of the convolution.
-        rows: Their rows, among those of the group.
-        outputs: Output that each is for, shape ``(columns,)``.
-        factors: What its codes count in the output, ``2^k`` or its negative, shape ``(columns,)``.
-        levels: What its cells hold, negative weights subtracted, shape ``(columns, rows)``; float64.
+        rows: Block of rows, among those of the group.
+        outputs: Output of each column, shape ``(columns,)``.
+        factors: Weight of its codes in the output, ``2^k`` or its negative, shape ``(columns,)``.
+        levels: Levels of its cells, negative weights subtracted, shape ``(columns, rows)``; float64.
         bounds: Largest magnitude of its sums, shape ``(columns,)``; float64.
     """
 
@@ -44,26 +42,31 @@ class Columns(NamedTuple):
     levels: Tensor
     bounds: Tensor
 
+    def at(self, index: Tensor) -> Columns:
+        """Columns that an index or a mask selects."""
+        chosen = (tensor[index] for tensor in (self.outputs, self.factors, self.levels, self.bounds))
+        return Columns(self.group, self.rows, *chosen)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """How the product of a layer is computed.
+    """Execution plan of a layer.
 
     Attributes:
-        converter: The ADCs.
-        input_bits: Width of an input, sign included.
+        adc: Transfer function of the ADCs.
+        input_bits: Bits of an input, sign included.
         dac_bits: Bits of a DAC.
         groups: Groups of the convolution.
         outputs: Outputs of the layer.
         signed: Whether inputs may be negative.
         whole: Whether all cells hold whole numbers.
-        merged: Weights whose product needs no converter, times ``kappa``, shape ``(outputs, rows)``; float64. None if
-            there are none.
-        columns: What is to be converted.
-        programs: What engines have made of the plan, by name.
+        merged: Weights whose product needs no ADC, times ``kappa``, shape ``(outputs, rows)``; float64. None if there
+            are none.
+        columns: Columns that are converted.
+        programs: Programs that engines compiled from the plan, by engine.
     """
 
-    converter: Converter
+    adc: AdcTransfer
     input_bits: int
     dac_bits: int
     groups: int
@@ -78,7 +81,7 @@ class Plan:
 def make_plan(
     cells: Cells,
     circuit: Circuit,
-    converter: Converter,
+    adc: AdcTransfer,
     blocks: tuple[RowBlock, ...],
     input_bits: int,
     *,
@@ -86,24 +89,7 @@ def make_plan(
     signed: bool = True,
     fuse: bool = True,
 ) -> Plan:
-    """Sorts the columns of a layer.
-
-    Args:
-        cells: What its cells hold.
-        circuit: The circuit.
-        converter: Its ADCs.
-        blocks: Rows of each crossbar.
-        input_bits: Width of an input, sign included.
-        groups: Groups of the convolution.
-        signed: Whether inputs may be negative.
-        fuse: Whether columns are merged or left out.
-
-    Returns:
-        The plan.
-
-    Raises:
-        ConfigError: If the groups do not divide the outputs.
-    """
+    """Sort the columns of a layer; with ``fuse``, merge lossless ones and drop silent ones."""
     whole_number("groups", groups, 1)
     if cells.positive.shape[1] % groups:
         raise ConfigError(f"{groups} groups do not divide {cells.positive.shape[1]} outputs")
@@ -115,13 +101,13 @@ def make_plan(
         for block in blocks:
             part = _columns(cells, circuit, block, group, groups, signed)
             if fuse and whole:
-                lossless = converter.lossless(part.bounds)
-                factors = part.factors[lossless].double() * converter.kappa
+                lossless = adc.lossless(part.bounds)
+                factors = part.factors[lossless].double() * adc.kappa
                 merged[:, slice(*block)].index_add_(0, part.outputs[lossless], part.levels[lossless] * factors[:, None])
-                part = _chosen(part, ~(lossless | converter.silent(part.bounds)))
+                part = part.at(~(lossless | adc.silent(part.bounds)))
             columns.append(part if whole else _on_grid(part))
     return Plan(
-        converter,
+        adc,
         input_bits,
         circuit.dac_bits,
         groups,
@@ -154,13 +140,8 @@ def _columns(cells: Cells, circuit: Circuit, block: RowBlock, group: int, groups
     return Columns(group, block, output, factor, levels, bounds)
 
 
-def _chosen(part: Columns, which: Tensor) -> Columns:
-    chosen = (tensor[which] for tensor in (part.outputs, part.factors, part.levels, part.bounds))
-    return Columns(part.group, part.rows, *chosen)
-
-
 def _on_grid(part: Columns) -> Columns:
-    """Rounds conductances to a grid on which double precision adds without error, so that the order does not matter."""
+    """Round conductances to a grid on which double precision adds without error, so that the order does not matter."""
     most = float(part.bounds.max()) if len(part.bounds) else 0.0
     fine = 2.0 ** (_DOUBLE_BITS - 2 - max(1, most).__ceil__().bit_length())
     return part._replace(levels=(part.levels * fine).round() / fine)

@@ -15,7 +15,7 @@ import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -23,9 +23,8 @@ from numba import njit
 from torch import Tensor
 
 from moopim.errors import ConfigError
+from moopim.network.crossbar.mapping import Window, slice_count, sliding_windows
 from moopim.network.crossbar.plan import Columns, Plan
-from moopim.network.crossbar.slices import slice_count
-from moopim.network.crossbar.window import Window, sliding_windows
 from moopim.typing import FloatArray, IntArray, WordArray
 
 Word: TypeAlias = np.uint64
@@ -65,7 +64,7 @@ class Layout(NamedTuple):
     corrections: IntArray
 
 
-class Program(NamedTuple):
+class PlanesProgram(NamedTuple):
     """Plan of a layer for the compiled loops.
 
     Attributes:
@@ -83,18 +82,18 @@ class Program(NamedTuple):
     words: int
 
 
-def compile_plan(plan: Plan) -> Program | None:
+def compile_plan(plan: Plan) -> PlanesProgram | None:
     """Compile a plan; None if this engine cannot run it."""
-    shift, limit = plan.converter.shift, plan.converter.limit
+    shift, limit = plan.adc.shift, plan.adc.limit
     if not plan.whole or shift is None or not plan.columns or abs(shift) > _MOST_PLANES or limit & (limit + 1):
         return None
-    parts = [_by_output(part) for part in plan.columns]
+    parts = [part.at(torch.argsort(part.outputs, stable=True)) for part in plan.columns]
     levels = [part.levels.to(torch.int64).cpu().numpy() for part in parts]
     if plan.signed:
         levels = [np.concatenate([level, -level], axis=1) for level in levels]
     cell_bits = max(1, int(max(np.abs(level).max(initial=0) for level in levels)).bit_length())
     starts, lists, negative = _lists(levels, cell_bits)
-    adc = shift, _TIES[plan.converter.ties], limit.bit_length()
+    adc = shift, _TIES[plan.adc.ties], limit.bit_length()
     columns = _columns(parts, adc, plan.dac_bits, cell_bits, (2**plan.dac_bits - 1) * negative)
     if columns is None:
         return None
@@ -112,10 +111,10 @@ def compile_plan(plan: Plan) -> Program | None:
     rows = 2 * max(level.shape[1] for level in levels) + 1
     words = min(_TILE_WORDS, _ROWS_BYTES // (8 * plan.dac_bits * rows)) // digits
     layout = Layout(blocks, entries, columns, starts, lists, corrections)
-    return Program(layout, adc, plan.dac_bits, depths, max(_LEAST_WORDS, words))
+    return PlanesProgram(layout, adc, plan.dac_bits, depths, max(_LEAST_WORDS, words))
 
 
-def add_columns(program: Program, plan: Plan, window: Window, codes: Tensor, sums: Tensor) -> None:
+def add_columns(program: PlanesProgram, plan: Plan, window: Window, codes: Tensor, sums: Tensor) -> None:
     """Add the sums of a plan's columns to ``sums`` (float64), shape ``(images, outputs, height, width)``.
 
     ``codes`` have an integer type and shape ``(images, channels, height, width)``. Raise ConfigError unless all fit
@@ -132,13 +131,14 @@ def add_columns(program: Program, plan: Plan, window: Window, codes: Tensor, sum
             tiles = -(-positions // (_WORD * words))
             planes = _planes(program, plan, window, some, tiles * words)
             found = np.zeros((plan.outputs, positions))
-            run = partial(_run_tiles, planes, plan.groups, words, *program[1:4], *program.layout, found)
+            arguments: tuple[Any, ...] = (planes, plan.groups, words, *program[1:4], *program.layout, found)
+            run = partial(_run_tiles, *arguments)
             ends = [tiles * part // threads for part in range(threads + 1)]
             list(pool.map(run, ends[:-1], ends[1:]))
             total.add_(torch.from_numpy(found).reshape(plan.outputs, len(some), *size).transpose(0, 1))
 
 
-def _check_fit(program: Program, plan: Plan, window: Window, codes: Tensor, sums: Tensor) -> None:
+def _check_fit(program: PlanesProgram, plan: Plan, window: Window, codes: Tensor, sums: Tensor) -> None:
     if codes.ndim != 4 or codes.is_floating_point() or codes.device.type != "cpu" or not codes.numel():  # noqa: PLR2004
         raise ConfigError(
             f"inputs have shape {tuple(codes.shape)} and type {codes.dtype}; expected whole numbers (images, channels, "
@@ -156,7 +156,7 @@ def _check_fit(program: Program, plan: Plan, window: Window, codes: Tensor, sums
         )
 
 
-def _planes(program: Program, plan: Plan, window: Window, codes: Tensor, words: int) -> WordArray:
+def _planes(program: PlanesProgram, plan: Plan, window: Window, codes: Tensor, words: int) -> WordArray:
     """Bits of the magnitudes of unfolded inputs, shape ``(bits, sides, rows, words)``; sides: >= 0, and below 0."""
     sides = [codes.clamp_min(0), codes.neg().clamp_min(0)] if plan.signed else [codes]
     rows = codes.shape[1] * math.prod(window.kernel)
@@ -168,12 +168,6 @@ def _planes(program: Program, plan: Plan, window: Window, codes: Tensor, words: 
         patches[:, : math.prod(windows.shape[3:])].reshape(windows.shape)[...] = windows
         _pack(patches.view(np.uint64), planes[low : low + _BYTE_BITS, side])
     return planes
-
-
-def _by_output(part: Columns) -> Columns:
-    order = torch.argsort(part.outputs, stable=True)
-    chosen = (tensor[order] for tensor in (part.outputs, part.factors, part.levels, part.bounds))
-    return Columns(part.group, part.rows, *chosen)
 
 
 def _columns(

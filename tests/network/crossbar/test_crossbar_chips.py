@@ -6,10 +6,15 @@ from small_nets import Chain
 
 from moopim.errors import ConfigError
 from moopim.network.accuracy import accuracy
-from moopim.network.crossbar.chips import chip_accuracies, chip_networks, layer_losses
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import CellModel
-from moopim.network.crossbar.inference import count_layer_conversions, on_crossbars
+from moopim.network.crossbar import (
+    CellModel,
+    Circuit,
+    chip_accuracies,
+    chip_networks,
+    count_layer_conversions,
+    on_crossbars,
+)
+from moopim.network.crossbar.accuracy import layer_losses
 from moopim.network.datasets import Split
 from moopim.network.network_files import Trained
 from moopim.network.quantisation import calibrate, quantise_module

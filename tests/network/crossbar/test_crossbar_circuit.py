@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar.adc import Converter, Shape, effective_bits, kappa_of, make_converter
-from moopim.network.crossbar.circuit import Circuit, RowGroups, Step, Subtraction, Ties
-from moopim.network.crossbar.slices import digits, program, row_blocks, slice_count, used_rows
+from moopim.network.crossbar import Circuit
+from moopim.network.crossbar.adc import AdcTransfer, LayerShape, adc_transfer, effective_bits, kappa_of
+from moopim.network.crossbar.circuit import AdcStep, RowGroups, Subtraction, Ties
+from moopim.network.crossbar.mapping import digits, ideal_cells, row_blocks, slice_count, used_rows
 
 
 def circuit(**changes):
@@ -54,7 +55,7 @@ def test_digits_make_up_the_code():
     assert slice_count(5, 3) == 2
     assert digits(codes, 5, 1).tolist() == [[-1, 0, 0, 1], [0, 0, 1, 1], [-1, 0, 1, 1], [-1, 0, 0, 1]]
     assert digits(codes, 5, 3).tolist() == [[-5, 0, 6, 7], [-1, 0, 0, 1]]
-    cells = program(codes[None], 5, 3)
+    cells = ideal_cells(codes[None], 5, 3)
     assert cells.positive.tolist() == [[[0, 0, 6, 7]], [[0, 0, 0, 1]]]
     assert cells.negative.tolist() == [[[5, 0, 0, 0]], [[1, 0, 0, 0]]]
 
@@ -82,18 +83,18 @@ def test_groups_of_rows_are_bits_or_conversions():
 
 
 def test_the_fixed_range_has_its_steps_for_the_largest_current():
-    shape = Shape(256, 1, 9, 9)
+    shape = LayerShape(256, 1, 9, 9)
     # Q = 9: 256 steps for 256 units; for 768 units with DACs of 2 bits, a third, and a fourth as a power of two.
     assert kappa_of(circuit(rows=256, adc_range="fix"), shape) == 1
     assert kappa_of(circuit(rows=256, dac_bits=2, step="any", adc_range="fix"), shape) == pytest.approx(1 / 3)
     assert kappa_of(circuit(rows=256, dac_bits=2, adc_range="fix"), shape) == 0.25
     assert kappa_of(circuit(rows=256, subtraction="digital", adc_range="fix"), shape) == 2
     # 8 bits for 128 rows at a time.
-    assert kappa_of(circuit(rows=256, row_groups="sequential", adc_range="fix"), Shape(128, 2, 9, 9)) == 1
+    assert kappa_of(circuit(rows=256, row_groups="sequential", adc_range="fix"), LayerShape(128, 2, 9, 9)) == 1
 
 
 def test_the_full_range_has_its_codes_for_all_currents():
-    shape = Shape(256, 1, 9, 9)
+    shape = LayerShape(256, 1, 9, 9)
     # Q = 9: codes to 255 for 256 units, or for 768 with DACs of 2 bits.
     assert kappa_of(circuit(rows=256, step="any"), shape) == 255 / 256
     assert kappa_of(circuit(rows=256), shape) == 0.5
@@ -110,7 +111,7 @@ def test_the_full_range_has_its_codes_for_all_currents():
     names=st.tuples(
         st.sampled_from(get_args(RowGroups)),
         st.sampled_from(get_args(Ties)),
-        st.sampled_from(get_args(Step)),
+        st.sampled_from(get_args(AdcStep)),
         st.sampled_from(get_args(Subtraction)),
     ),
 )
@@ -120,7 +121,7 @@ def test_the_full_range_clips_nothing_and_the_fixed_one_at_most_a_step(rows, adc
     together = min(rows, dacs) if full.row_groups == "sequential" else rows
     currents = torch.arange(together + 1, dtype=torch.float64) * (2 ** widths[0] - 1) * (2 ** widths[1] - 1)
     for name, most in (("full", 0), ("fix", 1)):
-        converter = make_converter(replace(full, adc_range=name), Shape(together, 1, 9, 9))
+        converter = adc_transfer(replace(full, adc_range=name), LayerShape(together, 1, 9, 9))
         for sign in (1, -1) if full.ties != "floor" or name == "full" else (1,):  # MNSIM knows no ties of that kind
             rounded = converter.round_(sign * currents)
             assert (rounded - converter.convert_(sign * currents)).abs().max() <= most
@@ -128,7 +129,7 @@ def test_the_full_range_clips_nothing_and_the_fixed_one_at_most_a_step(rows, adc
 
 def test_the_range_of_the_output_follows_its_scale():
     # layer00 of the reference: 9 bits each, Q = 7, S = 0.25, steps 2^-9: 2^(7 + 7 - 2 + 6) / 2^16 = 4.
-    shape = Shape(252, 1, 9, 9, 0.25 * 2**18)
+    shape = LayerShape(252, 1, 9, 9, 0.25 * 2**18)
     assert kappa_of(circuit(rows=256, adc_bits=6, adc_range="output", step="any"), shape) == 4
     wide = shape._replace(output_scale=0.3 * 2**18)
     assert kappa_of(circuit(rows=256, adc_bits=6, adc_range="output", step="any"), wide) == pytest.approx(4 / 1.2)
@@ -152,16 +153,16 @@ def test_the_range_of_the_output_follows_its_scale():
 )
 def test_halves_go_where_they_should(ties, expected):
     sums = torch.tensor([-9.0, -7, -5, -3, -1, 0, 1, 3, 5, 7, 9])
-    assert Converter(0.5, 3, ties).convert_(sums).tolist() == expected
+    assert AdcTransfer(0.5, 3, ties).convert_(sums).tolist() == expected
 
 
 def test_steps_that_are_powers_of_two_have_a_shift():
-    assert [Converter(kappa, 7).shift for kappa in (0.25, 1.0, 8.0, 0.3, 3.0)] == [2, 0, -3, None, None]
+    assert [AdcTransfer(kappa, 7).shift for kappa in (0.25, 1.0, 8.0, 0.3, 3.0)] == [2, 0, -3, None, None]
 
 
 def test_what_is_lossless_or_silent_is_so_for_every_sum():
     for kappa, ties in ((1.0, "even"), (2.0, "odd"), (0.25, "even"), (0.25, "odd"), (0.25, "floor"), (1.5, "even")):
-        converter = Converter(kappa, 15, ties)
+        converter = AdcTransfer(kappa, 15, ties)
         for most in range(40):
             sums = torch.arange(-most, most + 1, dtype=torch.float64)
             codes = converter.convert_(sums.clone())
@@ -169,12 +170,12 @@ def test_what_is_lossless_or_silent_is_so_for_every_sum():
             if bool(converter.lossless(bound)):
                 assert torch.equal(codes, sums * kappa)
             assert bool(converter.silent(bound)) == (not codes.any())
-    assert bool(Converter(2.0, 15).lossless(torch.tensor([7.0])))
-    assert not bool(Converter(2.0, 15).lossless(torch.tensor([8.0])))
+    assert bool(AdcTransfer(2.0, 15).lossless(torch.tensor([7.0])))
+    assert not bool(AdcTransfer(2.0, 15).lossless(torch.tensor([8.0])))
 
 
 def test_digital_subtraction_leaves_all_bits_to_the_magnitude():
-    shape = Shape(63, 1, 5, 5)
-    assert make_converter(circuit(rows=63, adc_bits=4), shape).limit == 7
-    assert make_converter(circuit(rows=63, adc_bits=4, subtraction="digital"), shape).limit == 15
-    assert np.isclose(make_converter(circuit(), shape, kappa=0.7).kappa, 0.7)
+    shape = LayerShape(63, 1, 5, 5)
+    assert adc_transfer(circuit(rows=63, adc_bits=4), shape).limit == 7
+    assert adc_transfer(circuit(rows=63, adc_bits=4, subtraction="digital"), shape).limit == 15
+    assert np.isclose(adc_transfer(circuit(), shape, kappa=0.7).kappa, 0.7)

@@ -7,10 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar import convert as convert_module
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.convert import convert
-from moopim.network.crossbar.inference import crossbar_layers, on_crossbars
+from moopim.network.crossbar import Circuit, convert, crossbar_layers, inference, on_crossbars
 from moopim.network.quantisation import calibrate, quantise_module, set_bits
 
 IDEAL = Circuit(rows=64, adc_bits=16, adc_range="unit")
@@ -179,7 +176,7 @@ def test_networks_of_others_compute_what_their_quantised_parents_do(part):
     ],
 )
 def test_what_cannot_be_on_crossbars_is_named_before_it_is_calibrated(part, rows, message, monkeypatch):
-    monkeypatch.setattr(convert_module, "calibrate", lambda net, images: pytest.fail("calibrated"))
+    monkeypatch.setattr(inference, "calibrate", lambda net, images: pytest.fail("calibrated"))
     net, images = seeded(Whole(part()), 1, 8, 8)
     with pytest.raises(ConfigError, match=message):
         convert(net, Circuit(rows=rows, adc_bits=8), images)

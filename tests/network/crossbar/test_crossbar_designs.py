@@ -8,10 +8,7 @@ from small_nets import Chain, seeded
 from moopim.errors import ConfigError
 from moopim.network.accuracy import accuracy
 from moopim.network.calibration import recalibrate
-from moopim.network.crossbar import inference
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
-from moopim.network.crossbar.inference import on_crossbars
+from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies, inference, on_crossbars
 from moopim.network.datasets import Split
 from moopim.network.quantisation import calibrate, quantise_module, quantised_layers, set_bits
 

@@ -5,11 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from moopim.network.crossbar import engines
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.layers import crossbar_layer, layer_sums
-from moopim.network.crossbar.slices import Cells
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar import Circuit, Window, crossbar_layer, engines, layer_sums
+from moopim.network.crossbar.mapping import Cells
 
 planes = pytest.importorskip("moopim.network.crossbar.planes", reason="needs numba", exc_type=ImportError)
 
@@ -48,9 +45,9 @@ def test_the_largest_current_has_a_code_in_the_full_range(engine, options):
         ones = torch.ones((1, rows), dtype=torch.long)
         circuit = Circuit(rows=rows, adc_bits=adc_bits, dacs=rows, **options)
         layer = crossbar_layer(ones, circuit, weight_bits=2, input_bits=2)
-        assert (layer.converter.kappa >= 1) == (exact or "subtraction" in options)
+        assert (layer.adc.kappa >= 1) == (exact or "subtraction" in options)
         for fuse in (True, False):
-            sums = layer_sums(layer, ones, fuse=fuse, engine=engine) / layer.converter.kappa
+            sums = layer_sums(layer, ones, fuse=fuse, engine=engine) / layer.adc.kappa
             assert sums.item() == rows  # with 6 bits, a code stands for two units, and 32 is 16 of them
 
 

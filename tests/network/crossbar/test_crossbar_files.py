@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar.files import evaluate_layer_file, read_layer, write_result
+from moopim.network.crossbar import evaluate_layer_file, read_layer, write_layer_result
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "crossbar"
 CONV, FAULTY, LINEAR = (REFERENCE / f"layer{number}.npz" for number in ("00", "01", "05"))
@@ -38,7 +38,7 @@ def refused(path):
 
 def test_results_are_written_whole(tmp_path):
     result = evaluate_layer_file(read_layer(CONV))
-    write_result(tmp_path / "out.npz", result)
+    write_layer_result(tmp_path / "out.npz", result)
     assert [path.name for path in tmp_path.iterdir()] == ["out.npz"]
     with np.load(tmp_path / "out.npz") as archive:
         assert sorted(archive.files) == ["Y", "Ycode", "Yint"]
@@ -50,7 +50,7 @@ def test_results_are_written_whole(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     result = evaluate_layer_file(read_layer(LINEAR))
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_result(tmp_path / "missing" / "out.npz", result)
+        write_layer_result(tmp_path / "missing" / "out.npz", result)
 
 
 def test_only_inputs_and_cells_or_weights_are_needed(tmp_path):

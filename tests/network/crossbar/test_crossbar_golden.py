@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moopim.network.crossbar.adc import Converter
-from moopim.network.crossbar.files import evaluate_layer_file, read_layer
-from moopim.network.crossbar.layers import conversions, exact_sums, layer_sums
+from moopim.network.crossbar import evaluate_layer_file, layer_sums, read_layer
+from moopim.network.crossbar.adc import AdcTransfer
+from moopim.network.crossbar.layers import conversions, exact_sums
 
 FILES = sorted((Path(__file__).parents[2] / "reference" / "crossbar").glob("*.npz"))
 CROSSSIM = [path for path in FILES if "crosssim_Y" in np.load(path).files]
@@ -43,7 +43,7 @@ def test_outputs_are_those_of_mnsim(path, fuse):
 def test_crossbars_and_converters_are_those_of_mnsim(path):
     meta, layer = meta_of(path), read_layer(path).layer
     assert [list(block) for block in layer.blocks] == meta["row_blocks"]
-    assert layer.converter == Converter(meta["kappa"], 2 ** (meta["Q"] - 1) - 1, "even")
+    assert layer.adc == AdcTransfer(meta["kappa"], 2 ** (meta["Q"] - 1) - 1, "even")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -67,7 +67,7 @@ def test_sums_are_those_of_crosssim(path):
     layer = replace(
         read.layer,
         blocks=tuple(map(tuple, crosssim["row_blocks"])),
-        converter=Converter(1 / crosssim["lsb"], 2 ** (crosssim["adc_bits"] - 1) - 1, "odd"),
+        adc=AdcTransfer(1 / crosssim["lsb"], 2 ** (crosssim["adc_bits"] - 1) - 1, "odd"),
     )
     sums = layer_sums(layer, read.inputs).numpy() * crosssim["lsb"]
     assert np.array_equal(sums, np.load(path)["crosssim_Y"])

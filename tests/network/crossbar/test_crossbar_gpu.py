@@ -3,10 +3,7 @@
 import pytest
 import torch
 
-from moopim.network.crossbar import engines, gpu
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.layers import crossbar_layer, layer_sums
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar import Circuit, Window, crossbar_layer, engines, gpu, layer_sums
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.inference import count_layer_conversions, crossbar_layers, on_crossbars
+from moopim.network.crossbar import Circuit, count_layer_conversions, crossbar_layers, on_crossbars
 from moopim.network.quantisation import calibrate, quantise_module, quantised_layers, set_bits
 
 IDEAL = Circuit(rows=64, adc_bits=16, adc_range="unit")

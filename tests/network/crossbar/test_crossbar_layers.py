@@ -11,19 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar import engines, layers
-from moopim.network.crossbar.adc import Converter
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.layers import (
-    calibrated,
-    conversions,
-    crossbar_layer,
-    crossbar_product,
-    exact_sums,
-    layer_sums,
-    requantise,
-)
-from moopim.network.crossbar.window import Window
+from moopim.network.crossbar import Circuit, Window, crossbar_layer, crossbar_product, engines, layer_sums, layers
+from moopim.network.crossbar.adc import AdcTransfer
+from moopim.network.crossbar.layers import calibrated, conversions, exact_sums, requantise
 
 ENGINES = ["torch", "planes"]
 
@@ -50,7 +40,7 @@ def circuits(draw):
 
 def oracle(layer, weights, codes):
     """The layer by nested loops; for a convolution, group by group."""
-    circuit, converter = layer.circuit, layer.converter
+    circuit, converter = layer.circuit, layer.adc
     constants = (circuit.dac_bits, circuit.cell_bits, layer.input_bits, layer.weight_bits, *converter[:3])
     digital = circuit.subtraction == "digital"
     if layer.window is None:
@@ -86,9 +76,9 @@ def test_products_are_those_of_loops(circuit, widths, shape, kappa, signed, seed
     for fuse, engine in itertools.product([True, False], ENGINES):
         assert np.array_equal(layer_sums(layer, codes, fuse=fuse, engine=engine).numpy(), expected)
     product = crossbar_product(
-        codes, weights, circuit, weight_bits=weight_bits, input_bits=input_bits, kappa=layer.converter.kappa
+        codes, weights, circuit, weight_bits=weight_bits, input_bits=input_bits, kappa=layer.adc.kappa
     )
-    assert np.array_equal(product.numpy(), expected / layer.converter.kappa)
+    assert np.array_equal(product.numpy(), expected / layer.adc.kappa)
 
 
 @settings(max_examples=40)
@@ -169,12 +159,12 @@ def test_calibration_takes_the_range_with_the_least_error(step, rng):
     exact = codes.double() @ weights.double().T
 
     def error(kappa):
-        other = replace(layer, converter=layer.converter._replace(kappa=kappa))
+        other = replace(layer, adc=layer.adc._replace(kappa=kappa))
         return float((layer_sums(other, codes) / kappa - exact).square().sum())
 
     factor = 2.0 if step == "power_of_two" else 2**0.25
-    kappa = layer.converter.kappa
-    assert (layer.converter.shift is not None) or step == "any"
+    kappa = layer.adc.kappa
+    assert (layer.adc.shift is not None) or step == "any"
     assert error(kappa) <= min(error(kappa * factor), error(kappa / factor))
     assert error(kappa) < error(0.03125)
 
@@ -182,7 +172,7 @@ def test_calibration_takes_the_range_with_the_least_error(step, rng):
 def test_calibration_changes_nothing_where_nothing_is_lost(rng):
     circuit = Circuit(rows=16, adc_bits=10, adc_range="calibrated")
     layer = crossbar_layer(random_codes(rng, 5, (4, 16)), circuit, weight_bits=5, input_bits=5)
-    assert calibrated(layer, random_codes(rng, 5, (10, 16))).converter == Converter(1.0, 511, "even")
+    assert calibrated(layer, random_codes(rng, 5, (10, 16))).adc == AdcTransfer(1.0, 511, "even")
 
 
 def test_outputs_are_rounded_to_their_own_width():

@@ -15,8 +15,7 @@ from crossnas_toys import SIMULATOR, contents, run_and_kill, write_images, write
 import moopim.problems.crossnas.steps as trainings
 from moopim.errors import ConfigError, EvaluationError
 from moopim.experiment.steps import find_steps, read_step
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
 from moopim.network.network_files import load_network
 from moopim.problems.crossnas import accuracies

@@ -12,8 +12,7 @@ from moopim.hardware.planar.chip import make_chip
 from moopim.hardware.planar.model import evaluate_planar
 from moopim.network.blocks import make_network
 from moopim.network.calibration import calibration_images
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.designs import CrossbarDesign, crossbar_accuracies
+from moopim.network.crossbar import Circuit, CrossbarDesign, crossbar_accuracies
 from moopim.network.datasets import load_data
 from moopim.network.network_files import load_network, save_network
 from moopim.network.quantisation import calibrate, quantise_module, set_bits, table_with_bits

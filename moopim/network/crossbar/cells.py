@@ -1,4 +1,4 @@
-"""Cells that do not hold what they were programmed to: stuck ones, variation, leakage, noise and drift.
+"""Model of memory cells: stuck cells, variation, leakage, noise and drift.
 
 All numbers are drawn once per chip: a chip computes with the same cells from image to image, as in aihwkit's inference
 (Rasch et al., AICAS 2021); read noise is thus that of one read of all cells.
@@ -20,10 +20,8 @@ from moopim.checks import is_whole, whole_number
 from moopim.constants import ABOVE_ONE, bounded, check_constants, load_constants, read_table
 from moopim.errors import ConfigError, unknown_name
 from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.slices import Cells
+from moopim.network.crossbar.mapping import Cells
 from moopim.typing import FloatArray
-
-__all__ = ["CellModel", "Distribution", "chip_programmer", "device_names", "load_devices", "programmed"]
 
 Distribution: TypeAlias = Literal["gaussian", "lognormal"]
 
@@ -33,7 +31,7 @@ _EFFECTS = ("variation", "sigma", "stuck", "drift", "read")  # each has random n
 
 @dataclass(frozen=True)
 class CellModel:
-    """What cells are like; ideal by default.
+    """Model of memory cells; ideal by default.
 
     Conductances ``g`` are shares of the conductance of the lowest-resistance state (LRS), without dimensions.
 
@@ -41,18 +39,18 @@ class CellModel:
         stuck_at_hrs: Share of cells that stay at the highest resistance (HRS), 0 .. 1.
         stuck_at_lrs: Share of cells that stay at the lowest resistance, 0 .. 1.
         variation: Relative standard deviation of a programmed conductance; of its logarithm for ``lognormal``.
-        distribution: Of the variation: ``gaussian``, ``g (1 + s n)``, or ``lognormal``, ``g exp(s n)``, with ``n`` of
-            a standard normal distribution.
+        distribution: Distribution of the variation: ``gaussian``, ``g (1 + s n)``, or ``lognormal``, ``g exp(s n)``,
+            with ``n`` of a standard normal distribution.
         sigma_0: With the next two, standard deviation of a programmed conductance that depends on it:
             ``sigma_0 + sigma_1 g + sigma_2 g^2``, not below 0.
         sigma_1: See `sigma_0`.
         sigma_2: See `sigma_0`.
         on_off: Conductance of the LRS over that of the HRS, above 1; infinite without leakage.
         read_noise: Relative standard deviation of a conductance as it is read.
-        drift_exponent: ``nu`` of the drift ``g (t / t_0)^-nu`` of programmed cells.
+        drift_exponent: Mean ``nu`` of the drift ``g (t / t_0)^-nu`` of programmed cells.
         drift_spread: Standard deviation of ``nu`` from cell to cell; none gets negative.
-        time_s: Time since programming, ``t`` (s), at least `drift_start_s`.
-        drift_start_s: ``t_0`` (s).
+        time_s: Time ``t`` since programming (s), at least `drift_start_s`.
+        drift_start_s: Time ``t_0`` that drift starts at (s).
     """
 
     stuck_at_hrs: float = field(default=0.0, metadata=bounded("1", 0, 1, "a share of all cells"))
@@ -96,21 +94,9 @@ class CellModel:
 def programmed(
     cells: Cells, devices: CellModel, cell_bits: int, *, seed: int = 1, chip: int = 0, name: str = ""
 ) -> Cells:
-    """What cells hold once they are programmed, have drifted and are read.
+    """Cells after programming, drift and reading: whole levels (uint8) if no effect changes that, else float64.
 
-    Args:
-        cells: What they should hold: whole levels.
-        devices: What they are like.
-        cell_bits: Bits of a cell.
-        seed: Seed, not negative.
-        chip: Number of the chip, not negative.
-        name: Of the layer. The numbers drawn depend on the seed, the chip and this name, not on other layers.
-
-    Returns:
-        The cells, on the same device: whole levels (uint8) if no effect makes them others, else float64.
-
-    Raises:
-        ConfigError: If the seed or the chip is negative, or a cell has another number of bits than 1 .. 4.
+    Random numbers depend on the seed, the chip and the layer's name, not on other layers.
     """
     _check_numbers(seed, chip)
     whole_number("cell_bits", cell_bits, *_CELL_BITS)
@@ -123,15 +109,15 @@ def programmed(
 
 
 def chip_programmer(devices: CellModel, *, seed: int = 1, chip: int = 0) -> Callable[[str, Cells, Circuit], Cells]:
-    """Programs the layers of a network on one chip, as `moopim.network.crossbar.inference.on_crossbars` asks for.
+    """Programmer of the cells of a network on one chip, for the argument ``program`` of `on_crossbars` and others.
 
     Args:
-        devices: What cells are like.
+        devices: Model of the cells.
         seed: Seed, not negative.
         chip: Number of the chip, not negative.
 
     Returns:
-        Gives what the cells of a layer hold, from its path, what they should hold and its circuit.
+        Function of a layer's path, its ideal cells and its circuit that returns its cells as programmed.
 
     Raises:
         ConfigError: If the seed or the chip is not a whole number from 0.
@@ -140,22 +126,22 @@ def chip_programmer(devices: CellModel, *, seed: int = 1, chip: int = 0) -> Call
     return lambda path, cells, circuit: programmed(cells, devices, circuit.cell_bits, seed=seed, chip=chip, name=path)
 
 
-def device_names() -> tuple[str, ...]:
-    """Names of the built-in devices; ``data/devices.toml`` says where their numbers are from."""
+def cell_model_names() -> tuple[str, ...]:
+    """Names of the built-in models of cells; ``data/devices.toml`` holds the source of each constant."""
     return tuple(_tables())
 
 
-def load_devices(name: str) -> CellModel:
-    """Built-in devices.
+def load_cell_model(name: str) -> CellModel:
+    """Built-in model of cells.
 
     Args:
-        name: One of `device_names`.
+        name: One of `cell_model_names`.
 
     Returns:
-        The devices.
+        The model.
 
     Raises:
-        ConfigError: If there are none of this name.
+        ConfigError: If the name is unknown.
     """
     if name not in _tables():
         raise unknown_name("devices", name, _tables())
@@ -168,7 +154,7 @@ def _tables() -> dict[str, dict[str, Any]]:
 
 
 class _Draws:
-    """Random numbers of one side of a layer; an effect has the same ones whatever the others are."""
+    """Random numbers of one polarity of a layer, independent for each effect."""
 
     def __init__(self, seed: int, key: tuple[int, ...]) -> None:
         self._seed, self._key = seed, key

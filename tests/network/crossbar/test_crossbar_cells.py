@@ -7,10 +7,17 @@ import pytest
 import torch
 
 from moopim.errors import ConfigError
-from moopim.network.crossbar.circuit import Circuit
-from moopim.network.crossbar.devices import CellModel, chip_programmer, device_names, load_devices, programmed
-from moopim.network.crossbar.layers import crossbar_layer, layer_sums
-from moopim.network.crossbar.slices import Cells, program
+from moopim.network.crossbar import (
+    CellModel,
+    Circuit,
+    cell_model_names,
+    chip_programmer,
+    crossbar_layer,
+    layer_sums,
+    load_cell_model,
+)
+from moopim.network.crossbar.cells import programmed
+from moopim.network.crossbar.mapping import Cells, ideal_cells
 
 CELLS = 400_000
 
@@ -44,7 +51,7 @@ def test_ideal_devices_change_nothing(rng):
 
 @pytest.mark.parametrize("cell_bits", [1, 2, 4])
 def test_effects_of_size_zero_keep_levels_whole(cell_bits, rng):
-    cells = program(torch.from_numpy(rng.integers(-255, 256, (5, 40))), 9, cell_bits)
+    cells = ideal_cells(torch.from_numpy(rng.integers(-255, 256, (5, 40))), 9, cell_bits)
     devices = CellModel(stuck_at_hrs=1e-300, time_s=50, drift_start_s=2, on_off=math.inf)
     for side, expected in zip(programmed(cells, devices, cell_bits), cells, strict=True):
         assert side.dtype == torch.uint8
@@ -146,18 +153,18 @@ def test_conductances_of_any_size_give_the_same_bits_in_any_batch(rng):
             for start, end in layer.blocks:
                 level = (cells.positive - cells.negative)[j, :, start:end]
                 sums = (codes[:, start:end] >> i & 1).double() @ level.T
-                total += 2 ** (i + j) * (sums * layer.converter.kappa).round().clamp(-7, 7)
+                total += 2 ** (i + j) * (sums * layer.adc.kappa).round().clamp(-7, 7)
     assert torch.equal(together, total)
     assert weights.shape == (6, 50)
 
 
 def test_built_in_devices_have_their_figures():
-    assert device_names() == ("ideal", "rram", "pcm")
-    assert load_devices("ideal") == CellModel()
-    assert load_devices("rram") == CellModel(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=100)
-    assert load_devices("pcm").sigma_1 == pytest.approx(1.97 / 25)
+    assert cell_model_names() == ("ideal", "rram", "pcm")
+    assert load_cell_model("ideal") == CellModel()
+    assert load_cell_model("rram") == CellModel(stuck_at_hrs=0.001, stuck_at_lrs=0.001, on_off=100)
+    assert load_cell_model("pcm").sigma_1 == pytest.approx(1.97 / 25)
     with pytest.raises(ConfigError, match="unknown devices 'flash'"):
-        load_devices("flash")
+        load_cell_model("flash")
 
 
 @pytest.mark.parametrize(
