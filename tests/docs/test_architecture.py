@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-# A path in single backticks from the root, or a file name with a suffix.
-NAMED = sorted({path for path in re.findall(r"`([\w/]+/[\w./-]*)`", PAGE)})
+# Paths from the root, from moopim/ or from moopim/hardware/
+NAMED = sorted(set(re.findall(r"`([\w/]+/[\w./-]*)`", PAGE)))
 
 
 @pytest.fixture(scope="module")
