@@ -181,17 +181,18 @@ def plot(
 
 def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
     """Figures of one design as its problem plots it, or else those of any problem."""
+    from moopim.analysis.frames import check_columns
     from moopim.experiment.frames import read_designs
     from moopim.experiment.manifest import read_manifest
     from moopim.experiment.plugins import rebuild_problem
 
-    frame = result.evaluations
+    frame, record = result.evaluations, read_manifest(result.directory or Path()).problem
+    check_columns(frame, ["evaluation", *(column for group in record.genome for column in group.columns)])
     row = frame[frame["evaluation"] == number]
     if row.empty:
         raise ConfigError(
             f"design={number} is not allowed; expected a number of the column 'evaluation', 1 .. {len(frame)}"
         )
-    record = read_manifest(result.directory or Path()).problem
     if record.spec is not None:
         problem = rebuild_problem(record.spec, record.parameters)
         with problem.naming_faults("plot_design"):

@@ -71,6 +71,16 @@ def test_a_mapping_of_a_run_is_plotted_by_command(capsys, tmp_path):
     assert "placement.png" in err
 
 
+def test_evaluations_without_a_gene_are_refused_in_one_line(capsys, tmp_path):
+    run = tmp_path / "run"
+    moopim.run(HuntMapping("vgg11"), "random", evaluations=20, seed=3, output=run)
+    file = run / "evaluations.csv"
+    pd.read_csv(file).drop(columns="pe_3").to_csv(file, index=False)
+    code, out, err = invoke(capsys, "plot", run, "--design", 1)
+    assert (code, out) == (2, "")
+    assert "the frame has no column 'pe_3'; it has: evaluation" in err
+
+
 def test_the_old_command_names_the_new_one(capsys):
     code, out, err = invoke(capsys, "hunt", "draw", "run", "--design", 1, "--output", "figures")
     assert (code, out) == (2, "")
