@@ -1,6 +1,5 @@
 """The two searches of CrossNAS (arXiv 2505.22868, sections 3.2 and 3.3): architecture, then bit widths and circuit."""
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -47,7 +46,7 @@ class NetworkOnChip(NamedTuple):
 class CrossNasSearch(DesignProblem):
     """Search with a choice of objectives, limits and PIM simulator; accuracies are cached over all runs.
 
-    A subclass sets its genome, simulator and accuracies between `_store_options` and `_complete` in its constructor.
+    The constructor of a subclass begins with `_store_options`, sets genome and accuracies, and ends with `_complete`.
     """
 
     data: str
@@ -67,8 +66,9 @@ class CrossNasSearch(DesignProblem):
 
     def _store_options(self, options: Mapping[str, Any]) -> None:
         """Store the constructor's parameters, which are the options of the problem; load the simulator."""
-        for name in inspect.signature(type(self)).parameters:
-            setattr(self, name, options[name])
+        for name, value in options.items():
+            if name != "self":
+                setattr(self, name, value)
         self._simulator = load_simulator(self.simulator, self.profile)
 
     def _complete(self, classes: int, space: CrossNasSpace | None = None) -> None:
@@ -162,10 +162,10 @@ class ArchitectureSearch(CrossNasSearch):
         min: str = "",
         device: str = "cpu",
     ) -> None:
+        self._store_options(locals())
         # torch is an extra, and slow to load: only a problem that is built needs it.
         from moopim.problems.crossnas.accuracies import InheritedAccuracy
 
-        self._store_options(locals())
         self._accuracies = InheritedAccuracy(supernet, data, root, calibration, device)
         net = self._accuracies.supernet
         self.space = CrossNasSpace(
@@ -281,11 +281,11 @@ class QuantisationPimSearch(CrossNasSearch):
         min: str = "",
         device: str = "cpu",
     ) -> None:
+        self._store_options(locals())
         # torch is an extra, and slow to load: only a problem that is built needs it.
         from moopim.network.quantiser import check_bits
         from moopim.problems.crossnas.accuracies import CrossbarAccuracy
 
-        self._store_options(locals())
         choices = {name: _choices(name, getattr(self, name)) for name in (*_WIDTHS, *CIRCUIT)}
         self._accuracies = CrossbarAccuracy(network, data, root, calibration, adc_range, device, self._simulator)
         stored = self._accuracies.stored

@@ -152,9 +152,9 @@ def load_preset(name: str) -> Preset:
     else:
         raise unknown_name("preset", name, [*tables, "FILE.toml"])
     known: dict[str, Any] = {field: None for field in _OPTIONAL if field not in table}
-    for field, kind, what in (("recipes", dict, "a table of names"), ("channels", list, "a list of whole numbers")):
+    for field, kind, allowed in (("recipes", dict, "a table of names"), ("channels", list, "a list of whole numbers")):
         if not isinstance(table.get(field, kind()), kind):
-            raise ConfigError(f"{field}={table[field]!r} of preset {name} is not allowed; expected {what}")
+            raise ConfigError(f"{field}={table[field]!r} of preset {name} is not allowed; expected {allowed}")
     if "recipes" in table and "channels" in table:
         known |= {"recipes": table.pop("recipes"), "channels": tuple(table.pop("channels"))}
     return load_constants(Preset, f"preset {name}", table, **known)

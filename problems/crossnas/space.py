@@ -1,7 +1,7 @@
 """The search space of CrossNAS (arXiv 2505.22868, Table 1): a CNN, its bit widths and the circuit of its chip.
 
 A network is a chain of blocks, global average pooling and a fully connected head. A block holds two 3x3 convolutions;
-behind them VGG has a 2x2 pooling, MVGG nothing, and RES adds the block's input through a 1x1 convolution.
+after them VGG has a 2x2 pooling, MVGG nothing, and RES adds the block's input through a 1x1 convolution.
 """
 
 from collections.abc import Sequence

@@ -99,7 +99,7 @@ class Setup:
     def fit(
         self, net: nn.Module, recipe: str, path: Path, epochs: int | None, log: str, forward: Forward | None = None
     ) -> pd.DataFrame:
-        """Train, or continue an interrupted training, and write the log beside the file of the weights; return it."""
+        """Train, or continue an interrupted training, and write its log next to the weights; return the log."""
         frame = fit(
             net,
             self.data,
