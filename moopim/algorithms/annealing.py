@@ -51,15 +51,18 @@ def improvement(amount: float) -> float:
 
 @dataclass(slots=True)
 class Decisions:
-    """Where each chain goes from its proposal, after the three cases of the paper; changes the archive.
+    """Decisions of one step after the three cases of the paper: where each chain goes from its proposal.
 
-    ======================================= ==============================================================
-    1  the current design dominates         to the proposal with probability `acceptance` of the mean amount
-    2a neither; members dominate            (over the members, and in case 1 the current design) of domination
-    2b, 2c, 3b, 3c no member dominates      to the proposal, which joins; members that it dominates leave
-    3a it dominates the current design,     with probability `improvement` of the least amount to that member,
-       but members dominate it              else to the proposal
-    ======================================= ==============================================================
+    ======  ================================================  =====================================================
+    case    current design, members, proposal                 the chain goes to
+    ======  ================================================  =====================================================
+    1, 2a   the current design dominates, or members do and   the proposal with probability `acceptance` of the mean
+            neither of the two dominates the other            amount of domination over all that dominate it
+    2b-c,   no member dominates                               the proposal, which joins the archive; members that it
+    3b-c                                                      dominates leave
+    3a      the proposal dominates the current design, but    the member of the least amount of domination with
+            members dominate it                               probability `improvement`, else the proposal
+    ======  ================================================  =====================================================
 
     Equal objectives: to the proposal, which does not join. A feasible design never gives way to an infeasible one.
     """
@@ -138,7 +141,7 @@ class Decisions:
 
 
 def _relations(current: FloatArray, proposal: FloatArray) -> list[int]:
-    """How current designs and their proposals relate, shape ``(n,)``; both of shape ``(n_obj + 1, n)``."""
+    """Relations of current designs and their proposals, both of shape ``(n_obj + 1, n)``; shape ``(n,)``."""
     not_worse, not_better = (current <= proposal).all(axis=0), (current >= proposal).all(axis=0)
     relation = np.where(not_worse, _CURRENT_DOMINATES, 0) + np.where(not_better, _PROPOSAL_DOMINATES, 0)
     relation[(proposal[-1] > 0) & (current[-1] == 0)] = _INFEASIBLE

@@ -28,7 +28,7 @@ from moopim.typing import FloatArray, IntArray, WordArray
 Truncation = Callable[[FloatArray, int], IntArray]
 
 
-# What exact selections cost in the unit of `moopim.pareto.EXACT_COST`. A search repeats them hundreds of times, so they
+# Costs of exact selections in the unit of `moopim.pareto.EXACT_COST`. A search repeats them hundreds of times, so they
 # are rated far above a single hypervolume. A truncation may take a few tenths of a second: up to 1,414 members of 4
 # objectives, 125 of 6, 63 of 7, 37 of 8 and 18 of 10.
 def greedy_cost(limit: int, n_obj: int) -> float:
