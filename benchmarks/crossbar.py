@@ -5,8 +5,8 @@
 A layer of 64 to 64 channels, 3 x 3, on images of 32 x 32, and a network of eight such layers. Weights are normal,
 inputs normal behind a ReLU, both as codes of the width shown; ADCs cover the full range of a crossbar. `planes` is the
 engine that numba compiles, where it is installed, `torch` the one without; on a GPU `auto` is that of triton, and
-batches are of 256 images. What the weights prove to be lossless is merged in all of them. The best of several
-repetitions is shown; compiling is left out. MNSIM 2.0 costs 199 (9 bits, DAC of 1 bit, 256 rows), 32 (5 bits, DAC 1)
+batches have 256 images. Lossless columns are merged in all of them. The best of several repetitions is shown; compiling
+is left out. MNSIM 2.0 costs 199 (9 bits, DAC of 1 bit, 256 rows), 32 (5 bits, DAC 1)
 and 16 (5 bits, DAC 2) times a convolution, measured elsewhere.
 """
 
@@ -42,7 +42,7 @@ def random_codes(shape: tuple[int, ...], bits: int, rng: np.random.Generator, re
 
 
 def make_layer(inputs: int, outputs: int, bits: int, rng: np.random.Generator, **circuit: int) -> CrossbarLayer:
-    """A layer with random weights."""
+    """Layer with random weights."""
     weights = random_codes((outputs, inputs, 3, 3), bits, rng)
     return crossbar_layer(weights, Circuit(**circuit), weight_bits=bits, input_bits=bits, window=WINDOW)
 
@@ -120,7 +120,7 @@ def peak_MB(engine: Engine) -> float:  # noqa: N802 (the unit is MB)
 
 
 def main() -> None:
-    """Prints tables and writes the numbers."""
+    """Print tables and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="end within two minutes")
     parser.add_argument("--device", choices=sorted(IMAGES), default="cpu", help="where to compute")

@@ -1,4 +1,4 @@
-"""Which engine computes, and that types, threads and sizes change no bit."""
+"""Choice of engines, which agree to the bit whatever the types, threads and sizes."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def make_codes(rng, bits=6, shape=(3, 10, 7, 7), least=0):
 
 @pytest.fixture
 def used(monkeypatch):
-    """How often the engine for processors was called."""
+    """Calls of the bit planes, one item each."""
     calls = []
 
     def spy(*arguments):
@@ -124,3 +124,13 @@ def test_settings_that_drop_bits_of_products_change_nothing(rng):
         assert torch.equal(layer_sums(layer, codes, engine="torch"), expected)
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_without_numba_torch_computes_everything(rng, used, monkeypatch):
+    _, layer = make_layer(rng)
+    codes = make_codes(rng)
+    expected = layer_sums(layer, codes, engine="planes")
+    assert len(used) == 1
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    assert torch.equal(layer_sums(layer, codes, engine="planes"), expected)
+    assert len(used) == 1
