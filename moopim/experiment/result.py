@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moopim.columns import truth_column
 from moopim.errors import ConfigError
 from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
@@ -71,16 +72,29 @@ class RunResult:
     def summary(self, n: int = 8) -> str:
         """Summary of the result: the message and a table of designs spread along the front.
 
+        The column ``evaluation`` is the number of a design, as ``moopim plot --design`` takes it.
+
         Args:
             n: Number of designs to show, from the best to the worst by the first objective.
         """
         frame = self.front if self.feasible else self.least_violating
         columns = [quantity.column for quantity in (*self.objectives, *self.constraints)]
         rows = np.unique(np.linspace(0, len(frame) - 1, min(n, len(frame))).round().astype(np.int64))
-        shown = frame[list(dict.fromkeys(columns))].iloc[rows]
+        shown = frame.iloc[rows]
+        numbers = shown["evaluation"] if "evaluation" in shown else self._evaluation_numbers(shown)
+        shown = shown[list(dict.fromkeys(columns))]
+        shown.insert(0, "evaluation", numbers)
         table = shown.to_string(index=False, float_format=lambda value: f"{value:.5g}")
         which = "designs spread along the front" if self.feasible else "designs with the least violation"
         return f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}\n{which}:\n{table}"
+
+    def _evaluation_numbers(self, front: pd.DataFrame) -> list[int | str]:
+        """Number of the first feasible evaluation with the objectives of each row; ``-`` where there is none."""
+        columns = [objective.column for objective in self.objectives]
+        feasible = self.evaluations[truth_column(self.evaluations, "feasible")]
+        table, numbers = feasible[columns].to_numpy(), feasible["evaluation"].to_numpy()
+        first = [np.flatnonzero((table == row).all(axis=1))[:1] for row in front[columns].to_numpy()]
+        return [int(numbers[at[0]]) if len(at) else "-" for at in first]
 
     def _repr_html_(self) -> str:
         frame: Any = self.front if self.feasible else self.least_violating
