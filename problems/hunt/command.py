@@ -77,7 +77,7 @@ def study(
 
 @app.command(hidden=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def draw() -> None:
-    """Raise ConfigError with the name of the command that took over."""
+    """Moved: the command is now ``moopim plot DIR --design N``."""
     raise ConfigError("'moopim hunt draw' is now 'moopim plot DIR --design N'; N is the 'evaluation' of the design")
 
 

@@ -47,7 +47,9 @@ class MappingQuantity(NamedTuple):
     Attributes:
         quantity: Its name, unit and, of an objective, sense.
         about: The quantity in words, for help texts.
-        compute: Its values, shape ``(designs,)``; by default the result of the equations with its name.
+        compute: Its values, shape ``(designs,)``; by default the result of the equations with its name. Values of a
+            mapping that does not fit (``results["violation"] > 0``) are not used. For example, the mean place of the
+            layers, by forward tier: ``lambda m: (m.genes // m.model.stack.pes_per_tier).mean(axis=1)``.
         traffic: Traffic model that it is limited to; any by default.
     """
 

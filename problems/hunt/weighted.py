@@ -22,7 +22,7 @@ _WEIGHTS = {f"w_{entry.quantity.name}": entry.about for entry in SYSTEM if isins
 
 
 class WeightedMapping(HuntMapping):
-    """Map a network to a 3-D stack by one weighted sum of time, area, power and noise.
+    """Map a network to a 3-D stack by one weighted sum of the objectives of hunt.
 
     The baseline after HyDe (Bhattacharjee, Moitra and Panda, IEEE JETCAS 2023): designs, repair and model are those of
     the problem hunt, but its objectives are weighted before the search. Each counts from 0 at the best to 1 at the

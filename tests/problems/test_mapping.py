@@ -68,8 +68,10 @@ def test_values_are_those_of_the_system_model(rng):
     X = problem.genome.sample(20, rng)
     expected = evaluate_system(problem.model, X[:, :4], X[:, 4:])
     table = problem.tabulate(X)
-    for i, quantity in enumerate(problem.quantities):
-        assert np.array_equal(table[:, i], expected[quantity.name], equal_nan=True)
+    shared = [(i, quantity.name) for i, quantity in enumerate(problem.quantities) if quantity.name in expected]
+    assert {name for _, name in shared} >= {"period", "area", "power", "err", "violation", "link_util"}
+    for i, name in shared:
+        assert np.array_equal(table[:, i], expected[name], equal_nan=True)
 
 
 @pytest.mark.parametrize("workload", ["vgg11", "densenet40"])
