@@ -44,7 +44,13 @@ def _after_napoleon(app: Sphinx, what: str, name: str, obj: object, options: Any
     lines[:] = _properties.pop(name, lines)
 
 
+def _skip_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: Any) -> bool | None:
+    # Fields of named tuples are documented with their class; Python says no more of them than their number.
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Sphinx) -> None:
-    """Keeps the docstrings of properties as they are."""
+    """Keep the docstrings of properties as they are, and the fields of named tuples with their class."""
+    app.connect("autodoc-skip-member", _skip_field)
     app.connect("autodoc-process-docstring", _before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", _after_napoleon, priority=600)
