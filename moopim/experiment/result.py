@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moopim.columns import truth_column
+from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
 from moopim.evaluator import EvaluationLog
-from moopim.experiment.frames import evaluations_frame, front_frame, least_violating
+from moopim.experiment.frames import evaluations_frame, front_frame, least_violating, minimised
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genes import Choice, GeneGroup, Integer
 from moopim.genome import Designs, Genome
@@ -88,13 +88,12 @@ class RunResult:
         which = "designs spread along the front" if self.feasible else "designs with the least violation"
         return f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}\n{which}:\n{table}"
 
-    def _evaluation_numbers(self, front: pd.DataFrame) -> list[int | str]:
+    def _evaluation_numbers(self, front: pd.DataFrame) -> list[str]:
         """Number of the first feasible evaluation with the objectives of each row; ``-`` where there is none."""
-        columns = [objective.column for objective in self.objectives]
-        feasible = self.evaluations[truth_column(self.evaluations, "feasible")]
-        table, numbers = feasible[columns].to_numpy(), feasible["evaluation"].to_numpy()
-        first = [np.flatnonzero((table == row).all(axis=1))[:1] for row in front[columns].to_numpy()]
-        return [int(numbers[at[0]]) if len(at) else "-" for at in first]
+        feasible = truth_column(self.evaluations, "feasible")
+        F, numbers = minimised(self.evaluations, self.objectives), numeric_column(self.evaluations, "evaluation")
+        matches = [np.flatnonzero((row == F).all(axis=1) & feasible)[:1] for row in minimised(front, self.objectives)]
+        return [f"{numbers[match[0]]:.0f}" if len(match) else "-" for match in matches]
 
     def _repr_html_(self) -> str:
         frame: Any = self.front if self.feasible else self.least_violating

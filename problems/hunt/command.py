@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from moopim.csv_files import write_frame
 from moopim.errors import ConfigError
 from moopim.files import check_files, open_output
 
@@ -27,6 +26,7 @@ def baselines(
     force: _Force = False,
 ) -> None:
     """Print TOPS/W, TOPS/mm2 and loss of architectures on a network, ours beside the paper's."""
+    from moopim.csv_files import write_frame
     from moopim.problems.hunt.paper import architecture_frame, architecture_tables
     from moopim.workload import load_workload
 
@@ -65,6 +65,7 @@ def study(
     folder = _folder(output or Path(f"hunt-figure-{figure}"), [f"figure_{figure}.png", f"figure_{figure}_*.csv"], force)
     made = make_study(figure, tuple(workload or ()), evaluations, seed)
     from moopim.analysis.style import save_figure
+    from moopim.csv_files import write_frame
 
     save_figure(made.plot(), folder / f"figure_{figure}.png")
     for name, frame in made.frames.items():

@@ -575,6 +575,17 @@ def test_messages_count_in_english():
     assert result.message == "1 evaluation (0 cached); 1 non-dominated design"
 
 
+def test_summary_numbers_designs_as_the_frame_of_evaluations_does():
+    result = moopim.run(Buffers(), "random", evaluations=100)
+    header, *lines = result.summary(5).split("\n")[2:]
+    assert header.split()[0] == "evaluation"
+    shown = [int(line.split()[0]) for line in lines]
+    first, last = (result.evaluations.set_index("evaluation").loc[shown[i], "energy_mJ"] for i in (0, -1))
+    assert (first, last) == (result.front["energy_mJ"].min(), result.front["energy_mJ"].iloc[-1])
+    unknown = replace(result, evaluations=result.evaluations.iloc[:0]).summary(5)
+    assert [line.split()[0] for line in unknown.split("\n")[3:]] == ["-"] * len(shown)
+
+
 def test_summary_and_html_name_problem_and_units():
     result = moopim.run(Buffers(), "random", evaluations=100)
     assert "Buffers(traffic=1.0), random, seed 1: 100 evaluations" in result.summary()

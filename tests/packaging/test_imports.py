@@ -33,6 +33,16 @@ def test_heavy_modules_are_not_loaded(code, tmp_path):
     assert python(code, tmp_path) == (0, "[]", "")
 
 
+def test_help_loads_no_numpy(tmp_path):
+    code = (
+        "import moopim.cli.entry, contextlib, io, sys\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    moopim.cli.entry.main(['--help'])\n"
+        "print('numpy' in sys.modules)"
+    )
+    assert python(code, tmp_path) == (0, "False", "")
+
+
 @pytest.mark.parametrize("name", ["problems", "analysis"])
 def test_bare_import_in_the_checkout_is_refused(name):
     code, _, error = python(f"import {name}", ROOT)
