@@ -168,7 +168,7 @@ def indicator_table(
     names = long_tailed(together, objectives) if log is None else log
     with_returned = all("returned" in frame.columns for frame in frames)
     returned = [frame[truth_column(frame, "returned")] for frame in frames] if with_returned else []
-    # What the optimisers returned is measured together with what they evaluated, along the same rays.
+    # Returned and evaluated designs are measured together, along the same rays.
     plain = _shares([*fronts, *returned], box, "hypervolume")
     columns = {name: values[: len(entries)] for name, values in plain.items()}
     if names:

@@ -48,20 +48,23 @@ def measure(name: str, cases: int, seed: int) -> dict[str, Any]:
     failures: list[str] = []
     accepted, slowest, where = 0, 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
-        hostile.read_valid(name, Path(folder) / "valid")  # also loads what is slow to load
+        if not hostile.read_valid(name, Path(folder) / "valid"):  # also loads slow modules
+            failures.append("the valid files are refused")
         for case in range(cases):
             faulthandler.dump_traceback_later(PATIENCE_S, exit=True)
             seconds = 0.0
             try:
                 outcome = hostile.attempt(name, Random(f"{seed} {name} {case}"), Path(folder) / "case")  # noqa: S311
-                accepted, seconds = accepted + outcome.accepted, outcome.seconds
+                accepted, seconds = accepted + (outcome.refusal is None), outcome.seconds
+                if outcome.fault:
+                    failures.append(f"case {case}: {outcome.fault}")
             except Exception as error:  # noqa: BLE001 (any is a finding)
                 failures.append(f"case {case}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
             if seconds > slowest:
                 slowest, where = seconds, case
             faulthandler.cancel_dump_traceback_later()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    refused = cases - accepted - len(failures)
+    refused = cases - accepted - sum(failure.startswith("case") for failure in failures)
     found = {"loader": name, "cases": cases, "refused": refused, "accepted": accepted, "failures": len(failures)}
     return found | {"slowest_s": slowest, "slowest_case": where, "memory_MiB": memory, "shown": failures[:SHOWN]}
 
@@ -73,8 +76,8 @@ def run(name: str, cases: int, seed: int) -> dict[str, Any]:
     if done.returncode == 0:
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return result
-    told = done.stderr.splitlines()[-25:]
-    return {"loader": name, "cases": cases, "failures": 1, "shown": ["the process ended:", *told]}
+    lines = done.stderr.splitlines()[-25:]
+    return {"loader": name, "cases": cases, "failures": 1, "shown": ["the process ended:", *lines]}
 
 
 def passes(result: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.mark.parametrize("name", LOADERS)
 def test_the_files_are_accepted_before_they_are_changed(name, tmp_path):
-    read_valid(name, tmp_path)
+    assert read_valid(name, tmp_path)
 
 
 @pytest.mark.slow
@@ -20,4 +20,5 @@ def test_the_files_are_accepted_before_they_are_changed(name, tmp_path):
 @CASES
 @given(random=st.randoms(use_true_random=True))
 def test_a_hostile_file_is_read_or_refused_in_one_line(name, random, tmp_path_factory):
-    attempt(name, random, tmp_path_factory.getbasetemp() / f"hostile {name}")
+    outcome = attempt(name, random, tmp_path_factory.getbasetemp() / f"hostile {name}")  # raises errors of others
+    assert not outcome.fault

@@ -15,7 +15,7 @@ from pymoo.core.termination import Termination
 from moopim.algorithms.archive import Archive, Evaluated
 from moopim.typing import FloatArray, IntArray
 
-# How a current design and a proposal relate; the sum of 1 where the first is nowhere worse and 2 where it is nowhere
+# Relation of a current design and a proposal; the sum of 1 where the first is nowhere worse and 2 where it is nowhere
 # better, and one more case.
 _NEITHER, _CURRENT_DOMINATES, _PROPOSAL_DOMINATES, _EQUAL, _INFEASIBLE = range(5)
 STAY = -1

@@ -147,7 +147,7 @@ class _ExactGains:
     def greatest(self) -> int:
         """The member that adds the most, the first of equals."""
         while self.fresh[i := int(self.bound.argmax())] != self.n_kept:
-            # What i adds: its box without the part that the members kept so far cover.
+            # Contribution of i: its box without the part that the members kept so far cover.
             covered = self.volume(np.maximum(self.points[i], self.chosen[: self.n_kept])) if self.n_kept else 0.0
             self.bound[i] = self.boxes[i] - covered
             self.fresh[i] = self.n_kept
@@ -188,7 +188,7 @@ def least_contributors_out(F: FloatArray, limit: int) -> IntArray:
         samples[k] = 0
         return samples
 
-    # How many members other than the box's member dominate each sample.
+    # Number of members, other than the box's own, that dominate each sample.
     times = np.zeros((len(F), N_SAMPLES), dtype=np.min_scalar_type(len(F)))
     for k in range(len(F)):
         times += dominated(k)

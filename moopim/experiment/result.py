@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from moopim.columns import numeric_column, truth_column
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, EvaluationError
 from moopim.evaluator import EvaluationLog
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating, minimised
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
@@ -222,8 +222,8 @@ class _Recorded(DesignProblem):
         super().__init__()
 
     def evaluate_designs(self, designs: Designs) -> Mapping[str, Any]:
-        """Never called."""
-        raise NotImplementedError
+        """Raise EvaluationError: a manifest has no model."""
+        raise EvaluationError(f"cannot evaluate {len(designs)} designs of a run read back; expected its problem")
 
 
 def _recorded_group(group: GroupRecord) -> GeneGroup:

@@ -14,7 +14,7 @@ def _digits(codes, place, bits):
 @triton.jit
 def _rounded(sums, shift, TIES: tl.constexpr):
     """``sums 2^-shift`` as whole numbers: halves to even (0), to odd (1), all down (2); 3: for shifts up to 0."""
-    # What is added carries where more than half is left, and at half where the code below is odd (even).
+    # The addend carries where the remainder is above half, and at half where the code below is odd (even).
     if TIES == 0:
         codes = (sums + ((1 << (shift - 1)) - 1) + ((sums >> shift) & 1)) >> shift
     elif TIES == 1:
