@@ -1,16 +1,16 @@
 """Devices of the PEs of the stack: built in, with named variants, or from a TOML file of the user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from moopim.constants import bounded, bounds_of, check_constants, constant_values, read_table, read_user_table
+from moopim.constants import bounded, check_constants, constant_values, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
 
-Overrides = Mapping[str, float]
-"""Values by ``LETTER.parameter`` of a device, or by the name of a parameter of the stack or the factors."""
+Overrides = Mapping[str, Any]
+"""Values by ``LETTER.parameter`` of a device, or by the name of another parameter of the model."""
 
 _Read = Literal["rows", "columns", "parallel", "macs"]
 _Noise = Literal["none", "linear", "exponential"]
@@ -27,19 +27,22 @@ class StackDevice:
             (``parallel``); ``macs`` for a core that does one multiply-add after the other instead of an array.
         noise: Growth of thermal noise with temperature: ``none``, ``linear`` or ``exponential``.
         serves_back_propagation: Whether it endures the writes of back-propagation.
+        nonvolatile: Whether its cells keep their values without power, so that arrays can be gated between uses.
         rows: Rows of an array.
         columns: Columns of an array.
         bits_per_cell: Bits of a cell.
         arrays_per_pe: Arrays of a PE.
         step_ns: Time (ns) of a row if it reads rows, of a multiply-add if ``macs``, else of a whole array.
         vector_pJ: Energy of a 1-bit vector through a full array (pJ); of a multiply-add if ``macs``.
-        static_mW: Static power of a PE (mW).
+        static_mW: Static power of a PE at ambient temperature (mW).
+        static_slope_per_K: Relative growth of the static power with the temperature rise (1/K).
         write_row_ns: Time to write a row (ns).
         write_pJ: Energy of a write (pJ).
         write_cells: Cells that this energy writes.
         endurance: Writes that a cell endures.
-        gradient_speedup: Rate of gradients over that of its forward pass; 0 if it serves no back-propagation.
-        gradient_pJ: Energy of a gradient MAC (pJ); 0 if it serves no back-propagation.
+        gradient_speedup: Rate of gradients over that of its forward pass, in the idealised model; 0 if it serves no
+            back-propagation.
+        gradient_pJ: Energy of a gradient MAC (pJ), in the idealised model; 0 if it serves no back-propagation.
     """
 
     letter: str
@@ -47,6 +50,7 @@ class StackDevice:
     read: _Read
     noise: _Noise
     serves_back_propagation: bool
+    nonvolatile: bool
     rows: float = field(
         metadata=bounded("1", 1, 65536, "the longest bit lines of memories have some 1e4 cells", whole=True)
     )
@@ -74,6 +78,9 @@ class StackDevice:
     static_mW: float = field(
         metadata=bounded("mW", 1e-3, 1e5, "from SRAM in retention to 100 W, more than a PE can be cooled by", zero=True)
     )
+    static_slope_per_K: float = field(
+        metadata=bounded("1/K", 1e-5, 1, "subthreshold leakage of CMOS doubles each 10 K to 30 K", zero=True)
+    )
     write_row_ns: float = field(
         metadata=bounded("ns", 0.01, 5e5, "from SRAM, some 0.1 ns, to flash, some 100 us", zero=True)
     )
@@ -96,10 +103,7 @@ class StackDevice:
     )
 
     def __post_init__(self) -> None:
-        what = f"device {self.letter!r}"
-        check_constants(self, what)
-        if self.serves_back_propagation and not (self.gradient_speedup and self.gradient_pJ):
-            raise ConfigError(f"{what} serves back-propagation; expected gradient_speedup and gradient_pJ above 0")
+        check_constants(self, f"device {self.letter!r}")
 
     @property
     def write_cell_pJ(self) -> float:  # noqa: N802 (the unit is pJ)
@@ -110,6 +114,13 @@ class StackDevice:
     def vector_ns(self) -> float:
         """Time of a 1-bit input vector through a fully used array (ns)."""
         return self.rows * self.step_ns if self.read == "rows" else self.step_ns
+
+
+PARAMETERS = tuple(item.name for item in fields(StackDevice) if item.name not in ("letter", "name"))
+"""Parameters of a device, which a user may override."""
+
+TRUTHS = ("serves_back_propagation", "nonvolatile")
+"""Those that are true or false."""
 
 
 @cache
@@ -165,12 +176,12 @@ def load_devices(
     return tuple(devices)
 
 
-def _overrides_of(letter: str, overrides: Overrides) -> dict[str, float]:
+def _overrides_of(letter: str, overrides: Overrides) -> dict[str, Any]:
     """Overrides of a device, by the name of its parameter."""
     values = {name.partition(".")[2]: value for name, value in overrides.items() if name.startswith(f"{letter}.")}
     for name in values:
-        if name not in bounds_of(StackDevice):
-            raise unknown_name(f"parameter of device {letter!r}", name, bounds_of(StackDevice))
+        if name not in PARAMETERS:
+            raise unknown_name(f"parameter of device {letter!r}", name, PARAMETERS)
     return values
 
 

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from moopim.constants import (
     Bounds,
@@ -19,11 +21,16 @@ from moopim.constants import (
     read_user_table,
 )
 from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.noc.parameters import NocParameters, load_noc
 from moopim.hardware.noc.routing import link_count
-from moopim.hardware.stack.devices import Overrides, StackDevice, built_in_devices, load_devices
+from moopim.hardware.stack.devices import PARAMETERS, TRUTHS, Overrides, StackDevice, built_in_devices, load_devices
+from moopim.hardware.stack.engine import GradientEngine, load_engine
+from moopim.hardware.thermal import ThermalStack, load_thermal
+from moopim.typing import FloatArray
 
 FACTOR_SETS = ("physical", "calibrated")
 _MOST_PES = 1024
+_Constants = TypeVar("_Constants")
 # A number, and a unit behind it.
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|nan)\s*([^\s\d.].*)?", re.ASCII)
 
@@ -131,12 +138,63 @@ class Factors:
         check_constants(self, "the factors")
 
 
+@dataclass(frozen=True)
+class Operation:
+    """Operation of a stack in the system model: pace, links, writing, gating, noise, training.
+
+    Attributes:
+        pace_first_ns: Time of an image at level 0 of the pace (ns).
+        pace_steps_per_octave: Levels to a factor of 2 of that time.
+        pace_levels: Levels of the pace; the last one is no limit.
+        parts: Equal parts of a layer that send and receive on their own.
+        link_limit: Largest busy share of a link.
+        write_power_W: Power for rewriting weights (W).
+        gated_share: Leakage of a gated array over that of one in use.
+        noise_onset_K: Temperature rise within which references track the array (K).
+        epochs: Epochs of a training.
+    """
+
+    pace_first_ns: float = field(metadata=bounded("ns", 0.1, 1e9, "from a row of SRAM to a second"))
+    pace_steps_per_octave: float = field(metadata=bounded("1", 0.1, 64, "finer steps change copies by less than 1 %"))
+    pace_levels: int = field(metadata=bounded("1", 2, 1024, "a count; the last level is no limit", whole=True))
+    parts: int = field(metadata=bounded("1", 1, 64, "a count", whole=True))
+    link_limit: float = field(metadata=bounded("1", 1e-6, 1, "a share"))
+    write_power_W: float = field(metadata=bounded("W", 1e-3, 1e6, "from a sensor node to all arrays at once"))
+    gated_share: float = field(metadata=bounded("1", 0, 1, "a share"))
+    noise_onset_K: float = field(metadata=bounded("K", 0, 1000, "a temperature rise on a chip"))
+    epochs: float = field(metadata=bounded("1", 1e-3, 1e6, "a count; a share of an epoch"))
+
+    def __post_init__(self) -> None:
+        check_constants(self, "the operation")
+
+    @property
+    def wanted_ns(self) -> FloatArray:
+        """Wanted time of an image at each level of the pace (ns), shape ``(pace_levels,)``; infinite at the last."""
+        wanted = self.pace_first_ns * 2.0 ** (np.arange(self.pace_levels) / self.pace_steps_per_octave)
+        wanted[-1] = np.inf
+        return np.asarray(wanted)
+
+
 class Parameters(NamedTuple):
-    """Devices (a tier is an index into them), factors and stack of a model."""
+    """Parameters of a model.
+
+    Attributes:
+        devices: Devices; a tier is an index into them.
+        factors: Factors that belong to no device.
+        stack: Stack.
+        operation: Operation of the stack.
+        engine: Gradient engine.
+        noc: Routers and packets.
+        thermal: Thermal stack.
+    """
 
     devices: tuple[StackDevice, ...]
     factors: Factors
     stack: Stack
+    operation: Operation
+    engine: GradientEngine
+    noc: NocParameters
+    thermal: ThermalStack
 
 
 def load_stack(
@@ -181,18 +239,19 @@ def load_factor_set(name: str) -> Overrides:
 def load_parameters(
     factors: str = "physical", devices: str = "S,R,F", stack: str = "", override: str = ""
 ) -> Parameters:
-    """Load all parameters of the model of the stack.
+    """Load all parameters of the models of the stack.
 
     Args:
         factors: Factor set: ``physical`` (the values of the files), ``calibrated`` or a ``FILE.toml`` in the form of
             ``data/stack_calibrated.toml``.
         devices: Devices, see `load_devices`.
-        stack: TOML file in place of the built-in stack, see `load_stack`; the built-in one if empty.
+        stack: TOML file in place of the built-in stack, see `load_stack` and `moopim.hardware.thermal.load_thermal`;
+            the built-in one if empty.
         override: Overrides of single parameters, which have the highest priority, such as
             ``kappa=4,mesh=6,R.static_mW=5`` or ``R.write_pJ=2nJ``.
 
     Returns:
-        Devices, factors and stack.
+        Parameters.
 
     Raises:
         ConfigError: If a name or a value is not usable; the message names it.
@@ -200,7 +259,7 @@ def load_parameters(
     chosen, overrides = load_factor_set(factors), _parse(override)
     used = load_devices(devices, chosen, overrides)
     letters = [device.letter for device in used]
-    names = (*bounds_of(Factors), *bounds_of(Stack))
+    names = [name for cls in _CLASSES for name in bounds_of(cls)]
     # A set may have values of devices that are not used; an override has to have an effect.
     for given, source, known in (
         (chosen, f"parameter of factor set {factors!r}", (*letters, *built_in_devices())),
@@ -210,29 +269,62 @@ def load_parameters(
             letter, dot, _ = name.partition(".")
             if not (dot and letter in known) and name not in names:
                 raise unknown_name(source, name, (*names, *(f"{x}.PARAMETER" for x in letters)))
-    values = constant_values("the factors", read_table("moopim.hardware", "stack_factors.toml"), Factors)
-    values |= {name: value for name, value in {**chosen, **overrides}.items() if name in values}
-    return Parameters(used, Factors(**values), load_stack(Path(stack) if stack else None, overrides, calibrated=chosen))
+    values = {**chosen, **overrides}
+    path = Path(stack) if stack else None
+    operation = read_table("moopim.hardware", "stack_operation.toml")
+    operation.pop("training_images")
+    return Parameters(
+        devices=used,
+        factors=_load(Factors, "the factors", read_table("moopim.hardware", "stack_factors.toml"), values),
+        stack=load_stack(path, overrides, calibrated=chosen),
+        operation=_load(Operation, "the operation", operation, values),
+        engine=replace(load_engine(), **_of(GradientEngine, values)),
+        noc=replace(load_noc(), **_of(NocParameters, values)),
+        thermal=replace(load_thermal(path), **_of(ThermalStack, values)),
+    )
+
+
+_CLASSES = (Factors, Stack, Operation, GradientEngine, NocParameters, ThermalStack)
+
+
+def _load(cls: type[_Constants], what: str, table: Mapping[str, Any], values: Overrides) -> _Constants:
+    """Constants of a table, with the values of a factor set and overrides."""
+    return cls(**(constant_values(what, table, cls) | _of(cls, values)))
+
+
+def _of(cls: type, values: Overrides) -> dict[str, Any]:
+    """Values that are fields of a dataclass."""
+    return {name: value for name, value in values.items() if name in bounds_of(cls)}
 
 
 def _bounds(name: str) -> Bounds | None:
-    """Bounds of a parameter of the stack, the factors or, as ``LETTER.parameter``, a device."""
-    known = {**bounds_of(Stack), **bounds_of(Factors)}
-    return known.get(name) or bounds_of(StackDevice).get(name.partition(".")[2])
+    """Bounds of a parameter, by its name or, of a device, as ``LETTER.parameter``."""
+    _, dot, parameter = name.partition(".")
+    if dot:
+        return bounds_of(StackDevice).get(parameter)
+    return next((bounds_of(cls)[name] for cls in _CLASSES if name in bounds_of(cls)), None)
 
 
 def _parse(override: str) -> Overrides:
-    """Overrides from ``NAME=VALUE,NAME=VALUE``, each with a unit behind it or without; whole numbers stay whole."""
-    overrides: dict[str, float] = {}
+    """Overrides from ``NAME=VALUE,NAME=VALUE``; whole numbers stay whole."""
+    overrides: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in override.split(","))):
-        name, _, number = (part.strip() for part in item.partition("="))
+        name, _, value = (part.strip() for part in item.partition("="))
         if name in overrides:
             raise ConfigError(f"override has {name!r} twice; expected each once")
-        found = _NUMBER.fullmatch(number)
-        if not found:
-            raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
-        digits, unit = found.groups()
-        value = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
-        bounds = _bounds(name)
-        overrides[name] = value if not unit or bounds is None else in_unit(name, value, unit, bounds)
+        overrides[name] = _value(item, name, value)
     return overrides
+
+
+def _value(item: str, name: str, text: str) -> Any:
+    """Value of an override: a number, with a unit behind it or without, or the word of a device's parameter."""
+    parameter, bounds = name.partition(".")[2], _bounds(name)
+    if parameter in PARAMETERS and bounds is None:
+        truth = {"true": True, "1": True, "false": False, "0": False}
+        return truth.get(text.lower(), text) if parameter in TRUTHS else text
+    found = _NUMBER.fullmatch(text)
+    if not found:
+        raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
+    digits, unit = found.groups()
+    number = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
+    return number if not unit or bounds is None else in_unit(name, number, unit, bounds)

@@ -1,203 +1,555 @@
-"""HuNT's objectives of mappings onto the 3-D stack: its system model, and its surrogates as printed.
+r"""System model of DNN training on the 3-D stack: whole copies at a common pace, a gradient engine, leakage, lifetime.
 
-Source: Ogbogu et al., IEEE TCAD 2024; the docs say how its gaps are read. In the system model the training pipeline is
-in steady state, and bottleneck layers are copied until the tiers are full. The surrogates (eqs 2-11) are sums over
-layers, without copies; their constants of proportionality are the parameters of the devices and of the stack.
+After HuNT (Ogbogu et al., IEEE TCAD 2024), whose quantities it computes; the paper leaves most of the model open. Layers
+are the stages of a pipeline. The gene ``pace`` sets the time in which each layer shall be done with an image, and every
+layer gets the fewest copies that keep it. Units are ns, pJ, mW (pJ/ns), W, K and mm2; ``docs/hunt.md`` has the equations
+with their sources, and what remains simplified.
+
+Sums run in a fixed order, so that `moopim.hardware.stack.compiled` gives the same bits.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from moopim.checks import check_shapes
-from moopim.hardware.stack.devices import StackDevice
-from moopim.hardware.stack.layer_costs import copies_period
-from moopim.hardware.stack.model import Metrics, SystemModel, evaluate_in_blocks
-from moopim.hardware.stack.parameters import Stack
-from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, spread, to_stack
-from moopim.hardware.stack.traffic import bit_hops, communicate
-from moopim.hardware.thermal.influence import temperature_rise
+from moopim.checks import numbers
+from moopim.constants import constant, read_table
+from moopim.errors import unknown_name
+from moopim.hardware.stack.compiled import evaluate_compiled
+from moopim.hardware.stack.engine import engine_rates, load_precision
+from moopim.hardware.stack.layer_costs import SystemCosts, system_costs
+from moopim.hardware.stack.model import (
+    Metrics,
+    StackModel,
+    check_mappings,
+    checked_parameters,
+    evaluate_in_blocks,
+    model_parts,
+)
+from moopim.hardware.stack.noise import total_noise
+from moopim.hardware.stack.parameters import Operation, Parameters
+from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, snake
+from moopim.hardware.stack.traffic import add_columns, between_layers, column_loads, part_nodes
+from moopim.hardware.thermal.leakage import heat_gain, leaky_rise
 from moopim.typing import FloatArray, IntArray
+from moopim.workload import Workload
+
+Wear = Literal["cell", "tier"]
+"""End of life of a tier: its first worn-out cell, or all cells under ideal wear levelling."""
+WEAR = get_args(Wear)
+
+_GUARD = 1e-9  # a ratio that should be whole is, despite rounding
 
 
-class SteadyState(NamedTuple):
-    """Steady state of mappings with a batch of images in the pipeline."""
+@dataclass(frozen=True)
+class PaceTables:
+    """Layers at each level of the pace, on each device; arrays of shape ``(levels, devices, layers)``."""
 
-    line: Line  # layers with their copies along the forward tiers
-    period: FloatArray  # time per image (ns), shape (designs,)
-    power: FloatArray  # of each PE (W), shape (designs, pes)
-    bits: FloatArray  # weights and activations that each PE stores, shape (designs, pes)
-    link_util: FloatArray | None  # busy share of the busiest link, shape (designs,); None in traffic chain
+    copies: FloatArray
+    arrays: FloatArray  # arrays of all copies and of the activations
+    stage_ns: FloatArray  # time of the stage
+    busy_ns: FloatArray  # time in which the arrays read and are written, of an image
 
 
-def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray) -> Metrics:
-    """Evaluate mappings with the system model: training pipeline, power and temperature in steady state.
+@dataclass(frozen=True, eq=False)  # arrays have no truth value: a model equals itself only
+class SystemModel(StackModel[SystemCosts]):
+    """System model of a network on a 3-D stack: everything that does not depend on the design.
 
-    The period of an image is ``T = max(slowest tier with its copies, gradients) + rewriting / batch + C(T)``, with
-    the communication ``C`` of `moopim.hardware.noc.network_period`. From the power ``P`` of the PEs, ``power = sum P``,
-    ``energy = power T`` (eqs 9-11), ``peak = ambient_K + max(influence P)``, and ``err`` is the thermal noise
-    times the stored bits, over the stored bits (eqs 6-7). With ``n`` operations per image, ``tops_per_W = kappa n /
-    energy`` and ``tops_per_mm2 = kappa n / (T area of the stack)``.
-
-    Args:
-        model: Model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-
-    Returns:
-        Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), ``area`` (mm2), and, NaN
-        where infeasible, ``period`` (ns per image), ``energy`` (pJ per image), ``power`` (W), ``peak`` (K), ``err``
-        (1), ``tops_per_W`` (operations per pJ) and ``tops_per_mm2``; in traffic ``graph`` also ``link_util`` (busy
-        share of the busiest link). A design's values do not depend on the others, not even in their last bit.
-
-    Raises:
-        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
+    Attributes:
+        operation: Operation of the stack.
+        precision: Number format of the gradient engine.
+        wear: One of `WEAR`.
+        paced: Layers at each level of the pace.
+        nonvolatile: Whether each device can be gated, shape ``(devices,)``.
+        slope_per_K: Relative growth of the static power of each device (1/K), shape ``(devices,)``.
+        gradient_rate: Gradient MACs of a BP tier of each device per time (1/ns), shape ``(devices,)``.
+        gradient_ns: Time of the gradients of an image (ns), shape ``(devices,)``.
+        gradient_pJ: Energy of these gradients (pJ), shape ``(devices,)``.
+        gradient_store: Weight gradients of a batch over the memory of the BP tier, shape ``(devices,)``; NaN for
+            ``macs``.
+        training_images: Images of a training, epochs times training set; NaN for an unknown data set.
     """
-    return evaluate_in_blocks(model, tiers, genes, _area, _evaluate_feasible)
+
+    operation: Operation
+    precision: str
+    wear: Wear
+    paced: PaceTables
+    nonvolatile: FloatArray
+    slope_per_K: FloatArray
+    gradient_rate: FloatArray
+    gradient_ns: FloatArray
+    gradient_pJ: FloatArray
+    gradient_store: FloatArray
+    training_images: float
+
+    @property
+    def levels(self) -> int:
+        """Values of the gene ``pace``."""
+        return self.operation.pace_levels
 
 
-def _area(model: SystemModel, occupancy: Occupancy) -> Metrics:
-    """Area of the tiles that one copy of every layer needs, and of the back-propagation tier (mm2; HuNT eq. 5)."""
-    stack, costs = model.stack, model.costs
-    pes = (costs.arrays + costs.activation_arrays) / costs.arrays_per_pe[:, None]
-    tiles = np.ceil(stack.tiles_per_pe * pes.take(occupancy.entry).sum(axis=1))
-    return {"area": stack.pe_area_mm2 * (tiles / stack.tiles_per_pe + stack.pes_per_tier)}
-
-
-def steady_state(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> SteadyState:
-    """Steady state of mappings that fit."""
-    costs, stack, workload = model.costs, model.stack, model.workload
-    arrays, time, held = (t.take(occupancy.entry) for t in (costs.arrays, costs.time, costs.activation_arrays))
-    tier_period, copies = copies_period(arrays, time, occupancy.tier, occupancy.free)
-    extent = (arrays * copies + held) / costs.arrays_per_pe.take(occupancy.entry // len(workload))
-    line = lay_out(genes, occupancy, extent)
-
-    bp_device = tiers.take(occupancy.bp + rows_of(tiers, stack.tiers)[:, 0])
-    busy = np.maximum(tier_period.max(axis=1), model.gradient_ns[bp_device])
-    rewrite = np.where(occupancy.layers > 0, model.rewrite_ns[occupancy.forward_device], 0.0).max(axis=1)
-    period, sent, link_util = communicate(model, occupancy, line, busy, rewrite / workload.batch)
-
-    loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), costs.stored_bits.take(line.layer)])
-    energy, bits = to_stack(stack, occupancy.bp, spread(line, loads, stack))
-    power = _power(model, tiers, occupancy.bp, energy, sent, period)
-    return SteadyState(line, period, power, bits, link_util)
-
-
-def _evaluate_feasible(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> Metrics:
-    _, period, power, bits, link_util = steady_state(model, tiers, genes, occupancy)
-    total = power.sum(axis=1)
-    rise = temperature_rise(power, model.influence)
-    pj = total * period * 1e3
-    stack, operations = model.stack, model.factors.kappa * model.operations
-    links = {} if link_util is None else {"link_util": link_util}
-    return links | {
-        "period": period,
-        "energy": pj,
-        "power": total,
-        "peak": model.ambient_K + rise.max(axis=1),
-        "err": total_noise(bits, tiers, rise, model.devices, stack) / model.costs.stored_bits.sum(),
-        "tops_per_W": operations / pj,
-        "tops_per_mm2": operations / (period * 1e3) / (stack.pe_area_mm2 * stack.pes),
-    }
-
-
-def _power(
-    model: SystemModel, tiers: IntArray, bp: IntArray, energy: FloatArray, sent: FloatArray, period: FloatArray
-) -> FloatArray:
-    """Power of each PE (W): layers, static, gradients on the BP tier, communication; shape ``(designs, pes)``."""
-    stack = model.stack
-    tier_mw = model.static_mW[tiers] + (stack.hop_energy_pJ * sent / (stack.pes * period))[:, None]
-    place = bp + rows_of(tiers, stack.tiers)[:, 0]
-    tier_mw.ravel()[place] += model.gradient_pJ[tiers.take(place)] / (stack.pes_per_tier * period)
-    power = energy / period[:, None] + np.repeat(tier_mw, stack.pes_per_tier, axis=1)
-    power *= 1e-3
-    return np.asarray(power)
-
-
-def evaluate_surrogates(model: SystemModel, tiers: IntArray, genes: IntArray) -> Metrics:
-    """Evaluate mappings with the surrogates of the paper as printed (HuNT, TCAD 2024, eqs 2-11).
-
-    ``latency = sum of the times of layers + bit_hops / link_bits_per_ns`` (eqs 2-4), ``power = sum of the energies of
-    layers and links / latency + static power`` (eqs 9-11), ``err = sum over PEs of values x noise`` (eqs 6-7), with the
-    noise ``exp(rise / noise_scale_K)`` of an ``exponential`` device.
-
-    Args:
-        model: Model.
-        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
-        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
-
-    Returns:
-        Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), ``pes`` (PEs that the layers
-        take, eq. 5), and, NaN where infeasible, ``latency`` (ns, eqs 2-4), ``power`` (W, eqs 9-11), ``err`` (values
-        times noise, eqs 6-7) and ``peak`` (K).
-
-    Raises:
-        ConfigError: If the arrays have other shapes or lengths, or a number is no device or no place of a layer.
-    """
-    return evaluate_in_blocks(model, tiers, genes, _pes, _feasible_surrogates)
-
-
-def _pes(model: SystemModel, occupancy: Occupancy) -> Metrics:
-    return {"pes": _extent(model, occupancy).sum(axis=1)}
-
-
-def _extent(model: SystemModel, occupancy: Occupancy) -> FloatArray:
-    """PEs that one copy of each layer and its activations take, shape ``(designs, layers)``."""
-    costs = model.costs
-    return ((costs.arrays + costs.activation_arrays) / costs.arrays_per_pe[:, None]).take(occupancy.entry)
-
-
-def _feasible_surrogates(model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy) -> Metrics:
-    costs, stack, workload = model.costs, model.stack, model.workload
-    line = lay_out(genes, occupancy, _extent(model, occupancy))
-    sent = bit_hops(model, occupancy, line)
-    latency = costs.time.take(occupancy.entry).sum(axis=1) + sent / stack.link_bits_per_ns
-
-    values = (workload.weights + workload.activations_out).astype(np.float64)
-    loads = np.stack([costs.energy.take(occupancy.entry.take(line.flat)), line.extent, values.take(line.layer)])
-    energy, covered, stored = to_stack(stack, occupancy.bp, spread(line, loads, stack))
-    energy = energy + (stack.hop_energy_pJ * sent / stack.pes)[:, None]
-    static = np.repeat(model.static_mW[tiers], stack.pes_per_tier, axis=1) * covered
-    power = 1e-3 * (energy / latency[:, None] + static)
-    rise = temperature_rise(power, model.influence)
-    return {
-        "latency": latency,
-        "power": power.sum(axis=1),
-        "err": total_noise(stored, tiers, rise, model.devices, stack, printed=True),
-        "peak": model.ambient_K + rise.max(axis=1),
-    }
-
-
-def noise(rise: FloatArray, device: StackDevice, stack: Stack, *, printed: bool = False) -> FloatArray:
-    """Thermal noise of a device relative to its stored values, shape of ``rise`` over ambient (K) (HuNT eq. 7).
-
-    If ``printed``, an ``exponential`` device has noise at no rise, ``exp(0) = 1``, as the paper prints it.
-    """
-    if device.noise == "exponential":
-        exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
-        return np.asarray(stack.noise_exponential * (np.exp(exponent) - (0.0 if printed else 1.0)))
-    return rise * stack.noise_linear_per_K if device.noise == "linear" else np.zeros_like(rise)
-
-
-def total_noise(
-    held: FloatArray,
-    tiers: IntArray,
-    rise: FloatArray,
-    devices: Sequence[StackDevice],
-    stack: Stack,
+def system_model(
+    workload: Workload,
+    factors: str = "physical",
     *,
-    printed: bool = False,
-) -> FloatArray:
-    """Noise of all PEs, times the bits or values that they hold (HuNT eq. 6); shape ``(designs,)``.
+    precision: str = "int8",
+    wear: Wear = "cell",
+    devices: str = "S,R,F",
+    stack: str = "",
+    override: str = "",
+    thermal: str = "hotspot",
+    bp_tier: str = "free",
+) -> SystemModel:
+    """Prepare the system model of a network that is trained on a 3-D stack (HuNT).
 
-    ``held`` and the temperature ``rise`` (K) have shape ``(designs, pes)``, ``tiers`` ``(designs, tiers)``.
+    Args:
+        workload: Network that is trained.
+        factors: Factor set: ``physical`` or a TOML file.
+        precision: Number format of the gradient engine: ``int8``, ``fp16`` or ``fp32``.
+        wear: One of `WEAR`.
+        devices: Devices of the tiers, such as ``S,R,F:parallel`` or ``S,R,my_device.toml``.
+        stack: TOML file in place of the built-in stack; the built-in one if empty.
+        override: Overrides of single parameters, such as ``kappa=4,engine_share=0.4,R.static_mW=5``; see
+            `moopim.hardware.stack.parameters.load_parameters`.
+        thermal: Thermal model, one of `moopim.hardware.thermal.THERMAL_MODES`.
+        bp_tier: One of `moopim.hardware.stack.BP_TIERS`.
+
+    Returns:
+        Model.
+
+    Raises:
+        ConfigError: If a name or a parameter is not usable, no device can serve back-propagation, no unit of the
+            gradient engine fits into a PE, or a layer fits on no tier.
     """
-    shape = (len(rise), stack.pes)
-    check_shapes(rise=(rise, shape), held=(held, shape), tiers=(tiers, (len(rise), stack.tiers)))
-    weighted = np.zeros_like(rise)
-    device = np.repeat(tiers, stack.pes_per_tier, axis=1)
-    for i, kind in enumerate(devices):
-        if kind.noise != "none":
-            np.multiply(held, noise(rise, kind, stack, printed=printed), out=weighted, where=device == i)
-    return np.asarray(weighted.sum(axis=1))
+    if wear not in WEAR:
+        raise unknown_name("wear", wear, WEAR)
+    parameters = checked_parameters(workload, factors, devices, stack, override)
+    costs = system_costs(workload, parameters.devices, parameters.factors)
+    parts = model_parts(workload, parameters, costs, thermal, bp_tier)
+    rates = np.array([_gradient_rate(parameters, i, precision) for i in range(len(parameters.devices))])
+    return SystemModel(
+        **parts,
+        operation=parameters.operation,
+        precision=precision,
+        wear=wear,
+        paced=_pace_tables(workload, costs, parameters.operation),
+        nonvolatile=np.array([device.nonvolatile for device in parameters.devices], dtype=np.float64),
+        slope_per_K=np.array([device.static_slope_per_K for device in parameters.devices]),
+        gradient_rate=rates[:, 0],
+        gradient_ns=parts["gradient_macs"] / rates[:, 0],
+        gradient_pJ=parts["gradient_macs"] * rates[:, 1],
+        gradient_store=np.array([_gradient_store(workload, parameters, i) for i in range(len(parameters.devices))]),
+        training_images=parameters.operation.epochs * _training_set(workload.dataset),
+    )
+
+
+def _gradient_rate(parameters: Parameters, device: int, precision: str) -> tuple[float, float]:
+    """Gradient MACs of a BP tier of a device per time (1/ns), and energy of one (pJ)."""
+    used, stack = parameters.devices[device], parameters.stack
+    rates = engine_rates(parameters.engine, load_precision(precision), stack.pe_area_mm2, stack.pes_per_tier)
+    if used.read == "macs":
+        return stack.pes_per_tier * used.arrays_per_pe / used.step_ns, used.vector_pJ
+    return rates.macs_per_ns, rates.mac_pJ
+
+
+def _gradient_store(workload: Workload, parameters: Parameters, device: int) -> float:
+    """Weight gradients of a batch over the bits of the arrays that the engine leaves on a BP tier."""
+    used, stack = parameters.devices[device], parameters.stack
+    if used.read == "macs":
+        return np.nan
+    bits = stack.pes_per_tier * used.arrays_per_pe * used.rows * used.columns * used.bits_per_cell
+    return stack.gradient_bits * float(workload.weights.sum()) / ((1 - parameters.engine.engine_share) * bits)
+
+
+def _training_set(dataset: str) -> float:
+    """Images of the training set of a data set; NaN for an unknown one."""
+    table = read_table("moopim.hardware", "stack_operation.toml")["training_images"]
+    return constant(f"training images of {dataset}", table[dataset]) if dataset in table else np.nan
+
+
+def _pace_tables(workload: Workload, costs: SystemCosts, operation: Operation) -> PaceTables:
+    r"""Copies and stages of every layer at every level of the pace.
+
+    .. math::
+        p_i &= \mathrm{clip}(\lfloor \max(wanted, t_{w,i}) / t_{pos,i} \rfloor, 1, v_i), \quad
+        c_i = \lceil v_i / p_i \rceil \\
+        t_i &= \max(\lceil v_i / c_i \rceil \, t_{pos,i}, t_{w,i})
+
+    With ``v`` positions, ``t_pos`` the time of one on a copy and ``t_w`` that to write the activations, which no copy
+    makes shorter.
+    """
+    positions = workload.positions.astype(np.float64)
+    wanted = np.maximum(operation.wanted_ns[:, None, None], costs.write_ns)
+    with np.errstate(over="ignore"):
+        per_copy = np.clip(np.floor(wanted / costs.position_ns + _GUARD), 1, positions)
+    copies = np.ceil(positions / per_copy)
+    read_ns = np.ceil(positions / copies) * costs.position_ns
+    return PaceTables(
+        copies=copies,
+        arrays=copies * costs.arrays + costs.activation_arrays,
+        stage_ns=np.maximum(read_ns, costs.write_ns),
+        busy_ns=read_ns + costs.write_ns,
+    )
+
+
+class Pipeline(NamedTuple):
+    """Training pipeline of mappings that fit; arrays begin with the axis of designs.
+
+    Attributes:
+        occupancy: Layers on the tiers.
+        line: Layers along the forward tiers, in arrays of their device.
+        levels: Level of the pace of each forward tier, shape ``(designs, forward_tiers)``.
+        copies: Copies of each layer, shape ``(designs, layers)``.
+        tiles: Tiles in use of each forward tier, shape ``(designs, forward_tiers)``.
+        stage_ns: Time of the stage of each layer (ns), shape ``(designs, layers)``.
+        gradient_ns: Time of the gradients of an image (ns), shape ``(designs,)``.
+        link_bits: Bits of an image over each link, shape ``(designs, links)``.
+        bit_hops: Bits times hops of an image, with its share of the weight gradients, shape ``(designs,)``.
+        link_ns: Time of an image over the busiest link, over `Operation.link_limit` (ns), shape ``(designs,)``.
+        update_ns: Time to rewrite the weights, once per batch (ns), shape ``(designs,)``.
+        slowest_ns: Time of the slowest stage (ns), shape ``(designs,)``.
+        period_ns: Time per image (ns), shape ``(designs,)``.
+    """
+
+    occupancy: Occupancy
+    line: Line
+    levels: IntArray
+    copies: FloatArray
+    tiles: FloatArray
+    stage_ns: FloatArray
+    gradient_ns: FloatArray
+    link_bits: FloatArray
+    bit_hops: FloatArray
+    link_ns: FloatArray
+    update_ns: FloatArray
+    slowest_ns: FloatArray
+    period_ns: FloatArray
+
+
+class HeatLoad(NamedTuple):
+    """Power of the PEs of mappings; arrays of shape ``(designs, pes)``.
+
+    Attributes:
+        power_W: Power at ambient temperature (W).
+        leak_mW: Static part of it (mW).
+        slope_W_per_K: Growth of the power with the temperature rise (W/K).
+        stored_bits: Bits of weights and activations.
+        rise_K: Temperature rise (K); NaN where the heat runs away.
+    """
+
+    power_W: FloatArray
+    leak_mW: FloatArray
+    slope_W_per_K: FloatArray
+    stored_bits: FloatArray
+    rise_K: FloatArray
+
+
+def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray, pace: IntArray) -> Metrics:
+    """Evaluate mappings with the system model.
+
+    Args:
+        model: Model.
+        tiers: Device of each tier, tier 1 (at the heat sink) first, shape ``(designs, tiers)``.
+        genes: Forward tier x PEs per tier + slot of each layer, shape ``(designs, layers)``.
+        pace: Level of the common pace, 0 .. levels - 1, shape ``(designs,)``.
+
+    Returns:
+        Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), and, NaN where a mapping does
+        not fit or its heat runs away, ``period`` (ns per image), ``area`` (mm2, of the tiles in use and of the BP
+        tier), ``energy`` (pJ per image), ``err`` (thermal noise of the stored bits, 1), ``power`` (W), ``peak`` (K),
+        ``lifetime`` (images), ``trainings``, ``link_util`` (busy share of the busiest link), ``tops_per_W``
+        (operations per pJ), ``tops_per_mm2`` and ``tops_per_mm2_stack`` (of the area in use, and of the stack),
+        ``gradient_tmacs`` (TMAC/s), ``gradient_store`` (weight gradients over the memory for them), ``slowest``,
+        ``gradient_ns``, ``layer_ns``, ``link_ns`` (ns), ``update_ns`` (ns per batch), and the parts of the energy
+        ``read_pJ``, ``write_pJ``, ``gradient_pJ``, ``noc_pJ`` and ``static_pJ``; besides, ``copies`` of each layer, shape
+        ``(designs, layers)``, and ``levels`` and ``tiles`` of each forward tier, shape ``(designs, tiers - 1)``. A
+        design's values do not depend on the others, not even in their last bit.
+
+    Raises:
+        ConfigError: If the arrays have other shapes or lengths, or a number is no device, no place or no level.
+    """
+    tiers, genes = check_mappings(model, tiers, genes)
+    pace = numbers("pace", pace, (len(tiers),), least=0, most=model.levels - 1, whole=True)
+    found = evaluate_compiled(model, tiers, genes, pace)
+    return _evaluate_arrays(model, tiers, genes, pace) if found is None else found
+
+
+def _evaluate_arrays(model: SystemModel, tiers: IntArray, genes: IntArray, pace: IntArray) -> Metrics:
+    """`evaluate_system` by array code."""
+    found = evaluate_in_blocks(model, tiers, genes, lambda *_: {}, _evaluate_feasible, pace)
+    # The heat of designs without temperatures runs away.
+    found["violation"] = np.where(found["gain"] >= 1, found["gain"], found["violation"])
+    del found["gain"]
+    return found
+
+
+def _evaluate_feasible(
+    model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy, pace: IntArray
+) -> Metrics:
+    pipeline = run_pipeline(model, tiers, genes, occupancy, pace)
+    heat = heat_load(model, tiers, pipeline)
+    return results(model, tiers, pipeline, heat)
+
+
+def run_pipeline(
+    model: SystemModel, tiers: IntArray, genes: IntArray, occupancy: Occupancy, pace: IntArray
+) -> Pipeline:
+    r"""Training pipeline of mappings that fit: copies, traffic and period.
+
+    Stages overlap, so that the slowest one sets the pace; a batch of ``B`` images fills and drains the pipeline, and the
+    weights are rewritten after it (PipeLayer: Song et al., HPCA 2017):
+
+    .. math::
+        T_{slow} &= \max(\max_i t_i, T_{grad}, T_{link}) \\
+        T &= \frac{1}{B} \left( \max\left(T_{slow}, \sum_i t_i + T_{grad}\right) + (B - 1) T_{slow}
+        + T_{update} \right)
+    """
+    stack, operation, batch = model.stack, model.operation, model.workload.batch
+    levels = _choose_levels(model, occupancy, pace)
+    table = levels.take(occupancy.tier + rows_of(levels, levels.shape[1])) * model.costs.arrays.size + occupancy.entry
+    copies, arrays, stage_ns = (
+        values.take(table) for values in (model.paced.copies, model.paced.arrays, model.paced.stage_ns)
+    )
+    line = lay_out(genes, occupancy, arrays)
+    used = _by_tier(occupancy, arrays)
+    capacity_pe = model.costs.arrays_per_pe.take(occupancy.forward_device)
+
+    bits, bit_hops, weight_bits = _traffic(model, occupancy, line, copies)
+    link_ns = bits.max(axis=1) / (stack.link_bits_per_ns * operation.link_limit)
+    rewritten_pj = _in_order(copies * model.costs.weights_pJ.take(occupancy.entry))
+    update_ns = np.maximum(
+        np.where(occupancy.layers > 0, model.rewrite_ns.take(occupancy.forward_device), 0.0).max(axis=1),
+        rewritten_pj / (1e3 * operation.write_power_W),
+    )
+    update_ns = np.maximum(update_ns, weight_bits / (stack.link_bits_per_ns * operation.link_limit))
+    gradient_ns = model.gradient_ns.take(_bp_device(tiers, occupancy))
+    slowest = np.maximum(np.maximum(stage_ns.max(axis=1), gradient_ns), link_ns)
+    first = np.maximum(slowest, _in_order(stage_ns) + gradient_ns)
+    return Pipeline(
+        occupancy=occupancy,
+        line=line,
+        levels=levels,
+        copies=copies,
+        tiles=np.ceil(stack.tiles_per_pe * used / capacity_pe),
+        stage_ns=stage_ns,
+        gradient_ns=gradient_ns,
+        link_bits=bits,
+        bit_hops=bit_hops,
+        link_ns=link_ns,
+        update_ns=update_ns,
+        slowest_ns=slowest,
+        period_ns=(first + (batch - 1) * slowest + update_ns) / batch,
+    )
+
+
+def _choose_levels(model: SystemModel, occupancy: Occupancy, pace: IntArray) -> IntArray:
+    """Smallest level, from the pace on, at which each forward tier fits, shape ``(designs, forward_tiers)``."""
+    low = np.repeat(pace.astype(np.int64)[:, None], occupancy.layers.shape[1], axis=1)
+    high = np.where(occupancy.layers > 0, model.levels - 1, low)
+    place = occupancy.tier + rows_of(low, low.shape[1])
+    while (low < high).any():
+        middle = (low + high) // 2
+        arrays = model.paced.arrays.take(middle.take(place) * model.costs.arrays.size + occupancy.entry)
+        fits = _by_tier(occupancy, arrays) <= occupancy.capacity
+        high = np.where(fits, middle, high)
+        low = np.where(fits, low, np.minimum(middle + 1, high))
+    return low
+
+
+def _by_tier(occupancy: Occupancy, values: FloatArray) -> FloatArray:
+    """Sums of whole numbers of the layers of each forward tier, shape ``(designs, forward_tiers)``."""
+    shape = occupancy.layers.shape
+    place = (occupancy.tier + rows_of(values, shape[1])).ravel()
+    return np.bincount(place, values.ravel(), occupancy.layers.size).reshape(shape)
+
+
+def _in_order(values: FloatArray) -> FloatArray:
+    """Sum of each row from its first entry on; NumPy's own sums add up in pieces."""
+    return np.asarray(np.cumsum(values, axis=1)[:, -1])
+
+
+def _bp_device(tiers: IntArray, occupancy: Occupancy) -> IntArray:
+    return np.asarray(tiers.take(occupancy.bp + rows_of(tiers, tiers.shape[1])[:, 0]))
+
+
+class _Pieces(NamedTuple):
+    """Pieces of layers on PEs, in the order of the line, shape ``(pieces,)``."""
+
+    at: IntArray  # index of the layer in the line, in a flat array of shape (designs, layers)
+    layer: IntArray  # index of the layer in a flat array of shape (designs, layers)
+    pe: IntArray  # index of the PE in a flat array of shape (designs, pes)
+    share: FloatArray  # share of the arrays of the layer
+    extent: FloatArray  # share of the arrays of the PE
+
+
+def _pieces(model: SystemModel, occupancy: Occupancy, line: Line) -> _Pieces:
+    """Cut layers at the borders of PEs."""
+    stack, layers = model.stack, line.layer.shape[1]
+    first, arrays = line.start.ravel(), line.extent.ravel()
+    capacity = model.costs.arrays_per_pe.take(occupancy.entry.take(line.flat) // layers).ravel()
+    begin = np.floor(first / capacity).astype(np.int64)
+    count = np.floor((first + arrays - 1) / capacity).astype(np.int64) - begin + 1
+    at = np.repeat(np.arange(first.size), count)
+    place = begin.take(at) + np.arange(at.size) - (np.cumsum(count) - count).take(at)
+    tier = occupancy.forward.take(line.tier + rows_of(line.tier, occupancy.forward.shape[1])).ravel()
+    pe = at // layers * stack.pes + tier.take(at) * stack.pes_per_tier + snake(stack).take(place)
+    size, here = capacity.take(at), first.take(at)
+    there = np.minimum(here + arrays.take(at), (place + 1) * size) - np.maximum(here, place * size)
+    return _Pieces(at, line.flat.take(at), pe, there / arrays.take(at), there / size)
+
+
+def _per_pe(model: SystemModel, designs: int, pieces: _Pieces, values: FloatArray) -> FloatArray:
+    """Sums of values of the pieces by PE, shape ``(designs, pes)``."""
+    return np.bincount(pieces.pe, values, designs * model.stack.pes).reshape(designs, model.stack.pes)
+
+
+def _traffic(
+    model: SystemModel, occupancy: Occupancy, line: Line, copies: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Bits of an image over each link; bits times hops; most bits of the weight gradients over a link.
+
+    Each of the parts of a layer sends its share of the output to the same part of all layers that read it, along one
+    multicast tree. Each PE of a layer sends its output straight to the back-propagation tier, and gets the gradients of
+    the weights that it holds, once per batch; copies on one PE need them once.
+    """
+    workload, stack, parts, bits = model.workload, model.stack, model.operation.parts, model.factors.bits
+    layers = len(workload)
+    capacity = model.costs.arrays_per_pe.take(occupancy.entry.take(line.flat) // layers)
+    odd = 2 * np.arange(parts)[:, None, None] + 1
+    place = np.floor((2 * parts * line.start + odd * line.extent) / (2 * parts * capacity)).astype(np.int64)
+    values, _ = between_layers(workload, stack, part_nodes(stack, occupancy, line, place), gradients=False)
+    pieces = _pieces(model, occupancy, line)
+    output = bits * workload.activations_out
+    sent = _per_pe(model, len(copies), pieces, pieces.share * output.take(pieces.layer % layers))
+    once = np.minimum(1.0, copies.take(pieces.layer) * pieces.share)
+    received = _per_pe(
+        model, len(copies), pieces, stack.gradient_bits * workload.weights.take(pieces.layer % layers) * once
+    )
+    tiers_away = np.abs(np.arange(stack.pes) // stack.pes_per_tier - occupancy.bp[:, None])
+    hops = _in_order((sent + received / workload.batch) * tiers_away)
+    per_value = bits / parts
+    bit_hops = per_value * values.sum(axis=1) + hops
+    image = per_value * values
+    add_columns(image, stack, occupancy.bp, sent)
+    weight_bits = column_loads(stack, occupancy.bp, received).max(axis=(0, 2))
+    return image, bit_hops, weight_bits
+
+
+def heat_load(model: SystemModel, tiers: IntArray, pipeline: Pipeline) -> HeatLoad:
+    r"""Power and temperature of the PEs of mappings that fit.
+
+    Volatile arrays leak as long as they hold anything; non-volatile ones are gated between uses. With ``extent`` the
+    share of a PE that a layer takes and its ``duty``, 1 on a volatile device, else the busy share of the period:
+
+    .. math::
+        leak_q &= P_{static} \left(g + (1 - g) \sum_i extent_{iq} \, duty_i \right) \\
+        P_{0,q} &= \frac{1}{T} \sum_i share_{iq} \left(E_{read,i} + E_{act,i} + c_i E_{w,i} / B\right) + leak_q
+        + \frac{E_{noc}}{N T} + \left[\text{BP tier}\right] \frac{E_{grad}}{M T}
+
+    The BP tier is fully on. Leakage grows linearly with the temperature rise ``Q = I (P_0 + L Q)``.
+    """
+    occupancy, line, period = pipeline.occupancy, pipeline.line, pipeline.period_ns
+    stack, costs = model.stack, model.costs
+    designs, layers = pipeline.copies.shape
+    pieces = _pieces(model, occupancy, line)
+    entry = occupancy.entry.ravel()
+    layer_pj = (
+        costs.image_pJ.take(entry) + pipeline.copies.ravel() * costs.weights_pJ.take(entry) / model.workload.batch
+    )
+    dynamic = _per_pe(model, designs, pieces, pieces.share * layer_pj.take(pieces.layer))
+    stored = _per_pe(model, designs, pieces, pieces.share * costs.stored_bits.take(pieces.layer % layers))
+
+    table = pipeline.levels.take(occupancy.tier + rows_of(pipeline.levels, pipeline.levels.shape[1]))
+    busy = model.paced.busy_ns.take(table * costs.arrays.size + occupancy.entry)
+    gated = model.nonvolatile.take(occupancy.entry // layers) > 0
+    duty = np.where(gated, np.minimum(1.0, busy / period[:, None]), 1.0).ravel()
+    on = _per_pe(model, designs, pieces, pieces.extent * duty.take(pieces.layer))
+    share = model.operation.gated_share
+    static = np.repeat(model.static_mW.take(tiers), stack.pes_per_tier, axis=1)
+    bp = np.arange(stack.pes) // stack.pes_per_tier == occupancy.bp[:, None]
+    leak = static * np.where(bp, 1.0, share + (1 - share) * on)
+    noc_pj = stack.hop_energy_pJ * pipeline.bit_hops
+    gradient_pj = model.gradient_pJ.take(_bp_device(tiers, occupancy))
+    power = dynamic / period[:, None] + leak + (noc_pj / (stack.pes * period))[:, None]
+    power += np.where(bp, (gradient_pj / (stack.pes_per_tier * period))[:, None], 0.0)
+    power *= 1e-3
+    slope = 1e-3 * leak * np.repeat(model.slope_per_K.take(tiers), stack.pes_per_tier, axis=1)
+    return HeatLoad(power, leak, slope, stored, leaky_rise(power, slope, model.influence))
+
+
+def results(model: SystemModel, tiers: IntArray, pipeline: Pipeline, heat: HeatLoad) -> Metrics:
+    """Results of mappings that fit, see `evaluate_system`; ``gain`` is that of the heat, where it runs away."""
+    occupancy, period = pipeline.occupancy, pipeline.period_ns
+    stack, costs, workload = model.stack, model.costs, model.workload
+    entry, bp_device = occupancy.entry, _bp_device(tiers, occupancy)
+    runaway = np.isnan(heat.rise_K[:, 0])
+    gain = np.zeros(len(period))
+    gain[runaway] = heat_gain(heat.slope_W_per_K[runaway], model.influence)
+    power = _in_order(heat.power_W + heat.slope_W_per_K * heat.rise_K)
+    energy = 1e3 * power * period
+    weights_pj = pipeline.copies * costs.weights_pJ.take(entry) / workload.batch
+    read_pj = costs.read_pJ.take(entry)
+    area = stack.pe_area_mm2 * (pipeline.tiles.sum(axis=1) / stack.tiles_per_pe + stack.pes_per_tier)
+    lifetime = _lifetime(model, occupancy, pipeline.copies)
+    per_ns = model.operations / (period * 1e3)
+    known = {
+        "period": period,
+        "area": area,
+        "energy": energy,
+        "err": mean_noise(model, tiers, heat.stored_bits, heat.rise_K),
+        "power": power,
+        "peak": model.ambient_K + heat.rise_K.max(axis=1),
+        "lifetime": lifetime,
+        "trainings": lifetime / model.training_images,
+        "link_util": pipeline.link_bits.max(axis=1) / stack.link_bits_per_ns / period,
+        "tops_per_W": model.operations / energy,
+        "tops_per_mm2": per_ns / area,
+        "tops_per_mm2_stack": per_ns / (stack.pe_area_mm2 * stack.pes),
+        "gradient_tmacs": model.gradient_rate.take(bp_device) / 1e3,
+        "gradient_store": model.gradient_store.take(bp_device),
+        "slowest": pipeline.slowest_ns,
+        "gradient_ns": pipeline.gradient_ns,
+        "layer_ns": pipeline.stage_ns.max(axis=1),
+        "link_ns": pipeline.link_ns,
+        "update_ns": pipeline.update_ns,
+        "read_pJ": _in_order(read_pj),
+        "write_pJ": _in_order((costs.image_pJ.take(entry) - read_pj) + weights_pj),
+        "gradient_pJ": model.gradient_pJ.take(bp_device),
+        "noc_pJ": stack.hop_energy_pJ * pipeline.bit_hops,
+        "static_pJ": period * _in_order(heat.leak_mW + 1e3 * heat.slope_W_per_K * heat.rise_K),
+        "copies": pipeline.copies,
+        "levels": pipeline.levels.astype(np.float64),
+        "tiles": pipeline.tiles,
+    }
+    for values in known.values():
+        values[runaway] = np.nan
+    return known | {"gain": gain}
+
+
+def mean_noise(model: SystemModel, tiers: IntArray, stored_bits: FloatArray, rise_K: FloatArray) -> FloatArray:
+    """Thermal noise above its onset, the mean over the stored bits (HuNT, eqs 6-7), shape ``(designs,)``."""
+    above = np.maximum(0.0, rise_K - model.operation.noise_onset_K)
+    return total_noise(stored_bits, tiers, above, model.devices, model.stack) / model.costs.stored_bits.sum()
+
+
+def _lifetime(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> FloatArray:
+    """Images until the first cell, or a tier under ideal wear levelling, has had the writes that it endures.
+
+    A cell that holds activations is written once in ``n_act`` images, one that holds weights once per batch. Shape
+    ``(designs,)``; infinite where nothing is written.
+    """
+    batch, costs = model.workload.batch, model.costs
+    endurance = np.array([device.endurance for device in model.devices])
+    if model.wear == "cell":
+        writes = np.full(costs.arrays.shape, 1.0 / batch)
+        if model.factors.n_act > 0:
+            writes = np.where(costs.activation_writes > 0, np.maximum(1.0 / model.factors.n_act, writes), writes)
+        images = np.where(costs.weight_writes > 0, endurance[:, None] / writes, np.inf)
+        return np.asarray(images.take(occupancy.entry).min(axis=1))
+    entry = occupancy.entry
+    cells = costs.activation_writes.take(entry) + copies * costs.weight_writes.take(entry) / batch
+    written = _by_tier(occupancy, cells)
+    size = np.array([device.rows * device.columns for device in model.devices])
+    total = (endurance * size).take(occupancy.forward_device) * occupancy.capacity
+    return np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf).min(axis=1)

@@ -1,4 +1,4 @@
-"""Traffic between the layers on the network of the stack, and the time and energy that it takes.
+"""Traffic between the layers on the network of the stack.
 
 Source: HuNT (Ogbogu et al., TCAD 2024), eqs 3-4 and 11. Traffic ``chain`` goes from every layer to the next one,
 traffic ``graph`` from every layer to those that read it, with multicast, link by link.
@@ -8,26 +8,26 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 
 from moopim.hardware.noc.loads import link_loads, tree_steps
-from moopim.hardware.noc.parameters import load_noc
-from moopim.hardware.noc.queueing import LinkTraffic, unchecked_period
+from moopim.hardware.noc.parameters import NocParameters
+from moopim.hardware.noc.queueing import LinkTraffic
 from moopim.hardware.noc.routing import hop_counts, link_groups
-from moopim.hardware.stack.model import SystemModel
 from moopim.hardware.stack.parameters import Stack
 from moopim.hardware.stack.placement import Line, Occupancy, rows_of, snake, spread, to_stack
 from moopim.typing import BoolArray, FloatArray, IntArray, NodeArray
 from moopim.workload import Workload
 
 PARTS = 4
-"""Equal parts of the PEs of a layer, and of the positions of the image that its copies work on. A part stands at
-its middle (midpoint rule); a single one would be the middle of the layer, as in traffic ``chain``."""
+"""Equal parts of the PEs of a layer, and of the positions of the image that its copies work on, in the idealised model.
+A part stands at its middle (midpoint rule); a single one would be the middle of the layer, as in traffic ``chain``."""
 
 
-def graph_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> LinkTraffic:
+def graph_traffic(
+    workload: Workload, bits: float, stack: Stack, noc: NocParameters, occupancy: Occupancy, line: Line
+) -> LinkTraffic:
     """Traffic of an image from every layer to those that read its output, and to the back-propagation tier.
 
     Copies of a layer work on different positions of the image: part q of a producer sends to part q of each consumer,
@@ -35,27 +35,31 @@ def graph_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occu
     PE sends its activations to the PE above or below it on the back-propagation tier and gets their gradients from
     there, and once per batch the 32-bit gradients of its weights. Activations and their gradients have ``bits``.
     """
-    noc = load_noc()
-    flits, arrived = _between_layers(workload, stack, _part_nodes(stack, occupancy, line))
+    middle = (np.arange(PARTS)[:, None, None] + 0.5) / PARTS
+    place = np.minimum(line.start + middle * line.extent, stack.pes_per_tier - 1).astype(np.int64)
+    flits, arrived = between_layers(workload, stack, part_nodes(stack, occupancy, line, place), gradients=True)
     flits *= bits / (PARTS * noc.flit_bits)
     activations = bits * workload.activations_out
     weights = stack.gradient_bits * workload.weights / workload.batch
-    _add_bp_tier(flits, stack, occupancy, line, np.stack([activations, activations + weights]) / noc.flit_bits)
+    loads = np.stack([activations, activations + weights]) / noc.flit_bits
+    sent, received = to_stack(stack, occupancy.bp, spread(line, loads.take(line.layer, axis=1), stack))
+    add_columns(flits, stack, occupancy.bp, sent, received)
     packet_bits = noc.packet_flits * noc.flit_bits
     packets = arrived * (bits / (PARTS * packet_bits)) + (2 * activations + weights).sum() / packet_bits
     return LinkTraffic(flits, packets)
 
 
-def _part_nodes(stack: Stack, occupancy: Occupancy, line: Line) -> NodeArray:
-    """Node of each part of each layer, shape ``(layers, parts, designs)``."""
-    pes = stack.pes_per_tier
-    middle = (np.arange(PARTS)[:, None, None] + 0.5) / PARTS
-    place = np.minimum(line.start + middle * line.extent, pes - 1).astype(np.int64)
+def part_nodes(stack: Stack, occupancy: Occupancy, line: Line, place: IntArray) -> NodeArray:
+    """Node of each part of each layer, shape ``(layers, parts, designs)``.
+
+    ``place`` is the place of each part on the snake of its tier, in the order of the line, shape ``(parts, designs,
+    layers)``.
+    """
     tier = occupancy.forward.take(line.tier + rows_of(line.tier, occupancy.forward.shape[1]))
-    along = tier * pes + snake(stack).take(place)
-    nodes = np.empty((PARTS, line.flat.size), dtype=np.min_scalar_type(-2 * stack.pes))
-    nodes[:, line.flat.ravel()] = along.reshape(PARTS, -1)
-    return np.ascontiguousarray(nodes.reshape(PARTS, *line.flat.shape).transpose(2, 0, 1))
+    along = tier * stack.pes_per_tier + snake(stack).take(place)
+    nodes = np.empty((len(place), line.flat.size), dtype=np.min_scalar_type(-2 * stack.pes))
+    nodes[:, line.flat.ravel()] = along.reshape(len(place), -1)
+    return np.ascontiguousarray(nodes.reshape(place.shape).transpose(2, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,13 @@ class _Flows:
 
 
 @lru_cache(maxsize=32)
-def _flows(workload: Workload) -> _Flows:
+def _flows(workload: Workload, *, gradients: bool) -> _Flows:
+    """Flows of the transfers, and with ``gradients`` one back from each consumer."""
     direct = []
     groups = defaultdict(list)
     for transfer in workload.transfers:
-        direct += [(consumer, transfer.producer, transfer.volume) for consumer in transfer.consumers]
+        if gradients:
+            direct += [(consumer, transfer.producer, transfer.volume) for consumer in transfer.consumers]
         if len(transfer.consumers) == 1:
             direct.append((transfer.producer, *transfer.consumers, transfer.volume))
         else:
@@ -89,12 +95,15 @@ def _flows(workload: Workload) -> _Flows:
     )
 
 
-def _between_layers(workload: Workload, stack: Stack, nodes: NodeArray) -> tuple[FloatArray, FloatArray]:
+def between_layers(
+    workload: Workload, stack: Stack, nodes: NodeArray, *, gradients: bool
+) -> tuple[FloatArray, FloatArray]:
     """Values over each link, shape ``(designs, links)``, and values that arrive, shape ``(designs,)``.
 
-    All are whole numbers, so that no order of adding them up changes a bit.
+    Each part sends and receives a layer's whole volume here, and with ``gradients`` as much goes back. All are whole
+    numbers, so that no order of adding them up changes a bit.
     """
-    flows = _flows(workload)
+    flows = _flows(workload, gradients=gradients)
     begins, ends = [nodes.take(flows.begin, axis=0)], [nodes.take(flows.end, axis=0)]
     volumes, arrived = [flows.volume], _arrived(begins[0] != ends[0], flows.volume)
     for producers, consumers, volume in flows.trees:
@@ -113,23 +122,31 @@ def _arrived(arrives: BoolArray, volume: FloatArray) -> FloatArray:
     return np.asarray((parts * volume[:, None]).sum(axis=0))
 
 
-def _add_bp_tier(flits: FloatArray, stack: Stack, occupancy: Occupancy, line: Line, loads: FloatArray) -> None:
-    """Add the traffic of PEs with the back-propagation tier to the flits over the vertical links, in place.
+def column_loads(stack: Stack, bp: IntArray, per_pe: FloatArray) -> FloatArray:
+    """Loads between neighbouring tiers of what each PE exchanges with the PE above or below it on the BP tier.
 
-    ``flits`` has shape ``(designs, links)``, ``loads``, the flits that each layer sends and gets, ``(2, layers)``.
+    From ``per_pe``, shape ``(designs, pes)``, to shape ``(tiers - 1, designs, pes_per_tier)``.
     """
-    pes, tiers = stack.pes_per_tier, stack.tiers
-    per_pe = to_stack(stack, occupancy.bp, spread(line, loads.take(line.layer, axis=1), stack))
-    each_tier = [per_pe[:, :, first : first + pes] for first in range(0, stack.pes, pes)]
+    each_tier = per_pe.reshape(len(per_pe), stack.tiers, stack.pes_per_tier).transpose(1, 0, 2)
     below = list(accumulate(each_tier[:-1]))
     above = list(accumulate(each_tier[:0:-1]))[::-1]
-    upwards, downwards = (flits[:, group] for group in link_groups(tiers, stack.mesh)[-2:])
-    for tier in range(tiers - 1):
-        # Under the back-propagation tier, sent flits go up and received ones come down.
-        under = (occupancy.bp > tier)[:, None]
+    return np.stack([np.where((bp > tier)[:, None], below[tier], above[tier]) for tier in range(stack.tiers - 1)])
+
+
+def add_columns(
+    loads: FloatArray, stack: Stack, bp: IntArray, sent: FloatArray, received: FloatArray | None = None
+) -> None:
+    """Add what PEs send to the BP tier, and receive from it, to the loads ``(designs, links)`` of links, in place."""
+    pes = stack.pes_per_tier
+    to_bp = column_loads(stack, bp, sent)
+    from_bp = np.zeros_like(to_bp) if received is None else column_loads(stack, bp, received)
+    upwards, downwards = (loads[:, group] for group in link_groups(stack.tiers, stack.mesh)[-2:])
+    for tier in range(stack.tiers - 1):
+        # Under the back-propagation tier, what is sent goes up and what is received comes down.
+        under = (bp > tier)[:, None]
         here = slice(tier * pes, (tier + 1) * pes)
-        upwards[:, here] += np.where(under, below[tier][0], above[tier][1])
-        downwards[:, here] += np.where(under, below[tier][1], above[tier][0])
+        upwards[:, here] += np.where(under, to_bp[tier], from_bp[tier])
+        downwards[:, here] += np.where(under, from_bp[tier], to_bp[tier])
 
 
 def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occupancy, line: Line) -> FloatArray:
@@ -148,39 +165,3 @@ def chain_traffic(workload: Workload, bits: float, stack: Stack, occupancy: Occu
     activations = 2 * bits * workload.activations_out
     gradients = stack.gradient_bits * workload.weights / workload.batch
     return np.asarray((activations[:-1] * hops).sum(axis=1) + ((activations + gradients) * to_bp).sum(axis=1))
-
-
-class Communication(NamedTuple):
-    """Period with its communication."""
-
-    period: FloatArray  # time per image (ns), shape (designs,)
-    bit_hops: FloatArray  # bits times hops of an image, shape (designs,)
-    utilisation: FloatArray | None  # busy share of the busiest link, shape (designs,); None in traffic chain
-
-
-def communicate(
-    model: SystemModel, occupancy: Occupancy, line: Line, busy: FloatArray, rest: FloatArray
-) -> Communication:
-    """Add communication to the period of the pipeline.
-
-    ``busy`` is the time of the slowest other stage (ns), ``rest`` the time per image in which the pipeline stands still
-    (ns), both of shape ``(designs,)``.
-    """
-    stack, bits = model.stack, model.factors.bits
-    if model.traffic == "chain":
-        sent = chain_traffic(model.workload, bits, stack, occupancy, line)
-        period = busy + rest + sent / (stack.links * stack.link_bits_per_ns)
-        return Communication(period, sent, None)
-    noc = load_noc()
-    traffic = graph_traffic(model.workload, bits, stack, occupancy, line)
-    found = unchecked_period(busy, rest, traffic, noc, noc.flit_bits / stack.link_bits_per_ns, model.noc)
-    return Communication(found.period, noc.flit_bits * traffic.flits.sum(axis=1), found.utilisation)
-
-
-def bit_hops(model: SystemModel, occupancy: Occupancy, line: Line) -> FloatArray:
-    """Bits times hops of an image, shape ``(designs,)``."""
-    bits = model.factors.bits
-    if model.traffic == "chain":
-        return chain_traffic(model.workload, bits, model.stack, occupancy, line)
-    traffic = graph_traffic(model.workload, bits, model.stack, occupancy, line)
-    return np.asarray(load_noc().flit_bits * traffic.flits.sum(axis=1))
