@@ -63,6 +63,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
     genome: Genome
     objectives: Sequence[Objective] = ()
     constraints: Sequence[Constraint] = ()
+    limits: Sequence[Constraint] = ()
     metrics: Sequence[Metric] = ()
     mutation: Mapping[str, float] | None = None
     chunk_rows: ClassVar[int] = 256

@@ -42,16 +42,22 @@ class Quantity:
     def column(self) -> str:
         """Name of the column in result frames: ``energy_mJ``, or just the name of a pure number.
 
-        In it ``%`` is ``pct``, ``°C`` ``degC``, ``µ`` ``u`` and ``Ω`` ``ohm``; ``²`` is ``2``, other symbols have their
-        names, and what separates or combines units becomes an underscore.
+        A name that ends with its unit does not get it twice. In a unit ``%`` is ``pct``, ``°C`` ``degC``, ``µ`` ``u``
+        and ``Ω`` ``ohm``; ``²`` is ``2``, other symbols have their names, and what separates or combines units becomes
+        an underscore.
         """
-        return self.name if self.unit == "1" else f"{self.name}_{_column_unit(self.unit)}"
+        return self.name if self.unit == "1" or self._ends_with_unit else f"{self.name}_{_column_unit(self.unit)}"
 
     @property
     def label(self) -> str:
         """Name of an axis: ``energy (mJ)``, or just the name of a pure number."""
-        words = self.name.replace("_", " ")
+        name = self.name.removesuffix(f"_{_column_unit(self.unit)}") if self._ends_with_unit else self.name
+        words = name.replace("_", " ")
         return words if self.unit == "1" else f"{words} ({self.unit})"
+
+    @property
+    def _ends_with_unit(self) -> bool:
+        return self.unit != "1" and self.name.endswith(f"_{_column_unit(self.unit)}")
 
 
 @dataclass(frozen=True)

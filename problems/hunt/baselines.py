@@ -12,9 +12,9 @@ import pandas as pd
 
 from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
+from moopim.hardware.stack.idealised import IdealisedModel, idealised_model
 from moopim.hardware.stack.layer_costs import copies_period
-from moopim.hardware.stack.model import SystemModel, system_model
-from moopim.hardware.stack.system import noise
+from moopim.hardware.stack.noise import noise
 from moopim.hardware.thermal import temperature_rise
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import Workload, load_workload
@@ -110,7 +110,7 @@ def published_layers() -> pd.DataFrame:
     return pd.DataFrame(read_table("moopim.problems.hunt", "published.toml")["layers"])
 
 
-def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: str = "physical") -> SystemModel:
+def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: str = "physical") -> IdealisedModel:
     """System model of a network with the devices of all baselines.
 
     Args:
@@ -125,10 +125,10 @@ def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: 
         ConfigError: If a name is unknown.
     """
     network = load_workload(workload, dataset) if isinstance(workload, str) else workload
-    return system_model(network, factors=factors, devices=_DEVICES)
+    return idealised_model(network, factors=factors, devices=_DEVICES)
 
 
-def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
+def evaluate_baseline(model: IdealisedModel, architecture: str) -> Baseline:
     """Evaluate an architecture of the paper on pools of arrays.
 
     Args:
@@ -153,7 +153,7 @@ def evaluate_baseline(model: SystemModel, architecture: str) -> Baseline:
     return Baseline(_single(evaluate_maps(model, order, best[None])), pools)
 
 
-def evaluate_maps(model: SystemModel, order: str, maps: IntArray) -> dict[str, FloatArray]:
+def evaluate_maps(model: IdealisedModel, order: str, maps: IntArray) -> dict[str, FloatArray]:
     """Metrics by name, shape ``(maps,)``, of maps of layers to the pools of a tier order such as ``RRFS``.
 
     Maps hold the pool of each layer, 0 for that of the forward tier at the sink, shape ``(maps, layers)``. Period and
@@ -164,7 +164,7 @@ def evaluate_maps(model: SystemModel, order: str, maps: IntArray) -> dict[str, F
     return pool_metrics(model, order, run_order(model, order, maps))
 
 
-def best_map(model: SystemModel, order: str) -> IntArray:
+def best_map(model: IdealisedModel, order: str) -> IntArray:
     """Map of layers to the pools of a tier order with the least energy x period, shape ``(layers,)``.
 
     One pool has one map. For two, candidates are all thresholds along simple layer orders; the best of each order is
@@ -183,7 +183,7 @@ def best_map(model: SystemModel, order: str) -> IntArray:
     return best
 
 
-def tier_devices(model: SystemModel, order: str) -> list[int]:
+def tier_devices(model: IdealisedModel, order: str) -> list[int]:
     """Device of each tier of an order such as ``RRFS``, tier 1 (at the heat sink) first, by its index in the model."""
     letters = [device.letter for device in model.devices]
     if len(order) != model.stack.tiers:
@@ -194,7 +194,7 @@ def tier_devices(model: SystemModel, order: str) -> list[int]:
     return [letters.index(letter) for letter in order]
 
 
-def forward_pools(model: SystemModel, order: str) -> tuple[int, tuple[Pool, ...]]:
+def forward_pools(model: IdealisedModel, order: str) -> tuple[int, tuple[Pool, ...]]:
     """Tier for back-propagation (from 0 at the sink; the farthest that can) and pools of the others, by first tier."""
     devices = tier_devices(model, order)
     serving = [tier for tier, device in enumerate(devices) if model.can_serve_bp[device]]
@@ -205,7 +205,7 @@ def forward_pools(model: SystemModel, order: str) -> tuple[int, tuple[Pool, ...]
     return serving[-1], tuple(Pool(device, forward.count(device)) for device in dict.fromkeys(forward))
 
 
-def run_pools(model: SystemModel, pools: Sequence[Pool], maps: IntArray) -> PoolLoad:
+def run_pools(model: IdealisedModel, pools: Sequence[Pool], maps: IntArray) -> PoolLoad:
     """Load of the forward pass on pools, with the pool of each layer, shape ``(maps, layers)``."""
     costs, layers = model.costs, np.arange(maps.shape[1])
     devices = np.array([pool.device for pool in pools])
@@ -225,7 +225,7 @@ def run_pools(model: SystemModel, pools: Sequence[Pool], maps: IntArray) -> Pool
     return PoolLoad(period, rewrite, joule, bits)
 
 
-def run_order(model: SystemModel, order: str, maps: IntArray) -> TierLoad:
+def run_order(model: IdealisedModel, order: str, maps: IntArray) -> TierLoad:
     """Load of a training step on the pools of a tier order; maps as in `evaluate_maps`.
 
     Period and energy are infinite and power is NaN where a map does not fit.
@@ -246,7 +246,7 @@ def run_order(model: SystemModel, order: str, maps: IntArray) -> TierLoad:
     return TierLoad(period, energy.sum(axis=1) + static.sum() * period, 1e-3 * power, bits)
 
 
-def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, FloatArray]:
+def pool_metrics(model: IdealisedModel, order: str, load: TierLoad) -> dict[str, FloatArray]:
     """Metrics of a training step under the names of `moopim.hardware.stack.evaluate_system`, shape ``(maps,)`` each.
 
     ``period`` (ns), ``energy`` (pJ), ``power`` (W), ``peak`` (K), ``err`` (1), ``tops_per_W`` and ``tops_per_mm2``.
@@ -258,7 +258,7 @@ def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, Fl
         for tier in (tier for tier, letter in enumerate(order) if letter == device.letter):
             level = noise(rise[:, tier * pes : (tier + 1) * pes], device, stack).mean(axis=1)
             err += np.where(load.bits[:, tier] > 0, load.bits[:, tier] * level, 0.0)
-    operations = model.factors.kappa * model.operations
+    operations = model.operations
     return {
         "period": load.period,
         "energy": load.energy,
@@ -270,7 +270,7 @@ def pool_metrics(model: SystemModel, order: str, load: TierLoad) -> dict[str, Fl
     }
 
 
-def _improve(model: SystemModel, order: str, best: IntArray, least: float) -> tuple[IntArray, float]:
+def _improve(model: IdealisedModel, order: str, best: IntArray, least: float) -> tuple[IntArray, float]:
     """Move one or two layers at a time to the other pool as long as that helps."""
     first, second = (layers[:, None] for layers in np.triu_indices(len(best)))
     moved = (np.arange(len(best)) == first) | (np.arange(len(best)) == second)
@@ -281,14 +281,14 @@ def _improve(model: SystemModel, order: str, best: IntArray, least: float) -> tu
         best, least = candidate, value
 
 
-def _least(model: SystemModel, order: str, maps: IntArray) -> tuple[IntArray, float]:
+def _least(model: IdealisedModel, order: str, maps: IntArray) -> tuple[IntArray, float]:
     """Map with the least energy x period (pJ ns), and that product."""
     load = run_order(model, order, maps)
     product = load.energy * load.period
     return maps[product.argmin()], float(product.min())
 
 
-def _threshold_maps(model: SystemModel, first: int, second: int) -> IntArray:
+def _threshold_maps(model: IdealisedModel, first: int, second: int) -> IntArray:
     """Maps that give one pool the first layers along an order and the other the rest, ``(orders, maps, layers)``."""
     workload, costs = model.workload, model.costs
     keys = (
@@ -307,7 +307,7 @@ def _threshold_maps(model: SystemModel, first: int, second: int) -> IntArray:
     return np.concatenate([below, ~below], axis=1).astype(np.int64)
 
 
-def _hyperx(model: SystemModel, order: str) -> TierLoad:
+def _hyperx(model: IdealisedModel, order: str) -> TierLoad:
     """HyperX as a policy: a share of the layers, the last ones, stays on SRAM; interpolated between whole numbers."""
     layers = len(model.workload)
     share = model.factors.phi_HX * layers
@@ -319,7 +319,7 @@ def _hyperx(model: SystemModel, order: str) -> TierLoad:
     return TierLoad(*(np.einsum("m,m...->...", weight, values)[None] for values in both))
 
 
-def _accured(model: SystemModel) -> TierLoad:
+def _accured(model: IdealisedModel) -> TierLoad:
     """AccuReD: forward on two ReRAM tiers, faster by the share of two GPU-like tiers, which compute the gradients."""
     order, pes = ARCHITECTURES["AccuReD RRGG"], model.stack.pes_per_tier
     reram, _, gpu, _ = tier_devices(model, order)
@@ -335,7 +335,7 @@ def _accured(model: SystemModel) -> TierLoad:
     return TierLoad(period, power.sum(axis=1) * period * 1e3, power, bits)
 
 
-def _no_room(model: SystemModel, order: str) -> ConfigError:
+def _no_room(model: IdealisedModel, order: str) -> ConfigError:
     return ConfigError(f"{model.workload.network} for {model.workload.dataset} does not fit on the tiers {order!r}")
 
 

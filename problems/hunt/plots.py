@@ -8,9 +8,9 @@ import pandas as pd
 from moopim.errors import ConfigError
 from moopim.genome import Designs
 from moopim.hardware.noc import load_noc
+from moopim.hardware.stack.idealised import SteadyState, steady_state
 from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.placement import Occupancy, snake
-from moopim.hardware.stack.system import SteadyState, steady_state
 from moopim.hardware.stack.traffic import graph_traffic
 from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.mapping import HuntMapping

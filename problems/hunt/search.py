@@ -18,7 +18,7 @@ from moopim.analysis.frames import check_columns
 from moopim.errors import ConfigError, unknown_name
 from moopim.experiment.frames import read_designs
 from moopim.experiment.running import run
-from moopim.hardware.stack.model import SystemModel
+from moopim.hardware.stack.idealised import IdealisedModel
 from moopim.hardware.stack.parameters import load_factor_set, load_stack
 from moopim.messages import count
 from moopim.problems.hunt.baselines import (
@@ -30,7 +30,7 @@ from moopim.problems.hunt.baselines import (
     published,
     tier_devices,
 )
-from moopim.problems.hunt.mapping import SYSTEM, HuntMapping, objectives
+from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.weighted import WeightedMapping
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import WORKLOADS
@@ -72,7 +72,7 @@ def _pinned_scales(factors: str, values: tuple[tuple[str, float], ...]) -> LossS
     return LossScales(*(claims[f"loss_{name}"] / 100 / worst[name] for name in ("RRRS", "FFFS")))
 
 
-def with_loss_scales(model: SystemModel, factors: str) -> SystemModel:
+def with_loss_scales(model: IdealisedModel, factors: str) -> IdealisedModel:
     """The same model with the scales of `loss_scales`: its ``err`` is a loss of accuracy (a share)."""
     scales, default = loss_scales(factors), load_stack()
     scaled = replace(
@@ -206,7 +206,7 @@ def front_by_order(front: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
     """
     best = _least_product(front)
     best["designs"] = front.groupby("tiers").size()
-    for objective in objectives(SYSTEM):
+    for objective in HuntMapping().objectives:
         best[f"{objective.name}_norm"] = best[objective.column] / reference[objective.column]
     return best.reset_index(drop=True)
 

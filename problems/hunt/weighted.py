@@ -1,24 +1,21 @@
 """HuNT's mapping search with one weighted objective, after HyDe, in place of a Pareto search."""
 
-import inspect
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, unknown_name
 from moopim.genome import Designs
 from moopim.pareto import ideal_nadir
-from moopim.problems.hunt.mapping import SYSTEM, HuntMapping, objectives
-from moopim.quantities import Metric, Objective
+from moopim.problems.hunt.mapping import HuntMapping
+from moopim.quantities import Metric, Objective, oriented
 from moopim.typing import FloatArray
 
 # Random mappings that set the scales of the cost, and the seed that samples them.
 _SAMPLE = 1000
 _SEED = 1
-# Parameters of HuntMapping that this problem has, too.
-_SHARED = ("workload", "dataset", "factors", "devices", "stack", "override", "bp_tier")
-_WEIGHTS = {f"w_{entry.quantity.name}": entry.about for entry in SYSTEM if isinstance(entry.quantity, Objective)}
 
 
 class WeightedMapping(HuntMapping):
@@ -26,24 +23,59 @@ class WeightedMapping(HuntMapping):
 
     The baseline after HyDe (Bhattacharjee, Moitra and Panda, IEEE JETCAS 2023): designs, repair and model are those of
     the problem hunt, but its objectives are weighted before the search. Each counts from 0 at the best to 1 at the
-    worst value of the non-dominated ones of 1,000 random mappings. Parameters are those of hunt that choose network and
-    stack, and a weight ``w_<objective>``, 1 by default, for each objective of the system model.
+    worst value of the non-dominated ones of 1,000 random mappings.
+
+    Args:
+        workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
+        dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
+        equations: The system model; the idealised one, with free fractions of copies; or the paper's as printed.
+        goals: Objectives that are weighted; by default those of the problem hunt.
+        weights: Weights of the objectives, 1 where none is given, such as period=2,err=0.
+        max: Upper limits, such as power=20,peak=330.
+        min: Lower limits, such as trainings=1.
+        precision: Number format of the gradient engine of the system model.
+        factors: Factor set: physical, FILE.toml, or calibrated (to the claims of the paper; not in the system model).
+        devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
+        stack: TOML file with another stack and its materials.
+        override: Values of single parameters that replace all others, such as kappa=4,mesh=6,R.static_mW=5.
+        bp_tier: Tier for back-propagation: the farthest that can, or the farthest from the sink in any case.
+
+    Raises:
+        ConfigError: If a name is unknown, a file cannot be read or a value is not allowed.
     """
 
-    def __init__(self, *values: Any, **named: Any) -> None:
-        given = inspect.signature(WeightedMapping).bind(*values, **named)
-        given.apply_defaults()
-        options = {name: given.arguments[name] for name in _SHARED}
-        weights = {name: given.arguments[name] for name in _WEIGHTS}
-        for name, weight in weights.items():
-            setattr(self, name, weight)
-        array = np.array(list(weights.values()), dtype=np.float64)
-        if not (np.isfinite(array).all() and (array >= 0).all() and array.sum() > 0):
-            words = ", ".join(f"{name}={weight:g}" for name, weight in weights.items())
-            raise ConfigError(f"weights {words} are not allowed; expected numbers from 0, not all of them 0")
-        self._weights = array / array.sum()
-        self._weighted = objectives(SYSTEM)
-        super().__init__(**options)
+    def __init__(
+        self,
+        workload: str = "resnet34",
+        dataset: str = "cifar10",
+        equations: Literal["system", "idealised", "paper"] = "system",
+        goals: str = "",
+        weights: str = "",
+        max: str = "",
+        min: str = "",
+        precision: Literal["int8", "fp16", "fp32"] = "int8",
+        factors: str = "physical",
+        devices: str = "S,R,F",
+        stack: str = "",
+        override: str = "",
+        bp_tier: Literal["free", "farthest"] = "free",
+    ) -> None:
+        self.weights = weights
+        super().__init__(
+            workload,
+            dataset,
+            equations,
+            goals=goals,
+            max=max,
+            min=min,
+            precision=precision,
+            factors=factors,
+            devices=devices,
+            stack=stack,
+            override=override,
+            bp_tier=bp_tier,
+        )
+        self._weights = _parse_weights(weights, [objective.name for objective in self._goals.objectives])
         self._ideal, self._nadir = self._scales()
 
     def _declare(self) -> None:
@@ -60,7 +92,8 @@ class WeightedMapping(HuntMapping):
 
     def _minimised(self, values: Mapping[str, FloatArray]) -> FloatArray:
         """Weighted objectives, to be minimised, shape ``(designs, objectives)``."""
-        return np.stack([objective.sign * values[objective.name] for objective in self._weighted], axis=1)
+        weighted = self._goals.objectives
+        return oriented(np.stack([values[objective.name] for objective in weighted], axis=1), weighted)
 
     def _scales(self) -> tuple[FloatArray, FloatArray]:
         """Value of each objective that counts 0, and that counts 1."""
@@ -70,21 +103,23 @@ class WeightedMapping(HuntMapping):
         return ideal, np.where(nadir > ideal, nadir, ideal + 1.0)
 
 
-def _complete_constructor() -> None:
-    """Give the constructor its named parameters, and their entries in the docstring, for the options of the command."""
-    constructor: Any = WeightedMapping.__init__
-    parameters = inspect.signature(HuntMapping.__init__).parameters
-    kept = [parameters[name] for name in ("self", *_SHARED)]
-    kept += [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=1.0, annotation=float)
-        for name in _WEIGHTS
-    ]
-    constructor.__signature__ = inspect.Signature(kept)
-    constructor.__annotations__ = {item.name: item.annotation for item in kept[1:]}
-    lines = inspect.cleandoc(HuntMapping.__doc__ or "").splitlines()
-    entries = [line for line in lines if line.strip().partition(":")[0] in _SHARED]
-    entries += [f"    {name}: Weight of the {about}." for name, about in _WEIGHTS.items()]
-    WeightedMapping.__doc__ = "\n".join([inspect.cleandoc(WeightedMapping.__doc__ or ""), "", "Args:", *entries])
-
-
-_complete_constructor()
+def _parse_weights(weights: str, objectives: list[str]) -> FloatArray:
+    """Weights of objectives, 1 where none is given, divided by their sum; shape ``(objectives,)``."""
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in weights.split(","))):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in objectives:
+            raise unknown_name("weight of", name, objectives)
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"weights {part!r} is not allowed; expected NAME=NUMBER from 0, such as {name}=1")
+        if name in found:
+            raise ConfigError(f"weight of {name!r} is given twice; expected it once")
+        found[name] = value
+    array = np.array([found.get(name, 1.0) for name in objectives])
+    if not array.sum() > 0:
+        raise ConfigError(f"weights {weights!r} are all 0; expected at least one above 0")
+    return np.asarray(array / array.sum())

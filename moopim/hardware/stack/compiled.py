@@ -1,2 +1,8 @@
-def evaluate_compiled(model, tiers, genes, pace):
-    return None
+"""Compiled evaluation of the system model."""
+
+from typing import Any
+
+
+def evaluate_compiled(model: Any, tiers: Any, genes: Any, pace: Any) -> Any:
+    """Nothing yet."""
+    del model, tiers, genes, pace

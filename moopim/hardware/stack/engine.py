@@ -6,7 +6,7 @@ HuNT (Ogbogu et al., IEEE TCAD 2024) describes none. Areas and energies are thos
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def precisions() -> tuple[str, ...]:
 
 
 @cache
-def _table() -> dict[str, dict[str, object]]:
+def _table() -> dict[str, Any]:
     return read_table("moopim.hardware", "stack_engine.toml")
 
 
@@ -139,8 +139,8 @@ def engine_rates(engine: GradientEngine, precision: Precision, pe_area_mm2: floa
     units = int(np.floor(share_um2 / unit_um2 + _GUARD))
     if not units:
         raise ConfigError(
-            f"a unit of the gradient engine takes {unit_um2:.4g} um2, its share of a PE has {share_um2:.4g} um2; expected "
-            "room for one: a larger engine_share or pe_area_mm2, a smaller mac_overhead or precision"
+            f"a unit of the gradient engine takes {unit_um2:.4g} um2, its share of a PE has {share_um2:.4g} um2; "
+            "expected room for one: a larger engine_share or pe_area_mm2, a smaller mac_overhead or precision"
         )
     operands_pj = 2 / engine.buffer_reuse * engine.buffer_pJ_per_64bit * precision.word_bits / 64
     arithmetic_pj = precision.multiplier_pJ + precision.accumulator_pJ

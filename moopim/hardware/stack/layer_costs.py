@@ -1,9 +1,10 @@
 """Costs of layers on devices (one image, 1-bit input vectors), and their copies (HuNT, TCAD 2024, section III)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moopim.checks import check_shapes, number
 from moopim.errors import ConfigError
@@ -78,7 +79,7 @@ def idealised_costs(workload: Workload, devices: tuple[StackDevice, ...], factor
     return IdealisedCosts(arrays, held, _stored_bits(workload, factors), _arrays_per_pe(devices), time, energy)
 
 
-def _idealised_columns(workload: Workload, device: StackDevice, factors: Factors) -> tuple[FloatArray, ...]:
+def _idealised_columns(workload: Workload, device: StackDevice, factors: Factors) -> tuple[NDArray[Any], ...]:
     """Arrays, activation arrays, time and energy of one copy on one device, shape ``(layers,)`` each."""
     use = _array_use(workload, device, factors.bits)
     time, energy = workload.positions * use.position_ns, workload.positions * use.position_pJ
@@ -109,9 +110,10 @@ def system_costs(workload: Workload, devices: tuple[StackDevice, ...], factors: 
     return SystemCosts(arrays, held, _stored_bits(workload, factors), _arrays_per_pe(devices), *others)
 
 
-def _system_columns(workload: Workload, device: StackDevice, factors: Factors) -> tuple[FloatArray, ...]:
+def _system_columns(workload: Workload, device: StackDevice, factors: Factors) -> tuple[NDArray[Any], ...]:
     """Columns of `SystemCosts` on one device but for stored bits and arrays of a PE, shape ``(layers,)`` each."""
-    use, none = _array_use(workload, device, factors.bits), np.zeros(len(workload))
+    use = _array_use(workload, device, factors.bits)
+    none: NDArray[Any] = np.zeros(len(workload))
     read_pj = workload.positions * use.position_pJ
     if device.read == "macs":
         return use.arrays, none, use.position_ns, none, read_pj, read_pj, none, none, none

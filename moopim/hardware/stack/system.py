@@ -1,9 +1,9 @@
-r"""System model of DNN training on the 3-D stack: whole copies at a common pace, a gradient engine, leakage, lifetime.
+r"""System model of DNN training on the 3-D stack: copies at a common pace, a gradient engine, leakage, lifetime.
 
-After HuNT (Ogbogu et al., IEEE TCAD 2024), whose quantities it computes; the paper leaves most of the model open. Layers
-are the stages of a pipeline. The gene ``pace`` sets the time in which each layer shall be done with an image, and every
-layer gets the fewest copies that keep it. Units are ns, pJ, mW (pJ/ns), W, K and mm2; ``docs/hunt.md`` has the equations
-with their sources, and what remains simplified.
+After HuNT (Ogbogu et al., IEEE TCAD 2024), whose quantities it computes; the paper leaves most of the model open.
+Layers are the stages of a pipeline. The gene ``pace`` sets the time in which each layer shall be done with an image,
+and every layer gets the fewest copies that keep it. Units are ns, pJ, mW (pJ/ns), W, K and mm2; ``docs/hunt.md`` has
+the equations with their sources, and what remains simplified.
 
 Sums run in a fixed order, so that `moopim.hardware.stack.compiled` gives the same bits.
 """
@@ -255,16 +255,16 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray, pace: 
         pace: Level of the common pace, 0 .. levels - 1, shape ``(designs,)``.
 
     Returns:
-        Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), and, NaN where a mapping does
-        not fit or its heat runs away, ``period`` (ns per image), ``area`` (mm2, of the tiles in use and of the BP
+        Arrays of shape ``(designs,)``: ``violation`` (1; 0 where the mapping is feasible), and, NaN where a mapping
+        does not fit or its heat runs away, ``period`` (ns per image), ``area`` (mm2, of the tiles in use and of the BP
         tier), ``energy`` (pJ per image), ``err`` (thermal noise of the stored bits, 1), ``power`` (W), ``peak`` (K),
         ``lifetime`` (images), ``trainings``, ``link_util`` (busy share of the busiest link), ``tops_per_W``
         (operations per pJ), ``tops_per_mm2`` and ``tops_per_mm2_stack`` (of the area in use, and of the stack),
         ``gradient_tmacs`` (TMAC/s), ``gradient_store`` (weight gradients over the memory for them), ``slowest``,
         ``gradient_ns``, ``layer_ns``, ``link_ns`` (ns), ``update_ns`` (ns per batch), and the parts of the energy
-        ``read_pJ``, ``write_pJ``, ``gradient_pJ``, ``noc_pJ`` and ``static_pJ``; besides, ``copies`` of each layer, shape
-        ``(designs, layers)``, and ``levels`` and ``tiles`` of each forward tier, shape ``(designs, tiers - 1)``. A
-        design's values do not depend on the others, not even in their last bit.
+        ``read_pJ``, ``write_pJ``, ``gradient_pJ``, ``noc_pJ`` and ``static_pJ``; besides, ``copies`` of each layer,
+        shape ``(designs, layers)``, and ``levels`` and ``tiles`` of each forward tier, shape ``(designs, tiers - 1)``.
+        A design's values do not depend on the others, not even in their last bit.
 
     Raises:
         ConfigError: If the arrays have other shapes or lengths, or a number is no device, no place or no level.
@@ -297,8 +297,8 @@ def run_pipeline(
 ) -> Pipeline:
     r"""Training pipeline of mappings that fit: copies, traffic and period.
 
-    Stages overlap, so that the slowest one sets the pace; a batch of ``B`` images fills and drains the pipeline, and the
-    weights are rewritten after it (PipeLayer: Song et al., HPCA 2017):
+    Stages overlap, so that the slowest one sets the pace; a batch of ``B`` images fills and drains the pipeline, and
+    the weights are rewritten after it (PipeLayer: Song et al., HPCA 2017):
 
     .. math::
         T_{slow} &= \max(\max_i t_i, T_{grad}, T_{link}) \\
@@ -361,7 +361,7 @@ def _by_tier(occupancy: Occupancy, values: FloatArray) -> FloatArray:
     """Sums of whole numbers of the layers of each forward tier, shape ``(designs, forward_tiers)``."""
     shape = occupancy.layers.shape
     place = (occupancy.tier + rows_of(values, shape[1])).ravel()
-    return np.bincount(place, values.ravel(), occupancy.layers.size).reshape(shape)
+    return np.bincount(place, values.ravel(), occupancy.layers.size).astype(np.float64, copy=False).reshape(shape)
 
 
 def _in_order(values: FloatArray) -> FloatArray:
@@ -401,7 +401,8 @@ def _pieces(model: SystemModel, occupancy: Occupancy, line: Line) -> _Pieces:
 
 def _per_pe(model: SystemModel, designs: int, pieces: _Pieces, values: FloatArray) -> FloatArray:
     """Sums of values of the pieces by PE, shape ``(designs, pes)``."""
-    return np.bincount(pieces.pe, values, designs * model.stack.pes).reshape(designs, model.stack.pes)
+    total = np.bincount(pieces.pe, values, designs * model.stack.pes)
+    return total.astype(np.float64, copy=False).reshape(designs, model.stack.pes)
 
 
 def _traffic(
@@ -420,12 +421,11 @@ def _traffic(
     place = np.floor((2 * parts * line.start + odd * line.extent) / (2 * parts * capacity)).astype(np.int64)
     values, _ = between_layers(workload, stack, part_nodes(stack, occupancy, line, place), gradients=False)
     pieces = _pieces(model, occupancy, line)
-    output = bits * workload.activations_out
+    output = bits * workload.activations_out.astype(np.float64)
     sent = _per_pe(model, len(copies), pieces, pieces.share * output.take(pieces.layer % layers))
+    gradients = stack.gradient_bits * workload.weights.astype(np.float64)
     once = np.minimum(1.0, copies.take(pieces.layer) * pieces.share)
-    received = _per_pe(
-        model, len(copies), pieces, stack.gradient_bits * workload.weights.take(pieces.layer % layers) * once
-    )
+    received = _per_pe(model, len(copies), pieces, gradients.take(pieces.layer % layers) * once)
     tiers_away = np.abs(np.arange(stack.pes) // stack.pes_per_tier - occupancy.bp[:, None])
     hops = _in_order((sent + received / workload.batch) * tiers_away)
     per_value = bits / parts
@@ -530,7 +530,8 @@ def results(model: SystemModel, tiers: IntArray, pipeline: Pipeline, heat: HeatL
 def mean_noise(model: SystemModel, tiers: IntArray, stored_bits: FloatArray, rise_K: FloatArray) -> FloatArray:
     """Thermal noise above its onset, the mean over the stored bits (HuNT, eqs 6-7), shape ``(designs,)``."""
     above = np.maximum(0.0, rise_K - model.operation.noise_onset_K)
-    return total_noise(stored_bits, tiers, above, model.devices, model.stack) / model.costs.stored_bits.sum()
+    held = total_noise(stored_bits, tiers, above, model.devices, model.stack)
+    return np.asarray(held / model.costs.stored_bits.sum())
 
 
 def _lifetime(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> FloatArray:
@@ -552,4 +553,5 @@ def _lifetime(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> F
     written = _by_tier(occupancy, cells)
     size = np.array([device.rows * device.columns for device in model.devices])
     total = (endurance * size).take(occupancy.forward_device) * occupancy.capacity
-    return np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf).min(axis=1)
+    images = np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf)
+    return np.asarray(images.min(axis=1))

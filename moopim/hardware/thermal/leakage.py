@@ -77,7 +77,7 @@ def _product(power: FloatArray, transposed: FloatArray) -> FloatArray:
 def _solved(power: FloatArray, slope: FloatArray, influence: FloatArray) -> FloatArray:
     """Solution of the linear system of one design; NaN beyond thermal runaway."""
     try:
-        rise = np.linalg.solve(np.eye(len(power)) - influence * slope, influence @ power)
+        rise = np.asarray(np.linalg.solve(np.eye(len(power)) - influence * slope, influence @ power), dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.full_like(power, np.nan)
     stable = (rise > 0).all() or heat_gain(slope[None], influence)[0] < 1
