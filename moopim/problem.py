@@ -67,7 +67,6 @@ class DesignProblem(Problem):  # type: ignore[misc]
     constraints: Sequence[Constraint] = ()
     limits: Sequence[Constraint] = ()
     metrics: Sequence[Metric] = ()
-    limits: Sequence[Constraint] = ()
     mutation: Mapping[str, float] | None = None
     chunk_rows: ClassVar[int] = 256
     metric_caches: Mapping[str, MetricCache] = MappingProxyType({})

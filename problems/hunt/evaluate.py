@@ -106,7 +106,7 @@ def evaluate_file(
     @cache
     def problem(group: _Group) -> HuntMapping:
         options = _merged(given, group.options)
-        return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, **options)
+        return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, repair=False, **options)
 
     # Check options first, so that no row is blamed for them.
     if dataset.lower() not in INPUTS:
