@@ -52,6 +52,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
         objectives: Quantities to be made small or large.
         constraints: Quantities with bounds.
         metrics: Further quantities that are logged and shown.
+        limits: Limits on objectives and metrics, whose relative excess the constraint ``violation`` holds; named in
+            messages. `moopim.goals.Goals` computes it.
         mutation: Probability that mutation resets a gene, by gene group, that suits the problem; optimisers that mutate
             by resets take it, and their own where a group is not named.
         chunk_rows: Number of designs that one call of `evaluate_designs` gets at most. A batch is cut the same way for
@@ -77,6 +79,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
         self.quantities = _distinct((*self.objectives, *self.constraints, *self.metrics))
         self._column = {quantity.name: i for i, quantity in enumerate(self.quantities)}
         _check_columns(self.genome, self.quantities)
+        self._check_limits()
         self._backend: Callable[[IntArray], FloatArray] | None = None
         options = {name: vars(self)[name] for name in inspect.signature(type(self)).parameters if name in vars(self)}
         super().__init__(
@@ -88,6 +91,17 @@ class DesignProblem(Problem):  # type: ignore[misc]
             vtype=int,
         )
         self._keep(options)
+
+    def _check_limits(self) -> None:
+        """Raise ConfigError unless each limit is on a quantity that there is, and ``violation`` a constraint."""
+        labels = [quantity.label for quantity in (*self.objectives, *self.metrics)]
+        for limit in self.limits:
+            if limit.label not in labels:
+                raise ConfigError(f"limit {limit.label!r} is on no objective or metric; expected {', '.join(labels)}")
+        if self.limits and "violation" not in [constraint.name for constraint in self.constraints]:
+            raise ConfigError(
+                f"{type(self).__name__} has limits but no constraint 'violation', which holds their excess"
+            )
 
     def _keep(self, options: Mapping[str, Any]) -> None:
         """Restore options that pymoo has overwritten, where it does not need its own value."""
@@ -170,7 +184,9 @@ class DesignProblem(Problem):  # type: ignore[misc]
         facts = {
             "class": type(self).__qualname__,
             "genome": self.genome.describe(),
-            "quantities": [repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics)],
+            "quantities": [
+                repr(quantity) for quantity in (*self.objectives, *self.constraints, *self.metrics, *self.limits)
+            ],
             "parameters": {name: _plain(value) for name, value in self.parameters().items()},
             "identity": identity,
             "moopim": moopim.__version__,
@@ -379,6 +395,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
     def _repr_html_(self) -> str:
         rows: list[tuple[str, str, str]] = [("objective", q.label, q.sense) for q in self.objectives]
         rows += [("constraint", q.label, q.bounds) for q in self.constraints]
+        rows += [("limit", q.label, q.bounds) for q in self.limits]
         rows += [("metric", q.label, "") for q in self.metrics]
         cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<b>{escape(repr(self))}</b><table>{cells}</table>{self.genome._repr_html_()}"

@@ -108,7 +108,7 @@ class Constraint(Quantity):
     def bounds(self) -> str:
         """The bounds in words, such as ``>= 1, <= 4``."""
         bounds = ((">=", self.lower), ("<=", self.upper))
-        return ", ".join(f"{relation} {bound:g}" for relation, bound in bounds if bound is not None)
+        return ", ".join(f"{relation} {bound:.12g}" for relation, bound in bounds if bound is not None)
 
     def excess(self, values: FloatArray) -> FloatArray:
         """Excess over each bound, the upper first, in the unit of the quantity; positive where violated.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.optimize import minimize
-from toys import Blocks, Buffers, Impossible
+from toys import Blocks, Buffers, Impossible, Limited
 
 import moopim
 from moopim import Choice, ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Integer, Metric, Objective
@@ -145,6 +145,8 @@ def test_a_bounded_objective_is_one_quantity():
         ({"metrics": (Metric("f", "mJ"),)}, "'f' is declared twice"),
         ({"metrics": (Metric("a"),)}, "column 'a' of quantity 'a' is used twice"),
         ({"metrics": (Metric("feasible"),)}, "column 'feasible'"),
+        ({"limits": (Constraint("m", "mJ", upper=1.0),)}, "limit 'm (mJ)' is on no objective or metric; expected f, m"),
+        ({"limits": (Constraint("m", upper=1.0),)}, "has limits but no constraint 'violation'"),
         ({"genome": Genome(Choice("generation", (1, 2)))}, "gene 'generation' has the name of a column"),
     ],
 )
@@ -156,6 +158,7 @@ def test_bad_declarations_are_refused(attributes, message):
 
 
 def test_html_shows_quantities_and_genome():
+    assert "<td>limit</td><td>power (W)</td><td>&lt;= 0.2</td>" in Limited(max="power=0.2")._repr_html_()
     html = Buffers()._repr_html_()
     assert "hit rate" in html
     assert "&lt;= 2" in html

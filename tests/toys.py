@@ -17,6 +17,7 @@ from moopim import (
     Objective,
     Permutation,
 )
+from moopim.goals import choose_goals
 
 
 class Buffers(DesignProblem):
@@ -65,6 +66,24 @@ class Impossible(DesignProblem):
     def evaluate_designs(self, designs):
         need = designs.x.sum(axis=1)
         return {"f": np.full(len(designs), np.nan), "g": np.full(len(designs), np.nan), "need": need}
+
+
+class Limited(DesignProblem):
+    """Nine sizes with limits of the user; those above the largest that the model allows have no power."""
+
+    genome = Genome(Integer("size", 1, 9))
+    constraints = (Constraint("violation", "1", upper=0.0),)
+
+    def __init__(self, max: str = "", min: str = "", largest: int = 9):
+        self.max, self.min, self.largest = max, min, largest
+        self._goals = choose_goals((Objective("power", "W"), Objective("area", "mm2")), "power", max, min)
+        self.objectives, self.metrics, self.limits = self._goals.objectives, self._goals.metrics, self._goals.limits
+        super().__init__()
+
+    def evaluate_designs(self, designs):
+        own = np.maximum(designs.size - self.largest, 0) / 10
+        found = {"power": np.where(own > 0, np.nan, 1 / designs.size), "area": 1.0 * designs.size}
+        return found | {"violation": self._goals.violation(found, own)}
 
 
 class Blocks(DesignProblem):

@@ -73,15 +73,20 @@ def _compare(
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison continues where it was."""
+    import pandas as pd
+
     from moopim.analysis import comparison_figures, indicator_table, rank_by_indicators, ranking_text, save_figures
     from moopim.experiment.comparing import compare
+    from moopim.experiment.frames import unmet_bounds
 
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):
         results = compare(problem, names, **settings, progress=not quiet)
     if not any(result.feasible for result in results):
-        _say(quiet, f"nothing feasible was found in any run; the runs are in {output}\n{results[0].summary()}")
+        every = pd.concat([result.evaluations for result in results])
+        reason = unmet_bounds(every, problem.constraints, problem.limits)
+        _say(quiet, f"no feasible design in any run: {reason}\nthe runs are in {output}\n{results[0].summary()}")
         return
     indicators = indicator_table(results, problem.objectives)
     table = rank_by_indicators(indicators)
@@ -246,6 +251,7 @@ def show(
     for kind, quantities in (
         ("objective", problem.objectives),
         ("constraint", problem.constraints),
+        ("limit", problem.limits),
         ("metric", problem.metrics),
     ):
         for quantity in quantities:

@@ -1,6 +1,7 @@
 """Frames of evaluated designs, with named columns and units."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -103,3 +104,54 @@ def least_violating(evaluations: pd.DataFrame, constraints: Sequence[Constraint]
         excess += np.maximum(constraint.excess(numeric_column(evaluations, constraint.column)), 0).sum(axis=1)
     fresh = np.flatnonzero(~truth_column(evaluations, "cached"))
     return evaluations.iloc[fresh[np.argsort(excess[fresh], kind="stable")[:n]]].reset_index(drop=True)
+
+
+def unmet_bounds(evaluations: pd.DataFrame, constraints: Sequence[Constraint], limits: Sequence[Constraint]) -> str:
+    """Why no design is feasible, in words: the bounds that none meets, each with the value nearest to it.
+
+    Of a design beyond the limits of its problem, ``violation`` is the excess over these, and is not counted.
+    """
+    if evaluations.empty:
+        return "nothing was evaluated"
+    values = {bounded.name: numeric_column(evaluations, bounded.column) for bounded in (*limits, *constraints)}
+    beyond = np.zeros(len(evaluations), dtype=np.bool_)
+    for limit in limits:
+        beyond |= (limit.excess(values[limit.name]) > 0).any(axis=1)
+    if beyond.any():
+        values["violation"] = np.where(beyond, np.nan, values["violation"])
+    bounds = [bound for bounded in (*limits, *constraints) for bound in _single_bounds(bounded)]
+    bounds = [bound for bound in bounds if not np.isnan(values[bound.name]).all()]
+    unmet = {bound: text for bound in bounds if (text := _unmet(bound, values[bound.name]))}
+    if {limit.name for limit in limits} & {bound.name for bound in unmet}:
+        unmet = {bound: text for bound, text in unmet.items() if bound.name != "violation"}
+    if unmet:
+        within = {"violation": "none within the limits"} if beyond.any() else {}
+        return "; ".join(f"{within.get(bound.name, 'none')} has {text}" for bound, text in unmet.items())
+    return f"each of {' and '.join(map(_in_words, bounds))} is met by some design, but none meets all"
+
+
+def _single_bounds(bounded: Constraint) -> list[Constraint]:
+    """A constraint as constraints with one bound each."""
+    above = [] if bounded.upper is None else [replace(bounded, lower=None)]
+    below = [] if bounded.lower is None else [replace(bounded, upper=None)]
+    return [*above, *below]
+
+
+def _unmet(bound: Constraint, values: FloatArray) -> str:
+    """Words for a bound that none of the values ``(designs,)`` meets, with the nearest; empty if one meets it."""
+    excess = bound.excess(values)[:, 0]
+    nearest = float(values[np.nanargmin(excess)])
+    if np.nanmin(excess) <= 0:
+        return ""
+    rounded = f"{nearest:g}"
+    exact = bound.excess(np.array([float(rounded)])).item() <= 0  # rounded, it would seem to meet the bound
+    extreme = "least" if bound.lower is None else "greatest"
+    return f"{_in_words(bound)}, the {extreme} is {_with_unit(repr(nearest) if exact else rounded, bound)}"
+
+
+def _in_words(bound: Constraint) -> str:
+    return _with_unit(f"{bound.name} {bound.bounds}", bound)
+
+
+def _with_unit(text: str, quantity: Constraint) -> str:
+    return text if quantity.unit == "1" else f"{text} {quantity.unit}"

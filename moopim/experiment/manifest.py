@@ -76,6 +76,7 @@ class ProblemRecord(Record):
     objectives: Annotated[list[Objective], FailFast()] = Field(min_length=1)
     constraints: Annotated[list[Constraint], FailFast()]
     metrics: Annotated[list[Metric], FailFast()]
+    limits: Annotated[list[Constraint], FailFast()] = Field(default_factory=list)
 
     @field_validator("genome")
     @classmethod
@@ -145,6 +146,7 @@ def new_manifest(
                 objectives=list(problem.objectives),
                 constraints=list(problem.constraints),
                 metrics=list(problem.metrics),
+                limits=list(problem.limits),
             ),
             algorithm=algorithm,
             evaluations=evaluations,

@@ -39,9 +39,10 @@ class RunResult:
         seed: Seed of the run.
         objectives: The objectives of the problem.
         constraints: The constraints of the problem.
+        limits: The limits on its objectives and metrics.
         evaluations: Every evaluated design in order; see `moopim.experiment.frames.evaluations_frame`.
         front: The non-dominated feasible designs; see `moopim.experiment.frames.front_frame`.
-        message: Description of its end, such as that nothing feasible was found.
+        message: Description of its end, such as which limit no design meets.
         seconds: Wall-clock time of the search (s).
         directory: The run directory, if there is one.
         finished: Whether the run has ended; the frames of one that has not are those of its log.
@@ -52,6 +53,7 @@ class RunResult:
     seed: int
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
+    limits: tuple[Constraint, ...]
     evaluations: pd.DataFrame
     front: pd.DataFrame
     message: str
@@ -78,7 +80,7 @@ class RunResult:
             n: Number of designs to show, from the best to the worst by the first objective.
         """
         frame = self.front if self.feasible else self.least_violating
-        columns = [quantity.column for quantity in (*self.objectives, *self.constraints)]
+        columns = [quantity.column for quantity in (*self.objectives, *self.constraints, *self.limits)]
         rows = np.unique(np.linspace(0, len(frame) - 1, min(n, len(frame))).round().astype(np.int64))
         shown = frame.iloc[rows]
         numbers = shown["evaluation"] if "evaluation" in shown else self._evaluation_numbers(shown)
@@ -140,6 +142,7 @@ def load_run(directory: Path | str) -> RunResult:
         seed=manifest.seed,
         objectives=objectives,
         constraints=tuple(manifest.problem.constraints),
+        limits=tuple(manifest.problem.limits),
         evaluations=evaluations,
         front=front,
         message=message,
@@ -169,7 +172,7 @@ def _read_frame(path: Path, manifest: Manifest) -> pd.DataFrame:
         raise ConfigError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     except (ArithmeticError, MemoryError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}") from None
-    for quantity in (*problem.objectives, *problem.constraints):
+    for quantity in (*problem.objectives, *problem.constraints, *problem.limits):
         if quantity.column not in frame:
             raise ConfigError(f"{str(path)!r} has no column {quantity.column!r}")
         if len(frame) and frame[quantity.column].dtype.kind not in "iuf":
@@ -219,6 +222,7 @@ class _Recorded(DesignProblem):
         record = manifest.problem
         self.genome = Genome(*map(_recorded_group, record.genome))
         self.objectives, self.constraints, self.metrics = record.objectives, record.constraints, record.metrics
+        self.limits = record.limits
         super().__init__()
 
     def evaluate_designs(self, designs: Designs) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.checks import is_whole
 from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
-from moopim.experiment.frames import evaluations_frame, front_frame
+from moopim.experiment.frames import evaluations_frame, front_frame, unmet_bounds
 from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
 from moopim.experiment.plugins import problem_spec, rebuild_problem
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
@@ -266,7 +266,10 @@ def _search(
     returned = np.empty((0, problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
     frame = evaluations_frame(problem, evaluator.batches, returned.reshape(-1, problem.n_obj))
     front = front_frame(frame, problem.objectives)
-    message = _message(evaluator, manifest.evaluations, len(front), exhausted=exhausted)
+    found = count(len(front), "non-dominated design")
+    if front.empty:
+        found = f"no feasible design: {unmet_bounds(frame, problem.constraints, problem.limits)}"
+    message = _message(evaluator, manifest.evaluations, found, exhausted=exhausted)
     try:
         message = "; ".join([message, *_reuse(problem, frame, manifest.cached_metrics)])
     except MoopimError as error:  # a fault in a remark must not cost the results
@@ -277,6 +280,7 @@ def _search(
         seed=manifest.seed,
         objectives=tuple(problem.objectives),
         constraints=tuple(problem.constraints),
+        limits=tuple(problem.limits),
         evaluations=frame,
         front=front,
         message=message,
@@ -419,15 +423,14 @@ def _reuse(problem: DesignProblem, frame: pd.DataFrame, before: Mapping[str, int
             yield f"{known:,} of {asked:,} {plural(quantity.name)} were known before"
 
 
-def _message(evaluator: Evaluator, evaluations: int, n_front: int, *, exhausted: bool) -> str:
+def _message(evaluator: Evaluator, evaluations: int, found: str, *, exhausted: bool) -> str:
     parts = [f"{count(evaluator.n_evaluations, 'evaluation')} ({evaluator.n_cached:,} cached)"]
     if exhausted:
         designs = "the only design was" if evaluator.n_distinct == 1 else f"all {evaluator.n_distinct:,} designs were"
         parts.append(f"the space is exhausted: {designs} evaluated")
     elif evaluator.n_evaluations < evaluations:
         parts.append(f"stopped before the budget of {evaluations:,}: the optimiser ended or found no new designs")
-    parts.append(count(n_front, "non-dominated design") if n_front else "nothing feasible was found")
-    return "; ".join(parts)
+    return "; ".join([*parts, found])
 
 
 def _write_parquet(frame: Any, path: Path) -> None:

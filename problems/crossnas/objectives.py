@@ -8,49 +8,48 @@ own weight.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from moopim.constants import constant, read_table
-from moopim.errors import ConfigError, unknown_name
+from moopim.errors import ConfigError, EvaluationError
+from moopim.goals import Goals, choose_goals
 from moopim.problems.crossnas.simulators import PimSimulator, hardware_metrics, load_simulator
 from moopim.problems.crossnas.space import CrossNasSpace
-from moopim.quantities import Constraint, Metric, Objective
+from moopim.quantities import Metric, Objective
 from moopim.typing import BoolArray, FloatArray
 from moopim.workload import LayerTable, network_table
 
 MEDIAN = "median"
 """Reference EDP that is the median of random networks of a space."""
 
-_UNITS = {
-    "accuracy": "1",
-    "energy": "mJ",
-    "latency": "ms",
-    "area": "mm2",
-    "power": "W",
-    "edp": "mJ ms",
-    "edap": "mJ ms mm2",
-}
-_FITNESS = Objective("fitness", "1", sense="max")
+QUANTITIES = (
+    Objective("accuracy", sense="max"),
+    Objective("energy", "mJ"),
+    Objective("latency", "ms"),
+    Objective("area", "mm2"),
+    Objective("power", "W"),
+    Objective("edp", "mJ ms"),
+    Objective("edap", "mJ ms mm2"),
+)
+"""Quantities that a search can optimise and limit."""
+
+_FITNESS = Objective("fitness", sense="max")
 _SEED = 0  # of the random networks behind the median
 
 
 @dataclass(frozen=True)
 class SearchObjectives:
-    """Objectives, limits and further metrics of a search.
+    """Objectives and limits of a search.
 
     Attributes:
-        objectives: Objectives.
-        constraints: Limits, that of the hardware model included.
-        metrics: Further metrics.
+        goals: Objectives, limits and further metrics.
         w_acc: Weight of the accuracy in the fitness, 0 to 1; None without a fitness.
         reference: EDP_ref of eq. 4 (mJ ms).
     """
 
-    objectives: tuple[Objective, ...]
-    constraints: tuple[Constraint, ...]
-    metrics: tuple[Metric, ...]
+    goals: Goals
     w_acc: float | None
     reference: float
 
@@ -60,22 +59,20 @@ class SearchObjectives:
         """All quantities of designs from their `hardware_metrics`; shape ``(designs,)`` each.
 
         Accuracies, which cost most, are computed only of designs whose hardware is within its limits, those of the mask
-        that ``accuracy`` gets; that of others is NaN, or 0 if it is limited itself.
+        that ``accuracy`` gets; that of others is NaN.
         """
-        within = np.ones(len(hardware["violation"]), dtype=np.bool_)
-        for limit in self.constraints:
-            if limit.name != "accuracy":
-                within &= (limit.excess(hardware[limit.name]) <= 0).all(axis=1)
-        limited = any(limit.name == "accuracy" for limit in self.constraints)
-        accuracies = np.full(len(within), 0.0 if limited else np.nan)
+        own = hardware["violation"]
+        for limit in self.goals.limits:
+            if limit.name in hardware and np.isnan(hardware[limit.name][own <= 0]).any():
+                raise EvaluationError(f"the simulator returned no {limit.name!r}, which is limited to {limit.bounds}")
+        found = {**hardware, "accuracy": np.full(len(own), np.nan)}
+        within = self.goals.violation(found, own) <= 0
         if within.any():
-            accuracies[within] = accuracy(within)
-        found = {**hardware, "accuracy": accuracies}
+            found["accuracy"][within] = accuracy(within)
+        found["violation"] = self.goals.violation(found, own)
         if self.w_acc is not None:
-            found["fitness"] = fitness(accuracies, hardware["edp"], self.w_acc, self.reference)
-        return {
-            quantity.name: found[quantity.name] for quantity in (*self.objectives, *self.constraints, *self.metrics)
-        }
+            found["fitness"] = fitness(found["accuracy"], hardware["edp"], self.w_acc, self.reference)
+        return found
 
 
 def fitness(accuracy: FloatArray, edp: FloatArray, w_acc: float, reference: float) -> FloatArray:
@@ -102,43 +99,22 @@ def fitness(accuracy: FloatArray, edp: FloatArray, w_acc: float, reference: floa
 
 
 def make_objectives(names: str, w_acc: float | None, reference: float, upper: str, lower: str) -> SearchObjectives:
-    """Parse objectives, such as ``accuracy,edp``, and limits, such as ``area=200,energy=1``.
+    """Objectives, such as ``accuracy,edp``, and limits, such as ``area=200,energy=1``, of a search.
 
     With a ``w_acc``, the fitness with the reference EDP (mJ ms) takes the place of the named objectives.
     """
     check_weight(w_acc)
-    chosen = [name.strip() for name in names.split(",")]
-    for i, name in enumerate(chosen):
-        _check_name("objective", name)
-        if name in chosen[:i]:
-            raise ConfigError(f"objective {name!r} is given twice; expected different ones")
-    objectives = tuple(Objective(name, _UNITS[name], "max" if name == "accuracy" else "min") for name in chosen)
+    goals = choose_goals(QUANTITIES, names, upper, lower)
     if w_acc is not None:
-        objectives = (_FITNESS,)
-    limits = parse_limits(upper, lower)
-    taken = {quantity.name for quantity in (*objectives, *limits)}
-    metrics = tuple(Metric(name, unit) for name, unit in _UNITS.items() if name not in taken)
-    return SearchObjectives(
-        objectives,
-        (Constraint("violation", "1", upper=0.0), *limits),
-        (*metrics, Metric("tiles", "1")),
-        w_acc,
-        reference,
-    )
+        metrics = tuple(Metric(quantity.name, quantity.unit) for quantity in QUANTITIES)
+        goals = replace(goals, objectives=(_FITNESS,), metrics=metrics)
+    return SearchObjectives(goals, w_acc, reference)
 
 
 def check_weight(w_acc: float | None) -> None:
     """Raise ConfigError unless a weight of the accuracy is None or 0 to 1."""
     if w_acc is not None and not 0 <= w_acc <= 1:
         raise ConfigError(f"w_acc={w_acc} is not allowed; expected a number from 0 to 1")
-
-
-def parse_limits(upper: str, lower: str) -> tuple[Constraint, ...]:
-    """Parse upper and lower limits, such as ``area=200,energy=1``, in the units of the quantities."""
-    most, least = _parse("max", upper), _parse("min", lower)
-    return tuple(
-        Constraint(name, _UNITS[name], upper=most.get(name), lower=least.get(name)) for name in {**most, **least}
-    )
 
 
 def reference_circuit() -> dict[str, int]:
@@ -191,26 +167,3 @@ def _edp(simulator: PimSimulator, table: LayerTable) -> FloatArray:
 def _constant(table: str, name: str) -> int:
     """A whole number of ``data/search.toml``."""
     return int(constant(f"{table} {name}", read_table("moopim.problems.crossnas", "search.toml")[table][name]))
-
-
-def _parse(option: str, limits: str) -> dict[str, float]:
-    """Limits of an option by the names of quantities."""
-    found: dict[str, float] = {}
-    for part in filter(None, (part.strip() for part in limits.split(","))):
-        name, equals, number = (word.strip() for word in part.partition("="))
-        _check_name(f"{option} of", name)
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
-        if not equals or not math.isfinite(value):
-            raise ConfigError(f"{option} {part!r} is not allowed; expected NAME=NUMBER, such as {name}=1")
-        if name in found:
-            raise ConfigError(f"{option} of {name!r} is given twice; expected it once")
-        found[name] = value
-    return found
-
-
-def _check_name(what: str, name: str) -> None:
-    if name not in _UNITS:
-        raise unknown_name(what, name, _UNITS)

@@ -21,6 +21,7 @@ from moopim.problems.crossnas.simulators import (
     simulator_identity,
 )
 from moopim.problems.crossnas.space import CIRCUIT, CrossNasSpace, square_size, subnets
+from moopim.quantities import Constraint, Metric
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload import LayerTable
 
@@ -49,6 +50,7 @@ class CrossNasSearch(DesignProblem):
     The constructor of a subclass begins with `_store_options`, sets genome and accuracies, and ends with `_complete`.
     """
 
+    constraints = (Constraint("violation", upper=0.0),)
     data: str
     root: str | None
     calibration: int
@@ -75,9 +77,9 @@ class CrossNasSearch(DesignProblem):
         """Set objectives and limits, and complete the problem; the reference may be the median of the space."""
         edp = reference_edp(self.reference, classes, self._simulator, space)
         self._objectives = make_objectives(self.goals, self.w_acc, edp, self.max, self.min)
-        self.objectives = self._objectives.objectives
-        self.constraints = self._objectives.constraints
-        self.metrics = self._objectives.metrics
+        goals = self._objectives.goals
+        self.objectives, self.limits = goals.objectives, goals.limits
+        self.metrics = (*goals.metrics, Metric("tiles"))
         self.metric_caches = {"accuracy": self._accuracies.cache}
         super().__init__()
 

@@ -9,8 +9,9 @@ from moopim.algorithms.registry import algorithm_names
 from moopim.checks import is_whole
 from moopim.constants import check_constants, load_constants, read_table, read_user_table
 from moopim.errors import ConfigError, unknown_name
+from moopim.goals import choose_goals
 from moopim.network.recipes import load_recipe
-from moopim.problems.crossnas.objectives import check_weight, parse_limits
+from moopim.problems.crossnas.objectives import QUANTITIES, check_weight
 
 POPULATION = 50
 """Designs per cycle of a search (CrossNAS, section 4.2)."""
@@ -71,7 +72,7 @@ class Settings:
             check_weight(w_acc)
             if w_acc in self.w_acc[:i]:
                 raise ConfigError(f"w_acc={w_acc:g} is given twice; expected different ones")
-        parse_limits(self.max, self.min)
+        choose_goals(QUANTITIES, "accuracy", self.max, self.min)
         if self.algorithm not in algorithm_names():
             raise unknown_name("algorithm", self.algorithm, algorithm_names())
         for name, value, least in (("seed", self.seed, 0), ("jobs", self.jobs, 1)):

@@ -21,6 +21,8 @@ _COLUMNS = ("case", "workload", "tiers", "genes")
 _OPTIONAL = ("set", "dataset", "options")
 # Options of the command that a row may have as well; names besides are limits or overrides.
 _OPTIONS = ("precision", "wear", "bp_tier", "devices", "stack", "thermal", "traffic", "noc")
+# Short forms of device parameters in the options of rows.
+_SHORT = {"bp": "serves_back_propagation"}
 # Results that are lists of whole numbers: by layer, or by forward tier from the sink outwards.
 _LISTS = ("copies", "levels", "tiles")
 # Quantities whose columns come first, in this order.
@@ -104,7 +106,7 @@ def evaluate_file(
     @cache
     def problem(group: _Group) -> HuntMapping:
         options = _merged(given, group.options)
-        return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, **options)
+        return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, repair=False, **options)
 
     # Check options first, so that no row is blamed for them.
     if dataset.lower() not in INPUTS:
@@ -145,7 +147,8 @@ def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:
         elif bound in ("max", "min"):
             parts[bound][quantity] = value
         else:
-            parts["override"][name] = value
+            device, dot, parameter = name.partition(".")
+            parts["override"][f"{device}{dot}{_SHORT.get(parameter, parameter)}"] = value
     return options | {
         option: ",".join(f"{name}={value}" for name, value in values.items()) for option, values in parts.items()
     }

@@ -24,7 +24,7 @@ from moopim.hardware.stack import (
     idealised_model,
     system_model,
 )
-from moopim.hardware.stack.model import occupy
+from moopim.hardware.stack.model import check_fit, occupy
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 from moopim.typing import FloatArray, IntArray
@@ -177,7 +177,8 @@ class HuntMapping(DesignProblem):
         repair: Whether optimisers repair mappings that do not fit; without, these only get their violation.
 
     Raises:
-        ConfigError: If a name is unknown, a file cannot be read or a value is not allowed.
+        ConfigError: If a name is unknown, a file cannot be read, a value is not allowed, or mappings are to be repaired
+            that no mapping makes fit.
     """
 
     constraints = (Constraint("violation", "1", upper=0.0),)
@@ -224,6 +225,8 @@ class HuntMapping(DesignProblem):
         self._check_options()
         self._table = [entry for entry in EQUATIONS[equations].table if entry.traffic in (None, traffic)]
         self.model = self._make_model(self.load_workload())
+        if repair:
+            check_fit(self.model)
         self._goals = choose_goals(
             [entry.quantity for entry in self._table],
             goals or EQUATIONS[equations].goals,

@@ -18,7 +18,7 @@ from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.core.evaluator import Evaluator as PymooEvaluator
 from pymoo.core.individual import Individual
 from pymoo.core.population import Population
-from toys import Buffers, Chunky, Failing, Labels, Slow, Tiny
+from toys import Buffers, Chunky, Failing, Labels, Limited, Slow, Tiny
 
 import moopim
 from moopim import Choice, ConfigError, DesignProblem, EvaluationError, Genome, Index, Integer, LogError, Objective
@@ -573,6 +573,35 @@ def test_a_failing_parquet_library_costs_only_its_file(tmp_path, monkeypatch, er
 def test_messages_count_in_english():
     result = moopim.run(Tiny(), "random", evaluations=1)
     assert result.message == "1 evaluation (0 cached); 1 non-dominated design"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"max": "power=0.1"}, "none has power <= 0.1 W, the least is 0.111111 W"),
+        ({"max": "power=0.111111"}, "none has power <= 0.111111 W, the least is 0.1111111111111111 W"),
+        ({"min": "area=9.5"}, "none has area >= 9.5 mm2, the greatest is 9 mm2"),
+        ({"max": "power=0.1", "min": "area=10"}, "none has power <= 0.1 W, the least is 0.111111 W; none has area"),
+        ({"max": "power=0.2,area=3"}, "each of power <= 0.2 W and area <= 3 mm2 is met by some design, but none"),
+        ({"largest": -1}, "none has violation <= 0, the least is 0.2"),
+        ({"max": "power=0.2", "largest": -1}, "none has violation <= 0, the least is 0.2"),  # no power is known
+        ({"max": "power=0.2", "largest": 4}, "none has power <= 0.2 W, the least is 0.25 W"),
+        ({"min": "area=5", "largest": 4}, "none within the limits has violation <= 0, the least is 0.1"),
+    ],
+)
+def test_a_run_without_feasible_designs_says_what_binds(tmp_path, options, reason):
+    result = moopim.run(Limited(**options), "random", evaluations=50, output=tmp_path / "run")
+    assert f"all 9 designs were evaluated; no feasible design: {reason}" in result.message
+    read_back = moopim.load_run(tmp_path / "run")
+    assert (read_back.message, read_back.limits) == (result.message, result.limits)
+
+
+def test_limits_are_those_of_the_front_and_of_the_summary():
+    result = moopim.run(Limited(max="area=6"), "random", evaluations=50)
+    assert result.front["size"].tolist() == [6]
+    nine = result.evaluations[result.evaluations["size"] == 9].iloc[0]
+    assert (nine.power_W, nine.violation) == (1 / 9, 0.5)  # results stay
+    assert "area_mm2" in result.summary()
 
 
 def test_summary_numbers_designs_as_the_frame_of_evaluations_does():

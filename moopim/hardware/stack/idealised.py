@@ -80,8 +80,7 @@ def idealised_model(
         Model.
 
     Raises:
-        ConfigError: If a name or a parameter is not usable, no device can serve back-propagation, or a layer fits on no
-            tier.
+        ConfigError: If a name or a parameter is not usable.
     """
     for what, name, allowed in (("traffic", traffic, TRAFFIC), ("noc", noc, NOC_MODES)):
         if name not in allowed:

@@ -93,12 +93,10 @@ def checked_parameters(workload: Workload, factors: str, devices: str, stack: st
 def model_parts(
     workload: Workload, parameters: Parameters, costs: LayerCosts, thermal: str, bp_tier: str
 ) -> dict[str, Any]:
-    """Attributes of `StackModel`; raise ConfigError if a name is unknown or no mapping can fit."""
+    """Attributes of `StackModel`; raise ConfigError if a name is unknown."""
     if bp_tier not in BP_TIERS:
         raise unknown_name("bp_tier", bp_tier, BP_TIERS)
     devices, stack, materials = parameters.devices, parameters.stack, parameters.thermal
-    can_serve_bp = np.array([device.serves_back_propagation for device in devices])
-    _check_fit(workload, parameters, costs, can_serve_bp)
     macs = workload.macs
     gradient_macs = float(2 * macs.sum() - macs[0])
     return {
@@ -110,7 +108,7 @@ def model_parts(
         "costs": costs,
         "ambient_K": materials.ambient_K,
         "influence": influence_matrix(stack.tiers, stack.mesh, stack.pe_area_mm2, materials, thermal),
-        "can_serve_bp": can_serve_bp,
+        "can_serve_bp": np.array([device.serves_back_propagation for device in devices]),
         "static_mW": np.array([device.static_mW for device in devices]),
         "rewrite_ns": np.array([device.rows * device.write_row_ns for device in devices]),
         "gradient_macs": gradient_macs,
@@ -118,12 +116,12 @@ def model_parts(
     }
 
 
-def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, can_serve_bp: BoolArray) -> None:
+def check_fit(model: StackModel[Any]) -> None:
     """Raise ConfigError for a network that no mapping makes fit."""
-    letters = ",".join(device.letter for device in parameters.devices)
-    if not can_serve_bp.any():
+    workload, costs, letters = model.workload, model.costs, ",".join(device.letter for device in model.devices)
+    if not model.can_serve_bp.any():
         raise ConfigError(f"devices {letters}: none can serve back-propagation; expected one that can, such as S")
-    room = parameters.stack.pes_per_tier * costs.arrays_per_pe[:, None]
+    room = model.stack.pes_per_tier * costs.arrays_per_pe[:, None]
     share = ((costs.arrays + costs.activation_arrays) / room).min(axis=0)
     layer = int(share.argmax())
     if share[layer] > 1:
@@ -131,7 +129,7 @@ def _check_fit(workload: Workload, parameters: Parameters, costs: LayerCosts, ca
             f"layer {workload.names[layer]!r} of {workload.network} takes {share[layer]:.3g} tiers of the device that "
             f"holds it best ({letters}); expected at most 1: a larger mesh, other devices or fewer bits"
         )
-    forward = parameters.stack.tiers - 1
+    forward = model.stack.tiers - 1
     if share.sum() > forward:
         raise ConfigError(
             f"{workload.network} takes at least {share.sum():.3g} tiers; expected at most {forward}, the forward "

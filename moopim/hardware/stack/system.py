@@ -119,8 +119,7 @@ def system_model(
         Model.
 
     Raises:
-        ConfigError: If a name or a parameter is not usable, no device can serve back-propagation, no unit of the
-            gradient engine fits into a PE, or a layer fits on no tier.
+        ConfigError: If a name or a parameter is not usable, or no unit of the gradient engine fits into a PE.
     """
     if wear not in WEAR:
         raise unknown_name("wear", wear, WEAR)
