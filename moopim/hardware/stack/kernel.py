@@ -32,7 +32,7 @@ class Tables(NamedTuple):
         snake: PE at each place of a tier, shape ``(pes_per_tier,)``.
         transfers: Producer, end of its consumers and volume, shape ``(transfers, 3)``.
         consumers: Consumers of all transfers.
-        influence: High and low digits of the influence, transposed, with rows of zeros behind, shape ``(2, rows,
+        influence: High and low digits of the influence, with rows of zeros behind, shape ``(2, rows,
             pes)``.
         tiers: Tiers.
         mesh: PEs along each side of a tier.
@@ -116,9 +116,11 @@ def evaluate(
     designs, n_tiers = tiers.shape
     n_layers, plane = genes.shape[1], mesh * mesh
     forward_tiers, pes = n_tiers - 1, n_tiers * plane
-    in_order = np.empty(pes, dtype=np.int64)
+    in_order, at = np.empty(pes, dtype=np.int64), np.empty((pes, 3), dtype=np.int64)
     for pe in range(pes):
-        in_order[pe] = (pe % mesh * mesh + pe // mesh % mesh) * n_tiers + pe // plane
+        x, y, z = pe % mesh, pe // mesh % mesh, pe // plane
+        in_order[pe] = (x * mesh + y) * n_tiers + z
+        at[in_order[pe], 0], at[in_order[pe], 1], at[in_order[pe], 2] = x, y, z
     left = np.zeros(designs, dtype=np.bool_)
     forward, used = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers)
     count, level = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers, dtype=np.int64)
@@ -161,24 +163,6 @@ def evaluate(
         if excess > 0:
             values[0, d] = max(excess, tables.least_violation)
             continue
-        # Levels.
-        for f in range(forward_tiers):
-            low, high = pace[d], len(copies_at) - 1
-            room = plane * device[0, tiers[d, forward[f]]]
-            if count[f] == 0:
-                high = low
-                used[f] = 0.0
-            while low < high:
-                middle = (low + high) // 2
-                total = 0.0
-                for i in range(n_layers):
-                    if tier[i] == f:
-                        total += arrays_at[middle, kind[i], i]
-                if total <= room:
-                    high = middle
-                else:
-                    low = middle + 1
-            level[f] = low
         # Order along the tiers: a counting sort.
         first_at[:] = 0
         for i in range(n_layers):
@@ -188,10 +172,28 @@ def evaluate(
         for i in range(n_layers):
             order[first_at[genes[d, i]]] = i
             first_at[genes[d, i]] += 1
+        # Levels.
+        begin = 0
+        for f in range(forward_tiers):
+            end = begin + count[f]
+            low, high = pace[d], len(copies_at) - 1 if count[f] > 0 else pace[d]
+            k = tiers[d, forward[f]]
+            middle = low  # often fits
+            while low < high:
+                total = 0.0
+                for place in range(begin, end):
+                    total += arrays_at[middle, k, order[place]]
+                if total <= plane * device[0, k]:
+                    high = middle
+                else:
+                    low = middle + 1
+                middle = (low + high) // 2
+            level[f] = low
+            begin = end
         # Layers, pieces on PEs and places of parts.
         for f in range(forward_tiers):
             used[f] = 0.0
-        sent[:], received[:], dynamic[:], stored[d, :] = 0.0, 0.0, 0.0, 0.0
+        sent[:], received[:], dynamic[:], on[:], stored[d, :] = 0.0, 0.0, 0.0, 0.0, 0.0
         pieces = 0
         for place in range(n_layers):
             i = order[place]
@@ -201,8 +203,8 @@ def evaluate(
             used[f] += size
             base = forward[f] * plane
             for part in range(parts):
-                at = np.floor((2 * parts * begin + (2 * part + 1) * size) / (2 * parts * room))
-                node[i, part] = in_order[base + snake[int(at)]]
+                middle_at = np.floor((2 * parts * begin + (2 * part + 1) * size) / (2 * parts * room))
+                node[i, part] = in_order[base + snake[int(middle_at)]]
             layer_pj = costs[2, k, i] + copy[i] * costs[4, k, i] / batch
             for q in range(int(np.floor(begin / room)), int(np.floor((begin + size - 1) / room)) + 1):
                 there = min(begin + size, (q + 1) * room) - max(begin, q * room)
@@ -226,19 +228,16 @@ def evaluate(
                         targets[place] = targets[place - 1]
                         place -= 1
                     targets[place] = target
-                all_values += volume * _add_tree(
-                    loads, volume, node[producer, part], targets, end - consumer, mesh, n_tiers
-                )
+                hops = _add_tree(loads, volume, at, node[producer, part], targets, end - consumer, mesh)
+                all_values += hops * volume
             consumer = end
-        for pe in range(pes):
-            x, y = pe % mesh, pe // mesh % mesh
-            for direction in range(2):
-                if x > 0:
-                    loads[direction, pe] += loads[direction, pe - 1]
-                if y > 0:
-                    loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
-                if pe >= plane:
-                    loads[direction + 4, pe] += loads[direction + 4, pe - plane]
+        for direction in range(2):
+            for pe in range(1, pes):
+                loads[direction, pe] += loads[direction, pe - 1]
+            for pe in range(mesh, pes):
+                loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
+            for pe in range(plane, pes):
+                loads[direction + 4, pe] += loads[direction + 4, pe - plane]
         most_bits, weight_bits, hops_bits = 0.0, 0.0, 0.0
         for direction in range(_DIRECTIONS):
             for pe in range(pes):
@@ -258,10 +257,11 @@ def evaluate(
                 loads[5, (z - 1) * plane + p] += down
                 weight_bits = max(weight_bits, back)
         for direction in range(_DIRECTIONS):
-            for pe in range(pes):
-                most_bits = max(most_bits, loads[direction, pe])
-        for pe in range(pes):
-            hops_bits += (sent[pe] + received[pe] / batch) * abs(pe // plane - bp)
+            most_bits = max(most_bits, _largest(loads[direction]))
+        for z in range(n_tiers):
+            away = float(abs(z - bp))
+            for pe in range(z * plane, (z + 1) * plane):
+                hops_bits += (sent[pe] + received[pe] / batch) * away
         bit_hops = tables.bits_per_part * all_values + hops_bits
         # Period.
         link_ns = most_bits / tables.link_rate_used
@@ -290,7 +290,6 @@ def evaluate(
         slowest = max(max(layer_ns, gradient_ns), link_ns)
         period = (max(slowest, stage_sum + gradient_ns) + (batch - 1) * slowest + update_ns) / batch
         # Power.
-        on[:] = 0.0
         for piece in range(pieces):
             i = piece_layer[piece]
             duty = 1.0
@@ -299,25 +298,23 @@ def evaluate(
             on[piece_pe[piece]] += piece_extent[piece] * duty
         noc_pj = tables.hop_pJ * bit_hops
         noc_mw, gradient_mw = noc_pj / (pes * period), gradient_pj / (plane * period)
-        share, steepest = tables.gated_share, 0.0
-        for pe in range(pes):
-            k = tiers[d, pe // plane]
-            leak[pe] = device[2, k] * (1.0 if pe // plane == bp else share + (1 - share) * on[pe])
-            total = dynamic[pe] / period + leak[pe] + noc_mw
-            power[pe] = (total + (gradient_mw if pe // plane == bp else 0.0)) * 1e-3
-            slope[pe] = 1e-3 * leak[pe] * device[9, k]
-            steepest = max(steepest, slope[pe])
-        if steepest * tables.row_sum > MOST_CONTRACTION:
+        share = tables.gated_share
+        for z in range(n_tiers):
+            static, growth = device[2, tiers[d, z]], device[9, tiers[d, z]]
+            for pe in range(z * plane, (z + 1) * plane):
+                leak[pe] = static * (1.0 if z == bp else share + (1 - share) * on[pe])
+                total = dynamic[pe] / period + leak[pe] + noc_mw
+                power[pe] = (total + (gradient_mw if z == bp else 0.0)) * 1e-3
+                slope[pe] = 1e-3 * leak[pe] * growth
+        if _largest(slope) * tables.row_sum > MOST_CONTRACTION:
             left[d] = True
-            stored[d, :] = 0.0
             continue
         rise = rises[d]
         _iterate(influence, power, slope, rise, work)
-        total_w, static_mw, hottest = 0.0, 0.0, 0.0
+        total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
             static_mw += leak[pe] + 1e3 * slope[pe] * rise[pe]
-            hottest = max(hottest, rise[pe])
         # Lifetime.
         lifetime = np.inf
         if tables.wear_cell:
@@ -336,7 +333,7 @@ def evaluate(
         area = tables.pe_area * (all_tiles / tables.tiles_per_pe + plane)
         per_ns = tables.operations / (period * 1e3)
         found = (
-            *(0.0, period, area, energy, total_w, tables.ambient_K + hottest, lifetime),
+            *(0.0, period, area, energy, total_w, tables.ambient_K + _largest(rise), lifetime),
             *(lifetime / tables.training_images, most_bits / tables.link_rate / period, tables.operations / energy),
             *(per_ns / area, per_ns / (tables.pe_area * pes), device[6, on_bp], device[7, on_bp], slowest, gradient_ns),
             *(layer_ns, link_ns, update_ns, read_pj, write_pj, gradient_pj, noc_pj, period * static_mw),
@@ -349,59 +346,65 @@ def evaluate(
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: FloatArray, work: FloatArray) -> None:
     """Iterate the temperature rise (K) to its fixed point."""
-    coarse = 0.0
-    for pe in range(len(power)):
-        coarse = max(coarse, power[pe])
-    coarse *= COARSE
-    work[:] = 0.0
-    rise[:] = 0.0
-    high, of_high, of_low, rest = work[0], work[1], work[2], work[3]
+    pes = len(power)
+    high, fixed, low, rest, new = work[0], work[1], work[2], work[3], work[4]
+    coarse = _largest(power) * COARSE
+    for pe in range(pes):
+        rest[pe] = power[pe] + coarse - coarse
+    _multiply(influence[0], rest, new)
+    for pe in range(pes):
+        rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
+    scale = _largest(rise)
+    unit, limit = coarse, ROUGH * scale
     for rough in (True, False):
-        unit, tolerance = (coarse, ROUGH) if rough else (coarse * FINE, TOLERANCE)
-        if not rough:
-            for pe in range(len(power)):
-                high[pe] = power[pe] + slope[pe] * rise[pe] + coarse - coarse
-            _multiply(influence[0], high, of_high)
-            _multiply(influence[1], high, of_low)
-        waiting = True
-        while waiting:
-            for pe in range(len(power)):
+        waiting = 1
+        while waiting > 0:
+            for pe in range(pes):
                 rest[pe] = slope[pe] * rise[pe] + power[pe] - high[pe] + unit - unit
-            _multiply(influence[0], rest, work[4])
-            change, hottest = 0.0, 0.0
-            for pe in range(len(power)):
-                new = work[4, pe] + of_low[pe] + of_high[pe]
-                change = max(change, abs(new - rise[pe]))
-                hottest = max(hottest, new)
-                rise[pe] = new
-            waiting = change > tolerance * hottest
+            _multiply(influence[0], rest, new)
+            waiting = 0
+            for pe in range(pes):
+                value = new[pe] + fixed[pe]
+                waiting += abs(value - rise[pe]) > limit
+                rise[pe] = value
+        if rough:
+            unit, limit = coarse * FINE, TOLERANCE * scale
+            for pe in range(pes):
+                high[pe] = slope[pe] * rise[pe] + power[pe] + coarse - coarse
+            _multiply(influence[0], high, fixed)
+            _multiply(influence[1], high, low)
+            for pe in range(pes):
+                fixed[pe] += low[pe]
 
 
-# The product of cut numbers is exact, so that contracted operations change nothing.
-@njit(nogil=True, error_model="numpy", fastmath={"contract"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
-def _multiply(matrix: FloatArray, factors: FloatArray, total: FloatArray) -> None:
-    """Sum of the rows of a matrix times factors."""
-    total[:] = 0.0
+# Products of cut numbers and their sums are exact: neither order nor contraction changes them.
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+def _multiply(matrix: FloatArray, factors: FloatArray, product: FloatArray) -> None:
+    """Product of a matrix and a vector."""
     for row in range(0, len(matrix), ROWS):
-        p, q, r, s = factors[row], factors[row + 1], factors[row + 2], factors[row + 3]
+        p, q, r, s = 0.0, 0.0, 0.0, 0.0
         for k in range(matrix.shape[1]):
-            total[k] += p * matrix[row, k] + q * matrix[row + 1, k] + r * matrix[row + 2, k] + s * matrix[row + 3, k]
+            p += matrix[row, k] * factors[k]
+            q += matrix[row + 1, k] * factors[k]
+            r += matrix[row + 2, k] * factors[k]
+            s += matrix[row + 3, k] * factors[k]
+        product[row], product[row + 1], product[row + 2], product[row + 3] = p, q, r, s
 
 
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 def _add_tree(
-    loads: FloatArray, volume: float, source: int, targets: IntArray, count: int, mesh: int, tiers: int
+    loads: FloatArray, volume: float, at: IntArray, source: int, targets: IntArray, count: int, mesh: int
 ) -> int:
     """Add the volume to the links of a multicast tree, as differences; return how many they are.
 
-    Nodes are numbered ``(mesh x + y) tiers + tier``, targets are in this order: the path to one leaves the tree of those
-    before it where it leaves the path to the one right before it.
+    Nodes are in the order of x, y and tier, and so are the targets: the path to one leaves the tree of those before it
+    where it leaves the path to the one right before it. ``at`` has their places, shape ``(pes, 3)``.
     """
     hops = 0
-    x0, y0, z0 = source // tiers // mesh, source // tiers % mesh, source % tiers
+    x0, y0, z0 = at[source, 0], at[source, 1], at[source, 2]
     before_x, before_y, before_z = x0, y0, z0
     for i in range(count):
-        x, y, z = targets[i] // tiers // mesh, targets[i] // tiers % mesh, targets[i] % tiers
+        x, y, z = at[targets[i], 0], at[targets[i], 1], at[targets[i], 2]
         begin_x, begin_y, begin_z = x0, y0, z0
         if i > 0:
             begin_x = max(before_x, min(x, x0))
@@ -424,3 +427,13 @@ def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: 
     loads[towards, line + step * low] += volume
     loads[towards, line + step * high] -= volume
     return high - low
+
+
+# Without NaN and signs of zeros, several numbers are compared at a time.
+@njit(nogil=True, error_model="numpy", fastmath={"nnan", "nsz"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+def _largest(values: FloatArray) -> float:
+    """Largest of numbers that are not negative."""
+    largest = 0.0
+    for i in range(len(values)):
+        largest = max(largest, values[i])
+    return largest
