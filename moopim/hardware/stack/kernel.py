@@ -14,7 +14,7 @@ from moopim.hardware.thermal.leakage import COARSE, FINE, MOST_CONTRACTION, ROUG
 from moopim.typing import FloatArray, IntArray
 
 _DIRECTIONS = 6
-ROWS = 4
+ROWS = 8
 """Rows of the influence that are added at a time; their number is a multiple of it."""
 
 
@@ -116,11 +116,11 @@ def evaluate(
     designs, n_tiers = tiers.shape
     n_layers, plane = genes.shape[1], mesh * mesh
     forward_tiers, pes = n_tiers - 1, n_tiers * plane
-    in_order, at = np.empty(pes, dtype=np.int64), np.empty((pes, 3), dtype=np.int64)
+    in_order, at = np.empty(pes, dtype=np.int64), np.empty((pes, 4), dtype=np.int64)
     for pe in range(pes):
         x, y, z = pe % mesh, pe // mesh % mesh, pe // plane
         in_order[pe] = (x * mesh + y) * n_tiers + z
-        at[in_order[pe], 0], at[in_order[pe], 1], at[in_order[pe], 2] = x, y, z
+        at[in_order[pe], 0], at[in_order[pe], 1], at[in_order[pe], 2], at[in_order[pe], 3] = x, y, z, pe
     left = np.zeros(designs, dtype=np.bool_)
     forward, used = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers)
     count, level = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers, dtype=np.int64)
@@ -215,9 +215,8 @@ def evaluate(
                 stored[d, pe] += share * layer[2, i]
                 piece_pe[pieces], piece_layer[pieces], piece_extent[pieces] = pe, i, there / room
                 pieces += 1
-        # Traffic between the layers: the difference of the values over each link and over the one before it.
+        # Traffic between the layers: the difference between the values over each link and over the one before it.
         loads[:] = 0.0
-        all_values = 0.0
         consumer = 0
         for t in range(len(transfers)):
             producer, end, volume = transfers[t, 0], transfers[t, 1], float(transfers[t, 2])
@@ -228,8 +227,7 @@ def evaluate(
                         targets[place] = targets[place - 1]
                         place -= 1
                     targets[place] = target
-                hops = _add_tree(loads, volume, at, node[producer, part], targets, end - consumer, mesh)
-                all_values += hops * volume
+                _add_tree(loads, volume, at, node[producer, part], targets, end - consumer, mesh)
             consumer = end
         for direction in range(2):
             for pe in range(1, pes):
@@ -238,8 +236,9 @@ def evaluate(
                 loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
             for pe in range(plane, pes):
                 loads[direction + 4, pe] += loads[direction + 4, pe - plane]
-        most_bits, weight_bits, hops_bits = 0.0, 0.0, 0.0
+        all_values, most_bits, weight_bits, hops_bits = 0.0, 0.0, 0.0, 0.0
         for direction in range(_DIRECTIONS):
+            all_values += _total(loads[direction])
             for pe in range(pes):
                 loads[direction, pe] *= tables.bits_per_part
         # Traffic to and from the BP tier.
@@ -377,56 +376,76 @@ def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: 
                 fixed[pe] += low[pe]
 
 
-# Products of cut numbers and their sums are exact: neither order nor contraction changes them.
-@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+# Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
+@njit(
+    nogil=True,
+    error_model="numpy",
+    fastmath={"contract", "reassoc", "nsz"},
+    no_cfunc_wrapper=True,
+    no_cpython_wrapper=True,
+)
 def _multiply(matrix: FloatArray, factors: FloatArray, product: FloatArray) -> None:
     """Product of a matrix and a vector."""
     for row in range(0, len(matrix), ROWS):
-        p, q, r, s = 0.0, 0.0, 0.0, 0.0
+        a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(matrix.shape[1]):
-            p += matrix[row, k] * factors[k]
-            q += matrix[row + 1, k] * factors[k]
-            r += matrix[row + 2, k] * factors[k]
-            s += matrix[row + 3, k] * factors[k]
-        product[row], product[row + 1], product[row + 2], product[row + 3] = p, q, r, s
+            factor = factors[k]
+            a += matrix[row, k] * factor
+            b += matrix[row + 1, k] * factor
+            c += matrix[row + 2, k] * factor
+            d += matrix[row + 3, k] * factor
+            e += matrix[row + 4, k] * factor
+            f += matrix[row + 5, k] * factor
+            g += matrix[row + 6, k] * factor
+            h += matrix[row + 7, k] * factor
+        product[row], product[row + 1], product[row + 2], product[row + 3] = a, b, c, d
+        product[row + 4], product[row + 5], product[row + 6], product[row + 7] = e, f, g, h
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+def _total(values: FloatArray) -> float:
+    """Sum of whole numbers."""
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
 
 
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 def _add_tree(
     loads: FloatArray, volume: float, at: IntArray, source: int, targets: IntArray, count: int, mesh: int
-) -> int:
-    """Add the volume to the links of a multicast tree, as differences; return how many they are.
+) -> None:
+    """Add the volume to the links of a multicast tree, as differences.
 
     Nodes are in the order of x, y and tier, and so are the targets: the path to one leaves the tree of those before it
-    where it leaves the path to the one right before it. ``at`` has their places, shape ``(pes, 3)``.
+    where it leaves the path to the one right before it. ``at`` has x, y, tier and PE, shape ``(pes, 4)``.
     """
-    hops = 0
     x0, y0, z0 = at[source, 0], at[source, 1], at[source, 2]
     before_x, before_y, before_z = x0, y0, z0
     for i in range(count):
         x, y, z = at[targets[i], 0], at[targets[i], 1], at[targets[i], 2]
-        begin_x, begin_y, begin_z = x0, y0, z0
+        begin_x, begin_y, begin = x0, y0, at[source, 3]
         if i > 0:
-            begin_x = max(before_x, min(x, x0))
+            begin_x, begin_z = max(before_x, min(x, x0)), z0
             if before_x == x:
                 begin_y = max(before_y, min(y, y0))
                 if before_y == y:
                     begin_z = max(before_z, min(z, z0))
-        hops += _add_leg(loads, 0, volume, begin_x, x, 1, mesh * (begin_y + mesh * begin_z))
-        hops += _add_leg(loads, 2, volume, begin_y, y, mesh, x + mesh * mesh * begin_z)
-        hops += _add_leg(loads, 4, volume, begin_z, z, mesh * mesh, x + mesh * y)
+            begin = begin_x + mesh * (begin_y + mesh * begin_z)
+        turn = begin + x - begin_x
+        rise = turn + mesh * (y - begin_y)
+        _add_leg(loads, 0, volume, begin, turn)
+        _add_leg(loads, 2, volume, turn, rise)
+        _add_leg(loads, 4, volume, rise, at[targets[i], 3])
         before_x, before_y, before_z = x, y, z
-    return hops
 
 
 @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
-def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: int, step: int, line: int) -> int:
-    """Add the volume to the links of a straight leg, as differences; return how many they are."""
-    low, high = min(begin, end), max(begin, end)
-    towards = direction if end > begin else direction + 1
-    loads[towards, line + step * low] += volume
-    loads[towards, line + step * high] -= volume
-    return high - low
+def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: int) -> None:
+    """Add the volume to the links of a straight leg between two PEs, as differences."""
+    towards = direction + (end < begin)
+    loads[towards, min(begin, end)] += volume
+    loads[towards, max(begin, end)] -= volume
 
 
 # Without NaN and signs of zeros, several numbers are compared at a time.
