@@ -7,22 +7,22 @@ import numpy as np
 from moopim.checks import check_shapes
 from moopim.typing import BoolArray, FloatArray
 
-# Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once.
 MOST_CONTRACTION = 0.25
-# Last change, relative to the hottest PE without leakage that grows, after which the rest is below TOLERANCE contraction / (1 - contraction).
+"""Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once."""
 TOLERANCE = 1e-11
-# Designs at a time: their products with the influence matrix stay in the processor's cache.
+"""Last change, relative to the hottest PE; the rest is below TOLERANCE contraction / (1 - contraction)."""
+ROUGH = 1e-6
+"""The same for the iteration that comes before, with the high digits of the powers alone."""
+# Designs at a time: their products with the influence matrix are too small for BLAS to share them among threads.
 _BLOCK = 32
-# Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice
-# their largest at ambient temperature, and their low digits below twice the unit of the high ones.
+# Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice their
+# largest at ambient temperature, and what their high digits leave below twice the unit of these.
 _POWER_HIGH, _POWER_LOW = 22, 24
 _INFLUENCE_HIGH, _INFLUENCE_LOW = 27, 29
 COARSE = 2.0 ** (52 - _POWER_HIGH)
-"""Adding and subtracting this multiple of the largest power leaves the high digits of a power."""
+"""Adding and subtracting this multiple of the largest power cuts off all but the high digits of a power."""
 FINE = 2.0**-_POWER_LOW
-"""The same for the low digits, relative to that."""
-ROUGH = 1e-6
-"""Last change, relative as well, of the iteration with the high digits."""
+"""The same for all digits that are used, relative to `COARSE`."""
 
 
 def leaky_rise(power: FloatArray, slope: FloatArray, influence: FloatArray) -> FloatArray:
@@ -72,8 +72,8 @@ def largest_row_sum(influence: FloatArray) -> float:
 class InfluenceParts(NamedTuple):
     """High and low digits of an influence matrix, for products with the same bits in any order of adding up.
 
-    Numbers are cut to few digits, so that products and their sums are whole multiples of a unit below its 2^53-fold:
-    they are exact, whatever batch, processor, library or compiler. `cut` has the digits.
+    Numbers are cut to so few digits that products, and their sums, are whole multiples of a unit up to its 2^53-fold:
+    they are exact, whatever the batch, the processor and the library.
 
     Attributes:
         high: High digits, shape ``(pes, pes)``.
