@@ -29,8 +29,8 @@ Metrics = dict[str, FloatArray]
 Costs = TypeVar("Costs", bound=LayerCosts)
 Model = TypeVar("Model", bound="StackModel[Any]")
 
-# Least violation of a mapping that does not fit.
-_LEAST_VIOLATION = 1e-3
+LEAST_VIOLATION = 1e-3
+"""Least violation of a mapping that does not fit."""
 # Designs that are evaluated at a time: the arrays of so many stay in the processor's cache.
 _BLOCK = 192
 # Bytes that are taken and given back once. From then on the C library of Linux keeps freed arrays of up to this size
@@ -153,8 +153,8 @@ def occupy(model: Model, tiers: IntArray, genes: IntArray) -> Occupancy:
 def violation(occupancy: Occupancy) -> FloatArray:
     """Violation, shape ``(designs,)``: overfull tiers by their share, and 1 without a back-propagation tier."""
     excess = np.maximum(0.0, occupancy.used - occupancy.free) / occupancy.capacity
-    total = excess.sum(axis=1) + ~occupancy.has_bp
-    return np.where(total > 0, np.maximum(total, _LEAST_VIOLATION), 0.0)
+    total = np.cumsum(excess, axis=1)[:, -1] + ~occupancy.has_bp
+    return np.where(total > 0, np.maximum(total, LEAST_VIOLATION), 0.0)
 
 
 def evaluate_in_blocks(

@@ -16,7 +16,7 @@ import numpy as np
 from moopim.checks import numbers
 from moopim.constants import constant, read_table
 from moopim.errors import unknown_name
-from moopim.hardware.stack.compiled import evaluate_compiled
+from moopim.hardware.stack.compiled import SCALARS, Compiled, evaluate_compiled
 from moopim.hardware.stack.engine import engine_rates, load_precision
 from moopim.hardware.stack.layer_costs import SystemCosts, system_costs
 from moopim.hardware.stack.model import (
@@ -68,6 +68,9 @@ class SystemModel(StackModel[SystemCosts]):
         gradient_pJ: Energy of these gradients (pJ), shape ``(devices,)``.
         gradient_store: Weight gradients of a batch over the memory of the BP tier, shape ``(devices,)``; NaN for
             ``macs``.
+        cell_lifetime: Images until the first cell of a layer has had the writes that it endures, shape
+            ``(devices, layers)``; infinite where nothing is written.
+        array_endurance: Writes that all cells of an array endure, shape ``(devices,)``.
         training_images: Images of a training, epochs times training set; NaN for an unknown data set.
     """
 
@@ -81,6 +84,8 @@ class SystemModel(StackModel[SystemCosts]):
     gradient_ns: FloatArray
     gradient_pJ: FloatArray
     gradient_store: FloatArray
+    cell_lifetime: FloatArray
+    array_endurance: FloatArray
     training_images: float
 
     @property
@@ -139,6 +144,8 @@ def system_model(
         gradient_ns=parts["gradient_macs"] / rates[:, 0],
         gradient_pJ=parts["gradient_macs"] * rates[:, 1],
         gradient_store=np.array([_gradient_store(workload, parameters, i) for i in range(len(parameters.devices))]),
+        cell_lifetime=_cell_lifetime(workload, costs, parameters),
+        array_endurance=np.array([device.endurance * (device.rows * device.columns) for device in parameters.devices]),
         training_images=parameters.operation.epochs * _training_set(workload.dataset),
     )
 
@@ -159,6 +166,15 @@ def _gradient_store(workload: Workload, parameters: Parameters, device: int) -> 
         return np.nan
     bits = stack.pes_per_tier * used.arrays_per_pe * used.rows * used.columns * used.bits_per_cell
     return stack.gradient_bits * float(workload.weights.sum()) / ((1 - parameters.engine.engine_share) * bits)
+
+
+def _cell_lifetime(workload: Workload, costs: SystemCosts, parameters: Parameters) -> FloatArray:
+    """A cell that holds activations is written once in ``n_act`` images, one that holds weights once per batch."""
+    writes, n_act = np.full(costs.arrays.shape, 1.0 / workload.batch), parameters.factors.n_act
+    if n_act > 0:
+        writes = np.where(costs.activation_writes > 0, np.maximum(1.0 / n_act, writes), writes)
+    endurance = np.array([device.endurance for device in parameters.devices])
+    return np.where(costs.weight_writes > 0, endurance[:, None] / writes, np.inf)
 
 
 def _training_set(dataset: str) -> float:
@@ -192,12 +208,23 @@ def _pace_tables(workload: Workload, costs: SystemCosts, operation: Operation) -
     )
 
 
+class Pieces(NamedTuple):
+    """Pieces of layers on PEs, in the order of the line, shape ``(pieces,)``."""
+
+    at: IntArray  # index of the layer in the line, in a flat array of shape (designs, layers)
+    layer: IntArray  # index of the layer in a flat array of shape (designs, layers)
+    pe: IntArray  # index of the PE in a flat array of shape (designs, pes)
+    share: FloatArray  # share of the arrays of the layer
+    extent: FloatArray  # share of the arrays of the PE
+
+
 class Pipeline(NamedTuple):
     """Training pipeline of mappings that fit; arrays begin with the axis of designs.
 
     Attributes:
         occupancy: Layers on the tiers.
         line: Layers along the forward tiers, in arrays of their device.
+        pieces: Pieces of the layers on PEs.
         levels: Level of the pace of each forward tier, shape ``(designs, forward_tiers)``.
         copies: Copies of each layer, shape ``(designs, layers)``.
         tiles: Tiles in use of each forward tier, shape ``(designs, forward_tiers)``.
@@ -213,6 +240,7 @@ class Pipeline(NamedTuple):
 
     occupancy: Occupancy
     line: Line
+    pieces: Pieces
     levels: IntArray
     copies: FloatArray
     tiles: FloatArray
@@ -271,7 +299,7 @@ def evaluate_system(model: SystemModel, tiers: IntArray, genes: IntArray, pace: 
     tiers, genes = check_mappings(model, tiers, genes)
     pace = numbers("pace", pace, (len(tiers),), least=0, most=model.levels - 1, whole=True)
     found = evaluate_compiled(model, tiers, genes, pace)
-    return _evaluate_arrays(model, tiers, genes, pace) if found is None else found
+    return _evaluate_arrays(model, tiers, genes, pace) if found is None else _complete(model, tiers, genes, pace, found)
 
 
 def _evaluate_arrays(model: SystemModel, tiers: IntArray, genes: IntArray, pace: IntArray) -> Metrics:
@@ -280,6 +308,19 @@ def _evaluate_arrays(model: SystemModel, tiers: IntArray, genes: IntArray, pace:
     # The heat of designs without temperatures runs away.
     found["violation"] = np.where(found["gain"] >= 1, found["gain"], found["violation"])
     del found["gain"]
+    return found
+
+
+def _complete(model: SystemModel, tiers: IntArray, genes: IntArray, pace: IntArray, compiled: Compiled) -> Metrics:
+    """Results of the kernel, with the noise, and with those designs that it leaves to the array code."""
+    found = dict(zip(SCALARS, compiled.scalars, strict=True))
+    found["err"] = mean_noise(model, tiers, compiled.stored_bits, compiled.rise_K)
+    found["err"][np.isnan(found["period"])] = np.nan
+    found |= {"copies": compiled.copies, "levels": compiled.levels, "tiles": compiled.tiles}
+    if compiled.left.any():
+        left = np.flatnonzero(compiled.left)
+        for name, values in _evaluate_arrays(model, tiers[left], genes[left], pace[left]).items():
+            found[name][left] = values
     return found
 
 
@@ -314,7 +355,8 @@ def run_pipeline(
     used = _by_tier(occupancy, arrays)
     capacity_pe = model.costs.arrays_per_pe.take(occupancy.forward_device)
 
-    bits, bit_hops, weight_bits = _traffic(model, occupancy, line, copies)
+    pieces = _pieces(model, occupancy, line)
+    bits, bit_hops, weight_bits = _traffic(model, occupancy, line, pieces, copies)
     link_ns = bits.max(axis=1) / (stack.link_bits_per_ns * operation.link_limit)
     rewritten_pj = _in_order(copies * model.costs.weights_pJ.take(occupancy.entry))
     update_ns = np.maximum(
@@ -328,6 +370,7 @@ def run_pipeline(
     return Pipeline(
         occupancy=occupancy,
         line=line,
+        pieces=pieces,
         levels=levels,
         copies=copies,
         tiles=np.ceil(stack.tiles_per_pe * used / capacity_pe),
@@ -372,17 +415,7 @@ def _bp_device(tiers: IntArray, occupancy: Occupancy) -> IntArray:
     return np.asarray(tiers.take(occupancy.bp + rows_of(tiers, tiers.shape[1])[:, 0]))
 
 
-class _Pieces(NamedTuple):
-    """Pieces of layers on PEs, in the order of the line, shape ``(pieces,)``."""
-
-    at: IntArray  # index of the layer in the line, in a flat array of shape (designs, layers)
-    layer: IntArray  # index of the layer in a flat array of shape (designs, layers)
-    pe: IntArray  # index of the PE in a flat array of shape (designs, pes)
-    share: FloatArray  # share of the arrays of the layer
-    extent: FloatArray  # share of the arrays of the PE
-
-
-def _pieces(model: SystemModel, occupancy: Occupancy, line: Line) -> _Pieces:
+def _pieces(model: SystemModel, occupancy: Occupancy, line: Line) -> Pieces:
     """Cut layers at the borders of PEs."""
     stack, layers = model.stack, line.layer.shape[1]
     first, arrays = line.start.ravel(), line.extent.ravel()
@@ -395,17 +428,17 @@ def _pieces(model: SystemModel, occupancy: Occupancy, line: Line) -> _Pieces:
     pe = at // layers * stack.pes + tier.take(at) * stack.pes_per_tier + snake(stack).take(place)
     size, here = capacity.take(at), first.take(at)
     there = np.minimum(here + arrays.take(at), (place + 1) * size) - np.maximum(here, place * size)
-    return _Pieces(at, line.flat.take(at), pe, there / arrays.take(at), there / size)
+    return Pieces(at, line.flat.take(at), pe, there / arrays.take(at), there / size)
 
 
-def _per_pe(model: SystemModel, designs: int, pieces: _Pieces, values: FloatArray) -> FloatArray:
+def _per_pe(model: SystemModel, designs: int, pieces: Pieces, values: FloatArray) -> FloatArray:
     """Sums of values of the pieces by PE, shape ``(designs, pes)``."""
     total = np.bincount(pieces.pe, values, designs * model.stack.pes)
     return total.astype(np.float64, copy=False).reshape(designs, model.stack.pes)
 
 
 def _traffic(
-    model: SystemModel, occupancy: Occupancy, line: Line, copies: FloatArray
+    model: SystemModel, occupancy: Occupancy, line: Line, pieces: Pieces, copies: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Bits of an image over each link; bits times hops; most bits of the weight gradients over a link.
 
@@ -419,7 +452,6 @@ def _traffic(
     odd = 2 * np.arange(parts)[:, None, None] + 1
     place = np.floor((2 * parts * line.start + odd * line.extent) / (2 * parts * capacity)).astype(np.int64)
     values, _ = between_layers(workload, stack, part_nodes(stack, occupancy, line, place), gradients=False)
-    pieces = _pieces(model, occupancy, line)
     output = bits * workload.activations_out.astype(np.float64)
     sent = _per_pe(model, len(copies), pieces, pieces.share * output.take(pieces.layer % layers))
     gradients = stack.gradient_bits * workload.weights.astype(np.float64)
@@ -448,10 +480,9 @@ def heat_load(model: SystemModel, tiers: IntArray, pipeline: Pipeline) -> HeatLo
 
     The BP tier is fully on. Leakage grows linearly with the temperature rise ``Q = I (P_0 + L Q)``.
     """
-    occupancy, line, period = pipeline.occupancy, pipeline.line, pipeline.period_ns
+    occupancy, pieces, period = pipeline.occupancy, pipeline.pieces, pipeline.period_ns
     stack, costs = model.stack, model.costs
     designs, layers = pipeline.copies.shape
-    pieces = _pieces(model, occupancy, line)
     entry = occupancy.entry.ravel()
     layer_pj = (
         costs.image_pJ.take(entry) + pipeline.copies.ravel() * costs.weights_pJ.take(entry) / model.workload.batch
@@ -534,23 +565,11 @@ def mean_noise(model: SystemModel, tiers: IntArray, stored_bits: FloatArray, ris
 
 
 def _lifetime(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> FloatArray:
-    """Images until the first cell, or a tier under ideal wear levelling, has had the writes that it endures.
-
-    A cell that holds activations is written once in ``n_act`` images, one that holds weights once per batch. Shape
-    ``(designs,)``; infinite where nothing is written.
-    """
-    batch, costs = model.workload.batch, model.costs
-    endurance = np.array([device.endurance for device in model.devices])
+    """Images until a tier is worn out, see `SystemModel`, shape ``(designs,)``; infinite where nothing is written."""
+    entry, costs = occupancy.entry, model.costs
     if model.wear == "cell":
-        writes = np.full(costs.arrays.shape, 1.0 / batch)
-        if model.factors.n_act > 0:
-            writes = np.where(costs.activation_writes > 0, np.maximum(1.0 / model.factors.n_act, writes), writes)
-        images = np.where(costs.weight_writes > 0, endurance[:, None] / writes, np.inf)
-        return np.asarray(images.take(occupancy.entry).min(axis=1))
-    entry = occupancy.entry
-    cells = costs.activation_writes.take(entry) + copies * costs.weight_writes.take(entry) / batch
+        return np.asarray(model.cell_lifetime.take(entry).min(axis=1))
+    cells = costs.activation_writes.take(entry) + copies * costs.weight_writes.take(entry) / model.workload.batch
     written = _by_tier(occupancy, cells)
-    size = np.array([device.rows * device.columns for device in model.devices])
-    total = (endurance * size).take(occupancy.forward_device) * occupancy.capacity
-    images = np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf)
-    return np.asarray(images.min(axis=1))
+    total = model.array_endurance.take(occupancy.forward_device) * occupancy.capacity
+    return np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf).min(axis=1)

@@ -8,19 +8,21 @@ from moopim.checks import check_shapes
 from moopim.typing import BoolArray, FloatArray
 
 # Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once.
-MOST_CONTRACTION = 0.5
+MOST_CONTRACTION = 0.25
 # Last change, relative to the hottest PE, after which the rest is below TOLERANCE contraction / (1 - contraction).
 TOLERANCE = 1e-11
 # Designs at a time: their products with the influence matrix stay in the processor's cache.
 _BLOCK = 32
-# Digits of powers and influences, in bits, see `influence_parts`. With a contraction of at most 1/2, powers stay below
-# twice their largest at ambient temperature.
-_POWER_HIGH, _POWER_LOW = 22, 25
+# Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice
+# their largest at ambient temperature, and their low digits below twice the unit of the high ones.
+_POWER_HIGH, _POWER_LOW = 22, 24
 _INFLUENCE_HIGH, _INFLUENCE_LOW = 27, 29
 COARSE = 2.0 ** (52 - _POWER_HIGH)
 """Adding and subtracting this multiple of the largest power leaves the high digits of a power."""
 FINE = 2.0**-_POWER_LOW
 """The same for the low digits, relative to that."""
+ROUGH = 1e-6
+"""Last change, relative to the hottest PE, of the iteration with the high digits."""
 
 
 def leaky_rise(power: FloatArray, slope: FloatArray, influence: FloatArray) -> FloatArray:
@@ -92,25 +94,41 @@ def influence_parts(influence: FloatArray) -> InfluenceParts:
 
 
 def _iterated(power: FloatArray, slope: FloatArray, parts: InfluenceParts) -> FloatArray:
-    """Fixed point by iteration, each design until it is reached; arrays as in `leaky_rise`."""
-    # Adding and subtracting a large number cuts off the digits below its last one.
+    """Fixed point by iteration, first with the high digits of the power alone; arrays as in `leaky_rise`."""
     coarse = power.max(axis=1, keepdims=True) * COARSE
-    fine = coarse * FINE
-    rise, now = np.zeros_like(power), power
+    rise = _settled(power, slope, parts, np.zeros_like(power), np.zeros_like(power), coarse, ROUGH)
+    high = power + slope * rise + coarse - coarse
+    return _settled(power, slope, parts, high, rise, coarse * FINE, TOLERANCE)
+
+
+def _settled(
+    power: FloatArray,
+    slope: FloatArray,
+    parts: InfluenceParts,
+    high: FloatArray,
+    rise: FloatArray,
+    unit: FloatArray,
+    tolerance: float,
+) -> FloatArray:
+    """Iterate the rise, each design until its change is within the tolerance.
+
+    Digits of the power from ``high`` on change; those below are cut off: so do adding and subtracting ``unit``.
+    """
+    of_high, of_low = high @ parts.high, high @ parts.low
     waiting: BoolArray = np.ones(len(power), dtype=np.bool_)
-    while True:
-        high = now + coarse
-        high -= coarse
-        low = now - high
-        low += fine
-        low -= fine
-        new = high @ parts.high + (high @ parts.low + low @ parts.high)
-        waiting_on = waiting & (np.abs(new - rise).max(axis=1) > TOLERANCE * new.max(axis=1))
-        rise[waiting] = new[waiting]
-        waiting = waiting_on
-        if not waiting.any():
-            return rise
-        now = power + slope * rise
+    while waiting.any():
+        rest = slope * rise
+        rest += power
+        rest -= high
+        rest += unit
+        rest -= unit
+        new = rest @ parts.high
+        new += of_low
+        new += of_high
+        change = np.abs(new - rise).max(axis=1)
+        rise = np.where(waiting[:, None], new, rise)
+        waiting &= change > tolerance * new.max(axis=1)
+    return rise
 
 
 def _solved(power: FloatArray, slope: FloatArray, influence: FloatArray) -> FloatArray:
