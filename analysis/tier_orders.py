@@ -23,8 +23,10 @@ _NAMES = {
     "area_norm": "area (relative)",
     "peak_K": "hottest PE (K)",
 }
+_SPREAD = 2  # of latencies, above which their axis is logarithmic
 _GREY = "#4d4d4d"
 _STYLES = {"--": "dashed", ":": "dotted", "-.": "dash-dotted"}
+_TITLE_PAD = 16  # above the line of published numbers (points)
 _LIGHT, _DARK = "#9ecae1", "#0072B2"
 
 
@@ -85,9 +87,9 @@ def plot_order_efficiency(frame: pd.DataFrame, named: Sequence[str] = (), shown:
 def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, limit: float = 0.05) -> Figure:
     """Plot efficiencies and losses of architectures on networks as bars, as in Figure 6, with a column per model.
 
-    Rows have ``model``, ``workload``, ``architecture``, ``tops_per_W``, ``tops_per_mm2`` and ``loss`` (a share). Claims
-    are dashed lines: ``architecture``, ``quantity`` (one of these columns), ``statistic`` and ``value``. Bars of losses
-    beyond `limit` (a share) end there and carry their number.
+    Rows have ``model``, ``workload``, ``architecture``, ``tops_per_W``, ``tops_per_mm2`` and ``loss`` (a share, NaN in
+    models without one). Claims are dashed lines: ``architecture``, ``quantity`` (one of these columns), ``statistic``
+    and ``value``. Bars of losses beyond `limit` (a share) end there and carry their number.
     """
     frame = _read(frame, ("model", "workload", "architecture"), ("loss", *_EFFICIENCIES))
     claims = None if claims is None else read_columns(claims, ("value",))
@@ -102,7 +104,9 @@ def plot_architectures(frame: pd.DataFrame, claims: pd.DataFrame | None = None, 
                 _plot_claims(ax, claims[claims["quantity"] == quantity])
             ax.set_ylabel(label if column == 0 else "", fontsize=FONT)
         _cut(panels[2, column], 100 * limit)
-        panels[0, column].set_title(str(name), fontsize=FONT, loc="left")
+        if part["loss"].isna().all():
+            _mark_missing(panels[2, column])
+        panels[0, column].set_title(str(name), fontsize=FONT, loc="left", pad=_TITLE_PAD)
     handles = [Patch(facecolor=series_color(i), hatch=_hatch(i), edgecolor="white") for i in range(len(names))]
     figure.legend(
         handles, names, loc="outside upper left", ncols=5, frameon=False, fontsize=SMALL_FONT, columnspacing=1.2
@@ -123,7 +127,7 @@ def _plot_orders(
     for which, name, values in (("x", pair[0], x), ("y", pair[1], y)):
         set_scale(ax, which, Objective(name), [values])  # type: ignore[arg-type]
         ax.set(**{f"{which}label": _NAMES[name]})
-    if pair[0] == "period_norm":  # most orders are fast, a few ten times as slow
+    if pair[0] == "period_norm" and x.max() > _SPREAD * x.min():  # most orders are fast, a few ten times as slow
         ax.set_xscale("log")
         ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100) if 0.8 * x.min() <= tick <= 1.2 * x.max()]
         ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -157,7 +161,7 @@ def _plot_bars(ax: Axes, part: pd.DataFrame, quantity: str, names: Sequence[str]
             values = table[name].to_numpy(dtype=np.float64) * (100 if quantity == "loss" else 1)
             places = np.arange(len(table)) + (i - (len(names) - 1) / 2) * width
             ax.bar(places, values, width, color=series_color(i), hatch=_hatch(i), edgecolor="white", linewidth=0.3)
-    ax.set_xticks(np.arange(len(table)), table.index, fontsize=SMALL_FONT)
+    ax.set_xticks(np.arange(len(table)), table.index, fontsize=SMALL_FONT - 1)
 
 
 def _plot_claims(ax: Axes, claims: pd.DataFrame) -> None:
@@ -199,6 +203,12 @@ def _cut(ax: Axes, limit: float) -> None:
                 va="bottom",
                 fontsize=SMALL_FONT - 2,
             )
+
+
+def _mark_missing(ax: Axes) -> None:
+    """Say in a panel without bars that the model has none."""
+    ax.set_yticks([])
+    ax.text(0.5, 0.5, "no loss in this model", ha="center", transform=ax.transAxes, fontsize=SMALL_FONT, color=_GREY)
 
 
 def _hatch(i: int) -> str:
