@@ -152,6 +152,18 @@ class DesignProblem(Problem):  # type: ignore[misc]
         del designs, title
         return {}
 
+    def describe_design(self, designs: Designs) -> str:
+        """Describe one design, for ``moopim show DIR --design N``; override to say what only the problem knows.
+
+        Args:
+            designs: A batch of one design, as `evaluate_designs` gets it.
+
+        Returns:
+            Text in lines of at most 100 columns; it follows the genes and quantities. Empty by default.
+        """
+        del designs
+        return ""
+
     def identity(self) -> Mapping[str, Any]:
         """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""
         return {}

@@ -13,7 +13,7 @@ import typer
 
 import moopim
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
-from moopim.cli.options import Evaluations, Force, Jobs, Quiet, RunDirectory, Seed
+from moopim.cli.options import Design, Evaluations, Force, Jobs, Quiet, RunDirectory, Seed
 from moopim.errors import ConfigError, interruptible
 from moopim.files import check_files
 from moopim.messages import command_line, table_lines
@@ -150,9 +150,7 @@ def resume(
 @app.command()
 def plot(
     directory: RunDirectory,
-    design: Annotated[
-        int | None, typer.Option(help="Number of a design in the column 'evaluation' of evaluations.csv.")
-    ] = None,
+    design: Design = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -186,27 +184,16 @@ def plot(
 
 def _design_figures(result: "RunResult", number: int) -> "dict[str, Figure]":
     """Figures of one design as its problem plots it, or else those of any problem."""
-    from moopim.analysis.frames import check_columns
-    from moopim.experiment.frames import read_designs
-    from moopim.experiment.manifest import read_manifest
-    from moopim.experiment.plugins import rebuild_problem
+    from moopim.experiment.designs import find_design
 
-    frame, record = result.evaluations, read_manifest(result.directory or Path()).problem
-    check_columns(frame, ["evaluation", *(column for group in record.genome for column in group.columns)])
-    row = frame[frame["evaluation"] == number]
-    if row.empty:
-        raise ConfigError(
-            f"design={number} is not allowed; expected a number of the column 'evaluation', 1 .. {len(frame)}"
-        )
-    if record.spec is not None:
-        problem = rebuild_problem(record.spec, record.parameters)
+    design = find_design(result, number)
+    if (problem := design.problem) is not None:
         with problem.naming_faults("plot_design"):
-            if figures := problem.plot_design(read_designs(problem.genome, row), f"design {number}"):
+            if figures := problem.plot_design(design.decoded(problem), f"design {number}"):
                 return figures
     from moopim.analysis import design_figures
 
-    genes = {group.name: row[group.columns].iloc[0].tolist() for group in record.genome}
-    return design_figures(frame, result.objectives, genes, number)
+    return design_figures(result.evaluations, result.objectives, design.genes, number)
 
 
 @app.command(name="list")
@@ -226,13 +213,19 @@ def list_all() -> None:
 def show(
     target: Annotated[str, typer.Argument(help="A run directory, a problem, or FILE.py:Class.")],
     rows: Annotated[int, typer.Option(help="Number of designs to show of a run.")] = 20,
+    design: Design = None,
 ) -> None:
-    """Show the result of a run, or the genome and the quantities of a problem."""
+    """Show the result of a run or one design of it, or the genome and the quantities of a problem."""
     from moopim.experiment.plugins import build_problem, constructor_parameters, load_problem
     from moopim.experiment.result import load_run
 
     if rows < 1:
         raise ConfigError(f"rows={rows} is not allowed; expected 1, 2, ...")
+    if design is not None:
+        from moopim.experiment.designs import design_text, find_design
+
+        typer.echo(design_text(find_design(load_run(target), design)))
+        return
     if Path(target).is_dir():
         from moopim.experiment.steps import steps_text
 

@@ -36,9 +36,8 @@ def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
     for group in genome.groups:
         for column in group.columns:
             if column not in frame.columns:
-                raise ConfigError(
-                    f"the frame has no column {column!r} for the gene; it has: {', '.join(frame.columns)}"
-                )
+                spans = [" .. ".join(dict.fromkeys((group.columns[0], group.columns[-1]))) for group in genome.groups]
+                raise ConfigError(f"the frame has no column {column!r}; expected one for each gene: {', '.join(spans)}")
         values = frame[list(group.columns)].to_numpy()
         if group.values.dtype == object:
             by_text = {str(value): value for value in group.values}
@@ -128,6 +127,19 @@ def unmet_bounds(evaluations: pd.DataFrame, constraints: Sequence[Constraint], l
         within = {"violation": "none within the limits"} if beyond.any() else {}
         return "; ".join(f"{within.get(bound.name, 'none')} has {text}" for bound, text in unmet.items())
     return f"each of {' and '.join(map(_in_words, bounds))} is met by some design, but none meets all"
+
+
+def missed_bounds(row: pd.DataFrame, constraints: Sequence[Constraint], limits: Sequence[Constraint]) -> list[str]:
+    """Bounds that a design, a frame of one row, does not meet, in words; none of a feasible one.
+
+    Of a design beyond the limits of its problem, ``violation`` is the excess over these, and is left out.
+    """
+    bounds = [bound for bounded in (*limits, *constraints) for bound in _single_bounds(bounded)]
+    values = {bound.name: numeric_column(row, bound.column) for bound in bounds}
+    missed = [bound for bound in bounds if bound.excess(values[bound.name])[0, 0] > 0]
+    if {limit.name for limit in limits} & {bound.name for bound in missed}:
+        missed = [bound for bound in missed if bound.name != "violation"]
+    return [f"{_with_unit(f'{bound.name} {values[bound.name][0]:g}', bound)} is not {bound.bounds}" for bound in missed]
 
 
 def _single_bounds(bounded: Constraint) -> list[Constraint]:

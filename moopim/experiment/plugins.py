@@ -117,7 +117,10 @@ def rebuild_problem(spec: str, parameters: Mapping[str, Any]) -> DesignProblem:
     """Build the problem of a manifest, which may have the names of parameters of older versions."""
     known = {parameter.name for parameter in constructor_parameters(load_problem(spec))}
     names = {name: name if name in known else RENAMED_OPTIONS.get(name, name) for name in parameters}
-    return build_problem(spec, {names[name]: value for name, value in parameters.items()})
+    try:
+        return build_problem(spec, {names[name]: value for name, value in parameters.items()})
+    except ConfigError as error:
+        raise ConfigError(f"problem {spec!r} cannot be built again as in its run: {error}") from error
 
 
 def _is_problem(value: object) -> bool:

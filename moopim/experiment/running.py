@@ -22,7 +22,16 @@ from moopim.checks import is_whole
 from moopim.errors import ConfigError, EvaluationError, LogError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.frames import evaluations_frame, front_frame, unmet_bounds
-from moopim.experiment.manifest import MANIFEST, Manifest, new_manifest, now, read_manifest, versions, write_manifest
+from moopim.experiment.manifest import (
+    MANIFEST,
+    Manifest,
+    ProblemRecord,
+    new_manifest,
+    now,
+    read_manifest,
+    versions,
+    write_manifest,
+)
 from moopim.experiment.plugins import problem_spec, rebuild_problem
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
 from moopim.files import is_vacant, locked, open_atomically, write_atomically
@@ -235,12 +244,24 @@ def check_fingerprint(
     if not (mendable and changed_source):
         way_out = f"; if its results still hold, {resume_command(directory, '--changed-source')} reuses them"
         raise LogError(
-            f"the run in {str(directory)!r} belongs to another problem or version: it was {record.title}, now "
-            f"{problem!r}; changed: {', '.join(words)}{way_out if mendable else ''}"
+            f"the run in {str(directory)!r} belongs to another problem or version: {_difference(record, problem)}"
+            f"changed: {', '.join(words)}{way_out if mendable else ''}"
         )
     note = f"{now()}: log reused after a change of {', '.join(words)}; fingerprint before: {record.fingerprint}"
     update = {"problem": record.model_copy(update={"fingerprint": fingerprint, "facts": facts})}
     return manifest.model_copy(update=update | {"notes": [*manifest.notes, note]})
+
+
+def _difference(record: ProblemRecord, problem: DesignProblem) -> str:
+    """Class, genes and common parameters in which a problem differs from that of a run, in words."""
+    genes = [", ".join(group.name for group in groups) for groups in (record.genome, problem.genome.groups)]
+    present = problem.parameters()
+    pairs: list[tuple[str, object, object]] = [
+        ("it was", record.title.split("(")[0], type(problem).__name__),
+        ("its genes were", genes[0], genes[1]),
+        *((f"{name} was", old, present[name]) for name, old in record.parameters.items() if name in present),
+    ]
+    return "".join(f"{was} {old}, now {new}; " for was, old, new in pairs if old != new)
 
 
 def _search(

@@ -11,4 +11,6 @@ from .search import search_front as search_front
 from .search import select as select
 from .studies import Study as Study
 from .studies import make_study as make_study
+from .variants import VARIANTS as VARIANTS
+from .variants import Variant as Variant
 from .weighted import WeightedMapping as WeightedMapping

@@ -1,11 +1,12 @@
-"""Baselines of HuNT on pools of arrays, and the published numbers of all architectures (Ogbogu et al., IEEE TCAD 2024).
+"""Architectures of HuNT, their published numbers, and baselines on pools of arrays (Ogbogu et al., IEEE TCAD 2024).
 
-A pool is all forward tiers of one device, without placement or communication (section IV): a layer may use the arrays
-of the whole pool, and its load is even over their PEs.
+Pools belong to the idealised model: all forward tiers of one device, without placement or communication (section IV); a
+layer may use the arrays of the whole pool, and its load is even over their PEs. In the system model the layers of a
+baseline are placed, see `moopim.problems.hunt.search.TierOrderMapping`.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from moopim.constants import constant, read_table
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.stack.idealised import IdealisedModel, idealised_model
 from moopim.hardware.stack.layer_costs import copies_period
+from moopim.hardware.stack.model import StackModel
 from moopim.hardware.stack.noise import noise
 from moopim.hardware.thermal import temperature_rise
 from moopim.typing import FloatArray, IntArray
@@ -111,7 +113,7 @@ def published_layers() -> pd.DataFrame:
 
 
 def baseline_model(workload: str | Workload, dataset: str = "cifar10", factors: str = "physical") -> IdealisedModel:
-    """System model of a network with the devices of all baselines.
+    """Idealised model of a network with the devices of all baselines.
 
     Args:
         workload: The network, or its name.
@@ -183,7 +185,7 @@ def best_map(model: IdealisedModel, order: str) -> IntArray:
     return best
 
 
-def tier_devices(model: IdealisedModel, order: str) -> list[int]:
+def tier_devices(model: StackModel[Any], order: str) -> list[int]:
     """Device of each tier of an order such as ``RRFS``, tier 1 (at the heat sink) first, by its index in the model."""
     letters = [device.letter for device in model.devices]
     if len(order) != model.stack.tiers:
@@ -194,7 +196,7 @@ def tier_devices(model: IdealisedModel, order: str) -> list[int]:
     return [letters.index(letter) for letter in order]
 
 
-def forward_pools(model: IdealisedModel, order: str) -> tuple[int, tuple[Pool, ...]]:
+def forward_pools(model: StackModel[Any], order: str) -> tuple[int, tuple[Pool, ...]]:
     """Tier for back-propagation (from 0 at the sink; the farthest that can) and pools of the others, by first tier."""
     devices = tier_devices(model, order)
     serving = [tier for tier, device in enumerate(devices) if model.can_serve_bp[device]]
@@ -247,7 +249,7 @@ def run_order(model: IdealisedModel, order: str, maps: IntArray) -> TierLoad:
 
 
 def pool_metrics(model: IdealisedModel, order: str, load: TierLoad) -> dict[str, FloatArray]:
-    """Metrics of a training step under the names of `moopim.hardware.stack.evaluate_system`, shape ``(maps,)`` each.
+    """Metrics of a training step under the names of `moopim.hardware.stack.evaluate_idealised`, shape ``(maps,)`` each.
 
     ``period`` (ns), ``energy`` (pJ), ``power`` (W), ``peak`` (K), ``err`` (1), ``tops_per_W`` and ``tops_per_mm2``.
     """

@@ -1,15 +1,19 @@
 """Architectures and claims of HuNT (Ogbogu et al., IEEE TCAD 2024) beside the model: frames, tables, a page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from moopim.errors import ConfigError
 from moopim.experiment.frames import read_designs
-from moopim.hardware.stack.parameters import FACTOR_SETS
+from moopim.experiment.running import run
+from moopim.genome import Designs
+from moopim.hardware.stack.layer_costs import copies_period
+from moopim.hardware.stack.model import occupy
+from moopim.hardware.stack.system import SystemModel
 from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import (
     ARCHITECTURES,
@@ -23,7 +27,7 @@ from moopim.problems.hunt.mapping import HuntMapping
 from moopim.problems.hunt.plots import layers_frame, settle
 from moopim.problems.hunt.search import (
     EFFICIENCIES,
-    LOSS_LIMIT,
+    OPTIMISER,
     REFERENCE_ORDER,
     TierOrderMapping,
     farthest_share,
@@ -32,24 +36,29 @@ from moopim.problems.hunt.search import (
     search_front,
     select,
     selected_text,
+    tier_orders,
     with_loss_scales,
 )
+from moopim.problems.hunt.variants import VARIANTS, Variant, load_variant
 from moopim.problems.hunt.weighted import WeightedMapping
+from moopim.typing import FloatArray
 from moopim.workload import WORKLOADS, load_workload
 
 COLUMNS = {
-    "set": "factor set",
+    "model": "variant of the model, a name of moopim.problems.hunt.VARIANTS",
     "workload": "network",
     "architecture": "name",
     "tiers": "tier order, tier 1 (at the heat sink) first",
-    "model": "pools (no communication) or system (placed layers, communication)",
+    "layers": "on pools of arrays (pools; no communication), or placed by a search (placed)",
     "period_ns": "time per image (ns)",
     "energy_pJ": "energy per image (pJ)",
     "power_W": "power (W)",
     "peak_K": "hottest PE (K)",
-    "loss": "loss of accuracy (a share), on a calibrated scale",
+    "loss": "loss of accuracy (a share), on a calibrated scale; none in the system model",
+    "trainings": "trainings until cells are worn out; none in the idealised model",
     "tops_per_W": "operations per energy (TOPS/W)",
-    "tops_per_mm2": "operations per time and area of the stack (TOPS/mm2)",
+    "tops_per_mm2": "operations per time and area (TOPS/mm2): in use in the system model, else of the stack; where "
+    "layers are placed, the best of the same search",
     "over_tops_per_W": "TOPS/W of RRFS over this one",
     "over_tops_per_mm2": "TOPS/mm2 of RRFS over this one",
     "pools": "for two pools, the pool of each layer",
@@ -59,53 +68,69 @@ COLUMNS = {
 SEARCHES: dict[str, Literal["free", "farthest"]] = {"HuNT": "free", "HuNT, BP farthest": "farthest"}
 """Tier for back-propagation in each search."""
 
-UNITS = {"tops_per_W": "TOPS/W", "tops_per_mm2": "TOPS/mm²", "loss": "loss (%)"}
+UNITS = {
+    "tops_per_W": "TOPS/W",
+    "tops_per_mm2": "TOPS/mm²",
+    "loss": "loss (%)",
+    "peak_K": "hottest PE (K)",
+    "trainings": "trainings",
+}
 """Names of quantities in tables."""
 
-_METRICS = ("period_ns", "energy_pJ", "power_W", "peak_K", "loss", "tops_per_W", "tops_per_mm2")
+_METRICS = ("period_ns", "energy_pJ", "power_W", "peak_K", "loss", "trainings", "tops_per_W", "tops_per_mm2")
 _UNITS = {"period": "period_ns", "energy": "energy_pJ", "power": "power_W", "peak": "peak_K", "err": "loss"}
+_POLICIES: dict[str, Literal["hyperx", "accured"]] = {"HyperX RSSS": "hyperx", "AccuReD RRGG": "accured"}
 _HYDE = "HyDe-like"
-_CLAIM_COLUMNS = ("claim", *FACTOR_SETS, "paper")
+_CLAIM_COLUMNS = ("claim", *VARIANTS, "paper")
 _WATTS = 95.0  # power at which the stack reaches about the peak that the paper gives
 _SEARCHED = "ResNet34"
+_NEAR = 0.2  # of a published ratio
+_NOISE = 0.01  # of an efficiency, between the seeds of a search
 
 
 def baseline_frame(
-    workloads: Sequence[str] = tuple(WORKLOADS), dataset: str = "cifar10", sets: Sequence[str] = FACTOR_SETS
+    workloads: Sequence[str] = tuple(WORKLOADS),
+    dataset: str = "cifar10",
+    evaluations: int = 15_000,
+    seed: int = 1,
+    models: Sequence[str] = tuple(VARIANTS),
 ) -> pd.DataFrame:
-    """Baselines on pools of arrays, one row per factor set, network and architecture, with the columns of `COLUMNS`."""
-    rows = [row for factors in sets for workload in workloads for row in _baseline_rows(workload, dataset, factors)]
-    return _with_ratios(pd.DataFrame(rows))
+    """Baselines, one row per model, network and architecture, with the columns of `COLUMNS`.
+
+    In the idealised model they are on pools of arrays, without a search. In the system model their layers are placed by
+    a search on the tiers of the architecture.
+    """
+    _check_budget(evaluations, seed)
+    parts = [_baselines(name, workload, dataset, evaluations, seed) for name in models for workload in workloads]
+    return _with_ratios(pd.concat(parts, ignore_index=True))
 
 
 def searched_frame(
-    workload: str, dataset: str = "cifar10", factors: str = "physical", evaluations: int = 20_000, seed: int = 1
+    model: str, workload: str, dataset: str = "cifar10", evaluations: int = 15_000, seed: int = 1
 ) -> pd.DataFrame:
-    """Searched mappings, selected by the rule of the paper: at most 1 % loss, then the best TOPS/W.
+    """Searched mappings, selected by the rule of the paper: at most 1 % loss, if there is one, then the best TOPS/W.
 
     Three rows with the columns of `COLUMNS` as far as they apply: ``HyDe-like``, ``HuNT`` (any tier that can may serve
     back-propagation) and ``HuNT, BP farthest`` (only the tier farthest from the heat sink, as in the paper). Raise
     ConfigError if no design is selected.
     """
-    hyde = search_front(WeightedMapping(workload, dataset, factors), evaluations, seed).iloc[0]
-    found = {_HYDE: hyde}
+    variant = load_variant(model)
+    weighted = search_front(WeightedMapping(workload, dataset, **variant._asdict()), evaluations, seed)
+    found = {_HYDE: _selected(weighted, None)}  # the one design of the search
     for name, bp_tier in SEARCHES.items():
-        front = search_front(HuntMapping(workload, dataset, factors, bp_tier=bp_tier), evaluations, seed)
-        found[name] = select(front)
-    about = {"set": factors, "workload": load_workload(workload, dataset).network, "model": "system", "pools": ""}
-    rows = [
-        {**about, "architecture": name, "tiers": row["tiers"], **{metric: float(row[metric]) for metric in _METRICS}}
-        for name, row in found.items()
-    ]
-    return pd.DataFrame(rows)
+        front = search_front(HuntMapping(workload, dataset, **variant._asdict(), bp_tier=bp_tier), evaluations, seed)
+        found[name] = _selected(front, variant.loss_limit)
+    network = load_workload(workload, dataset).network
+    about = {"model": model, "workload": network, "layers": "placed", "pools": ""}
+    return pd.DataFrame([{**about, "architecture": name, **row} for name, row in found.items()])
 
 
 def architecture_frame(
     workloads: Sequence[str] = tuple(WORKLOADS),
     dataset: str = "cifar10",
-    evaluations: int = 20_000,
+    evaluations: int = 15_000,
     seed: int = 1,
-    sets: Sequence[str] = FACTOR_SETS,
+    models: Sequence[str] = tuple(VARIANTS),
 ) -> pd.DataFrame:
     """Baselines and searched mappings side by side.
 
@@ -114,25 +139,20 @@ def architecture_frame(
         dataset: Data set that sets input size and classes.
         evaluations: Budget of each search.
         seed: Seed of the searches.
-        sets: Factor sets.
+        models: Variants of the model, names of `moopim.problems.hunt.VARIANTS`.
 
     Returns:
-        One row per factor set, network and architecture, with the columns of `moopim.problems.hunt.paper.COLUMNS`.
+        One row per model, network and architecture, with the columns of `moopim.problems.hunt.paper.COLUMNS`.
 
     Raises:
         ConfigError: If a name is unknown, a network does not fit or a number is not allowed.
     """
-    for name, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ConfigError(f"{name}={value} is not allowed; expected {least}, {least + 1}, ...")
+    _check_budget(evaluations, seed)
     parts = [
-        part
-        for factors in sets
+        make(name, workload, dataset, evaluations, seed)
+        for name in models
         for workload in workloads
-        for part in (
-            pd.DataFrame(_baseline_rows(workload, dataset, factors)),
-            searched_frame(workload, dataset, factors, evaluations, seed),
-        )
+        for make in (_baselines, searched_frame)
     ]
     return _with_ratios(pd.concat(parts, ignore_index=True))
 
@@ -140,12 +160,12 @@ def architecture_frame(
 def ratios(frame: pd.DataFrame) -> pd.DataFrame:
     """Published numbers beside the same statistics of `baseline_frame` or `architecture_frame`.
 
-    The rows of `moopim.problems.hunt.baselines.published`, with a column per factor set of the frame; losses in per
-    cent.
+    The rows of `moopim.problems.hunt.baselines.published`, with a column per model of the frame; losses in per cent,
+    NaN in the system model.
     """
     claims = published()
-    for factors, part in frame.groupby("set", sort=False):
-        claims[str(factors)] = [_statistic(part, claim) for claim in claims.itertuples()]
+    for model, part in frame.groupby("model", sort=False):
+        claims[str(model)] = [_statistic(part, claim) for claim in claims.itertuples()]
     return claims
 
 
@@ -169,69 +189,100 @@ def claim_text(claim: pd.Series) -> str:
     statistic = {"max": "best network", "mean": "mean of the networks"}.get(claim["statistic"], claim["statistic"])
     if claim["quantity"].startswith("over_"):
         return f"RRFS over {claim['architecture']}, {UNITS[claim['quantity'][5:]]}, {statistic}"
-    words = {"loss": "loss of accuracy (%)", "peak_K": "hottest PE (K)"}.get(claim["quantity"])
+    words = {"loss": "loss of accuracy (%)"}.get(claim["quantity"], UNITS[claim["quantity"]])
     statistic = statistic.replace("best", "worst") if claim["quantity"] == "loss" else statistic
     calibrated = ", set by calibration" if claim["name"] in ("loss_FFFS", "loss_RRRS") else ""
-    return f"{claim['architecture']}, {words or UNITS[claim['quantity']]}, {statistic}{calibrated}"
+    return f"{claim['architecture']}, {words}, {statistic}{calibrated}"
 
 
 def architecture_tables(frame: pd.DataFrame) -> str:
-    """Tables of `architecture_frame` of one network for TOPS/W, TOPS/mm2 and loss, with the lead of RRFS."""
-    return "\n\n".join(_table(frame, quantity) for quantity in UNITS)
+    """Tables of `architecture_frame` of one network: a column per model, and the paper's numbers over all networks."""
+    quantities = [*UNITS, *(f"over_{efficiency}" for efficiency in EFFICIENCIES)]
+    return "\n\n".join(_table(frame, quantity) for quantity in quantities)
 
 
-def pool_claims() -> pd.DataFrame:
-    """Claims about architectures on pools of arrays, as text: ``claim``, ``physical``, ``calibrated`` and ``paper``.
-
-    They need no search, so the numbers are the same every time.
-    """
-    frame = baseline_frame()
+def architecture_claims(frame: pd.DataFrame) -> pd.DataFrame:
+    """Claims about architectures, as text: ``claim``, a column per model, and ``paper``; from a `baseline_frame`."""
+    models = list(dict.fromkeys(frame["model"]))
+    found = ratios(frame)
     rows = [
-        _claim_row(claim_text(claim), _paper_text(claim), [f"{claim[name]:.3g}" for name in FACTOR_SETS])
-        for _, claim in ratios(frame).iterrows()
+        _claim_row(claim_text(claim), _paper_text(claim), {name: number_text(claim[name]) for name in models})
+        for _, claim in found.iterrows()
     ]
+    over = found[found["quantity"].str.startswith("over_")]
+    near = {name: (abs(over[name] / over["value"] - 1) <= _NEAR).sum() for name in models}
+    text = f"ratios of RRFS over another one within {100 * _NEAR:.0f} % of the paper's"
+    rows.append(_claim_row(text, f"{len(over)} of {len(over)}", {x: f"{n} of {len(over)}" for x, n in near.items()}))
     for efficiency in EFFICIENCIES:
-        text = f"networks on which RRFS has the best {UNITS[efficiency]}"
-        rows.append(_claim_row(text, "5 of 5", _best_on(frame, efficiency, "RRFS")))
+        text = f"networks on which RRFS has the best {UNITS[efficiency]}, to {_NOISE:.0%}".replace("%", " %")
+        rows.append(_claim_row(text, "5 of 5", _best_on(frame, efficiency, "RRFS", _NOISE)))
     plain = frame[frame["architecture"].isin(["SSSS", "RRRS", "FFFS"])]
     text = "networks on which FFFS is hotter than RRRS and SSSS"
-    rows.append(_claim_row(text, "ResNet34 named", _best_on(plain, "peak_K", "FFFS")))
+    rows.append(_claim_row(text, "ResNet34 named", _best_on(plain, "peak_K", "FFFS", 0)))
     text = f"hottest PE with {_WATTS:g} W, evenly on the stack (K)"
-    rows.append(_claim_row(text, f"{published_peak():g}, power not given", [_even_peak(name) for name in FACTOR_SETS]))
+    rows.append(_claim_row(text, f"{published_peak():g}, power not given", dict.fromkeys(models, _even_peak())))
     text = f"place of {REFERENCE_ORDER} among the 32 orders of one SRAM tier by loss, and the worst order ({_SEARCHED})"
-    places = [_order_rank(order_losses(_SEARCHED, factors=name)) for name in FACTOR_SETS]
-    rows.append(_claim_row(text, f"1, {REFERENCE_ORDER}", places))
+    places = {name: _order_rank(order_losses(_SEARCHED, factors=VARIANTS[name].factors)) for name in _lossy(models)}
+    rows.append(_claim_row(text, f"1, {REFERENCE_ORDER}", dict.fromkeys(models, "-") | places))
     return pd.DataFrame(rows)
 
 
-def search_claims(evaluations: int = 5_000, seed: int = 1) -> pd.DataFrame:
-    """Claims about searched designs, as `pool_claims`; the numbers depend on budget and seed."""
+def search_claims(evaluations: int = 15_000, seed: int = 1) -> pd.DataFrame:
+    """Claims about searched designs, as `architecture_claims`; the numbers depend on budget and seed."""
     rows = []
     for network, bp_tier in product((_SEARCHED, "VGG16"), SEARCHES.values()):
-        problems = [HuntMapping(network, factors=name, bp_tier=bp_tier) for name in FACTOR_SETS]
-        fronts = [search_front(problem, evaluations, seed) for problem in problems]
+        fronts = {
+            name: search_front(HuntMapping(network, **variant._asdict(), bp_tier=bp_tier), evaluations, seed)
+            for name, variant in VARIANTS.items()
+        }
         if (network, bp_tier) == (_SEARCHED, "free"):
             text = f"heterogeneous designs on the front whose farthest tier is SRAM ({network}, free)"
-            rows.append(_claim_row(text, "all", [_farthest_text(front) for front in fronts]))
+            rows.append(_claim_row(text, "all", {name: _farthest_text(front) for name, front in fronts.items()}))
         for efficiency in EFFICIENCIES:
-            text = f"best {UNITS[efficiency]} with at most 1 % loss ({network}, {bp_tier})"
-            rows.append(_claim_row(text, "RRFS", [selected_text(front, efficiency) for front in fronts]))
+            text = f"best {UNITS[efficiency]} ({network}, {bp_tier})"
+            best = {name: selected_text(fronts[name], efficiency, VARIANTS[name].loss_limit) for name in VARIANTS}
+            rows.append(_claim_row(text, "RRFS", best))
     for name, runs in published_layers().groupby("workload"):
         network = str(name)
-        mapped = [_selected_layers(network, factors, evaluations, seed) for factors in FACTOR_SETS]
+        mapped = {name: _selected_layers(network, variant, evaluations, seed) for name, variant in VARIANTS.items()}
         for first, last, tier in runs[["first", "last", "tier"]].to_numpy().tolist():
-            text = f"layers {first}-{last} of {network} on tier {tier} of the best RRFS with at most 1 % loss"
-            rows.append(_claim_row(text, "most", [_share_on(layers, first, last, tier) for layers in mapped]))
+            text = f"layers {first}-{last} of {network} on tier {tier} of the best RRFS by TOPS/W"
+            there = {name: _share_on(layers, first, last, tier) for name, layers in mapped.items()}
+            rows.append(_claim_row(text, "most", there))
     return pd.DataFrame(rows)
 
 
-def claims_page(evaluations: int = 5_000, seed: int = 1) -> str:
-    """All claims as a page in Markdown; searches have a budget of evaluations and a seed."""
-    searches, pools = (  # the searches first: they check budget and seed
-        markdown_table(_CLAIM_COLUMNS, frame[list(_CLAIM_COLUMNS)].to_numpy().tolist())
-        for frame in (search_claims(evaluations, seed), pool_claims())
+def search_facts(evaluations: int = 15_000, seed: int = 1) -> pd.DataFrame:
+    """What a search finds, as text: ``quantity`` and a column per model, see the page of the claims."""
+    return (
+        pd.DataFrame({name: _facts(variant, evaluations, seed) for name, variant in VARIANTS.items()})
+        .rename_axis("quantity")
+        .reset_index()
     )
-    return _PAGE.format(pools=pools, searches=searches, evaluations=f"{evaluations:,}", seed=seed)
+
+
+def claims_page(evaluations: int = 15_000, seed: int = 1) -> str:
+    """All claims as a page in Markdown; searches have a budget of evaluations and a seed."""
+    frame = baseline_frame(evaluations=evaluations, seed=seed)
+    network = frame[frame["workload"] == _SEARCHED]
+    tables = [architecture_claims(frame), search_claims(evaluations, seed), search_facts(evaluations, seed)]
+    architectures, searches, facts = (markdown_table(list(table), table.to_numpy().tolist()) for table in tables)
+    return _PAGE.format(
+        architectures=architectures,
+        network="\n\n".join(_table(network, quantity) for quantity in UNITS),
+        searches=searches,
+        facts=facts,
+        optimiser=OPTIMISER,
+        evaluations=f"{evaluations:,}",
+        count=evaluations,
+        seed=seed,
+    )
+
+
+def _check_budget(evaluations: int, seed: int) -> None:
+    for name, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ConfigError(f"{name}={value} is not allowed; expected {least}, {least + 1}, ...")
 
 
 def _statistic(frame: pd.DataFrame, claim: tuple[object, ...]) -> float:
@@ -242,39 +293,61 @@ def _statistic(frame: pd.DataFrame, claim: tuple[object, ...]) -> float:
     return float(value) * (100 if quantity == "loss" else 1)
 
 
-def _baseline_rows(workload: str, dataset: str, factors: str) -> Iterator[dict[str, object]]:
-    model = with_loss_scales(baseline_model(workload, dataset, factors), factors)
+def _baselines(model: str, workload: str, dataset: str, evaluations: int, seed: int) -> pd.DataFrame:
+    """Rows of `baseline_frame` of one model and network, without the ratios."""
+    variant, rows = load_variant(model), []
+    pooled = baseline_model(workload, dataset, variant.factors) if variant.has_loss else None
+    scaled = None if pooled is None else with_loss_scales(pooled, variant.factors)
     for architecture, order in ARCHITECTURES.items():
-        metrics, pools = evaluate_baseline(model, architecture)
-        about = {"set": factors, "workload": model.workload.network, "architecture": architecture, "tiers": order}
-        values = {_UNITS.get(name, name): value for name, value in metrics.items()}
-        yield {**about, "model": "pools", "pools": pools if len(set(pools)) > 1 else "", **values}
+        about = {"model": model, "workload": load_workload(workload, dataset).network, "architecture": architecture}
+        if scaled is None:
+            policy = _POLICIES.get(architecture, "free")
+            problem = TierOrderMapping(order, workload, dataset, **variant._asdict(), policy=policy)
+            found = _selected(search_front(problem, evaluations, seed), variant.loss_limit)
+            rows.append({**about, **found, "layers": "placed", "pools": ""})
+        else:
+            metrics, pools = evaluate_baseline(scaled, architecture)
+            values = {_UNITS.get(name, name): value for name, value in metrics.items()}
+            named = pools if len(set(pools)) > 1 else ""
+            rows.append({**about, "tiers": order, **values, "layers": "pools", "pools": named, "trainings": np.nan})
+    return pd.DataFrame(rows)
+
+
+def _selected(front: pd.DataFrame, limit: float | None) -> dict[str, Any]:
+    """Design with the best TOPS/W of a front, and the best TOPS/mm2 of the same front."""
+    best, dense = (select(front, efficiency, limit) for efficiency in EFFICIENCIES)
+    metrics = {metric: float(best.get(metric, np.nan)) for metric in _METRICS}
+    return {"tiers": best["tiers"], **metrics, "tops_per_mm2": float(dense["tops_per_mm2"])}
 
 
 def _with_ratios(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the efficiencies of RRFS over those of each row, network by network."""
-    best = frame[frame["architecture"] == "RRFS"].set_index(["set", "workload"])
-    keys = pd.MultiIndex.from_frame(frame[["set", "workload"]])
-    for metric in ("tops_per_W", "tops_per_mm2"):
-        frame[f"over_{metric}"] = best[metric].reindex(keys).to_numpy() / frame[metric].to_numpy()
+    best = frame[frame["architecture"] == "RRFS"].set_index(["model", "workload"])
+    keys = pd.MultiIndex.from_frame(frame[["model", "workload"]])
+    for efficiency in EFFICIENCIES:
+        frame[f"over_{efficiency}"] = best[efficiency].reindex(keys).to_numpy() / frame[efficiency].to_numpy()
     return frame[list(COLUMNS)]
 
 
 def _table(frame: pd.DataFrame, quantity: str) -> str:
-    over = f"over_{quantity}"
-    quantities = [quantity, over] if over in frame.columns else [quantity]
-    header = [UNITS[quantity], "tiers", *FACTOR_SETS, "paper"]
-    header += [f"RRFS over it: {FACTOR_SETS[0]}", *FACTOR_SETS[1:], "paper"][: 3 * len(quantities) - 3]
+    """Table of one quantity of an `architecture_frame` of one network."""
+    models = list(dict.fromkeys(frame["model"]))
+    over = quantity.startswith("over_")
+    title = f"RRFS over it, {UNITS[quantity[5:]]}" if over else UNITS[quantity]
     rows = []
     for architecture, part in frame.groupby("architecture", sort=False):
-        values = part.set_index("set")
-        cells = [str(architecture), " ".join(dict.fromkeys(part["tiers"]))]
-        for name in quantities:
-            scale = 100 if name == "loss" else 1
-            cells += [f"{scale * values[name][factors]:.3g}" for factors in FACTOR_SETS]
-            cells.append(_paper_cell(str(architecture), name))
-        rows.append(cells)
-    return markdown_table(header, rows)
+        values = part.set_index("model")[quantity] * (100 if quantity == "loss" else 1)
+        tiers = " ".join(dict.fromkeys(part["tiers"]))
+        cells = [number_text(values[name]) for name in models]
+        rows.append([str(architecture), tiers, *cells, _paper_cell(str(architecture), quantity)])
+    return markdown_table([title, "tiers", *models, "paper"], rows)
+
+
+def number_text(value: float) -> str:
+    """Number with three digits, or all of its whole ones below a million; a dash where there is none."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:,.0f}" if 1e3 <= value < 1e6 else f"{value:.3g}"  # noqa: PLR2004 (a thousand to a million)
 
 
 def _paper_cell(architecture: str, quantity: str) -> str:
@@ -282,12 +355,12 @@ def _paper_cell(architecture: str, quantity: str) -> str:
     claims = published()
     found = claims[(claims["architecture"] == architecture) & (claims["quantity"] == quantity)]
     words = {"max": "at most", "mean": "mean"}
-    texts = [f"{words[claim['statistic']]} {claim['value']:g}" for _, claim in found.iterrows()]
+    texts = [f"{words.get(claim['statistic'], claim['statistic'])} {claim['value']:g}" for _, claim in found.iterrows()]
     return ", ".join(texts) or "-"
 
 
-def _claim_row(claim: str, paper: str, values: Sequence[str]) -> dict[str, str]:
-    return {"claim": claim, **dict(zip(FACTOR_SETS, values, strict=True)), "paper": paper}
+def _claim_row(claim: str, paper: str, values: dict[str, str]) -> dict[str, str]:
+    return {"claim": claim, **values, "paper": paper}
 
 
 def _paper_text(claim: pd.Series) -> str:
@@ -295,14 +368,20 @@ def _paper_text(claim: pd.Series) -> str:
     return f"{less}{claim['value']:g} ({claim['source'].replace('section ', '').partition(':')[0]})"
 
 
-def _best_on(frame: pd.DataFrame, column: str, architecture: str) -> list[str]:
-    """Number of networks on which an architecture has the largest value, by factor set."""
-    best = frame.loc[frame.groupby(["set", "workload"])[column].idxmax()].set_index("set")["architecture"]
-    return [f"{(best[name] == architecture).sum()} of {len(best[name])}" for name in FACTOR_SETS]
+def _lossy(models: Sequence[str]) -> list[str]:
+    return [name for name in models if VARIANTS[name].has_loss]
 
 
-def _even_peak(factors: str) -> str:
-    model = baseline_model(_SEARCHED, factors=factors)
+def _best_on(frame: pd.DataFrame, column: str, architecture: str, within: float) -> dict[str, str]:
+    """Number of networks on which an architecture has the largest value, or one within a share of it, by model."""
+    largest = frame.groupby(["model", "workload"], sort=False)[column].transform("max")
+    near = frame[frame["architecture"] == architecture].assign(hit=frame[column] >= (1 - within) * largest)
+    hits = near.groupby("model", sort=False)["hit"]
+    return {str(name): f"{hit.sum()} of {len(hit)}" for name, hit in hits}
+
+
+def _even_peak() -> str:
+    model = baseline_model(_SEARCHED)
     power = np.full((1, model.stack.pes), _WATTS / model.stack.pes)
     return f"{model.ambient_K + temperature_rise(power, model.influence).max():.0f}"
 
@@ -322,11 +401,13 @@ def mapped_layers(problem: HuntMapping, design: pd.Series) -> pd.DataFrame:
     return layers_frame(problem, settle(problem, designs))
 
 
-def _selected_layers(network: str, factors: str, evaluations: int, seed: int) -> pd.DataFrame | None:
-    """Places of the layers of the selected mapping; None where no mapping is selected."""
-    problem = TierOrderMapping("RRFS", network, factors=factors)
-    front = search_front(problem, evaluations, seed)
-    return mapped_layers(problem, select(front)) if (front["loss"] <= LOSS_LIMIT).any() else None
+def _selected_layers(network: str, variant: Variant, evaluations: int, seed: int) -> pd.DataFrame | None:
+    """Places of the layers of the selected mapping on RRFS; None where no mapping is selected."""
+    problem = TierOrderMapping("RRFS", network, **variant._asdict())
+    front, limit = search_front(problem, evaluations, seed), variant.loss_limit
+    if limit is not None and not (front["loss"] <= limit).any():
+        return None
+    return mapped_layers(problem, select(front, limit=limit))
 
 
 def _share_on(layers: pd.DataFrame | None, first: int, last: int, tier: int) -> str:
@@ -336,46 +417,125 @@ def _share_on(layers: pd.DataFrame | None, first: int, last: int, tier: int) -> 
     return f"{(asked['tier'] == tier).sum()} of {len(asked)}"
 
 
+def _facts(variant: Variant, evaluations: int, seed: int) -> dict[str, str]:
+    """Facts of a search by one model: how selective it is, its copies, its most efficient design, its extremes."""
+    problem = HuntMapping(_SEARCHED, **variant._asdict())
+    found = run(problem, OPTIMISER, evaluations=evaluations, seed=seed, progress=False)
+    every, front = found.evaluations, found.front.assign(tiers=tier_orders(found.front))
+    feasible = every[every["feasible"]]
+    positions = _copies(problem, read_designs(problem.genome, front)) / problem.model.workload.positions
+    best = select(front, limit=None)
+    longest = front["trainings"].max() if "trainings" in front else np.nan
+    return {
+        "non-dominated, of all designs evaluated": f"{100 * len(front) / len(every):.1f} %",
+        "rank correlation of period and power, all designs": (
+            f"{feasible['period_ns'].corr(feasible['power_W'], method='spearman'):.2f}"
+        ),
+        "most copies of a layer over its positions, on the front": number_text(positions.max()),
+        "best TOPS/W on the front": f"{best['tiers']} {best['tops_per_W']:.3g}",
+        "its period (µs)": number_text(best["period_ns"] / 1e3),
+        "its energy (µJ)": number_text(best["energy_pJ"] / 1e6),
+        "its area (mm²)": number_text(best["area_mm2"]),
+        "its power (W)": number_text(best["power_W"]),
+        "its hottest PE (K)": f"{best['peak_K']:.0f}",
+        "its lifetime (trainings)": number_text(best.get("trainings", np.nan)),
+        "hottest PE on the front (K)": f"{front['peak_K'].max():.0f}",
+        "longest lifetime on the front (trainings)": number_text(longest),
+    }
+
+
+def _copies(problem: HuntMapping, designs: Designs) -> FloatArray:
+    """Copies of each layer, shape ``(designs, layers)``; fractions in the idealised model."""
+    model, tiers, genes = problem.model, designs.indices("tier"), designs.indices("pe")
+    if isinstance(model, SystemModel):
+        return problem.evaluate_mappings(tiers, genes, designs.indices("pace")).results["copies"]
+    occupancy = occupy(model, tiers, genes)
+    arrays, time = (table.take(occupancy.entry) for table in (model.costs.arrays, model.costs.time))
+    return copies_period(arrays, time, occupancy.tier, occupancy.free)[1]
+
+
 _PAGE = """\
-# HuNT's claims and what the model gives
+# HuNT's claims and what the models give
 
-`moopim hunt claims` writes this page: what the paper (Ogbogu et al., IEEE TCAD 2024) states, beside what the
-[model](hunt.md) gives with the physical and with the calibrated factors. All numbers are for CIFAR-10. A tier order
-such as RRFS names the devices from the heat sink outwards. No row is an assertion of this package.
+`moopim hunt claims` writes this page: what the paper (Ogbogu et al., IEEE TCAD 2024) states, beside what four models
+give, for CIFAR-10. No row is an assertion of this package. A tier order such as RRFS names the devices from the heat
+sink outwards.
 
-The calibrated factors were fitted to many of these very numbers: that they come near them shows that such factors
-exist, and is no evidence for the paper. The physical factors were not fitted, and do not reach the published ratios.
+- **system int8** and **system fp32**: the [system model](hunt.md), the default of `hunt`, with a gradient engine of
+  8-bit multipliers, and of 32-bit ones as in the paper's text.
+- **idealised physical** and **idealised calibrated**: the [former model](hunt_idealised.md). Its calibrated factors
+  were fitted to many of the numbers below: that they come near them is no evidence for the paper.
+
+## What the system model reaches
+
+The order of the devices: RRFS is the most efficient of these architectures by TOPS/W and TOPS/mm², to 1 %, and SSSS
+has the least TOPS/mm² of those with an SRAM tier for back-propagation. Of the margins, those over RRRS are near the
+paper's with int8, and those in TOPS/mm² over SSSS, FFFS and HyperX are larger; with fp32 the gradient engine sets the
+period of every design, so that they nearly vanish.
+
+It does not reach the margins in TOPS/W over SSSS (10), HyperX (3.1) and FFFS (2.6). On ResNet34 with int8, SSSS reads
+at less than twice the energy of RRFS, and leakage is a third of its energy; the gradients take the same on any
+forward tiers. Nor does it reach the absolute 20 TOPS/W and 10.73 TOPS/mm², or 380 K. RFFS is as efficient as RRFS by
+TOPS/W: nothing singles out RRFS. AccuReD falls much farther behind than in the paper, for its GPU-like tier, whose
+figures have no source, leaks most of the energy. A design with a layer on FeFET, as RRFS, does not finish a training:
+with the endurance of Table I its cells stand 0.01 trainings.
 
 ## Architectures
 
-Each on pools of arrays: a layer may use the arrays of all forward tiers of its device, its load is even over them,
-communication is left out. Where a tier order has two forward devices, layers go where energy times period is least.
-Temperatures are those of the even load. `moopim hunt baselines` prints these numbers network by network.
+In the system model, a search places the layers of a baseline on the tiers of its order, with copies and a pace, as
+for any design. HyperX keeps the last two thirds of the layers on the SRAM tiers and the others on ReRAM; AccuReD
+keeps all layers on its ReRAM tiers and computes gradients on the GPU-like tier farthest from the sink. The design
+with the best TOPS/W is selected, and TOPS/mm² is the best of the same search, per area in use.
 
-Losses of accuracy put two scales on eqs 6-7, which the paper leaves open. The scales are pinned so that, over the five
-networks, the worst loss is 2.5 % on RRRS and 4 % on FFFS; these two rows hold by calibration, the others follow.
+In the idealised model, baselines are on pools of arrays: a layer may use the arrays of all forward tiers of its
+device, its load is even over them, communication is left out. Layers go where energy times period is least; TOPS/mm²
+is per area of the stack.
 
-"Best network" is the largest of the five, "mean" their mean. The numbers of the paper carry the section that has them.
+A loss of accuracy has only the idealised model. It puts two scales on eqs 6-7, which the paper leaves open, so that,
+over the five networks, the worst loss is 2.5 % on RRRS and 4 % on FFFS; these two rows hold by calibration. In the
+system model the noise is 0 within a rise of 10 K and is no accuracy: its cells show "-", and no limit of 1 % loss
+applies there.
 
-{pools}
+"Best network" is the largest of the five, "mean" their mean. The numbers of the paper carry the section that has
+them. `moopim hunt baselines` prints the numbers network by network.
+
+{architectures}
+
+## ResNet34
+
+The same architectures on one network; the numbers of the paper are over all networks.
+
+{network}
 
 ## Designs of a search
 
-Of AMOSA on placed layers with communication, {evaluations} evaluations, seed {seed}. In the searches called "free"
-any tier that can may serve back-propagation, in those called "farthest" only the tier farthest from the sink. Designs
-are selected as in the paper: of the front, those that lose at most 1 % of accuracy; of these, the most efficient.
-On another processor, rounding may lead a search elsewhere; other budgets and seeds do.
+In the searches called "free" any tier that can may serve back-propagation, in those called "farthest" only the tier
+farthest from the sink. Of the front, the idealised models select the most efficient design of those that lose at most
+1 % of accuracy, as the paper does, the system models the most efficient one.
 
 {searches}
 
-## Why some cannot hold together
+## How selective a search is
+
+`moopim run hunt --workload resnet34 --algorithm {optimiser} --evaluations {count} --seed {seed}` with each model,
+without limits. In the idealised model about half of everything that a search visits is non-dominated: power, energy
+over time, is an objective there, so that every slower design is a better one, and copies are free, far beyond one for
+each position.
+
+{facts}
+
+## How the numbers were made
+
+Searches are {optimiser} with {evaluations} evaluations, seed {seed}. Of other seeds, efficiencies differ by about 1
+%; where tiers are all but full, as with SSSS on ResNet34, a search may miss the last level of the pace, 3 % of TOPS/W
+and 10 % of TOPS/mm². On another processor, rounding may lead a search elsewhere.
+
+## Why some claims cannot hold together
 
 RRFS can beat RRRS and FFFS by 1.3 and 1.5 on one network only if its devices differ more in speed, layer by layer,
 than array geometry and activation writes make them differ, so the two maxima belong to different networks. A tenfold
-lead over SSSS needs most of SSSS's energy to be static. The lead over HyperX comes with a policy that keeps many layers
-on SRAM, not with its tiers: the same tiers with a free choice lose much less. A back-propagation tier farthest from the
-sink is farther on average from the forward tiers than one in the middle, so communication (eqs 4 and 11) speaks against
-it. Losses of 2.5 % on RRRS and 4 % on FFFS leave more than 1 % for RRFS, since the noise of its layers on either device
-is of the same size. The paper also differs from itself: over FFFS it has 2.6 and 3, over heterogeneous rivals up to 3.5
-and 2.4 or 4.5 and 3.2, and ReRAM stands 10^8 or 10^12 writes.
+lead over SSSS needs most of SSSS's energy to be static. The lead over HyperX comes with a policy that keeps many
+layers on SRAM, not with its tiers. Losses of 2.5 % on RRRS and 4 % on FFFS leave more than 1 % for RRFS, since the
+noise of its layers on either device is of the same size. The paper also differs from itself: over FFFS it has 2.6 and
+3, over heterogeneous rivals up to 3.5 and 2.4 or 4.5 and 3.2, and ReRAM stands 10^8 or 10^12 writes.
 """

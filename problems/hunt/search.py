@@ -1,15 +1,16 @@
 """Searches for mappings with a loss of accuracy, the choice of one design, and summaries by tier order (HuNT).
 
-Source: Ogbogu et al., IEEE TCAD 2024. The paper gives the thermal noise of eqs 6-7 no scale. Here its two scales are
-pinned to what the paper says of accuracy: of the five networks, the worst loses 2.5 % on RRRS and 4 % on FFFS. Losses
-of these two are therefore calibrated, not computed, and losses of others are in proportion to them.
+Source: Ogbogu et al., IEEE TCAD 2024. The paper gives the thermal noise of eqs 6-7 no scale. In the idealised model its
+two scales are pinned to what the paper says of accuracy: of the five networks, the worst loses 2.5 % on RRRS and 4 % on
+FFFS. Losses of these two are therefore calibrated, not computed, and losses of others are in proportion to them. The
+system model has no loss: its noise is 0 within the rise that the references of the arrays track.
 """
 
 import copy
 from dataclasses import replace
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,15 +32,16 @@ from moopim.problems.hunt.baselines import (
     tier_devices,
 )
 from moopim.problems.hunt.mapping import HuntMapping
+from moopim.problems.hunt.variants import LOSS_LIMIT, Variant
 from moopim.problems.hunt.weighted import WeightedMapping
 from moopim.typing import FloatArray, IntArray
 from moopim.workload import WORKLOADS
 
+OPTIMISER = "nsga2-hv"
+"""Optimiser of all searches for a front."""
+
 EFFICIENCIES = ("tops_per_W", "tops_per_mm2")
 """Efficiencies that a design may be selected by."""
-
-LOSS_LIMIT = 0.01
-"""Largest loss of accuracy of a selected design (a share), as in the paper."""
 
 REFERENCE_ORDER = "SFFR"
 """The tier order that Figure 3 normalises by."""
@@ -84,9 +86,9 @@ def with_loss_scales(model: IdealisedModel, factors: str) -> IdealisedModel:
 
 
 def scaled_by_loss(problem: HuntMapping) -> HuntMapping:
-    """The same problem on the model of `with_loss_scales`; raise ConfigError for the equations of the paper."""
-    if problem.equations != "system":
-        raise ConfigError(f"equations {problem.equations!r} have no loss of accuracy; expected 'system'")
+    """The same problem on the model of `with_loss_scales`; raise ConfigError unless it is the idealised one."""
+    if problem.equations != "idealised" or not isinstance(problem.model, IdealisedModel):
+        raise ConfigError(f"equations {problem.equations!r} have no loss of accuracy; expected 'idealised'")
     scaled = copy.copy(problem)
     scaled.model = with_loss_scales(problem.model, problem.factors)
     return scaled
@@ -98,15 +100,15 @@ def losses(problem: HuntMapping, frame: pd.DataFrame) -> FloatArray:
 
 
 def select(
-    front: pd.DataFrame, efficiency: str = "tops_per_W", limit: float = LOSS_LIMIT, loss: str = "loss"
+    front: pd.DataFrame, efficiency: str = "tops_per_W", limit: float | None = LOSS_LIMIT, loss: str = "loss"
 ) -> pd.Series:
     """Select a design as HuNT does (section III-D): of those that lose little accuracy, the most efficient.
 
     Args:
         front: The Pareto set, one design per row, such as a ``front.csv`` with a column for the loss of accuracy.
         efficiency: Quantity that the design shall be best in: ``tops_per_W`` or ``tops_per_mm2``.
-        limit: Largest loss of accuracy (a share).
-        loss: Column of the loss (a share).
+        limit: Largest loss of accuracy (a share); None to select from all designs, as in the system model.
+        loss: Column of the loss (a share), not needed without a limit.
 
     Returns:
         The row; of equally good ones the first.
@@ -123,57 +125,106 @@ def select(
     """
     if efficiency not in EFFICIENCIES:
         raise unknown_name("efficiency", efficiency, EFFICIENCIES)
-    check_columns(front, (efficiency, loss))
-    if not limit >= 0:
+    columns = [efficiency] if limit is None else [efficiency, loss]
+    check_columns(front, columns)
+    if limit is not None and not limit >= 0:
         raise ConfigError(f"limit={limit!r} is not allowed; expected a share of accuracy from 0, such as 0.01")
-    known = front[np.isfinite(front[[efficiency, loss]].to_numpy(dtype=np.float64)).all(axis=1)]
+    known = front[np.isfinite(front[columns].to_numpy(dtype=np.float64)).all(axis=1)]
     if known.empty:
-        raise ConfigError(f"none of the {len(front)} designs has finite {efficiency} and {loss}; expected at least one")
-    feasible = known[known[loss] <= limit]
+        what = " and ".join(columns)
+        raise ConfigError(f"none of the {len(front)} designs has finite {what}; expected at least one")
+    feasible = known if limit is None else known[known[loss] <= limit]
     if feasible.empty:
         raise ConfigError(
-            f"no design loses at most {100 * limit:g} % of accuracy; the lowest loss of the "
+            f"no design loses at most {100 * float(limit or 0):g} % of accuracy; the lowest loss of the "
             f"{count(len(known), 'design')} is {100 * known[loss].min():.3g} %"
         )
     best: pd.Series = feasible.loc[feasible[efficiency].idxmax()]
     return best
 
 
-def selected_text(front: pd.DataFrame, efficiency: str) -> str:
-    """Selected design, such as ``RRFS 15.1``, or ``none`` where no design is below `LOSS_LIMIT`."""
-    if not (front["loss"] <= LOSS_LIMIT).any():
+def selected_text(front: pd.DataFrame, efficiency: str, limit: float | None) -> str:
+    """Selected design, such as ``RRFS 15.1``, or ``none`` where no design is below the limit."""
+    if limit is not None and not (front["loss"] <= limit).any():
         return "none"
-    best = select(front, efficiency)
+    best = select(front, efficiency, limit)
     return f"{best['tiers']} {best[efficiency]:.3g}"
 
 
 class TierOrderMapping(HuntMapping):
     """Map the layers of a network to a 3-D stack whose tiers are given.
 
+    A policy restricts the tiers of layers: hyperx keeps a share of the layers, the last ones, on the SRAM tiers and the
+    others off them; accured keeps all layers on the ReRAM tiers.
+
     Args:
         tiers: Device of each tier, tier 1 (at the heat sink) first, such as RRFS.
         workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
-        factors: Factor set: physical, or calibrated to the claims of the paper.
+        equations: The system model, or the idealised one.
+        precision: Number format of the gradient engine of the system model.
+        factors: Factor set: physical, or calibrated to the claims of the paper (not in the system model).
+        policy: Tiers that each layer may have.
     """
 
     def __init__(
-        self, tiers: str = "RRFS", workload: str = "resnet34", dataset: str = "cifar10", factors: str = "physical"
+        self,
+        tiers: str = "RRFS",
+        workload: str = "resnet34",
+        dataset: str = "cifar10",
+        equations: Literal["system", "idealised"] = "system",
+        precision: Literal["int8", "fp16", "fp32"] = "int8",
+        factors: str = "physical",
+        policy: Literal["free", "hyperx", "accured"] = "free",
     ) -> None:
-        super().__init__(workload=workload, dataset=dataset, factors=factors)
+        super().__init__(
+            workload,
+            dataset,
+            equations,
+            precision=precision,
+            factors=factors,
+            devices=",".join(dict.fromkeys(f"SRF{tiers}")),
+        )
         self.tiers = tiers
-        forward_pools(self.model, tiers)  # raises for an order without a tier for back-propagation
+        self.policy = policy
         self._devices = tier_devices(self.model, tiers)
+        self._allowed_genes = self._allow()
+
+    def _allow(self) -> IntArray:
+        """Gene that the policy makes of each gene of each layer, shape ``(layers, slots)``."""
+        layers, pes = len(self.model.workload), self.model.stack.pes_per_tier
+        bp, _ = forward_pools(self.model, self.tiers)  # raises for an order without a tier for back-propagation
+        forward = np.array([letter for tier, letter in enumerate(self.tiers) if tier != bp])
+        allowed = np.ones((layers, len(forward)), dtype=np.bool_)
+        if self.policy == "hyperx":
+            last = np.arange(layers) >= layers - round(self.model.factors.phi_HX * layers)
+            allowed = (forward == "S") == last[:, None]
+        elif self.policy == "accured":
+            allowed = np.tile(forward == "R", (layers, 1))
+        elif self.policy != "free":
+            raise unknown_name("policy", self.policy, ("free", "hyperx", "accured"))
+        if not allowed.any(axis=1).all():
+            raise ConfigError(f"tiers {self.tiers!r} have none for some layers of policy {self.policy!r}")
+        genes = np.arange(self.model.slots)
+        tier, slot = np.divmod(genes, pes)
+        homes = [np.flatnonzero(here) for here in allowed]
+        moved = np.array([home[slot % len(home)] * pes + slot for home in homes])
+        return np.where(allowed[:, tier], genes, moved)
 
     def repair_designs(self, X: IntArray) -> IntArray:
-        """Set the tiers of mappings, then make them fit; shape ``(pop, n_genes)``."""
+        """Set the tiers of mappings, make them fit, and keep the policy; shape ``(pop, n_genes)``."""
         X = X.copy()
-        X[:, : len(self._devices)] = self._devices
-        return super().repair_designs(X)
+        X[:, self.genome.slices["tier"]] = self._devices
+        X = super().repair_designs(X)
+        genes = X[:, self.genome.slices["pe"]]
+        genes[:] = self._allowed_genes[np.arange(genes.shape[1]), genes]
+        return X
 
 
 def search_front(problem: HuntMapping, evaluations: int, seed: int) -> pd.DataFrame:
-    """Search a front: AMOSA, whose objective ``err`` is the loss of accuracy, or top-K for the weighted objective.
+    """Search a front with `OPTIMISER`, or the weighted objective with top-K.
+
+    In the idealised model the objective ``err`` of the search is the loss of accuracy.
 
     Args:
         problem: The problem.
@@ -182,15 +233,16 @@ def search_front(problem: HuntMapping, evaluations: int, seed: int) -> pd.DataFr
 
     Returns:
         The non-dominated feasible designs, one per row, with the columns of a ``front.csv`` and two more: ``tiers``
-        (the tier order) and ``loss`` (loss of accuracy, a share).
+        (the tier order) and ``loss`` (loss of accuracy, a share; NaN but in the idealised model).
 
     Raises:
         ConfigError: If an argument is not allowed.
     """
-    weighted = isinstance(problem, WeightedMapping)
-    searched, algorithm = (problem, "topk") if weighted else (scaled_by_loss(problem), "amosa")
+    weighted, lossy = isinstance(problem, WeightedMapping), problem.equations == "idealised"
+    searched = scaled_by_loss(problem) if lossy and not weighted else problem
+    algorithm = "topk" if weighted else OPTIMISER
     front = run(searched, algorithm, evaluations=evaluations, seed=seed, progress=False).front
-    return front.assign(tiers=tier_orders(front), loss=losses(problem, front))
+    return front.assign(tiers=tier_orders(front), loss=losses(problem, front) if lossy else np.nan)
 
 
 def tier_orders(frame: pd.DataFrame) -> pd.Series:
@@ -201,19 +253,19 @@ def tier_orders(frame: pd.DataFrame) -> pd.Series:
 def front_by_order(front: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
     """For each tier order of a front the design with the least energy x period, relative to a reference design.
 
-    Further columns are ``designs`` (how many the order has on the front) and, for each objective, ``period_norm`` and
-    so on, 1 for the reference.
+    Further columns are ``designs`` (how many the order has on the front), and ``period_norm``, ``power_norm`` and
+    ``area_norm``, 1 for the reference.
     """
     best = _least_product(front)
     best["designs"] = front.groupby("tiers").size()
-    for objective in HuntMapping().objectives:
-        best[f"{objective.name}_norm"] = best[objective.column] / reference[objective.column]
+    for name, column in (("period", "period_ns"), ("power", "power_W"), ("area", "area_mm2")):
+        best[f"{name}_norm"] = best[column] / reference[column]
     return best.reset_index(drop=True)
 
 
-def reference_design(workload: str, dataset: str, factors: str, evaluations: int, seed: int) -> pd.Series:
+def reference_design(workload: str, variant: Variant, evaluations: int, seed: int) -> pd.Series:
     """Mapping on the tiers of `REFERENCE_ORDER` with the least energy x period, a row of a searched front."""
-    front = search_front(TierOrderMapping(REFERENCE_ORDER, workload, dataset, factors), evaluations, seed)
+    front = search_front(TierOrderMapping(REFERENCE_ORDER, workload, **variant._asdict()), evaluations, seed)
     return _least_product(front).iloc[0]
 
 
@@ -231,7 +283,7 @@ def efficiency_by_order(front: pd.DataFrame, limit: float = LOSS_LIMIT) -> pd.Da
 
 
 def order_losses(workload: str, dataset: str = "cifar10", factors: str = "physical") -> pd.DataFrame:
-    """Loss of accuracy of every order of one SRAM tier and three of ReRAM or FeFET, on pools of arrays.
+    """Loss of accuracy of every order of one SRAM tier and three of ReRAM or FeFET, on pools (idealised model).
 
     One row per order, the largest loss first: ``tiers``, ``loss`` (a share) and ``peak_K``.
     """

@@ -12,13 +12,13 @@ from moopim.analysis.tier_orders import plot_architectures, plot_order_efficienc
 
 ORDERS = pd.DataFrame(
     {
-        "set": "physical",
+        "model": "physical",
         "tiers": ["SSSS", "RRFS", "RRSF"],
         "kind": ["a", "b", "b"],
         "period_norm": [8.0, 1.0, 1.2],
         "power_norm": [0.1, 1.0, 0.9],
         "area_norm": [1.7, 1.0, 1.0],
-        "err_norm": [0.0, 1.0, 0.5],
+        "peak_K": [305.0, 320.0, 310.0],
         "tops_per_W": [1.0, 3.0, 2.0],
         "tops_per_mm2": [0.1, 0.9, 0.8],
         "tops_per_W_feasible": [1.0, 2.0, np.nan],
@@ -27,7 +27,7 @@ ORDERS = pd.DataFrame(
 )
 BARS = pd.DataFrame(
     {
-        "set": ["physical"] * 4,
+        "model": ["physical"] * 4,
         "workload": ["VGG11", "VGG11", "VGG16", "VGG16"],
         "architecture": ["SSSS", "RRFS"] * 2,
         "tops_per_W": [1.0, 2.0, 3.0, 4.0],
@@ -54,7 +54,9 @@ def test_every_tier_order_is_a_mark_and_the_named_ones_have_names(tmp_path):
         assert sum(len(line.get_xdata()) for line in ax.lines) == 3 + 1  # and a ring around the named one
         assert [text.get_text() for text in ax.texts if text.get_text()] == ["RRFS"]
     assert latency.get_xscale() == "log"
-    assert area.get_ylabel() == "thermal noise (relative)"
+    assert area.get_ylabel() == "hottest PE (K)"
+    near = plot_tier_orders(ORDERS.assign(period_norm=[1.0, 1.1, 1.9])).get_axes()
+    assert near[0].get_xscale() == "linear"
     assert save_figure(figure, tmp_path / "orders.png").stat().st_size > 10_000
 
 
@@ -82,6 +84,11 @@ def test_bars_of_architectures_stand_by_network_and_long_ones_carry_their_number
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["SSSS", "RRFS"]
 
 
+def test_a_model_without_losses_says_so():
+    *_, loss = plot_architectures(BARS.assign(loss=np.nan)).get_axes()
+    assert [text.get_text() for text in loss.texts] == ["no loss in this model"]
+
+
 def test_layers_are_runs_on_their_tiers_with_their_numbers():
     (ax,) = plot_placement({"VGG": LAYERS}).get_axes()
     runs = np.array([(bar.get_x(), bar.get_width(), bar.get_y()) for bar in ax.patches])
@@ -93,7 +100,7 @@ def test_layers_are_runs_on_their_tiers_with_their_numbers():
 
 @pytest.mark.parametrize("draw", [plot_tier_orders, plot_order_efficiency, plot_architectures])
 def test_frames_that_cannot_be_drawn_are_refused(draw):
-    with pytest.raises(ConfigError, match="has no column 'set'"):
+    with pytest.raises(ConfigError, match="has no column 'model'"):
         draw(pd.DataFrame({"x": [1]}))
     with pytest.raises(ConfigError, match="the frame has no rows"):
         draw(ORDERS.assign(workload="", architecture="", loss=0)[:0])

@@ -1,4 +1,4 @@
-"""Facts of HuNT's model that hold whatever the paper claims, and how near the calibrated factors come to its claims."""
+"""Facts of HuNT's idealised model that hold whatever the paper claims; how near the calibrated factors come to it."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moopim.hardware.stack import evaluate_system, system_model
+from moopim.hardware.stack import evaluate_idealised, idealised_model
 from moopim.problems.hunt import HuntMapping
 from moopim.problems.hunt.paper import baseline_frame, ratios
 from moopim.problems.hunt.search import loss_scales, losses, tier_orders, with_loss_scales
@@ -31,45 +31,48 @@ CALIBRATED = {
 }
 
 
+IDEALISED = ("idealised physical", "idealised calibrated")
+
+
 @pytest.fixture(scope="module")
 def frame():
-    return baseline_frame()
+    return baseline_frame(models=IDEALISED)
 
 
 def test_the_calibrated_factors_reach_what_their_fit_reached(frame):
-    found = ratios(frame).set_index("name")["calibrated"]
+    found = ratios(frame).set_index("name")["idealised calibrated"]
     for name, value in CALIBRATED.items():
         assert found[name] == pytest.approx(value, rel=0.15), name
     assert found["peak_FFFS"] - 300 == pytest.approx(366 - 300, rel=0.15)
 
 
 def test_ratios_are_those_of_the_figures(frame):
-    rows = frame[(frame["set"] == "physical") & (frame["workload"] == "VGG16")].set_index("architecture")
+    rows = frame[(frame["model"] == "idealised physical") & (frame["workload"] == "VGG16")].set_index("architecture")
     expected = rows.loc["RRFS", "tops_per_W"] / rows.loc["HyperX RSSS", "tops_per_W"]
     assert rows.loc["HyperX RSSS", "over_tops_per_W"] == expected
-    only = ratios(frame[frame["workload"] == "VGG16"]).set_index("name")["physical"]
+    only = ratios(frame[frame["workload"] == "VGG16"]).set_index("name")["idealised physical"]
     assert only["over_HyperX_tops_per_W"] == expected
     assert np.isnan(only["peak_FFFS"])  # a claim about ResNet34
 
 
 def test_sram_alone_is_least_efficient_by_area_with_both_sets(frame):
-    worst = frame.loc[frame.groupby(["set", "workload"])["tops_per_mm2"].idxmin(), "architecture"]
+    worst = frame.loc[frame.groupby(["model", "workload"])["tops_per_mm2"].idxmin(), "architecture"]
     assert set(worst) == {"SSSS"}
 
 
 def test_fefet_alone_is_hottest_with_the_calibrated_set(frame):
-    part = frame[frame["set"] == "calibrated"]
+    part = frame[frame["model"] == "idealised calibrated"]
     assert set(part.loc[part.groupby("workload")["peak_K"].idxmax(), "architecture"]) == {"FFFS"}
 
 
 def test_fefet_alone_takes_most_energy_of_one_device_with_the_physical_set(frame):
-    part = frame[(frame["set"] == "physical") & frame["architecture"].isin(["SSSS", "RRRS", "FFFS"])]
+    part = frame[(frame["model"] == "idealised physical") & frame["architecture"].isin(["SSSS", "RRRS", "FFFS"])]
     assert set(part.loc[part.groupby("workload")["energy_pJ"].idxmax(), "architecture"]) == {"FFFS"}
 
 
 @pytest.mark.parametrize("factors", ["physical", "calibrated"])
 def test_the_scales_of_the_loss_give_what_they_are_pinned_to(frame, factors):
-    worst = frame[frame["set"] == factors].groupby("architecture")["loss"].max()
+    worst = frame[frame["model"] == f"idealised {factors}"].groupby("architecture")["loss"].max()
     assert worst["RRRS"] == pytest.approx(0.025, rel=1e-12)
     assert worst["FFFS"] == pytest.approx(0.04, rel=1e-12)
     assert worst["SSSS"] == 0
@@ -89,11 +92,11 @@ def without_communication(model, **changes):
 
 
 def test_communication_power_is_linear_in_bits_times_hops(rng):
-    model = system_model(load_workload("vgg11"), traffic="chain")
+    model = idealised_model(load_workload("vgg11"), traffic="chain")
     tiers, genes = random_designs(model, 40, rng)
 
     def results(pj):
-        out = evaluate_system(replace(model, stack=replace(model.stack, hop_energy_pJ=pj)), tiers, genes)
+        out = evaluate_idealised(replace(model, stack=replace(model.stack, hop_energy_pJ=pj)), tiers, genes)
         return out["energy"], out["period"]
 
     (zero, period), (one, same), (three, _) = results(0.0), results(1.0), results(3.0)
@@ -101,7 +104,7 @@ def test_communication_power_is_linear_in_bits_times_hops(rng):
     assert fit.sum() > 20
     assert np.array_equal(period[fit], same[fit])
     # Energy of communication at 1 pJ per bit and hop is the sum F M of eq. 4, which also takes the links' time.
-    silent = evaluate_system(without_communication(model), tiers, genes)["period"]
+    silent = evaluate_idealised(without_communication(model), tiers, genes)["period"]
     bit_hops = (period - silent) * model.stack.links * model.stack.link_bits_per_ns
     assert (one - zero)[fit] == pytest.approx(bit_hops[fit], rel=1e-6)
     assert (three - zero)[fit] == pytest.approx(3 * (one - zero)[fit], rel=1e-6)
@@ -111,7 +114,7 @@ def test_communication_power_is_linear_in_bits_times_hops(rng):
 @pytest.mark.parametrize("factors", ["physical", "calibrated"])
 def test_a_reram_tier_nearer_to_the_sink_never_has_more_noise(network, factors, rng):
     # No noise of FeFET, and no communication, whose power depends on distances: what is left is the noise of the tier.
-    model = without_communication(system_model(load_workload(network), factors), noise_linear_per_K=0.0)
+    model = without_communication(idealised_model(load_workload(network), factors), noise_linear_per_K=0.0)
     n = 400
     tiers, genes = random_designs(model, n, rng, letters=(0, 2))
     place = rng.integers(1, 4, n)
@@ -130,7 +133,7 @@ def test_a_reram_tier_nearer_to_the_sink_never_has_more_noise(network, factors, 
             upper = place[i] - (bp[i] < place[i])
             tier = genes[i] // 16
             moved[i] += 16 * ((tier == lower) * (upper - lower) - (tier == upper) * (upper - lower))
-    before, after = evaluate_system(model, tiers, genes), evaluate_system(model, nearer, moved)
+    before, after = evaluate_idealised(model, tiers, genes), evaluate_idealised(model, nearer, moved)
     fit = np.isfinite(before["err"])
     assert fit.sum() > 100
     assert np.array_equal(before["period"][fit], after["period"][fit])
@@ -139,7 +142,7 @@ def test_a_reram_tier_nearer_to_the_sink_never_has_more_noise(network, factors, 
 
 
 def test_losses_of_a_front_are_those_of_the_scaled_model(rng):
-    problem = HuntMapping("vgg11", factors="calibrated")
+    problem = HuntMapping("vgg11", equations="idealised", factors="calibrated")
     X = problem.repair_designs(problem.genome.sample(20, rng))
     designs = problem.genome.decode(X)
     tiers, genes = designs.indices("tier"), designs.indices("pe")
@@ -147,7 +150,7 @@ def test_losses_of_a_front_are_those_of_the_scaled_model(rng):
     front = pd.DataFrame(columns)
     scales, stack = loss_scales("calibrated"), problem.model.stack
     parts = [
-        evaluate_system(replace(problem.model, stack=replace(stack, **{name: 0.0})), tiers, genes)["err"]
+        evaluate_idealised(replace(problem.model, stack=replace(stack, **{name: 0.0})), tiers, genes)["err"]
         for name in ("noise_linear_per_K", "noise_exponential")
     ]
     expected = scales.exponential * parts[0] + scales.linear * parts[1]
