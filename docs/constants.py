@@ -1,4 +1,4 @@
-"""Table of the constants of HuNT's system model, from its data files: ``python docs/constants.py`` updates docs/hunt.md."""
+"""Table of the constants of HuNT's system model, from its data files: ``python docs/constants.py`` updates the page."""
 
 import tomllib
 from collections.abc import Iterator

@@ -16,7 +16,8 @@ from moopim.hardware.planar.chip import PROFILES, Chip, make_chip
 from moopim.hardware.planar.components import Converter, PlanarDevice, load_components
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.hardware.stack.devices import StackDevice, built_in_devices, load_devices
-from moopim.hardware.stack.parameters import Factors, Stack, load_parameters, load_stack
+from moopim.hardware.stack.engine import GradientEngine, Precision, load_engine, load_precision, precisions
+from moopim.hardware.stack.parameters import Factors, Operation, Stack, load_parameters, load_stack
 from moopim.hardware.thermal import influence_matrix
 from moopim.hardware.thermal.description import ThermalStack, load_thermal
 from moopim.network.crossbar import CellModel
@@ -28,6 +29,9 @@ CLASSES = {
     "stack": Stack,
     "stack_device": StackDevice,
     "factors": Factors,
+    "operation": Operation,
+    "engine": GradientEngine,
+    "precision": Precision,
     "thermal": ThermalStack,
     "noc": NocParameters,
     "planar_device": PlanarDevice,
@@ -52,6 +56,9 @@ def built_in():
         "stack": [vars(load_stack())],
         "stack_device": [vars(device) for device in load_devices(",".join(built_in_devices()))],
         "factors": [vars(load_parameters(name).factors) for name in ("physical", "calibrated")],
+        "operation": [vars(load_parameters().operation)],
+        "engine": [vars(load_engine())],
+        "precision": [vars(load_precision(name)) for name in precisions()],
         "thermal": [vars(load_thermal())],
         "noc": [vars(load_noc())],
         "planar_device": [vars(device) for device in components.devices.values()],
@@ -102,11 +109,14 @@ def test_any_text_is_a_unit_or_none(text, ours):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("stack_device", {"letter", "name", "read", "noise", "serves_back_propagation"}),
+        ("stack_device", {"letter", "name", "read", "noise", "serves_back_propagation", "nonvolatile"}),
         ("thermal", {"tiers"}),
         ("chip", {"digital_subtraction"}),
         ("cells", {"distribution"}),
-        *((kind, set()) for kind in ("stack", "factors", "noc", "planar_device", "converter")),
+        *(
+            (kind, set())
+            for kind in ("stack", "factors", "operation", "engine", "precision", "noc", "planar_device", "converter")
+        ),
     ],
 )
 def test_every_number_that_a_user_can_give_has_bounds_with_a_reason(kind, words):
@@ -200,18 +210,24 @@ SETTABLE = {
     **{f"{letter}.{name}": bounds for letter in "SRF" for name, bounds in BOUNDS["stack_device"].items()},
     **{name: bounds for name, bounds in BOUNDS["stack"].items() if name not in ("tiers", "mesh")},
     **BOUNDS["factors"],
+    **{name: bounds for name, bounds in BOUNDS["operation"].items() if name != "pace_levels"},
+    **BOUNDS["engine"],
 }
+# Counts that only the system model refuses as fractions.
+COUNTS = {"n_act", *(f"{letter}.arrays_per_pe" for letter in "SRF")}
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_parameters_within_bounds_give_finite_results(data):
     names = data.draw(st.lists(st.sampled_from(sorted(SETTABLE)), min_size=1, max_size=6, unique=True))
-    override = ",".join(f"{name}={data.draw(within(SETTABLE[name]))!r}" for name in names)
-    equations = data.draw(st.sampled_from(["system", "paper"]))
+    equations = data.draw(st.sampled_from(["system", "idealised", "paper"]))
+    traffic = "graph" if equations == "system" else "chain"
+    bounds = {name: replace(SETTABLE[name], whole=True) if name in COUNTS else SETTABLE[name] for name in names}
+    override = ",".join(f"{name}={data.draw(within(bounds[name]))!r}" for name in names)
     try:
-        problem = HuntMapping("vgg11", override=override, equations=equations, traffic="chain", thermal="paper")
-    except ConfigError:  # arrays so small that no mapping fits
+        problem = HuntMapping("vgg11", override=override, equations=equations, traffic=traffic, thermal="paper")
+    except ConfigError:  # arrays so small that no mapping fits, or no unit of the gradient engine in a PE
         reject()
     genes = problem.repair_designs(problem.genome.sample(8, np.random.default_rng(1)))
     found = problem.evaluate_designs(problem.genome.decode(genes))

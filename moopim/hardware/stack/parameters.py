@@ -154,14 +154,14 @@ class Operation:
         epochs: Epochs of a training.
     """
 
-    pace_first_ns: float = field(metadata=bounded("ns", 0.1, 1e9, "from a row of SRAM to a second"))
+    pace_first_ns: float = field(metadata=bounded("ns", 0.1, 1e7, "from a row of SRAM to 10 ms"))
     pace_steps_per_octave: float = field(metadata=bounded("1", 0.1, 64, "finer steps change copies by less than 1 %"))
     pace_levels: int = field(metadata=bounded("1", 2, 1024, "a count; the last level is no limit", whole=True))
     parts: int = field(metadata=bounded("1", 1, 64, "a count", whole=True))
     link_limit: float = field(metadata=bounded("1", 1e-6, 1, "a share"))
     write_power_W: float = field(metadata=bounded("W", 1e-3, 1e6, "from a sensor node to all arrays at once"))
     gated_share: float = field(metadata=bounded("1", 0, 1, "a share"))
-    noise_onset_K: float = field(metadata=bounded("K", 0, 1000, "a temperature rise on a chip"))
+    noise_onset_K: float = field(metadata=bounded("K", 1e-3, 1000, "a temperature rise on a chip", zero=True))
     epochs: float = field(metadata=bounded("1", 1e-3, 1e6, "a count; a share of an epoch"))
 
     def __post_init__(self) -> None:
