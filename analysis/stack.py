@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
+from scipy.optimize import isotonic_regression
 
 from moopim.analysis.frames import check_columns, read_columns
 from moopim.analysis.style import FONT, SMALL_FONT
@@ -47,10 +49,16 @@ _BORDER = "#b0b0b0"
 _LEAST_LINK_RANGE = 1e-3  # flits/cycle
 
 # Layers.
-_LAYER_COLUMNS = ("tier", "device", "back_propagation", "layer", "start", "extent")
+_LAYER_COLUMNS = ("tier", "device", "back_propagation", "layer", "start", "extent", "copies", "in_use", "engine")
+_PLACEMENT = 7.4  # width (inches)
+_PLACEMENT_MARGIN = 0.75  # of it beside the tiers
+_BAND = 0.62  # height of a tier, from one to the next = 1
+_MOST_TICKS = 32
+_NARROW_LETTER = 0.6  # width of a letter over the size of its font
 _EDGE = "#4d4d4d"
-_NARROW = 0.30  # extent of a layer (PEs) below which its number goes above the tier
-_STEP = 0.42  # between two such numbers (PEs)
+_UNUSED = "#a8a8a8"
+_HATCH = "////"
+_ENGINE = "#f4c9a8"
 
 
 def heat_frame(temperature: FloatArray, mesh: int) -> pd.DataFrame:
@@ -170,21 +178,23 @@ def plot_placement(frames: Mapping[str, pd.DataFrame], pes: int = 16) -> Figure:
     """Plot the layers of mappings: a band per tier, a cell per PE along the snake, a coloured run per layer.
 
     Frames are those of `moopim.problems.hunt.plots.layers_frame` by title, a panel each; `pes` is the number of PEs of
-    a tier. The heat sink is below; layers are numbered from 1, light ones come first.
+    a tier. The heat sink is below; layers are numbered from 1, light ones come first; ``12 x3`` are three copies.
     """
     if not frames:
         raise ConfigError("there is no mapping to plot; expected at least one")
     for frame in frames.values():
         check_columns(frame, _LAYER_COLUMNS)
-    frames = {
-        title: read_columns(frame, ("tier", "layer", "start", "extent"), flags=("back_propagation",))
-        for title, frame in frames.items()
-    }
+    numbers = ("tier", "layer", "start", "extent", "copies", "in_use", "engine")
+    frames = {title: read_columns(frame, numbers, flags=("back_propagation",)) for title, frame in frames.items()}
     tiers = max(int(frame["tier"].max()) for frame in frames.values())
-    figure = Figure(figsize=(7.4, (0.62 * tiers + 0.75) * len(frames)), layout="constrained")
+    figure = Figure(figsize=(_PLACEMENT, (0.75 * tiers + 0.75) * len(frames) + 0.2), layout="constrained")
     panels = figure.subplots(len(frames), 1, squeeze=False)[:, 0]
     for ax, (title, frame) in zip(panels, frames.items(), strict=True):
         _plot_layers(ax, frame, title, pes)
+    marks = [Patch(facecolor="none", edgecolor=_UNUSED, hatch=_HATCH, label="not in use", linewidth=0.0)]
+    if any((frame["engine"] > 0).any() for frame in frames.values()):
+        marks.append(Patch(facecolor=_ENGINE, label="gradient engine"))
+    figure.legend(handles=marks, loc="outside lower right", ncols=len(marks), frameon=False, fontsize=SMALL_FONT)
     return figure
 
 
@@ -297,41 +307,116 @@ def _add_link_legend(figure: Figure) -> None:
 
 
 def _plot_layers(ax: Axes, frame: pd.DataFrame, title: str, pes: int) -> None:
-    colors, last = colormaps["viridis_r"], int(frame["layer"].max())
     for tier, part in frame.groupby("tier"):
         base = float(np.asarray(tier).item()) - 1
-        bp = bool(part["back_propagation"].iloc[0])
-        ax.fill_between([0, pes], base, base + 0.7, color="#f0f0f0", linewidth=0, zorder=0)
-        if bp:
-            text = "back-propagation"
-            ax.text(pes / 2, base + 0.35, text, ha="center", va="center", fontsize=SMALL_FONT, color=_EDGE)
+        in_use, engine = part[["in_use", "engine"]].iloc[0]
+        ax.fill_between([0, pes], base, base + _BAND, color="#f0f0f0", linewidth=0, zorder=0)
+        unused = Rectangle((in_use, base), pes - in_use, _BAND, hatch=_HATCH, linewidth=0, zorder=0.5)
+        ax.add_patch(unused).set(facecolor="none", edgecolor=_UNUSED, hatch_linewidth=0.6)
+        ax.bar(np.arange(pes), _BAND, engine, base, align="edge", color=_ENGINE, zorder=0.5)
+        if part["back_propagation"].iloc[0]:
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+            style = {"ha": "center", "va": "center", "fontsize": SMALL_FONT, "color": _EDGE, "bbox": box}
+            ax.text(pes / 2, base + _BAND / 2, "back-propagation", zorder=4, **style)
         runs = part[part["layer"] > 0]
-        for _, run in runs.iterrows():
-            face = colors(0.05 + 0.9 * (run["layer"] - 1) / max(last - 1, 1))
-            ax.barh(base + 0.35, run["extent"], 0.7, run["start"], color=face, edgecolor="white", linewidth=0.4)
-        _number_layers(ax, runs, base, colors, (last, pes))
-        ax.vlines(np.arange(pes + 1), base, base + 0.7, color=_EDGE, linewidth=0.35, zorder=3)
-        ax.hlines([base, base + 0.7], 0, pes, color=_EDGE, linewidth=0.6, zorder=3)
+        faces = [_layer_color(layer, int(frame["layer"].max())) for layer in runs["layer"]]
+        ax.barh(
+            np.full(len(runs), base + _BAND / 2),
+            runs["extent"],
+            _BAND,
+            runs["start"],
+            color=faces,
+            edgecolor="white",
+            linewidth=0.4,
+        )
+        _number_layers(ax, runs, base, faces, pes)
+        ax.vlines(np.arange(pes + 1), base, base + _BAND, color=_EDGE, linewidth=0.35, zorder=3)
+        ax.hlines([base, base + _BAND], 0, pes, color=_EDGE, linewidth=0.6, zorder=3)
     names = [f"tier {tier}: {device}" for tier, device in frame.drop_duplicates("tier")[["tier", "device"]].to_numpy()]
-    ax.set_yticks(np.arange(len(names)) + 0.35, names)
-    ax.set_xticks(np.arange(pes) + 0.5, [str(pe) for pe in range(pes)])
+    ax.set_yticks(np.arange(len(names)) + _BAND / 2, names)
+    step = -(-pes // _MOST_TICKS)
+    ax.set_xticks(np.arange(0, pes, step) + 0.5, [str(pe) for pe in range(0, pes, step)])
     ax.tick_params(labelsize=SMALL_FONT, length=0)
-    ax.set(xlim=(-0.05, pes + 0.05), ylim=(-0.08, len(names) + 0.05))
+    ax.set(xlim=(-0.05, pes + 0.05), ylim=(-0.08, len(names) + 0.02))
     ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
     ax.set_xlabel("PE along the snake of its tier (heat sink below tier 1)", fontsize=SMALL_FONT)
     ax.set_title(title, fontsize=FONT, loc="left")
 
 
-def _number_layers(ax: Axes, runs: pd.DataFrame, base: float, colors: Colormap, sizes: tuple[int, int]) -> None:
-    """Write the layer's number on each run; on runs that are too narrow, above the tier, side by side."""
-    (last, pes), free = sizes, -1.0
-    for layer, start, extent in runs[["layer", "start", "extent"]].to_numpy():
-        middle = start + extent / 2
-        if extent >= _NARROW:
-            dark = np.mean(colors(0.05 + 0.9 * (layer - 1) / max(last - 1, 1))[:3]) < 0.5  # noqa: PLR2004 (of white)
-            color = "white" if dark else "black"
-            ax.text(middle, base + 0.35, f"{layer:.0f}", ha="center", va="center", fontsize=SMALL_FONT - 1, color=color)
+def _layer_color(layer: int, last: int) -> tuple[float, float, float, float]:
+    return colormaps["viridis_r"](0.05 + 0.9 * (layer - 1) / max(last - 1, 1))
+
+
+def _number_layers(
+    ax: Axes, runs: pd.DataFrame, base: float, faces: Sequence[tuple[float, float, float, float]], pes: int
+) -> None:
+    """Write number and copies of each layer on its run, between two borders of PEs; where there is no room, above.
+
+    Above, neighbours with successive numbers and as many copies have one label.
+    """
+    letter = _NARROW_LETTER * (SMALL_FONT - 1) * pes / (72 * (_PLACEMENT - _PLACEMENT_MARGIN))  # width (PEs)
+    above: list[_Label] = []
+    for face, (number, start, extent, copies) in zip(
+        faces, runs[["layer", "start", "extent", "copies"]].to_numpy(), strict=True
+    ):
+        end, before = start + extent, above[-1] if above else None
+        low, high = _widest_piece(start, end)
+        texts = [f"{number:.0f} x{copies:.0f}", f"{number:.0f}\nx{copies:.0f}"] if copies > 1 else [f"{number:.0f}"]
+        fitting = [text for text in texts if letter * (_width(text) + 1) <= high - low]
+        if fitting:
+            color = "white" if np.mean(face[:3]) < 0.5 else "black"  # noqa: PLR2004 (of white)
+            style = {"ha": "center", "va": "center", "fontsize": SMALL_FONT - 1, "linespacing": 0.95}
+            ax.text((low + high) / 2, base + _BAND / 2, fitting[0], color=color, **style)
+        elif before and np.isclose(before.end, start) and (before.last + 1, before.copies) == (number, copies):
+            above[-1] = before._replace(end=end, last=number)
         else:
-            free = min(max(middle, free + _STEP), pes - 0.1)
-            ax.plot([middle, middle, free], [base + 0.64, base + 0.71, base + 0.76], color=_EDGE, linewidth=0.4)
-            ax.text(free, base + 0.77, f"{layer:.0f}", ha="center", va="bottom", fontsize=SMALL_FONT - 2, color=_EDGE)
+            above.append(_Label(start, end, number, number, copies))
+    widths = np.array([letter * (_width(label.text) + 0.6) for label in above])
+    middles = np.array([(label.start + label.end) / 2 for label in above])
+    for label, middle, place in zip(above, middles, _side_by_side(middles, widths, pes), strict=True):
+        foot, bend, top = base + _BAND + np.array([-0.05, 0.025, 0.08])
+        if label.last > label.first:
+            ax.plot([label.start, label.end], [bend, bend], color=_EDGE, linewidth=0.8, zorder=3.5)
+            foot = bend
+        ax.plot([middle, middle, place], [foot, bend, top], color=_EDGE, linewidth=0.4, zorder=3.5)
+        style = {"ha": "center", "va": "bottom", "fontsize": SMALL_FONT - 2, "linespacing": 0.9}
+        ax.text(place, top, label.text, color=_EDGE, **style)
+
+
+class _Label(NamedTuple):
+    """Label of neighbouring layers with successive numbers, above their tier."""
+
+    start: float
+    end: float
+    first: float
+    last: float
+    copies: float
+
+    @property
+    def text(self) -> str:
+        numbers = f"{self.first:.0f}" if self.first == self.last else f"{self.first:.0f}-{self.last:.0f}"
+        return f"{numbers}\nx{self.copies:.0f}" if self.copies > 1 else numbers
+
+
+def _width(text: str) -> int:
+    """Letters in the longest line."""
+    return max(map(len, text.splitlines()))
+
+
+def _widest_piece(start: float, end: float) -> tuple[float, float]:
+    """Ends of the widest piece of a run between two borders of PEs; of equal ones that nearest to the middle."""
+    borders = np.arange(np.floor(start) + 1, end)
+    edges = np.concatenate([[start], borders, [end]])
+    widths, middles = np.diff(edges).round(9), (edges[1:] + edges[:-1]) / 2
+    best = np.lexsort((np.abs(middles - (start + end) / 2), -widths))[0]
+    return float(edges[best]), float(edges[best + 1])
+
+
+def _side_by_side(wanted: FloatArray, widths: FloatArray, end: float) -> FloatArray:
+    """Middles of labels that do not overlap, in order, as near to the wanted ones as possible, within 0 .. end."""
+    if not wanted.size:
+        return wanted
+    steps = np.concatenate([[0.0], np.cumsum((widths[1:] + widths[:-1]) / 2)])
+    first = isotonic_regression(wanted - steps).x
+    low = widths[0] / 2
+    return np.asarray(np.clip(first, low, max(low, end - widths[-1] / 2 - steps[-1])) + steps)

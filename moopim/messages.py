@@ -5,6 +5,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+WIDTH = 100
+"""Columns of texts of several lines."""
+
 
 def command_line(words: Sequence[str]) -> str:
     """Command to type again, from words such as ``sys.argv``."""
@@ -27,7 +30,11 @@ def plural(noun: str) -> str:
     return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
 
-def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table with columns of even width, from rows of cells."""
+def table_lines(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:
+    """Lines of a table with columns of even width, from rows of cells; those from column `left` on are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    sides = [str.ljust if left is None or i < left else str.rjust for i in range(len(widths))]
+    return [
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -14,12 +14,9 @@ from moopim.experiment.plugins import rebuild_problem
 from moopim.experiment.result import RunResult
 from moopim.experiment.running import check_fingerprint
 from moopim.genome import Designs
-from moopim.messages import table_lines
+from moopim.messages import WIDTH, table_lines
 from moopim.problem import DesignProblem
 from moopim.quantities import Quantity
-
-WIDTH = 100
-"""Columns of the text of a design."""
 
 
 class RunDesign(NamedTuple):
@@ -89,12 +86,13 @@ def design_text(design: RunDesign) -> str:
     """Text of a design: whether it is feasible, its genes and quantities, and what its problem says of it."""
     record, row = design.record, design.row
     missed = missed_bounds(row, record.constraints, record.limits)
+    width = max(map(len, design.genes))
     genes = [
         textwrap.fill(
-            f"{name:<{max(map(len, design.genes))}}  {' '.join(map(str, values))}",
+            f"{name:<{width}}  {' '.join(map(str, values))}",
             WIDTH,
             initial_indent="  ",
-            subsequent_indent=" " * (4 + max(map(len, design.genes))),
+            subsequent_indent=" " * (width + 4),
         )
         for name, values in design.genes.items()
     ]

@@ -322,6 +322,12 @@ class HuntMapping(DesignProblem):
 
         return plot_mapping(self, designs, title)
 
+    def describe_design(self, designs: Designs) -> str:
+        """Describe a mapping: its tiers and, by the system model, copies, period, energy, heat, lifetime, gradients."""
+        from moopim.problems.hunt.explain import describe_mapping
+
+        return describe_mapping(self.model, designs)
+
     def repair_designs(self, X: IntArray) -> IntArray:
         """Make mappings fit as far as possible, unless the problem has ``repair=False``; shape ``(pop, n_genes)``.
 

@@ -71,6 +71,7 @@ class SystemModel(StackModel[SystemCosts]):
         cell_lifetime: Images until the first cell of a layer has had the writes that it endures, shape
             ``(devices, layers)``; infinite where nothing is written.
         array_endurance: Writes that all cells of an array endure, shape ``(devices,)``.
+        engine_share: Share of a PE of the BP tier that the gradient engine takes; the rest is its memory.
         training_images: Images of a training, epochs times training set; NaN for an unknown data set.
     """
 
@@ -86,6 +87,7 @@ class SystemModel(StackModel[SystemCosts]):
     gradient_store: FloatArray
     cell_lifetime: FloatArray
     array_endurance: FloatArray
+    engine_share: float
     training_images: float
 
     @property
@@ -146,6 +148,7 @@ def system_model(
         gradient_store=np.array([_gradient_store(workload, parameters, i) for i in range(len(parameters.devices))]),
         cell_lifetime=_cell_lifetime(workload, costs, parameters),
         array_endurance=np.array([device.endurance * (device.rows * device.columns) for device in parameters.devices]),
+        engine_share=parameters.engine.engine_share,
         training_images=parameters.operation.epochs * _training_set(workload.dataset),
     )
 
@@ -521,7 +524,7 @@ def results(model: SystemModel, tiers: IntArray, pipeline: Pipeline, heat: HeatL
     weights_pj = pipeline.copies * costs.weights_pJ.take(entry) / workload.batch
     read_pj = costs.read_pJ.take(entry)
     area = stack.pe_area_mm2 * (pipeline.tiles.sum(axis=1) / stack.tiles_per_pe + stack.pes_per_tier)
-    lifetime = _lifetime(model, occupancy, pipeline.copies)
+    lifetime = lifetimes(model, occupancy, pipeline.copies).min(axis=1)
     per_ns = model.operations / (period * 1e3)
     known = {
         "period": period,
@@ -564,12 +567,16 @@ def mean_noise(model: SystemModel, tiers: IntArray, stored_bits: FloatArray, ris
     return np.asarray(held / model.costs.stored_bits.sum())
 
 
-def _lifetime(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> FloatArray:
-    """Images until a tier is worn out, see `SystemModel`, shape ``(designs,)``; infinite where nothing is written."""
+def lifetimes(model: SystemModel, occupancy: Occupancy, copies: FloatArray) -> FloatArray:
+    """Images until the first cell of a layer, or the cells of a tier under ideal wear levelling, are worn out.
+
+    By layer, shape ``(designs, layers)``, if `SystemModel.wear` is ``cell``, else by forward tier, shape
+    ``(designs, forward_tiers)``; infinite where nothing is written.
+    """
     entry, costs = occupancy.entry, model.costs
     if model.wear == "cell":
-        return np.asarray(model.cell_lifetime.take(entry).min(axis=1))
+        return np.asarray(model.cell_lifetime.take(entry))
     cells = costs.activation_writes.take(entry) + copies * costs.weight_writes.take(entry) / model.workload.batch
     written = _by_tier(occupancy, cells)
     total = model.array_endurance.take(occupancy.forward_device) * occupancy.capacity
-    return np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf).min(axis=1)
+    return np.where(written > 0, total / np.where(written > 0, written, 1.0), np.inf)
