@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from moopim.hardware.stack.kernel import Tables
     from moopim.hardware.stack.system import SystemModel
 
+# With more PEs, the array code is faster: BLAS keeps pieces of the influence matrix in the cache for many designs.
+_MOST_PES = 384
 # Compiling takes about as long as the array code takes for so many designs, and a call of it as long as for so many.
 _WORTH_COMPILING = 150_000
 _CALL = 20
@@ -65,7 +67,8 @@ def evaluate_compiled(model: SystemModel, tiers: IntArray, genes: IntArray, pace
     """Evaluate mappings; None without numba, or while little, with these ones, has been evaluated."""
     designs, forward = len(tiers), model.stack.tiers - 1
     _Work.designs += designs + _CALL
-    kernel = _kernel() if _Work.designs >= _WORTH_COMPILING else None
+    worth = _Work.designs >= _WORTH_COMPILING and model.stack.pes <= _MOST_PES
+    kernel = _kernel() if worth else None
     if kernel is None:
         return None
     scalars = np.full((len(SCALARS), designs), np.nan)

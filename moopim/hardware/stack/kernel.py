@@ -383,13 +383,18 @@ def _add_trees(
     for transfer in range(len(transfers)):
         producer, end, volume = transfers[transfer, 0], transfers[transfer, 1], float(transfers[transfer, 2])
         for part in range(nodes.shape[1]):
+            source = nodes[producer, part]
+            if end == first + 1:
+                x, y, begin = places[source, 0], places[source, 1], places[source, 3]
+                _add_path(loads, volume, x, y, begin, nodes[consumers[first], part], places, mesh)
+                continue
             for c in range(first, end):
                 target, place = nodes[consumers[c], part], c - first
                 while place > 0 and targets[place - 1] > target:
                     targets[place] = targets[place - 1]
                     place -= 1
                 targets[place] = target
-            _add_tree(loads, volume, places, nodes[producer, part], targets, end - first, mesh)
+            _add_tree(loads, volume, source, targets, end - first, places, mesh)
         first = end
 
 
@@ -484,31 +489,35 @@ def _total(values: FloatArray) -> float:
 
 @_compiled()
 def _add_tree(
-    loads: FloatArray, volume: float, at: IntArray, source: int, targets: IntArray, count: int, mesh: int
+    loads: FloatArray, volume: float, source: int, targets: IntArray, count: int, places: IntArray, mesh: int
 ) -> None:
-    """Add the volume to the links of a multicast tree, see `_add_leg`.
+    """Add the volume to the links of a multicast tree.
 
     Nodes are in the order of x, y and tier, and so are the targets: the path to one leaves the tree of those before it
-    where it leaves the path to the one right before it. ``at`` has x, y, tier and PE of each node.
+    where it leaves the path to the one right before it.
     """
-    x0, y0, z0 = at[source, 0], at[source, 1], at[source, 2]
-    before_x, before_y, before_z = x0, y0, z0
-    for i in range(count):
-        x, y, z = at[targets[i], 0], at[targets[i], 1], at[targets[i], 2]
-        begin_x, begin_y, begin = x0, y0, at[source, 3]
-        if i > 0:
-            begin_x, begin_z = max(before_x, min(x, x0)), z0
-            if before_x == x:
-                begin_y = max(before_y, min(y, y0))
-                if before_y == y:
-                    begin_z = max(before_z, min(z, z0))
-            begin = begin_x + mesh * (begin_y + mesh * begin_z)
-        turn = begin + x - begin_x
-        rise = turn + mesh * (y - begin_y)
-        _add_leg(loads, 0, volume, begin, turn)
-        _add_leg(loads, 2, volume, turn, rise)
-        _add_leg(loads, 4, volume, rise, at[targets[i], 3])
-        before_x, before_y, before_z = x, y, z
+    x0, y0, z0 = places[source, 0], places[source, 1], places[source, 2]
+    _add_path(loads, volume, x0, y0, places[source, 3], targets[0], places, mesh)
+    for i in range(1, count):
+        before, target = targets[i - 1], targets[i]
+        x, y, z = max(places[before, 0], min(places[target, 0], x0)), y0, z0
+        if places[before, 0] == places[target, 0]:
+            y = max(places[before, 1], min(places[target, 1], y0))
+            if places[before, 1] == places[target, 1]:
+                z = max(places[before, 2], min(places[target, 2], z0))
+        _add_path(loads, volume, x, y, x + mesh * (y + mesh * z), target, places, mesh)
+
+
+@_compiled()
+def _add_path(
+    loads: FloatArray, volume: float, x: int, y: int, begin: int, target: int, places: IntArray, mesh: int
+) -> None:
+    """Add the volume to the links from a PE at (x, y) to a node."""
+    turn = begin + places[target, 0] - x
+    rise = turn + mesh * (places[target, 1] - y)
+    _add_leg(loads, 0, volume, begin, turn)
+    _add_leg(loads, 2, volume, turn, rise)
+    _add_leg(loads, 4, volume, rise, places[target, 3])
 
 
 @_compiled()
