@@ -95,7 +95,8 @@ def _tables(model: SystemModel) -> Tables:
     ends = np.cumsum([len(transfer.consumers) for transfer in transfers])
     x, y, tier = coordinates(stack.tiers, stack.mesh)
     node = (x * stack.mesh + y) * stack.tiers + tier
-    influence = np.stack(influence_parts(model.influence))
+    more = ((0, -stack.pes % ROWS), (0, 0))
+    high, low = (np.pad(part, more) for part in influence_parts(model.influence))
     return Tables(
         copies=paced.copies,
         arrays=paced.arrays,
@@ -130,7 +131,8 @@ def _tables(model: SystemModel) -> Tables:
             dtype=np.int64,
         ).reshape(-1, 3),
         consumers=np.array([layer for transfer in transfers for layer in transfer.consumers], dtype=np.int64),
-        influence=np.pad(influence, ((0, 0), (0, -stack.pes % ROWS), (0, 0))),
+        influence_high=high,
+        influence_low=low,
         plane=stack.pes_per_tier,
         mesh=stack.mesh,
         parts=operation.parts,

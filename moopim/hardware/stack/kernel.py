@@ -56,7 +56,8 @@ class Tables(NamedTuple):
         places: x, y, tier and PE by this number, shape ``(pes, 4)``.
         transfers: Producer, end of its consumers and volume, shape ``(transfers, 3)``.
         consumers: Consumers of all transfers.
-        influence: High and low digits of the influence, with rows of zeros behind, shape ``(2, rows, pes)``.
+        influence_high: High digits of the influence, with rows of zeros behind, shape ``(rows, pes)``.
+        influence_low: Low digits, alike.
         plane: PEs of a tier.
         mesh: PEs along each side of it.
         parts: Parts of a layer.
@@ -108,7 +109,8 @@ class Tables(NamedTuple):
     places: IntArray
     transfers: IntArray
     consumers: IntArray
-    influence: FloatArray
+    influence_high: FloatArray
+    influence_low: FloatArray
     plane: int
     mesh: int
     parts: int
@@ -164,12 +166,15 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
     tier_of, copies, nodes = np.empty(layers, np.int64), np.empty(layers), np.empty((layers, parts), np.int64)
     order, slots = np.empty(layers, np.int64), np.empty(forward_tiers * plane + 1, np.int64)
     loads, targets = np.empty((_DIRECTIONS, pes)), np.empty(layers, np.int64)
+    links, up, down = loads.reshape(-1), loads[_UP], loads[_DOWN]
     # By piece of a layer on a PE: layer, PE, share of the PE.
     most = layers + forward_tiers * plane
     piece_layer, piece_pe, piece_extent = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
     # By PE: bits to and from the BP tier, energy (pJ), share that is on; static power (mW), power (W) and slope (W/K).
     sent, received, dynamic, on = np.empty(pes), np.empty(pes), np.empty(pes), np.empty(pes)
-    leak, power, slope, digits = np.empty(pes), np.empty(pes), np.empty(pes), np.empty((5, tables.influence.shape[1]))
+    leak, power, slope = np.empty(pes), np.empty(pes), np.empty(pes)
+    rows = len(tables.influence_high)
+    high, fixed, rest, new = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
 
     for d in range(designs):
         # Roles of the tiers.
@@ -202,9 +207,9 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
         _sort(genes[d], order, slots)
         first = 0
         for f in range(forward_tiers):
-            here = order[first : first + count[f]]
-            level[f] = _level(tables.arrays, kind[f], here, pace[d], plane * tables.arrays_per_pe[kind[f]])
-            first += count[f]
+            end, capacity = first + count[f], plane * tables.arrays_per_pe[kind[f]]
+            level[f] = _level(tables.arrays, kind[f], order, first, end, pace[d], capacity)
+            first = end
             used[f] = 0.0
 
         # Places.
@@ -234,22 +239,19 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
         # Traffic.
         _add_trees(loads, tables.transfers, tables.consumers, nodes, targets, tables.places, tables.mesh)
         _add_up(loads, tables.mesh, plane)
-        bit_hops, busiest = 0.0, 0.0
-        for direction in range(_DIRECTIONS):
-            bit_hops += _total(loads[direction])
-            for pe in range(pes):
-                loads[direction, pe] *= tables.bits_per_part
-        _add_columns(loads[_UP], loads[_DOWN], sent, bp * plane, plane)
-        for direction in range(_DIRECTIONS):
-            busiest = max(busiest, _largest(loads[direction]))
-        loads[:] = 0.0
-        _add_columns(loads[_UP], loads[_DOWN], received, bp * plane, plane)
-        gradient_bits, column_hops = max(_largest(loads[_UP]), _largest(loads[_DOWN])), 0.0
+        values = _total(links)
+        for link in range(len(links)):
+            links[link] *= tables.bits_per_part
+        _add_columns(up, down, sent, bp * plane, plane)
+        busiest = _largest(links)
+        up[:], down[:] = 0.0, 0.0
+        _add_columns(up, down, received, bp * plane, plane)
+        gradient_bits, column_hops = max(_largest(up), _largest(down)), 0.0
         for z in range(n_tiers):
             away = float(abs(z - bp))
             for pe in range(z * plane, (z + 1) * plane):
                 column_hops += (sent[pe] + received[pe] / batch) * away
-        bit_hops = tables.bits_per_part * bit_hops + column_hops
+        bit_hops = tables.bits_per_part * values + column_hops
 
         # Period.
         rewritten_pj, read_pj, write_pj, stages_ns, layer_ns = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -300,7 +302,7 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
             left[d] = True
             continue
         rise = rises[d]
-        _iterate(tables.influence, power, slope, rise, digits)
+        _iterate(tables.influence_high, tables.influence_low, power, slope, rise, high, fixed, rest, new)
         total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
@@ -351,14 +353,14 @@ def _sort(genes: IntArray, order: IntArray, slots: IntArray) -> None:
 
 
 @_compiled()
-def _level(arrays: FloatArray, kind: int, layers: IntArray, pace: int, capacity: float) -> int:
+def _level(arrays: FloatArray, kind: int, order: IntArray, first: int, end: int, pace: int, capacity: float) -> int:
     """Smallest level, from the pace on, at which the layers of a tier fit; without layers the pace."""
-    low, high = pace, len(arrays) - 1 if len(layers) > 0 else pace
+    low, high = pace, len(arrays) - 1 if first < end else pace
     middle = low  # fits most often
     while low < high:
         used = 0.0
-        for i in layers:
-            used += arrays[middle, kind, i]
+        for place in range(first, end):
+            used += arrays[middle, kind, order[place]]
         if used <= capacity:
             high = middle
         else:
@@ -425,14 +427,23 @@ def _add_columns(up: FloatArray, down: FloatArray, values: FloatArray, bp: int, 
 
 
 @_compiled()
-def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: FloatArray, digits: FloatArray) -> None:
-    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`."""
+def _iterate(
+    influence_high: FloatArray,
+    influence_low: FloatArray,
+    power: FloatArray,
+    slope: FloatArray,
+    rise: FloatArray,
+    high: FloatArray,
+    fixed: FloatArray,
+    rest: FloatArray,
+    new: FloatArray,
+) -> None:
+    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`; the rest is work."""
     pes = len(rise)
-    high, fixed, low, rest, new = digits[0], digits[1], digits[2], digits[3], digits[4]
     coarse = _largest(power) * COARSE
     for pe in range(pes):
         rest[pe] = power[pe] + coarse - coarse
-    _multiply(influence[0], rest, new)
+    _multiply(influence_high, rest, new)
     for pe in range(pes):
         rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
     scale = _largest(rise)
@@ -442,7 +453,7 @@ def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: 
         while waiting > 0:
             for pe in range(pes):
                 rest[pe] = slope[pe] * rise[pe] + power[pe] - high[pe] + unit - unit
-            _multiply(influence[0], rest, new)
+            _multiply(influence_high, rest, new)
             waiting = 0
             for pe in range(pes):
                 value = new[pe] + fixed[pe]
@@ -452,10 +463,10 @@ def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: 
             unit, limit = coarse * FINE, TOLERANCE * scale
             for pe in range(pes):
                 high[pe] = slope[pe] * rise[pe] + power[pe] + coarse - coarse
-            _multiply(influence[0], high, fixed)
-            _multiply(influence[1], high, low)
+            _multiply(influence_high, high, fixed)
+            _multiply(influence_low, high, new)
             for pe in range(pes):
-                fixed[pe] += low[pe]
+                fixed[pe] += new[pe]
 
 
 # Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
