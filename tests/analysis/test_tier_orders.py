@@ -43,6 +43,9 @@ LAYERS = pd.DataFrame(
         "layer": [2, 1, 0],
         "start": [0.0, 3.0, 0.0],
         "extent": [3.0, 0.1, 0.0],
+        "copies": [4.0, 1.0, np.nan],
+        "in_use": [3.25, 3.25, 16.0],
+        "engine": [0.0, 0.0, 0.5],
     }
 )
 
@@ -91,10 +94,13 @@ def test_a_model_without_losses_says_so():
 
 def test_layers_are_runs_on_their_tiers_with_their_numbers():
     (ax,) = plot_placement({"VGG": LAYERS}).get_axes()
-    runs = np.array([(bar.get_x(), bar.get_width(), bar.get_y()) for bar in ax.patches])
-    assert runs == pytest.approx(np.array([(0, 3, 0), (3, 0.1, 0)]))
-    assert len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 2
-    assert {text.get_text() for text in ax.texts} == {"2", "1", "back-propagation"}
+    spans = [tuple(np.round((p.get_x(), p.get_width(), p.get_y()), 6).tolist()) for p in ax.patches]
+    assert {(0, 3, 0), (3, 0.1, 0)} <= set(spans)  # the layers
+    assert (3.25, 16 - 3.25, 0) in spans  # not in use
+    assert (0, 0.5, 1) in spans  # the gradient engine on the first PE
+    colors = [to_hex(p.get_facecolor()) for p in ax.patches if round(p.get_width(), 6) in (3, 0.1)]
+    assert len(set(colors)) == 2
+    assert {text.get_text() for text in ax.texts} == {"2 x4", "1", "back-propagation"}
     assert [text.get_text() for text in ax.get_yticklabels()] == ["tier 1: R", "tier 2: S"]
 
 
