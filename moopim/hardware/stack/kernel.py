@@ -210,7 +210,8 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
         # Places.
         sent[:], received[:], dynamic[:], on[:], stored[d, :] = 0.0, 0.0, 0.0, 0.0, 0.0
         pieces = 0
-        for i in order:
+        for place in range(layers):
+            i = order[place]
             f = tier_of[i]
             k, base = kind[f], forward[f] * plane
             begin, arrays, per_pe = used[f], tables.arrays[level[f], k, i], tables.arrays_per_pe[k]
