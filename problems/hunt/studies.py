@@ -1,7 +1,7 @@
 """Studies behind Figures 3 to 6 of HuNT (IEEE TCAD 2024): frames, a figure, and the paper's numbers beside them."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NAMED = ("SSSS", "RRRS", "FFFS", "RRFS", "RFFS", REFERENCE_ORDER)
 """Tier orders that the paper names."""
 
+_BP_TIERS: dict[str, Literal["free", "farthest"]] = {"free search": "free", "BP farthest": "farthest"}
 _ORDER = "RRFS"  # of Figure 5
 _FIRST = 5  # layers that count as first ones
 _ONE_NETWORK = ("3", "4")  # figures of a single network
@@ -85,7 +86,7 @@ def figure_4(workloads: Sequence[str] = ("vgg16",), evaluations: int = 20_000, s
     for name, variant in VARIANTS.items():
         fronts = {
             words: search_front(HuntMapping(workloads[0], **variant._asdict(), bp_tier=bp_tier), evaluations, seed)
-            for words, bp_tier in (("free search", "free"), ("BP farthest", "farthest"))
+            for words, bp_tier in _BP_TIERS.items()
         }
         parts.append(efficiency_by_order(fronts["free search"]).assign(model=name))
         for words, front in fronts.items():
@@ -203,7 +204,7 @@ def _peak(orders: pd.DataFrame) -> str:
 
 
 def _noisiest(orders: pd.DataFrame) -> str:
-    return str(orders.loc[orders["err"].idxmax(), "tiers"]) if orders["err"].max() > 0 else "nowhere above 0"
+    return str(orders["tiers"].iloc[int(orders["err"].argmax())]) if orders["err"].max() > 0 else "nowhere above 0"
 
 
 def _kind(tiers: str) -> str:

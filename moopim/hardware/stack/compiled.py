@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from moopim.hardware.noc.routing import coordinates
 from moopim.hardware.stack.model import LEAST_VIOLATION
 from moopim.hardware.stack.placement import snake
 from moopim.hardware.thermal.leakage import influence_parts, largest_row_sum
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
     from moopim.hardware.stack.kernel import Tables
     from moopim.hardware.stack.system import SystemModel
 
-# Compiling takes about as long as the array code takes for so many designs.
-WORTH_COMPILING = 100_000
+# Compiling takes about as long as the array code takes for so many designs, and a call of it as long as for so many.
+_WORTH_COMPILING = 150_000
+_CALL = 20
 
 
 class _Work:
-    """Designs evaluated in this process so far."""
+    """Work of this process so far, in designs."""
 
     designs = 0
 
@@ -59,25 +62,24 @@ SCALARS = (
 
 
 def evaluate_compiled(model: SystemModel, tiers: IntArray, genes: IntArray, pace: IntArray) -> Compiled | None:
-    """Evaluate mappings; None without numba, or while few designs, these ones included, have been evaluated."""
-    designs = len(tiers)
-    _Work.designs += designs
-    if _Work.designs < WORTH_COMPILING or find_spec("numba") is None:
+    """Evaluate mappings; None without numba, or while little, with these ones, has been evaluated."""
+    designs, forward = len(tiers), model.stack.tiers - 1
+    _Work.designs += designs + _CALL
+    kernel = _kernel() if _Work.designs >= _WORTH_COMPILING else None
+    if kernel is None:
         return None
-    kernel = import_module("moopim.hardware.stack.kernel")  # needs numba
-    forward, layers, pes = model.stack.tiers - 1, genes.shape[1], model.stack.pes
-    width = len(SCALARS) + layers + 2 * forward
-    table = np.full(designs * width, np.nan)
-    heat = np.zeros((2, designs, pes))
-    columns = []
-    begin = 0
-    for shape in ((len(SCALARS), designs), (designs, layers), (designs, forward), (designs, forward)):
-        size = shape[0] * shape[1]
-        columns.append(table[begin : begin + size].reshape(shape))
-        begin += size
-    mappings = (np.ascontiguousarray(genes_, dtype=np.int64) for genes_ in (tiers, genes, pace))
-    left = kernel.evaluate(_tables(model), *mappings, *columns, *heat)
-    return Compiled(*columns, *heat, left)
+    scalars = np.full((len(SCALARS), designs), np.nan)
+    by_design = np.full((designs, genes.shape[1] + 2 * forward), np.nan)
+    copies, levels, tiles = np.split(by_design, (-2 * forward, -forward), axis=1)
+    heat = np.zeros((2, designs, model.stack.pes))
+    mappings = (np.ascontiguousarray(columns, dtype=np.int64) for columns in (tiers, genes, pace))
+    left = kernel.evaluate(_tables(model), *mappings, scalars, by_design, heat[0], heat[1])
+    return Compiled(scalars, copies, levels, tiles, heat[0], heat[1], left)
+
+
+@cache
+def _kernel() -> ModuleType | None:
+    return import_module("moopim.hardware.stack.kernel") if find_spec("numba") else None
 
 
 @lru_cache(maxsize=32)
@@ -88,31 +90,45 @@ def _tables(model: SystemModel) -> Tables:
     workload, stack, operation, costs, paced = model.workload, model.stack, model.operation, model.costs, model.paced
     bits, transfers = model.factors.bits, workload.transfers
     ends = np.cumsum([len(transfer.consumers) for transfer in transfers])
-    parts = influence_parts(model.influence)
+    x, y, tier = coordinates(stack.tiers, stack.mesh)
+    node = (x * stack.mesh + y) * stack.tiers + tier
+    influence = np.stack(influence_parts(model.influence))
     return Tables(
-        paced=np.stack([paced.copies, paced.arrays, paced.stage_ns, paced.busy_ns]),
-        costs=np.stack(
-            [
-                *(costs.arrays, costs.activation_arrays, costs.image_pJ, costs.read_pJ, costs.weights_pJ),
-                *(costs.activation_writes, costs.weight_writes, model.cell_lifetime),
-            ]
-        ),
-        layers=np.stack([bits * workload.activations_out, stack.gradient_bits * workload.weights, costs.stored_bits]),
-        devices=np.stack(
-            [
-                *(costs.arrays_per_pe, model.can_serve_bp, model.static_mW, model.rewrite_ns, model.gradient_ns),
-                *(model.gradient_pJ, model.gradient_rate / 1e3, model.gradient_store, model.nonvolatile),
-                *(model.slope_per_K, model.array_endurance),
-            ]
-        ),
+        copies=paced.copies,
+        arrays=paced.arrays,
+        stage_ns=paced.stage_ns,
+        busy_ns=paced.busy_ns,
+        held=costs.arrays + costs.activation_arrays,
+        image_pj=costs.image_pJ,
+        read_pj=costs.read_pJ,
+        weights_pj=costs.weights_pJ,
+        activation_writes=costs.activation_writes,
+        weight_writes=costs.weight_writes,
+        cell_lifetime=model.cell_lifetime,
+        output_bits=np.asarray(bits * workload.activations_out, dtype=np.float64),
+        gradient_bits=np.asarray(stack.gradient_bits * workload.weights, dtype=np.float64),
+        stored_bits=costs.stored_bits,
+        arrays_per_pe=costs.arrays_per_pe,
+        serves_bp=model.can_serve_bp.astype(np.float64),
+        static_mw=model.static_mW,
+        rewrite_ns=model.rewrite_ns,
+        gradient_ns=model.gradient_ns,
+        gradient_pj=model.gradient_pJ,
+        gradient_tmacs=model.gradient_rate / 1e3,
+        gradient_store=model.gradient_store,
+        nonvolatile=model.nonvolatile,
+        slope_per_k=model.slope_per_K,
+        array_endurance=model.array_endurance,
         snake=snake(stack).copy(),
+        node=node,
+        places=np.stack([x, y, tier, np.arange(stack.pes)], axis=1)[np.argsort(node)],
         transfers=np.array(
             [(transfer.producer, end, transfer.volume) for transfer, end in zip(transfers, ends, strict=True)],
             dtype=np.int64,
         ).reshape(-1, 3),
         consumers=np.array([layer for transfer in transfers for layer in transfer.consumers], dtype=np.int64),
-        influence=np.pad(np.stack(parts), ((0, 0), (0, -stack.pes % ROWS), (0, 0))),
-        tiers=stack.tiers,
+        influence=np.pad(influence, ((0, 0), (0, -stack.pes % ROWS), (0, 0))),
+        plane=stack.pes_per_tier,
         mesh=stack.mesh,
         parts=operation.parts,
         farthest_bp=model.farthest_bp,
@@ -123,12 +139,12 @@ def _tables(model: SystemModel) -> Tables:
         link_rate_used=float(stack.link_bits_per_ns * operation.link_limit),
         write_rate=1e3 * operation.write_power_W,
         gated_share=float(operation.gated_share),
-        hop_pJ=float(stack.hop_energy_pJ),
+        hop_pj=float(stack.hop_energy_pJ),
         pe_area=float(stack.pe_area_mm2),
         tiles_per_pe=float(stack.tiles_per_pe),
         operations=float(model.operations),
         training_images=float(model.training_images),
-        ambient_K=float(model.ambient_K),
+        ambient_k=float(model.ambient_K),
         row_sum=largest_row_sum(model.influence),
         least_violation=LEAST_VIOLATION,
     )

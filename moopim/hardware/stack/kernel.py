@@ -1,69 +1,115 @@
 """Loops of the system model over designs, compiled by numba (the extra ``compiled``).
 
-They give the same bits as the array code of `moopim.hardware.stack.system`, which has the equations, since sums run in
-the same order or are exact. Link ``6 node + direction`` leaves a node towards larger x, smaller x, larger y, smaller y,
-larger tier, smaller tier.
+They give the same bits as the array code of `moopim.hardware.stack.system`, which has the equations: sums run in the
+same order, or are exact.
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from moopim.hardware.thermal.leakage import COARSE, FINE, MOST_CONTRACTION, ROUGH, TOLERANCE
-from moopim.typing import FloatArray, IntArray
+from moopim.typing import BoolArray, FloatArray, IntArray
 
-_DIRECTIONS = 6
-ROWS = 4
-"""Rows of the influence that are added at a time; their number is a multiple of it."""
+ROWS = 8
+"""Rows of the influence that are multiplied at a time; their number is a multiple of it."""
+_DIRECTIONS = 6  # towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier
+_UP, _DOWN = 4, 5
+
+# Wrappers for calls from Python and C take long to compile.
+_compiled = partial(njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
 class Tables(NamedTuple):
-    """Tables and numbers of a model, few arrays, since handing each over takes time.
+    """Tables and numbers of a model; tables by level, device or layer have these axes in this order.
 
     Attributes:
-        paced: Copies, arrays, stage (ns) and busy time (ns) at each level, shape ``(4, levels, devices, layers)``.
-        costs: Arrays, activation arrays, energy of an image (pJ), its part that reads, energy of the weights (pJ),
-            written cells of activations and of weights, images in a lifetime, shape ``(8, devices, layers)``.
-        layers: Output (bit), weight gradients (bit) and stored bits, shape ``(3, layers)``.
-        devices: Arrays of a PE, service for back-propagation, static power (mW), rewriting (ns), gradients of an image
-            (ns, pJ), their rate (TMAC/s) and store, service when gated, slope (1/K), writes of a PE array, shape
-            ``(11, devices)``.
+        copies: Copies of a layer at a level of the pace, shape ``(levels, devices, layers)``.
+        arrays: Arrays of the layer, alike.
+        stage_ns: Time of its stage (ns), alike.
+        busy_ns: Time in which its arrays read and are written (ns), alike.
+        held: Arrays of one copy and of the activations, shape ``(devices, layers)``.
+        image_pj: Energy of an image (pJ), alike.
+        read_pj: Its part that reads, alike.
+        weights_pj: Energy to write the weights of one copy (pJ), alike.
+        activation_writes: Cells that activations of an image write, alike.
+        weight_writes: Cells that hold the weights of one copy, alike.
+        cell_lifetime: Images until the first cell is worn out, alike.
+        output_bits: Bits of the output of an image, shape ``(layers,)``.
+        gradient_bits: Bits of the weight gradients, alike.
+        stored_bits: Stored bits, alike.
+        arrays_per_pe: Arrays of a PE, shape ``(devices,)``.
+        serves_bp: Above 0 where a device can serve back-propagation, alike.
+        static_mw: Static power of a PE (mW), alike.
+        rewrite_ns: Time to rewrite an array (ns), alike.
+        gradient_ns: Time of the gradients of an image (ns), alike.
+        gradient_pj: Energy of these (pJ), alike.
+        gradient_tmacs: Rate of gradients (TMAC/s), alike.
+        gradient_store: Weight gradients over the memory for them, alike.
+        nonvolatile: Above 0 where a device can be gated, alike.
+        slope_per_k: Relative growth of the static power (1/K), alike.
+        array_endurance: Writes that all cells of an array endure, alike.
         snake: PE at each place of a tier, shape ``(pes_per_tier,)``.
+        node: Number of each PE in the order of x, y and tier, shape ``(pes,)``.
+        places: x, y, tier and PE by this number, shape ``(pes, 4)``.
         transfers: Producer, end of its consumers and volume, shape ``(transfers, 3)``.
         consumers: Consumers of all transfers.
-        influence: High and low digits of the influence, transposed, with rows of zeros behind, shape ``(2, rows,
-            pes)``.
-        tiers: Tiers.
-        mesh: PEs along each side of a tier.
+        influence: High and low digits of the influence, with rows of zeros behind, shape ``(2, rows, pes)``.
+        plane: PEs of a tier.
+        mesh: PEs along each side of it.
         parts: Parts of a layer.
         farthest_bp: Whether only the farthest tier may serve back-propagation.
         wear_cell: Whether the first cell that is worn out ends the life of a tier.
         batch: Images of a batch.
         bits_per_part: Bits of an activation over the parts.
         link_rate: Rate of a link (bit/ns).
-        link_rate_used: Largest rate in use.
+        link_rate_used: Largest rate in use (bit/ns).
         write_rate: Power for rewriting weights (mW).
         gated_share: Leakage of a gated array over that of one in use.
-        hop_pJ: Energy of a bit over a link.
+        hop_pj: Energy of a bit over a link (pJ).
         pe_area: Area of a PE (mm2).
         tiles_per_pe: Tiles of a PE.
         operations: Operations of an image.
         training_images: Images of a training.
-        ambient_K: Ambient temperature (K).
+        ambient_k: Ambient temperature (K).
         row_sum: Largest row sum of the influence (K/W).
         least_violation: Least violation.
     """
 
-    paced: FloatArray
-    costs: FloatArray
-    layers: FloatArray
-    devices: FloatArray
+    copies: FloatArray
+    arrays: FloatArray
+    stage_ns: FloatArray
+    busy_ns: FloatArray
+    held: FloatArray
+    image_pj: FloatArray
+    read_pj: FloatArray
+    weights_pj: FloatArray
+    activation_writes: FloatArray
+    weight_writes: FloatArray
+    cell_lifetime: FloatArray
+    output_bits: FloatArray
+    gradient_bits: FloatArray
+    stored_bits: FloatArray
+    arrays_per_pe: FloatArray
+    serves_bp: FloatArray
+    static_mw: FloatArray
+    rewrite_ns: FloatArray
+    gradient_ns: FloatArray
+    gradient_pj: FloatArray
+    gradient_tmacs: FloatArray
+    gradient_store: FloatArray
+    nonvolatile: FloatArray
+    slope_per_k: FloatArray
+    array_endurance: FloatArray
     snake: IntArray
+    node: IntArray
+    places: IntArray
     transfers: IntArray
     consumers: IntArray
     influence: FloatArray
-    tiers: int
+    plane: int
     mesh: int
     parts: int
     farthest_bp: bool
@@ -74,353 +120,414 @@ class Tables(NamedTuple):
     link_rate_used: float
     write_rate: float
     gated_share: float
-    hop_pJ: float
+    hop_pj: float
     pe_area: float
     tiles_per_pe: float
     operations: float
     training_images: float
-    ambient_K: float
+    ambient_k: float
     row_sum: float
     least_violation: float
 
 
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
-def evaluate(
+# The loop over the designs is one piece: handing tables and the values of a design to further functions takes time.
+@_compiled(no_cpython_wrapper=False)
+def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
     tables: Tables,
     tiers: IntArray,
     genes: IntArray,
     pace: IntArray,
-    values: FloatArray,
-    copies: FloatArray,
-    levels: FloatArray,
-    tiles: FloatArray,
+    scalars: FloatArray,
+    by_design: FloatArray,
     stored: FloatArray,
     rises: FloatArray,
-) -> Any:
-    """Evaluate designs; returns whether each is left to the array code.
+) -> BoolArray:
+    """Evaluate designs; return whether each is left to the array code, shape ``(designs,)``.
 
-    Fills ``values``, shape ``(results, designs)``, in the order of the results, and ``copies``, ``levels`` and
-    ``tiles``; ``stored`` and ``rises`` are the stored bits and temperature rises (K), shape ``(designs, pes)``, 0 where
-    a design does not fit. What is not filled is left as it is.
+    Fills ``scalars``, shape ``(results, designs)``, and ``by_design``, the copies of the layers, then the levels and
+    then the tiles of the forward tiers, shape ``(designs, layers + 2 forward_tiers)``; ``stored`` and ``rises`` are
+    stored bits and temperature rises (K), shape ``(designs, pes)``. Where a design has no results, all keep what they
+    hold.
     """
-    copies_at, arrays_at, stage_at, busy_at = tables.paced[0], tables.paced[1], tables.paced[2], tables.paced[3]
-    costs, layer, device, influence = tables.costs, tables.layers, tables.devices, tables.influence
-    transfers, consumers, snake, mesh, parts = (
-        tables.transfers,
-        tables.consumers,
-        tables.snake,
-        tables.mesh,
-        tables.parts,
+    (designs, n_tiers), layers = tiers.shape, genes.shape[1]
+    forward_tiers, plane, parts, batch = n_tiers - 1, tables.plane, tables.parts, tables.batch
+    pes = n_tiers * plane
+    left = np.zeros(designs, np.bool_)
+    # Of the design in hand. By forward tier: tier, device, layers, level of the pace, used arrays, written cells.
+    forward, kind, count = (
+        np.empty(forward_tiers, np.int64),
+        np.empty(forward_tiers, np.int64),
+        np.empty(n_tiers, np.int64),
     )
-    batch = tables.batch
-    designs, n_tiers = tiers.shape
-    n_layers, plane = genes.shape[1], mesh * mesh
-    forward_tiers, pes = n_tiers - 1, n_tiers * plane
-    in_order = np.empty(pes, dtype=np.int64)
-    for pe in range(pes):
-        in_order[pe] = (pe % mesh * mesh + pe // mesh % mesh) * n_tiers + pe // plane
-    left = np.zeros(designs, dtype=np.bool_)
-    forward, used = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers)
-    count, level = np.empty(forward_tiers, dtype=np.int64), np.empty(forward_tiers, dtype=np.int64)
-    tier, kind = np.empty(n_layers, dtype=np.int64), np.empty(n_layers, dtype=np.int64)
-    order, first_at = np.empty(n_layers, dtype=np.int64), np.empty(forward_tiers * plane + 1, dtype=np.int64)
-    start, extent, copy = np.empty(n_layers), np.empty(n_layers), np.empty(n_layers)
-    node = np.empty((n_layers, parts), dtype=np.int64)
-    loads = np.empty((_DIRECTIONS, pes))
-    targets = np.empty(len(consumers), dtype=np.int64)
-    most = n_layers + forward_tiers * plane
-    piece_pe, piece_layer = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    piece_extent = np.empty(most)
-    sent, received, dynamic = np.empty(pes), np.empty(pes), np.empty(pes)
-    on, power, leak, slope = np.empty(pes), np.empty(pes), np.empty(pes), np.empty(pes)
-    work = np.empty((5, influence.shape[1]))
+    level, used, written = np.empty(forward_tiers, np.int64), np.empty(forward_tiers), np.empty(forward_tiers)
+    # By layer: forward tier, copies, nodes of its parts; the order of the layers.
+    tier_of, copies, nodes = np.empty(layers, np.int64), np.empty(layers), np.empty((layers, parts), np.int64)
+    order, slots = np.empty(layers, np.int64), np.empty(forward_tiers * plane + 1, np.int64)
+    loads, targets = np.empty((_DIRECTIONS, pes)), np.empty(layers, np.int64)
+    # By piece of a layer on a PE: layer, PE, share of the PE.
+    most = layers + forward_tiers * plane
+    piece_layer, piece_pe, piece_extent = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+    # By PE: bits to and from the BP tier, energy (pJ), share that is on; static power (mW), power (W) and slope (W/K).
+    sent, received, dynamic, on = np.empty(pes), np.empty(pes), np.empty(pes), np.empty(pes)
+    leak, power, slope, digits = np.empty(pes), np.empty(pes), np.empty(pes), np.empty((5, tables.influence.shape[1]))
 
     for d in range(designs):
         # Roles of the tiers.
         bp, has_bp = n_tiers - 1, False
         for z in range(n_tiers - 1, n_tiers - 2 if tables.farthest_bp else -1, -1):
-            if device[1, tiers[d, z]] > 0:
+            if tables.serves_bp[tiers[d, z]] > 0:
                 bp, has_bp = z, True
                 break
         for f in range(forward_tiers):
             forward[f] = f if f < bp else f + 1
-            used[f] = 0.0
-            count[f] = 0
-        # Fit.
-        for i in range(n_layers):
+            kind[f], used[f], count[f] = tiers[d, forward[f]], 0.0, 0
+
+        # Fit of one copy.
+        for i in range(layers):
             f = genes[d, i] // plane
-            tier[i], kind[i] = f, tiers[d, forward[f]]
-            used[f] += costs[0, kind[i], i] + costs[1, kind[i], i]
+            tier_of[i] = f
+            used[f] += tables.held[kind[f], i]
             count[f] += 1
-        excess = 0.0
+        violation = 0.0
         for f in range(forward_tiers):
-            room = plane * device[0, tiers[d, forward[f]]]
-            excess += max(0.0, used[f] - room) / room
+            capacity = plane * tables.arrays_per_pe[kind[f]]
+            violation += max(0.0, used[f] - capacity) / capacity
         if not has_bp:
-            excess += 1.0
-        if excess > 0:
-            values[0, d] = max(excess, tables.least_violation)
+            violation += 1.0
+        if violation > 0:
+            scalars[0, d] = max(violation, tables.least_violation)
             continue
+
         # Levels.
+        _sort(genes[d], order, slots)
+        first = 0
         for f in range(forward_tiers):
-            low, high = pace[d], len(copies_at) - 1
-            room = plane * device[0, tiers[d, forward[f]]]
-            if count[f] == 0:
-                high = low
-                used[f] = 0.0
-            while low < high:
-                middle = (low + high) // 2
-                total = 0.0
-                for i in range(n_layers):
-                    if tier[i] == f:
-                        total += arrays_at[middle, kind[i], i]
-                if total <= room:
-                    high = middle
-                else:
-                    low = middle + 1
-            level[f] = low
-        # Order along the tiers: a counting sort.
-        first_at[:] = 0
-        for i in range(n_layers):
-            first_at[genes[d, i] + 1] += 1
-        for slot in range(forward_tiers * plane):
-            first_at[slot + 1] += first_at[slot]
-        for i in range(n_layers):
-            order[first_at[genes[d, i]]] = i
-            first_at[genes[d, i]] += 1
-        # Layers, pieces on PEs and places of parts.
-        for f in range(forward_tiers):
+            here = order[first : first + count[f]]
+            level[f] = _level(tables.arrays, kind[f], here, pace[d], plane * tables.arrays_per_pe[kind[f]])
+            first += count[f]
             used[f] = 0.0
-        sent[:], received[:], dynamic[:], stored[d, :] = 0.0, 0.0, 0.0, 0.0
+
+        # Places.
+        sent[:], received[:], dynamic[:], on[:], stored[d, :] = 0.0, 0.0, 0.0, 0.0, 0.0
         pieces = 0
-        for place in range(n_layers):
+        for place in range(layers):
             i = order[place]
-            f, k = tier[i], kind[i]
-            copy[i], size, room = copies_at[level[f], k, i], arrays_at[level[f], k, i], device[0, k]
-            begin = used[f]
-            used[f] += size
-            base = forward[f] * plane
+            f = tier_of[i]
+            k, base = kind[f], forward[f] * plane
+            begin, arrays, per_pe = used[f], tables.arrays[level[f], k, i], tables.arrays_per_pe[k]
+            used[f] += arrays
+            copies[i] = tables.copies[level[f], k, i]
             for part in range(parts):
-                at = np.floor((2 * parts * begin + (2 * part + 1) * size) / (2 * parts * room))
-                node[i, part] = in_order[base + snake[int(at)]]
-            layer_pj = costs[2, k, i] + copy[i] * costs[4, k, i] / batch
-            for q in range(int(np.floor(begin / room)), int(np.floor((begin + size - 1) / room)) + 1):
-                there = min(begin + size, (q + 1) * room) - max(begin, q * room)
-                share, pe = there / size, base + snake[q]
-                sent[pe] += share * layer[0, i]
-                received[pe] += layer[1, i] * min(1.0, copy[i] * share)
+                middle = np.floor((2 * parts * begin + (2 * part + 1) * arrays) / (2 * parts * per_pe))
+                nodes[i, part] = tables.node[base + tables.snake[int(middle)]]
+            layer_pj = tables.image_pj[k, i] + copies[i] * tables.weights_pj[k, i] / batch
+            for q in range(int(np.floor(begin / per_pe)), int(np.floor((begin + arrays - 1) / per_pe)) + 1):
+                there = min(begin + arrays, (q + 1) * per_pe) - max(begin, q * per_pe)
+                share, pe = there / arrays, base + tables.snake[q]
+                sent[pe] += share * tables.output_bits[i]
+                received[pe] += tables.gradient_bits[i] * min(1.0, copies[i] * share)
                 dynamic[pe] += share * layer_pj
-                stored[d, pe] += share * layer[2, i]
-                piece_pe[pieces], piece_layer[pieces], piece_extent[pieces] = pe, i, there / room
+                stored[d, pe] += share * tables.stored_bits[i]
+                piece_layer[pieces], piece_pe[pieces], piece_extent[pieces] = i, pe, there / per_pe
                 pieces += 1
-        # Traffic between the layers: the difference of the values over each link and over the one before it.
-        loads[:] = 0.0
-        all_values = 0.0
-        consumer = 0
-        for t in range(len(transfers)):
-            producer, end, volume = transfers[t, 0], transfers[t, 1], float(transfers[t, 2])
-            for part in range(parts):
-                for c in range(consumer, end):
-                    target, place = node[consumers[c], part], c - consumer
-                    while place > 0 and targets[place - 1] > target:
-                        targets[place] = targets[place - 1]
-                        place -= 1
-                    targets[place] = target
-                all_values += volume * _add_tree(
-                    loads, volume, node[producer, part], targets, end - consumer, mesh, n_tiers
-                )
-            consumer = end
-        for pe in range(pes):
-            x, y = pe % mesh, pe // mesh % mesh
-            for direction in range(2):
-                if x > 0:
-                    loads[direction, pe] += loads[direction, pe - 1]
-                if y > 0:
-                    loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
-                if pe >= plane:
-                    loads[direction + 4, pe] += loads[direction + 4, pe - plane]
-        most_bits, weight_bits, hops_bits = 0.0, 0.0, 0.0
+
+        # Traffic.
+        _add_trees(loads, tables.transfers, tables.consumers, nodes, targets, tables.places, tables.mesh)
+        _add_up(loads, tables.mesh, plane)
+        bit_hops, busiest = 0.0, 0.0
         for direction in range(_DIRECTIONS):
+            bit_hops += _total(loads[direction])
             for pe in range(pes):
                 loads[direction, pe] *= tables.bits_per_part
-        # Traffic to and from the BP tier.
-        for p in range(plane):
-            up, back = 0.0, 0.0
-            for z in range(bp):
-                up += sent[z * plane + p]
-                back += received[z * plane + p]
-                loads[4, z * plane + p] += up
-                weight_bits = max(weight_bits, back)
-            down, back = 0.0, 0.0
-            for z in range(n_tiers - 1, bp, -1):
-                down += sent[z * plane + p]
-                back += received[z * plane + p]
-                loads[5, (z - 1) * plane + p] += down
-                weight_bits = max(weight_bits, back)
+        _add_columns(loads[_UP], loads[_DOWN], sent, bp * plane, plane)
         for direction in range(_DIRECTIONS):
-            for pe in range(pes):
-                most_bits = max(most_bits, loads[direction, pe])
-        for pe in range(pes):
-            hops_bits += (sent[pe] + received[pe] / batch) * abs(pe // plane - bp)
-        bit_hops = tables.bits_per_part * all_values + hops_bits
+            busiest = max(busiest, _largest(loads[direction]))
+        loads[:] = 0.0
+        _add_columns(loads[_UP], loads[_DOWN], received, bp * plane, plane)
+        gradient_bits, column_hops = max(_largest(loads[_UP]), _largest(loads[_DOWN])), 0.0
+        for z in range(n_tiers):
+            away = float(abs(z - bp))
+            for pe in range(z * plane, (z + 1) * plane):
+                column_hops += (sent[pe] + received[pe] / batch) * away
+        bit_hops = tables.bits_per_part * bit_hops + column_hops
+
         # Period.
-        link_ns = most_bits / tables.link_rate_used
-        rewritten_pj, read_pj, write_pj, stage_sum, layer_ns = 0.0, 0.0, 0.0, 0.0, 0.0
-        for i in range(n_layers):
-            k = kind[i]
-            weights_pj = copy[i] * costs[4, k, i]
+        rewritten_pj, read_pj, write_pj, stages_ns, layer_ns = 0.0, 0.0, 0.0, 0.0, 0.0
+        for i in range(layers):
+            f = tier_of[i]
+            k = kind[f]
+            weights_pj = copies[i] * tables.weights_pj[k, i]
             rewritten_pj += weights_pj
-            read_pj += costs[3, k, i]
-            write_pj += (costs[2, k, i] - costs[3, k, i]) + weights_pj / batch
-            stage_ns = stage_at[level[tier[i]], k, i]
-            stage_sum += stage_ns
-            layer_ns = max(layer_ns, stage_ns)
-            copies[d, i] = copy[i]
+            read_pj += tables.read_pj[k, i]
+            write_pj += (tables.image_pj[k, i] - tables.read_pj[k, i]) + weights_pj / batch
+            stages_ns += tables.stage_ns[level[f], k, i]
+            layer_ns = max(layer_ns, tables.stage_ns[level[f], k, i])
+            by_design[d, i] = copies[i]
         rewrite_ns, all_tiles = 0.0, 0.0
         for f in range(forward_tiers):
-            k = tiers[d, forward[f]]
             if count[f] > 0:
-                rewrite_ns = max(rewrite_ns, device[3, k])
-            levels[d, f] = level[f]
-            tiles[d, f] = np.ceil(tables.tiles_per_pe * used[f] / device[0, k])
-            all_tiles += tiles[d, f]
-        update_ns = max(max(rewrite_ns, rewritten_pj / tables.write_rate), weight_bits / tables.link_rate_used)
-        on_bp = tiers[d, bp]
-        gradient_ns, gradient_pj = device[4, on_bp], device[5, on_bp]
-        slowest = max(max(layer_ns, gradient_ns), link_ns)
-        period = (max(slowest, stage_sum + gradient_ns) + (batch - 1) * slowest + update_ns) / batch
+                rewrite_ns = max(rewrite_ns, tables.rewrite_ns[kind[f]])
+            tiles = np.ceil(tables.tiles_per_pe * used[f] / tables.arrays_per_pe[kind[f]])
+            by_design[d, layers + f], by_design[d, layers + forward_tiers + f] = level[f], tiles
+            all_tiles += tiles
+        link_ns = busiest / tables.link_rate_used
+        update_ns = max(rewrite_ns, rewritten_pj / tables.write_rate, gradient_bits / tables.link_rate_used)
+        engine = tiers[d, bp]
+        gradient_ns, gradient_pj = tables.gradient_ns[engine], tables.gradient_pj[engine]
+        slowest = max(layer_ns, gradient_ns, link_ns)
+        period = (max(slowest, stages_ns + gradient_ns) + (batch - 1) * slowest + update_ns) / batch
+
         # Power.
-        on[:] = 0.0
         for piece in range(pieces):
-            i = piece_layer[piece]
-            duty = 1.0
-            if device[8, kind[i]] > 0:
-                duty = min(1.0, busy_at[level[tier[i]], kind[i], i] / period)
+            i, duty = piece_layer[piece], 1.0
+            f = tier_of[i]
+            if tables.nonvolatile[kind[f]] > 0:
+                duty = min(1.0, tables.busy_ns[level[f], kind[f], i] / period)
             on[piece_pe[piece]] += piece_extent[piece] * duty
-        noc_pj = tables.hop_pJ * bit_hops
+        noc_pj = tables.hop_pj * bit_hops
         noc_mw, gradient_mw = noc_pj / (pes * period), gradient_pj / (plane * period)
-        share, steepest = tables.gated_share, 0.0
-        for pe in range(pes):
-            k = tiers[d, pe // plane]
-            leak[pe] = device[2, k] * (1.0 if pe // plane == bp else share + (1 - share) * on[pe])
-            total = dynamic[pe] / period + leak[pe] + noc_mw
-            power[pe] = (total + (gradient_mw if pe // plane == bp else 0.0)) * 1e-3
-            slope[pe] = 1e-3 * leak[pe] * device[9, k]
-            steepest = max(steepest, slope[pe])
-        if steepest * tables.row_sum > MOST_CONTRACTION:
+        for z in range(n_tiers):
+            static, growth = tables.static_mw[tiers[d, z]], tables.slope_per_k[tiers[d, z]]
+            for pe in range(z * plane, (z + 1) * plane):
+                share = 1.0 if z == bp else tables.gated_share + (1 - tables.gated_share) * on[pe]
+                leak[pe] = static * share
+                total = dynamic[pe] / period + leak[pe] + noc_mw
+                power[pe] = (total + (gradient_mw if z == bp else 0.0)) * 1e-3
+                slope[pe] = 1e-3 * leak[pe] * growth
+
+        # Temperature.
+        if _largest(slope) * tables.row_sum > MOST_CONTRACTION:
             left[d] = True
-            stored[d, :] = 0.0
             continue
         rise = rises[d]
-        _iterate(influence, power, slope, rise, work)
-        total_w, static_mw, hottest = 0.0, 0.0, 0.0
+        _iterate(tables.influence, power, slope, rise, digits)
+        total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
             static_mw += leak[pe] + 1e3 * slope[pe] * rise[pe]
-            hottest = max(hottest, rise[pe])
+
         # Lifetime.
         lifetime = np.inf
-        if tables.wear_cell:
-            for i in range(n_layers):
-                lifetime = min(lifetime, costs[7, kind[i], i])
-        else:
-            for f in range(forward_tiers):
-                used[f] = 0.0
-            for i in range(n_layers):
-                used[tier[i]] += costs[5, kind[i], i] + copy[i] * costs[6, kind[i], i] / batch
-            for f in range(forward_tiers):
-                if used[f] > 0:
-                    k = tiers[d, forward[f]]
-                    lifetime = min(lifetime, device[10, k] * (plane * device[0, k]) / used[f])
+        for f in range(forward_tiers):
+            written[f] = 0.0
+        for i in range(layers):
+            f = tier_of[i]
+            if tables.wear_cell:
+                lifetime = min(lifetime, tables.cell_lifetime[kind[f], i])
+            else:
+                weights = copies[i] * tables.weight_writes[kind[f], i] / batch
+                written[f] += tables.activation_writes[kind[f], i] + weights
+        for f in range(forward_tiers):
+            if written[f] > 0:
+                capacity = plane * tables.arrays_per_pe[kind[f]]
+                lifetime = min(lifetime, tables.array_endurance[kind[f]] * capacity / written[f])
+
         energy = 1e3 * total_w * period
         area = tables.pe_area * (all_tiles / tables.tiles_per_pe + plane)
         per_ns = tables.operations / (period * 1e3)
         found = (
-            *(0.0, period, area, energy, total_w, tables.ambient_K + hottest, lifetime),
-            *(lifetime / tables.training_images, most_bits / tables.link_rate / period, tables.operations / energy),
-            *(per_ns / area, per_ns / (tables.pe_area * pes), device[6, on_bp], device[7, on_bp], slowest, gradient_ns),
-            *(layer_ns, link_ns, update_ns, read_pj, write_pj, gradient_pj, noc_pj, period * static_mw),
+            *(0.0, period, area, energy, total_w, tables.ambient_k + _largest(rise), lifetime),
+            *(lifetime / tables.training_images, busiest / tables.link_rate / period, tables.operations / energy),
+            *(per_ns / area, per_ns / (tables.pe_area * pes), tables.gradient_tmacs[engine]),
+            *(tables.gradient_store[engine], slowest, gradient_ns, layer_ns, link_ns, update_ns, read_pj, write_pj),
+            *(gradient_pj, noc_pj, period * static_mw),
         )
         for result in range(len(found)):
-            values[result, d] = found[result]
+            scalars[result, d] = found[result]
     return left
 
 
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
-def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: FloatArray, work: FloatArray) -> None:
-    """Iterate the temperature rise (K) to its fixed point."""
-    coarse = 0.0
-    for pe in range(len(power)):
-        coarse = max(coarse, power[pe])
-    coarse *= COARSE
-    work[:] = 0.0
-    rise[:] = 0.0
-    high, of_high, of_low, rest = work[0], work[1], work[2], work[3]
+@_compiled()
+def _sort(genes: IntArray, order: IntArray, slots: IntArray) -> None:
+    """Order of the layers by gene and number."""
+    slots[:] = 0
+    for gene in genes:
+        slots[gene + 1] += 1
+    for slot in range(1, len(slots)):
+        slots[slot] += slots[slot - 1]
+    for i in range(len(genes)):
+        order[slots[genes[i]]] = i
+        slots[genes[i]] += 1
+
+
+@_compiled()
+def _level(arrays: FloatArray, kind: int, layers: IntArray, pace: int, capacity: float) -> int:
+    """Smallest level, from the pace on, at which the layers of a tier fit; without layers the pace."""
+    low, high = pace, len(arrays) - 1 if len(layers) > 0 else pace
+    middle = low  # fits most often
+    while low < high:
+        used = 0.0
+        for i in layers:
+            used += arrays[middle, kind, i]
+        if used <= capacity:
+            high = middle
+        else:
+            low = middle + 1
+        middle = (low + high) // 2
+    return low
+
+
+@_compiled()
+def _add_trees(
+    loads: FloatArray,
+    transfers: IntArray,
+    consumers: IntArray,
+    nodes: IntArray,
+    targets: IntArray,
+    places: IntArray,
+    mesh: int,
+) -> None:
+    """Values of all transfers between the layers, part by part, see `_add_leg`."""
+    loads[:] = 0.0
+    first = 0
+    for transfer in range(len(transfers)):
+        producer, end, volume = transfers[transfer, 0], transfers[transfer, 1], float(transfers[transfer, 2])
+        for part in range(nodes.shape[1]):
+            for c in range(first, end):
+                target, place = nodes[consumers[c], part], c - first
+                while place > 0 and targets[place - 1] > target:
+                    targets[place] = targets[place - 1]
+                    place -= 1
+                targets[place] = target
+            _add_tree(loads, volume, places, nodes[producer, part], targets, end - first, mesh)
+        first = end
+
+
+@_compiled()
+def _add_up(loads: FloatArray, mesh: int, plane: int) -> None:
+    """Loads of the links from the differences of `_add_leg`; at the end of a line, they add up to 0."""
+    for direction in range(2):
+        for pe in range(1, loads.shape[1]):
+            loads[direction, pe] += loads[direction, pe - 1]
+        for pe in range(mesh, loads.shape[1]):
+            loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
+        for pe in range(plane, loads.shape[1]):
+            loads[direction + 4, pe] += loads[direction + 4, pe - plane]
+
+
+@_compiled()
+def _add_columns(up: FloatArray, down: FloatArray, values: FloatArray, bp: int, plane: int) -> None:
+    """Add what each PE sends to the PE above or below it on the BP tier, whose first PE is ``bp``."""
+    for column in range(plane):
+        total = 0.0
+        for pe in range(column, bp, plane):
+            total += values[pe]
+            up[pe] += total
+        total = 0.0
+        for pe in range(len(values) - plane + column, bp + plane - 1, -plane):
+            total += values[pe]
+            down[pe - plane] += total
+
+
+@_compiled()
+def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: FloatArray, digits: FloatArray) -> None:
+    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`."""
+    pes = len(rise)
+    high, fixed, low, rest, new = digits[0], digits[1], digits[2], digits[3], digits[4]
+    coarse = _largest(power) * COARSE
+    for pe in range(pes):
+        rest[pe] = power[pe] + coarse - coarse
+    _multiply(influence[0], rest, new)
+    for pe in range(pes):
+        rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
+    scale = _largest(rise)
+    unit, limit = coarse, ROUGH * scale
     for rough in (True, False):
-        unit, tolerance = (coarse, ROUGH) if rough else (coarse * FINE, TOLERANCE)
-        if not rough:
-            for pe in range(len(power)):
-                high[pe] = power[pe] + slope[pe] * rise[pe] + coarse - coarse
-            _multiply(influence[0], high, of_high)
-            _multiply(influence[1], high, of_low)
-        waiting = True
-        while waiting:
-            for pe in range(len(power)):
+        waiting = 1
+        while waiting > 0:
+            for pe in range(pes):
                 rest[pe] = slope[pe] * rise[pe] + power[pe] - high[pe] + unit - unit
-            _multiply(influence[0], rest, work[4])
-            change, hottest = 0.0, 0.0
-            for pe in range(len(power)):
-                new = work[4, pe] + of_low[pe] + of_high[pe]
-                change = max(change, abs(new - rise[pe]))
-                hottest = max(hottest, new)
-                rise[pe] = new
-            waiting = change > tolerance * hottest
+            _multiply(influence[0], rest, new)
+            waiting = 0
+            for pe in range(pes):
+                value = new[pe] + fixed[pe]
+                waiting += abs(value - rise[pe]) > limit
+                rise[pe] = value
+        if rough:
+            unit, limit = coarse * FINE, TOLERANCE * scale
+            for pe in range(pes):
+                high[pe] = slope[pe] * rise[pe] + power[pe] + coarse - coarse
+            _multiply(influence[0], high, fixed)
+            _multiply(influence[1], high, low)
+            for pe in range(pes):
+                fixed[pe] += low[pe]
 
 
-# The product of cut numbers is exact, so that contracted operations change nothing.
-@njit(nogil=True, error_model="numpy", fastmath={"contract"}, no_cfunc_wrapper=True, no_cpython_wrapper=True)
-def _multiply(matrix: FloatArray, factors: FloatArray, total: FloatArray) -> None:
-    """Sum of the rows of a matrix times factors."""
-    total[:] = 0.0
+# Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
+@_compiled(fastmath={"contract", "reassoc", "nsz"})
+def _multiply(matrix: FloatArray, factors: FloatArray, product: FloatArray) -> None:
+    """Product of a matrix and a vector."""
     for row in range(0, len(matrix), ROWS):
-        p, q, r, s = factors[row], factors[row + 1], factors[row + 2], factors[row + 3]
+        a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(matrix.shape[1]):
-            total[k] += p * matrix[row, k] + q * matrix[row + 1, k] + r * matrix[row + 2, k] + s * matrix[row + 3, k]
+            factor = factors[k]
+            a += matrix[row, k] * factor
+            b += matrix[row + 1, k] * factor
+            c += matrix[row + 2, k] * factor
+            d += matrix[row + 3, k] * factor
+            e += matrix[row + 4, k] * factor
+            f += matrix[row + 5, k] * factor
+            g += matrix[row + 6, k] * factor
+            h += matrix[row + 7, k] * factor
+        product[row], product[row + 1], product[row + 2], product[row + 3] = a, b, c, d
+        product[row + 4], product[row + 5], product[row + 6], product[row + 7] = e, f, g, h
 
 
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
+@_compiled(fastmath={"reassoc", "nsz"})
+def _total(values: FloatArray) -> float:
+    """Sum of whole numbers."""
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
+
+
+@_compiled()
 def _add_tree(
-    loads: FloatArray, volume: float, source: int, targets: IntArray, count: int, mesh: int, tiers: int
-) -> int:
-    """Add the volume to the links of a multicast tree, as differences; return how many they are.
+    loads: FloatArray, volume: float, at: IntArray, source: int, targets: IntArray, count: int, mesh: int
+) -> None:
+    """Add the volume to the links of a multicast tree, see `_add_leg`.
 
-    Nodes are numbered ``(mesh x + y) tiers + tier``, targets are in this order: the path to one leaves the tree of those
-    before it where it leaves the path to the one right before it.
+    Nodes are in the order of x, y and tier, and so are the targets: the path to one leaves the tree of those before it
+    where it leaves the path to the one right before it. ``at`` has x, y, tier and PE of each node.
     """
-    hops = 0
-    x0, y0, z0 = source // tiers // mesh, source // tiers % mesh, source % tiers
+    x0, y0, z0 = at[source, 0], at[source, 1], at[source, 2]
     before_x, before_y, before_z = x0, y0, z0
     for i in range(count):
-        x, y, z = targets[i] // tiers // mesh, targets[i] // tiers % mesh, targets[i] % tiers
-        begin_x, begin_y, begin_z = x0, y0, z0
+        x, y, z = at[targets[i], 0], at[targets[i], 1], at[targets[i], 2]
+        begin_x, begin_y, begin = x0, y0, at[source, 3]
         if i > 0:
-            begin_x = max(before_x, min(x, x0))
+            begin_x, begin_z = max(before_x, min(x, x0)), z0
             if before_x == x:
                 begin_y = max(before_y, min(y, y0))
                 if before_y == y:
                     begin_z = max(before_z, min(z, z0))
-        hops += _add_leg(loads, 0, volume, begin_x, x, 1, mesh * (begin_y + mesh * begin_z))
-        hops += _add_leg(loads, 2, volume, begin_y, y, mesh, x + mesh * mesh * begin_z)
-        hops += _add_leg(loads, 4, volume, begin_z, z, mesh * mesh, x + mesh * y)
+            begin = begin_x + mesh * (begin_y + mesh * begin_z)
+        turn = begin + x - begin_x
+        rise = turn + mesh * (y - begin_y)
+        _add_leg(loads, 0, volume, begin, turn)
+        _add_leg(loads, 2, volume, turn, rise)
+        _add_leg(loads, 4, volume, rise, at[targets[i], 3])
         before_x, before_y, before_z = x, y, z
-    return hops
 
 
-@njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
-def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: int, step: int, line: int) -> int:
-    """Add the volume to the links of a straight leg, as differences; return how many they are."""
-    low, high = min(begin, end), max(begin, end)
-    towards = direction if end > begin else direction + 1
-    loads[towards, line + step * low] += volume
-    loads[towards, line + step * high] -= volume
-    return high - low
+@_compiled()
+def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: int) -> None:
+    """Add the volume to the links of a straight leg between two PEs.
+
+    A link is numbered by the PE at its lower end. The entry of a PE holds the difference between its load and that of
+    the link before it on the line, so that a leg takes two entries.
+    """
+    towards = direction + (end < begin)
+    loads[towards, min(begin, end)] += volume
+    loads[towards, max(begin, end)] -= volume
+
+
+# Without NaN and signs of zeros, several numbers are compared at a time.
+@_compiled(fastmath={"nnan", "nsz"})
+def _largest(values: FloatArray) -> float:
+    """Largest of numbers that are not negative."""
+    largest = 0.0
+    for i in range(len(values)):
+        largest = max(largest, values[i])
+    return largest

@@ -7,22 +7,22 @@ import numpy as np
 from moopim.checks import check_shapes
 from moopim.typing import BoolArray, FloatArray
 
-# Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once.
 MOST_CONTRACTION = 0.25
-# Last change, relative to the hottest PE, after which the rest is below TOLERANCE contraction / (1 - contraction).
+"""Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once."""
 TOLERANCE = 1e-11
-# Designs at a time: their products with the influence matrix stay in the processor's cache.
+"""Last change, relative to the hottest PE; the rest is below TOLERANCE contraction / (1 - contraction)."""
+ROUGH = 1e-6
+"""The same for the iteration that comes before, with the high digits of the powers alone."""
+# Designs at a time: their products with the influence matrix are too small for BLAS to share them among threads.
 _BLOCK = 32
-# Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice
-# their largest at ambient temperature, and their low digits below twice the unit of the high ones.
+# Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice their
+# largest at ambient temperature, and what their high digits leave below twice the unit of these.
 _POWER_HIGH, _POWER_LOW = 22, 24
 _INFLUENCE_HIGH, _INFLUENCE_LOW = 27, 29
 COARSE = 2.0 ** (52 - _POWER_HIGH)
-"""Adding and subtracting this multiple of the largest power leaves the high digits of a power."""
+"""Adding and subtracting this multiple of the largest power cuts off all but the high digits of a power."""
 FINE = 2.0**-_POWER_LOW
-"""The same for the low digits, relative to that."""
-ROUGH = 1e-6
-"""Last change, relative to the hottest PE, of the iteration with the high digits."""
+"""The same for all digits that are used, relative to `COARSE`."""
 
 
 def leaky_rise(power: FloatArray, slope: FloatArray, influence: FloatArray) -> FloatArray:
@@ -72,11 +72,11 @@ def largest_row_sum(influence: FloatArray) -> float:
 class InfluenceParts(NamedTuple):
     """High and low digits of an influence matrix, for products with the same bits in any order of adding up.
 
-    Numbers are cut to few digits, so that products and their sums are whole multiples of a unit below its 2^53-fold:
-    they are exact, whatever batch, processor, library or compiler. `cut` has the digits.
+    Numbers are cut to so few digits that products, and their sums, are whole multiples of a unit up to its 2^53-fold:
+    they are exact, whatever the batch, the processor and the library.
 
     Attributes:
-        high: High digits, transposed, shape ``(pes, pes)``.
+        high: High digits, shape ``(pes, pes)``.
         low: Low digits, alike.
     """
 
@@ -86,19 +86,23 @@ class InfluenceParts(NamedTuple):
 
 def influence_parts(influence: FloatArray) -> InfluenceParts:
     """Cut an influence matrix into high and low digits."""
-    transposed = np.ascontiguousarray(influence.T)
+    # Adding and subtracting a large number cuts off the digits below its last one.
     coarse = 2.0 ** (52 - _INFLUENCE_HIGH) * largest_row_sum(influence)
     fine = coarse * 2.0 ** (len(influence).bit_length() - _INFLUENCE_LOW)
-    high = (transposed + coarse) - coarse
-    return InfluenceParts(high, (transposed - high + fine) - fine)
+    high = influence + coarse - coarse
+    return InfluenceParts(high, influence - high + fine - fine)
 
 
 def _iterated(power: FloatArray, slope: FloatArray, parts: InfluenceParts) -> FloatArray:
     """Fixed point by iteration, first with the high digits of the power alone; arrays as in `leaky_rise`."""
     coarse = power.max(axis=1, keepdims=True) * COARSE
-    rise = _settled(power, slope, parts, np.zeros_like(power), np.zeros_like(power), coarse, ROUGH)
-    high = power + slope * rise + coarse - coarse
-    return _settled(power, slope, parts, high, rise, coarse * FINE, TOLERANCE)
+    high, fixed = np.zeros_like(power), np.zeros_like(power)
+    rise = (power + coarse - coarse) @ parts.high.T
+    scale = rise.max(axis=1, keepdims=True)
+    rise = _settled(power, slope, parts, high, fixed, rise, coarse, ROUGH * scale)
+    high = slope * rise + power + coarse - coarse
+    fixed = high @ parts.high.T + high @ parts.low.T
+    return _settled(power, slope, parts, high, fixed, rise, coarse * FINE, TOLERANCE * scale)
 
 
 def _settled(
@@ -106,28 +110,29 @@ def _settled(
     slope: FloatArray,
     parts: InfluenceParts,
     high: FloatArray,
+    fixed: FloatArray,
     rise: FloatArray,
     unit: FloatArray,
-    tolerance: float,
+    limit: FloatArray,
 ) -> FloatArray:
-    """Iterate the rise, each design until its change is within the tolerance.
+    """Iterate the rise, each design until no PE changes by more than a limit.
 
-    Digits of the power from ``high`` on change; those below are cut off: so do adding and subtracting ``unit``.
+    ``fixed`` is the rise for the high digits of the power. The others change, down to those that adding and subtracting
+    ``unit`` cuts off.
     """
-    of_high, of_low = high @ parts.high, high @ parts.low
-    waiting: BoolArray = np.ones(len(power), dtype=np.bool_)
+    waiting: BoolArray = np.ones((len(power), 1), dtype=np.bool_)
     while waiting.any():
         rest = slope * rise
         rest += power
         rest -= high
         rest += unit
         rest -= unit
-        new = rest @ parts.high
-        new += of_low
-        new += of_high
-        change = np.abs(new - rise).max(axis=1)
-        rise = np.where(waiting[:, None], new, rise)
-        waiting &= change > tolerance * new.max(axis=1)
+        new = rest @ parts.high.T
+        new += fixed
+        change = new - rise
+        rise = np.where(waiting, new, rise)
+        np.abs(change, out=change)
+        waiting &= (change > limit).any(axis=1, keepdims=True)
     return rise
 
 
