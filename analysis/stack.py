@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -316,7 +316,13 @@ def _plot_layers(ax: Axes, frame: pd.DataFrame, title: str, pes: int) -> None:
         ax.bar(np.arange(pes), _BAND, engine, base, align="edge", color=_ENGINE, zorder=0.5)
         if part["back_propagation"].iloc[0]:
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-            style = {"ha": "center", "va": "center", "fontsize": SMALL_FONT, "color": _EDGE, "bbox": box}
+            style: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": SMALL_FONT,
+                "color": _EDGE,
+                "bbox": box,
+            }
             ax.text(pes / 2, base + _BAND / 2, "back-propagation", zorder=4, **style)
         runs = part[part["layer"] > 0]
         faces = [_layer_color(layer, int(frame["layer"].max())) for layer in runs["layer"]]
@@ -355,6 +361,8 @@ def _number_layers(
     Above, neighbours with successive numbers and as many copies have one label.
     """
     letter = _NARROW_LETTER * (SMALL_FONT - 1) * pes / (72 * (_PLACEMENT - _PLACEMENT_MARGIN))  # width (PEs)
+    on: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL_FONT - 1, "linespacing": 0.95}
+    over: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL_FONT - 2, "linespacing": 0.9}
     above: list[_Label] = []
     for face, (number, start, extent, copies) in zip(
         faces, runs[["layer", "start", "extent", "copies"]].to_numpy(), strict=True
@@ -365,8 +373,7 @@ def _number_layers(
         fitting = [text for text in texts if letter * (_width(text) + 1) <= high - low]
         if fitting:
             color = "white" if np.mean(face[:3]) < 0.5 else "black"  # noqa: PLR2004 (of white)
-            style = {"ha": "center", "va": "center", "fontsize": SMALL_FONT - 1, "linespacing": 0.95}
-            ax.text((low + high) / 2, base + _BAND / 2, fitting[0], color=color, **style)
+            ax.text((low + high) / 2, base + _BAND / 2, fitting[0], color=color, **on)
         elif before and np.isclose(before.end, start) and (before.last + 1, before.copies) == (number, copies):
             above[-1] = before._replace(end=end, last=number)
         else:
@@ -379,8 +386,7 @@ def _number_layers(
             ax.plot([label.start, label.end], [bend, bend], color=_EDGE, linewidth=0.8, zorder=3.5)
             foot = bend
         ax.plot([middle, middle, place], [foot, bend, top], color=_EDGE, linewidth=0.4, zorder=3.5)
-        style = {"ha": "center", "va": "bottom", "fontsize": SMALL_FONT - 2, "linespacing": 0.9}
-        ax.text(place, top, label.text, color=_EDGE, **style)
+        ax.text(place, top, label.text, color=_EDGE, **over)
 
 
 class _Label(NamedTuple):

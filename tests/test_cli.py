@@ -111,6 +111,44 @@ def test_show_describes_a_problem(capsys):
     assert "max" in out
 
 
+def test_show_has_genes_quantities_and_missed_bounds_of_a_design(capsys, finished):
+    frame = pd.read_csv(finished / "evaluations.csv")
+    for _, row in frame.groupby("feasible").head(1).iterrows():
+        code, out, err = invoke(capsys, "show", finished, "--design", row["evaluation"])
+        assert (code, err) == (0, "")
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        why = "feasible" if row["feasible"] else f"infeasible, area {row['area_mm2']:g} mm2 is not <= 2"
+        assert lines[0] == f"design {row['evaluation']}: {why}"
+        assert "buffer_kb " + " ".join(str(row[f"buffer_kb_{i}"]) for i in range(6)) in lines
+        assert f"clock_mhz {row['clock_mhz']}" in lines
+        assert f"objective hit rate {row['hit_rate']:.6g} max" in lines
+        assert f"constraint area (mm2) {row['area_mm2']:.6g} <= 2" in lines
+        assert f"metric words {row['words']:.6g}" in lines
+    code, out, err = invoke(capsys, "show", finished, "--design", 301)
+    assert (code, out) == (2, "")
+    assert err == "error: design=301 is not allowed; expected a number of the column 'evaluation', 1 .. 300\n"
+
+
+def test_a_problem_describes_a_design_in_its_own_words(capsys, tmp_path):
+    file = tmp_path / "mine.py"
+    head = "from toys import Tiny\n\n\nclass Mine(Tiny):\n    def describe_design(self, designs):\n        return "
+    file.write_text(head + "f'a is {designs.a[0]}'\n")
+    assert invoke(capsys, "run", f"{file}:Mine", "--evaluations", 9, "--output", tmp_path / "run")[0] == 0
+    a = pd.read_csv(tmp_path / "run" / "evaluations.csv")["a"][0]
+    code, out, err = invoke(capsys, "show", tmp_path / "run", "--design", 1)
+    assert (code, err) == (0, "")
+    assert out.endswith(f"\n\na is {a}\n")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    for fault, message in (("designs.a[0]", "returned int64; expected text"), ("1 / 0", "raised ZeroDivisionError")):
+        file.write_text(head + fault + "\n")
+        command = [sys.executable, "-m", "moopim", "show", tmp_path / "run", "--design", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        warning, error = done.stderr.splitlines()
+        assert warning.startswith("warning: the source of ")
+        assert f"Mine.describe_design {message}" in error
+
+
 def test_help_of_a_problem_shows_its_options(capsys):
     code, out, _ = invoke(capsys, "run", TOYS, "--help")
     assert code == 0
@@ -232,6 +270,7 @@ def test_version(capsys):
         (("plot", "no_such_directory"), "does not exist"),
         (("show", "no_such_thing"), "unknown problem"),
         (("show", TOYS, "--rows", 0), "rows=0 is not allowed"),
+        (("show", TOYS, "--design", 1), "Buffers' does not exist"),
         (("compare", TOYS), "--output"),
         (("compare", TOYS, "--algorithms", "nsga2,x", "--output", "cmp"), "unknown algorithm 'x'"),
         (("evaluate", "nothing"), "unknown thing to evaluate 'nothing'"),

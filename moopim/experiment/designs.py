@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, EvaluationError
 from moopim.experiment.frames import missed_bounds, read_designs
 from moopim.experiment.manifest import ProblemRecord, read_manifest
 from moopim.experiment.plugins import rebuild_problem
@@ -110,6 +110,10 @@ def design_text(design: RunDesign) -> str:
     if design.problem is not None:
         with design.problem.naming_faults("describe_design"):
             parts.append(design.problem.describe_design(design.decoded(design.problem)))
+        if not isinstance(parts[-1], str):
+            raise EvaluationError(
+                f"{type(design.problem).__name__}.describe_design returned {type(parts[-1]).__name__}; expected text"
+            )
     return "\n\n".join(filter(None, parts))
 
 

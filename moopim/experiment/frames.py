@@ -139,7 +139,7 @@ def missed_bounds(row: pd.DataFrame, constraints: Sequence[Constraint], limits: 
     missed = [bound for bound in bounds if bound.excess(values[bound.name])[0, 0] > 0]
     if {limit.name for limit in limits} & {bound.name for bound in missed}:
         missed = [bound for bound in missed if bound.name != "violation"]
-    return [f"{_with_unit(f'{bound.name} {values[bound.name][0]:g}', bound)} is not {bound.bounds}" for bound in missed]
+    return [f"{bound.name} {_beyond(bound, float(values[bound.name][0]))} is not {bound.bounds}" for bound in missed]
 
 
 def _single_bounds(bounded: Constraint) -> list[Constraint]:
@@ -155,10 +155,15 @@ def _unmet(bound: Constraint, values: FloatArray) -> str:
     nearest = float(values[np.nanargmin(excess)])
     if np.nanmin(excess) <= 0:
         return ""
-    rounded = f"{nearest:g}"
-    exact = bound.excess(np.array([float(rounded)])).item() <= 0  # rounded, it would seem to meet the bound
     extreme = "least" if bound.lower is None else "greatest"
-    return f"{_in_words(bound)}, the {extreme} is {_with_unit(repr(nearest) if exact else rounded, bound)}"
+    return f"{_in_words(bound)}, the {extreme} is {_beyond(bound, nearest)}"
+
+
+def _beyond(bound: Constraint, value: float) -> str:
+    """Words for a value that does not meet a bound: exact where the rounded one would seem to meet it."""
+    rounded = f"{value:g}"
+    exact = bound.excess(np.array([float(rounded)])).item() <= 0
+    return _with_unit(repr(value) if exact else rounded, bound)
 
 
 def _in_words(bound: Constraint) -> str:

@@ -36,14 +36,17 @@ BARS = pd.DataFrame(
     }
 )
 LAYERS = pd.DataFrame(
-    {
-        "tier": [1, 1, 2],
-        "device": ["R", "R", "S"],
-        "back_propagation": [False, False, True],
-        "layer": [2, 1, 0],
-        "start": [0.0, 3.0, 0.0],
-        "extent": [3.0, 0.1, 0.0],
-    }
+    [
+        (1, "R", False, 2, 0.3, 3.0, 12.0, 4.0, 0.0),
+        (1, "R", False, 3, 3.3, 0.1, 1.0, 4.0, 0.0),
+        (1, "R", False, 4, 3.4, 0.1, 1.0, 4.0, 0.0),
+        (1, "R", False, 1, 3.5, 0.1, np.nan, 4.0, 0.0),
+        (2, "S", True, 0, 0.0, 0.0, np.nan, 16.0, 0.25),
+        (3, "F", False, 0, 0.0, 0.0, np.nan, 0.0, 0.0),
+    ],
+    columns=[
+        *("tier", "device", "back_propagation", "layer", "start", "extent", "copies", "in_use", "engine"),
+    ],
 )
 
 
@@ -89,13 +92,53 @@ def test_a_model_without_losses_says_so():
     assert [text.get_text() for text in loss.texts] == ["no loss in this model"]
 
 
-def test_layers_are_runs_on_their_tiers_with_their_numbers():
-    (ax,) = plot_placement({"VGG": LAYERS}).get_axes()
-    runs = np.array([(bar.get_x(), bar.get_width(), bar.get_y()) for bar in ax.patches])
-    assert runs == pytest.approx(np.array([(0, 3, 0), (3, 0.1, 0)]))
-    assert len({to_hex(bar.get_facecolor()) for bar in ax.patches}) == 2
-    assert {text.get_text() for text in ax.texts} == {"2", "1", "back-propagation"}
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["tier 1: R", "tier 2: S"]
+def test_layers_are_runs_on_their_tiers_with_numbers_and_copies():
+    figure = plot_placement({"VGG": LAYERS})
+    (ax,) = figure.get_axes()
+    hatched = [patch for patch in ax.patches if patch.get_hatch()]
+    assert [(patch.get_x(), patch.get_width(), round(patch.get_y())) for patch in hatched] == [
+        *((4, 12, 0), (16, 0, 1), (0, 16, 2)),
+    ]
+    bars = [patch for patch in ax.patches if not patch.get_hatch() and patch.get_width()]
+    engines = [bar for bar in bars if round(bar.get_y()) == 1]
+    assert [(bar.get_x(), bar.get_width()) for bar in engines] == [(pe, 0.25) for pe in range(16)]
+    runs = [bar for bar in bars if round(bar.get_y()) == 0]
+    assert np.array([(bar.get_x(), bar.get_width()) for bar in runs]) == pytest.approx(
+        LAYERS[LAYERS["layer"] > 0][["start", "extent"]].to_numpy()
+    )
+    assert len({to_hex(bar.get_facecolor()) for bar in runs}) == 4
+    # Neighbours with successive numbers share a label.
+    assert {text.get_text() for text in ax.texts} == {"2 x12", "3-4", "1", "back-propagation"}
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["tier 1: R", "tier 2: S", "tier 3: F"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["not in use", "gradient engine"]
+
+
+def test_numbers_of_layers_cross_no_border_and_no_other_number(rng):
+    parts = [
+        pd.DataFrame(
+            {
+                "layer": rng.permutation(25) + 25 * tier + 1,
+                "tier": tier + 1,
+                "extent": extent,
+                "start": np.cumsum([0, *extent])[:-1],
+                "copies": rng.choice([1.0, 3.0, 86.0, 1024.0], 25),
+            }
+        )
+        for tier, extent in enumerate((rng.dirichlet(np.ones(25)) * 15.9, rng.dirichlet(np.ones(25)) * 2.0))
+    ]
+    frame = pd.concat(parts).assign(device="R", back_propagation=False, in_use=16.0, engine=0.0)
+    figure = plot_placement({"many": frame})
+    figure.draw_without_rendering()
+    (ax,) = figure.get_axes()
+    borders = ax.transData.transform(np.column_stack([np.arange(17), np.zeros(17)]))[:, 0]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) > 25
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert borders[0] - 2 <= box.x0
+        assert box.x1 <= borders[-1] + 2
+        if ax.texts[i].get_verticalalignment() == "center":
+            assert not ((box.x0 < borders) & (borders < box.x1)).any()
 
 
 @pytest.mark.parametrize("draw", [plot_tier_orders, plot_order_efficiency, plot_architectures])

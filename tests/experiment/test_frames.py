@@ -1,10 +1,11 @@
 """Frames: names, units, natural sign, order, the front against brute force."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from toys import Blocks, Buffers
 
-from moopim import Choice, ConfigError, Genome
+from moopim import Choice, ConfigError, Constraint, Genome
 from moopim.evaluator import Evaluator
 from moopim.experiment.frames import (
     evaluations_frame,
@@ -12,6 +13,7 @@ from moopim.experiment.frames import (
     genes_frame,
     least_violating,
     minimised,
+    missed_bounds,
     read_designs,
 )
 
@@ -53,7 +55,9 @@ def test_designs_are_read_back_from_a_frame(rng, tmp_path):
         X = genome.sample(30, rng)
         assert read_designs(genome, genes_frame(genome, X)).genes.tolist() == X.tolist()
     frame = genes_frame(mixed, mixed.sample(3, rng))
-    with pytest.raises(ConfigError, match="no column 'kind'"):
+    with pytest.raises(
+        ConfigError, match=r"no column 'kind'; expected one for each gene: kernel_0 .. kernel_1, kind, bits$"
+    ):
         read_designs(mixed, frame.drop(columns="kind"))
     with pytest.raises(ConfigError, match="value 5 of gene group 'bits' is not allowed"):
         read_designs(mixed, frame.assign(bits=5))
@@ -91,6 +95,18 @@ def test_least_violating_designs_come_in_order(rng):
     frame = frame[~frame["feasible"]].reset_index(drop=True)
     nearest = least_violating(frame, Buffers().constraints, n=5)
     assert nearest["area_mm2"].tolist() == sorted(frame.drop_duplicates("evaluation")["area_mm2"])[:5]
+
+
+def test_bounds_that_a_design_misses_have_its_values():
+    violation, area = Constraint("violation", upper=0.0), Constraint("area", "mm2", upper=2.0)
+    limits = [Constraint("peak", "K", upper=350.0), Constraint("gain", lower=0.5)]
+    row = pd.DataFrame({"violation": [0.2], "area_mm2": [2.0000000001], "peak_K": [360.0], "gain": [np.nan]})
+    assert missed_bounds(row, [violation, area], limits) == [
+        "peak 360 K is not <= 350",
+        "area 2.0000000001 mm2 is not <= 2",
+    ]
+    assert missed_bounds(row.assign(peak_K=np.nan), [violation], limits) == ["violation 0.2 is not <= 0"]
+    assert missed_bounds(row.assign(violation=0.0, peak_K=350.0), [violation], limits) == []
 
 
 def test_nothing_evaluated_makes_empty_frames():
