@@ -323,6 +323,8 @@ def _value(item: str, name: str, text: str) -> Any:
         truth = {"true": True, "1": True, "false": False, "0": False}
         return truth.get(text.lower(), text) if parameter in TRUTHS else text
     found = _NUMBER.fullmatch(text)
+    if not found and bounds is None:
+        return text  # the name is unknown, which the caller says
     if not found:
         raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
     digits, unit = found.groups()
