@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from moopim.hardware.stack.kernel import Tables
     from moopim.hardware.stack.system import SystemModel
 
+# With more PEs, the array code is faster: BLAS keeps pieces of the influence matrix in the cache for many designs.
+_MOST_PES = 384
 # Compiling takes about as long as the array code takes for so many designs, and a call of it as long as for so many.
 _WORTH_COMPILING = 150_000
 _CALL = 20
@@ -65,7 +67,8 @@ def evaluate_compiled(model: SystemModel, tiers: IntArray, genes: IntArray, pace
     """Evaluate mappings; None without numba, or while little, with these ones, has been evaluated."""
     designs, forward = len(tiers), model.stack.tiers - 1
     _Work.designs += designs + _CALL
-    kernel = _kernel() if _Work.designs >= _WORTH_COMPILING else None
+    worth = _Work.designs >= _WORTH_COMPILING and model.stack.pes <= _MOST_PES
+    kernel = _kernel() if worth else None
     if kernel is None:
         return None
     scalars = np.full((len(SCALARS), designs), np.nan)
@@ -92,7 +95,8 @@ def _tables(model: SystemModel) -> Tables:
     ends = np.cumsum([len(transfer.consumers) for transfer in transfers])
     x, y, tier = coordinates(stack.tiers, stack.mesh)
     node = (x * stack.mesh + y) * stack.tiers + tier
-    influence = np.stack(influence_parts(model.influence))
+    more = ((0, -stack.pes % ROWS), (0, 0))
+    high, low = (np.pad(part, more) for part in influence_parts(model.influence))
     return Tables(
         copies=paced.copies,
         arrays=paced.arrays,
@@ -127,7 +131,8 @@ def _tables(model: SystemModel) -> Tables:
             dtype=np.int64,
         ).reshape(-1, 3),
         consumers=np.array([layer for transfer in transfers for layer in transfer.consumers], dtype=np.int64),
-        influence=np.pad(influence, ((0, 0), (0, -stack.pes % ROWS), (0, 0))),
+        influence_high=high,
+        influence_low=low,
         plane=stack.pes_per_tier,
         mesh=stack.mesh,
         parts=operation.parts,

@@ -56,7 +56,8 @@ class Tables(NamedTuple):
         places: x, y, tier and PE by this number, shape ``(pes, 4)``.
         transfers: Producer, end of its consumers and volume, shape ``(transfers, 3)``.
         consumers: Consumers of all transfers.
-        influence: High and low digits of the influence, with rows of zeros behind, shape ``(2, rows, pes)``.
+        influence_high: High digits of the influence, with rows of zeros behind, shape ``(rows, pes)``.
+        influence_low: Low digits, alike.
         plane: PEs of a tier.
         mesh: PEs along each side of it.
         parts: Parts of a layer.
@@ -108,7 +109,8 @@ class Tables(NamedTuple):
     places: IntArray
     transfers: IntArray
     consumers: IntArray
-    influence: FloatArray
+    influence_high: FloatArray
+    influence_low: FloatArray
     plane: int
     mesh: int
     parts: int
@@ -164,12 +166,15 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
     tier_of, copies, nodes = np.empty(layers, np.int64), np.empty(layers), np.empty((layers, parts), np.int64)
     order, slots = np.empty(layers, np.int64), np.empty(forward_tiers * plane + 1, np.int64)
     loads, targets = np.empty((_DIRECTIONS, pes)), np.empty(layers, np.int64)
+    links, up, down = loads.reshape(-1), loads[_UP], loads[_DOWN]
     # By piece of a layer on a PE: layer, PE, share of the PE.
     most = layers + forward_tiers * plane
     piece_layer, piece_pe, piece_extent = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
     # By PE: bits to and from the BP tier, energy (pJ), share that is on; static power (mW), power (W) and slope (W/K).
     sent, received, dynamic, on = np.empty(pes), np.empty(pes), np.empty(pes), np.empty(pes)
-    leak, power, slope, digits = np.empty(pes), np.empty(pes), np.empty(pes), np.empty((5, tables.influence.shape[1]))
+    leak, power, slope = np.empty(pes), np.empty(pes), np.empty(pes)
+    rows = len(tables.influence_high)
+    high, fixed, rest, new = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
 
     for d in range(designs):
         # Roles of the tiers.
@@ -202,9 +207,9 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
         _sort(genes[d], order, slots)
         first = 0
         for f in range(forward_tiers):
-            here = order[first : first + count[f]]
-            level[f] = _level(tables.arrays, kind[f], here, pace[d], plane * tables.arrays_per_pe[kind[f]])
-            first += count[f]
+            end, capacity = first + count[f], plane * tables.arrays_per_pe[kind[f]]
+            level[f] = _level(tables.arrays, kind[f], order, first, end, pace[d], capacity)
+            first = end
             used[f] = 0.0
 
         # Places.
@@ -234,22 +239,19 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
         # Traffic.
         _add_trees(loads, tables.transfers, tables.consumers, nodes, targets, tables.places, tables.mesh)
         _add_up(loads, tables.mesh, plane)
-        bit_hops, busiest = 0.0, 0.0
-        for direction in range(_DIRECTIONS):
-            bit_hops += _total(loads[direction])
-            for pe in range(pes):
-                loads[direction, pe] *= tables.bits_per_part
-        _add_columns(loads[_UP], loads[_DOWN], sent, bp * plane, plane)
-        for direction in range(_DIRECTIONS):
-            busiest = max(busiest, _largest(loads[direction]))
-        loads[:] = 0.0
-        _add_columns(loads[_UP], loads[_DOWN], received, bp * plane, plane)
-        gradient_bits, column_hops = max(_largest(loads[_UP]), _largest(loads[_DOWN])), 0.0
+        values = _total(links)
+        for link in range(len(links)):
+            links[link] *= tables.bits_per_part
+        _add_columns(up, down, sent, bp * plane, plane)
+        busiest = _largest(links)
+        up[:], down[:] = 0.0, 0.0
+        _add_columns(up, down, received, bp * plane, plane)
+        gradient_bits, column_hops = max(_largest(up), _largest(down)), 0.0
         for z in range(n_tiers):
             away = float(abs(z - bp))
             for pe in range(z * plane, (z + 1) * plane):
                 column_hops += (sent[pe] + received[pe] / batch) * away
-        bit_hops = tables.bits_per_part * bit_hops + column_hops
+        bit_hops = tables.bits_per_part * values + column_hops
 
         # Period.
         rewritten_pj, read_pj, write_pj, stages_ns, layer_ns = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -300,7 +302,7 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
             left[d] = True
             continue
         rise = rises[d]
-        _iterate(tables.influence, power, slope, rise, digits)
+        _iterate(tables.influence_high, tables.influence_low, power, slope, rise, high, fixed, rest, new)
         total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
@@ -351,14 +353,14 @@ def _sort(genes: IntArray, order: IntArray, slots: IntArray) -> None:
 
 
 @_compiled()
-def _level(arrays: FloatArray, kind: int, layers: IntArray, pace: int, capacity: float) -> int:
+def _level(arrays: FloatArray, kind: int, order: IntArray, first: int, end: int, pace: int, capacity: float) -> int:
     """Smallest level, from the pace on, at which the layers of a tier fit; without layers the pace."""
-    low, high = pace, len(arrays) - 1 if len(layers) > 0 else pace
+    low, high = pace, len(arrays) - 1 if first < end else pace
     middle = low  # fits most often
     while low < high:
         used = 0.0
-        for i in layers:
-            used += arrays[middle, kind, i]
+        for place in range(first, end):
+            used += arrays[middle, kind, order[place]]
         if used <= capacity:
             high = middle
         else:
@@ -383,13 +385,19 @@ def _add_trees(
     for transfer in range(len(transfers)):
         producer, end, volume = transfers[transfer, 0], transfers[transfer, 1], float(transfers[transfer, 2])
         for part in range(nodes.shape[1]):
+            source = nodes[producer, part]
+            if end == first + 1:
+                x, y, begin = places[source, 0], places[source, 1], places[source, 3]
+                _add_path(loads, volume, x, y, begin, nodes[consumers[first], part], places, mesh)
+                continue
             for c in range(first, end):
-                target, place = nodes[consumers[c], part], c - first
-                while place > 0 and targets[place - 1] > target:
-                    targets[place] = targets[place - 1]
-                    place -= 1
-                targets[place] = target
-            _add_tree(loads, volume, places, nodes[producer, part], targets, end - first, mesh)
+                target = nodes[consumers[c], part]
+                for place in range(c - first):
+                    smaller = min(targets[place], target)
+                    target = max(targets[place], target)
+                    targets[place] = smaller
+                targets[c - first] = target
+            _add_tree(loads, volume, source, targets, end - first, places, mesh)
         first = end
 
 
@@ -420,14 +428,23 @@ def _add_columns(up: FloatArray, down: FloatArray, values: FloatArray, bp: int, 
 
 
 @_compiled()
-def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: FloatArray, digits: FloatArray) -> None:
-    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`."""
+def _iterate(
+    influence_high: FloatArray,
+    influence_low: FloatArray,
+    power: FloatArray,
+    slope: FloatArray,
+    rise: FloatArray,
+    high: FloatArray,
+    fixed: FloatArray,
+    rest: FloatArray,
+    new: FloatArray,
+) -> None:
+    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`; the rest is work."""
     pes = len(rise)
-    high, fixed, low, rest, new = digits[0], digits[1], digits[2], digits[3], digits[4]
     coarse = _largest(power) * COARSE
     for pe in range(pes):
         rest[pe] = power[pe] + coarse - coarse
-    _multiply(influence[0], rest, new)
+    _multiply(influence_high, rest, new)
     for pe in range(pes):
         rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
     scale = _largest(rise)
@@ -437,7 +454,7 @@ def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: 
         while waiting > 0:
             for pe in range(pes):
                 rest[pe] = slope[pe] * rise[pe] + power[pe] - high[pe] + unit - unit
-            _multiply(influence[0], rest, new)
+            _multiply(influence_high, rest, new)
             waiting = 0
             for pe in range(pes):
                 value = new[pe] + fixed[pe]
@@ -447,10 +464,10 @@ def _iterate(influence: FloatArray, power: FloatArray, slope: FloatArray, rise: 
             unit, limit = coarse * FINE, TOLERANCE * scale
             for pe in range(pes):
                 high[pe] = slope[pe] * rise[pe] + power[pe] + coarse - coarse
-            _multiply(influence[0], high, fixed)
-            _multiply(influence[1], high, low)
+            _multiply(influence_high, high, fixed)
+            _multiply(influence_low, high, new)
             for pe in range(pes):
-                fixed[pe] += low[pe]
+                fixed[pe] += new[pe]
 
 
 # Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
@@ -484,31 +501,35 @@ def _total(values: FloatArray) -> float:
 
 @_compiled()
 def _add_tree(
-    loads: FloatArray, volume: float, at: IntArray, source: int, targets: IntArray, count: int, mesh: int
+    loads: FloatArray, volume: float, source: int, targets: IntArray, count: int, places: IntArray, mesh: int
 ) -> None:
-    """Add the volume to the links of a multicast tree, see `_add_leg`.
+    """Add the volume to the links of a multicast tree.
 
     Nodes are in the order of x, y and tier, and so are the targets: the path to one leaves the tree of those before it
-    where it leaves the path to the one right before it. ``at`` has x, y, tier and PE of each node.
+    where it leaves the path to the one right before it.
     """
-    x0, y0, z0 = at[source, 0], at[source, 1], at[source, 2]
-    before_x, before_y, before_z = x0, y0, z0
-    for i in range(count):
-        x, y, z = at[targets[i], 0], at[targets[i], 1], at[targets[i], 2]
-        begin_x, begin_y, begin = x0, y0, at[source, 3]
-        if i > 0:
-            begin_x, begin_z = max(before_x, min(x, x0)), z0
-            if before_x == x:
-                begin_y = max(before_y, min(y, y0))
-                if before_y == y:
-                    begin_z = max(before_z, min(z, z0))
-            begin = begin_x + mesh * (begin_y + mesh * begin_z)
-        turn = begin + x - begin_x
-        rise = turn + mesh * (y - begin_y)
-        _add_leg(loads, 0, volume, begin, turn)
-        _add_leg(loads, 2, volume, turn, rise)
-        _add_leg(loads, 4, volume, rise, at[targets[i], 3])
-        before_x, before_y, before_z = x, y, z
+    x0, y0, z0 = places[source, 0], places[source, 1], places[source, 2]
+    _add_path(loads, volume, x0, y0, places[source, 3], targets[0], places, mesh)
+    for i in range(1, count):
+        before, target = targets[i - 1], targets[i]
+        x, y, z = max(places[before, 0], min(places[target, 0], x0)), y0, z0
+        if places[before, 0] == places[target, 0]:
+            y = max(places[before, 1], min(places[target, 1], y0))
+            if places[before, 1] == places[target, 1]:
+                z = max(places[before, 2], min(places[target, 2], z0))
+        _add_path(loads, volume, x, y, x + mesh * (y + mesh * z), target, places, mesh)
+
+
+@_compiled()
+def _add_path(
+    loads: FloatArray, volume: float, x: int, y: int, begin: int, target: int, places: IntArray, mesh: int
+) -> None:
+    """Add the volume to the links from a PE at (x, y) to a node."""
+    turn = begin + places[target, 0] - x
+    rise = turn + mesh * (places[target, 1] - y)
+    _add_leg(loads, 0, volume, begin, turn)
+    _add_leg(loads, 2, volume, turn, rise)
+    _add_leg(loads, 4, volume, rise, places[target, 3])
 
 
 @_compiled()
