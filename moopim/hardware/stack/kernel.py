@@ -391,11 +391,12 @@ def _add_trees(
                 _add_path(loads, volume, x, y, begin, nodes[consumers[first], part], places, mesh)
                 continue
             for c in range(first, end):
-                target, place = nodes[consumers[c], part], c - first
-                while place > 0 and targets[place - 1] > target:
-                    targets[place] = targets[place - 1]
-                    place -= 1
-                targets[place] = target
+                target = nodes[consumers[c], part]
+                for place in range(c - first):
+                    smaller = min(targets[place], target)
+                    target = max(targets[place], target)
+                    targets[place] = smaller
+                targets[c - first] = target
             _add_tree(loads, volume, source, targets, end - first, places, mesh)
         first = end
 

@@ -9,6 +9,7 @@ from literal_idealised import evaluate, reference_factors
 from scipy.optimize import brentq
 
 from moopim import ConfigError
+from moopim.hardware.noc import load_noc
 from moopim.hardware.stack.devices import load_devices
 from moopim.hardware.stack.idealised import evaluate_idealised, idealised_model, steady_state
 from moopim.hardware.stack.layer_costs import copies_period, idealised_costs
@@ -138,7 +139,7 @@ def test_the_network_on_chip_is_a_stage_of_the_pipeline_and_packets_take_time(ne
     fit = metrics["violation"] == 0
     tiers, genes = tiers[fit], genes[fit]
     slowest, occupancy, line = layers_along_the_tiers(model, tiers, genes)
-    traffic = graph_traffic(model.workload, 16, model.stack, model.routers, occupancy, line)
+    traffic = graph_traffic(model.workload, 16, model.stack, load_noc(), occupancy, line)
     for i, flits in enumerate(traffic.flits):
         busy = max(slowest[i], model.gradient_ns[0], flits.max())
         rewrite = max([0.0, *(model.rewrite_ns[occupancy.forward_device[i]] * (occupancy.layers[i] > 0))])
@@ -154,7 +155,7 @@ def test_energy_of_links_goes_by_flits_and_hops(rng):
     cheap, dear = (idealised_model(workload, override=f"hop_energy_pJ={pj}") for pj in (0.1, 0.5))
     tiers, genes = np.tile([1, 2, 1, 0], (20, 1)), rng.integers(0, 48, (20, len(workload)))
     _, occupancy, line = layers_along_the_tiers(cheap, tiers, genes)
-    flits = graph_traffic(workload, 16, cheap.stack, cheap.routers, occupancy, line).flits.sum(axis=1)
+    flits = graph_traffic(workload, 16, cheap.stack, load_noc(), occupancy, line).flits.sum(axis=1)
     more = evaluate_idealised(dear, tiers, genes)["energy"] - evaluate_idealised(cheap, tiers, genes)["energy"]
     assert more == pytest.approx(0.4 * 128 * flits, rel=1e-6)
 
