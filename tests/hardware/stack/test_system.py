@@ -155,7 +155,7 @@ def test_the_gradient_engine_by_hand(precision, units, tmacs, picojoule, resnet3
 
 def test_the_constants_are_those_of_the_reference():
     constants, parameters = json.loads(CONSTANTS.read_text()), load_parameters()
-    known = {name: value for part in parameters[1:] for name, value in vars(part).items()}
+    known = {name: value for part in reversed(parameters[1:]) for name, value in vars(part).items()}
     elsewhere = ("devices", "mac", "training_images", "batch")
     assert {name: known[name] for name in constants if name not in elsewhere} == {
         name: value for name, value in constants.items() if name not in elsewhere
@@ -238,11 +238,10 @@ def test_layers_at_one_place_stand_in_the_order_of_their_numbers():
 
 def test_no_designs_and_no_feasible_designs():
     model = system_model(load_workload("vgg11"))
-    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), np.zeros((0, 11), dtype=int), np.zeros(0, dtype=int))
+    none = np.zeros((2, 11), dtype=int), np.zeros(2, dtype=int)
+    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), none[0][:0], none[1][:0])
     assert {len(values) for values in nothing.values()} == {0}
-    infeasible = evaluate_system(
-        model, np.array([[1, 2, 1, 2]] * 2), np.zeros((2, 11), dtype=int), np.zeros(2, dtype=int)
-    )
+    infeasible = evaluate_system(model, np.array([[1, 2, 1, 2]] * 2), *none)
     assert infeasible["violation"].tolist() == [1.0, 1.0]
     assert all(np.isnan(values).all() for name, values in infeasible.items() if name != "violation")
     assert set(infeasible) == set(nothing)
