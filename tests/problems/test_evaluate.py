@@ -7,7 +7,7 @@ import pytest
 
 from moopim.cli.entry import main
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "system_designs.csv"
+REFERENCE = Path(__file__).parents[1] / "reference" / "hunt" / "idealised_designs.csv"
 HEADER = "case,set,workload,tiers,genes"
 GENES = "46 1 33 45 35 18 28 5 33 19 20"
 

@@ -1,6 +1,7 @@
 """HuNT's system model written out for one design at a time, straight from its equations.
 
-An independent second implementation in plain loops: of the package it takes parameters, layers and influence matrix.
+An independent second implementation in plain loops: of the package it takes parameters, layers and the influences of
+PEs on each other.
 """
 
 import math

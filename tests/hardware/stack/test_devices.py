@@ -119,6 +119,8 @@ def test_a_file_without_a_device_is_refused(tmp_path):
         ('"parallel"', '"cells"', "unknown read of device 'X' 'cells'; allowed: rows, columns, parallel, macs"),
         ('noise = "none"', 'noise = "cubic"', "unknown noise of device 'X' 'cubic'"),
         ("= true", "= 1", "serves_back_propagation of device 'X' is 1; expected true or false"),
+        ("nonvolatile = false", "nonvolatile = 0.5", "nonvolatile of device 'X' is 0.5; expected true or false"),
+        ("static_slope_per_K = 0.03", "", "device 'X' has no 'static_slope_per_K'; expected"),
         ("nonvolatile = false", "", "device 'X' has no 'nonvolatile'; expected"),
         ('unit = "bit", ', "", "bits_per_cell of device 'X' has no 'unit'"),
         ("[X]", "[X]\nlike = 3", "like of [X] is 3; expected the name of a built-in device"),

@@ -18,7 +18,7 @@ from moopim.hardware.stack.parameters import load_parameters
 from moopim.hardware.stack.traffic import graph_traffic
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
-REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
+REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "idealised_designs.csv"
 COLUMNS = {
     "violation": "violation",
     "area_mm2": "area",
@@ -212,6 +212,11 @@ def test_a_resistive_tier_closer_to_the_sink_does_not_lose_more_accuracy(rng):
     far = evaluate_idealised(model, np.tile([0, 1, 0, 0], (40, 1)), genes + 16)
     assert (near["err"] <= far["err"]).all()
     assert np.isfinite(near["err"]).all()
+
+
+def test_a_device_that_serves_back_propagation_needs_its_gradients():
+    with pytest.raises(ConfigError, match="device 'R' serves back-propagation; expected gradient_speedup and gradient"):
+        idealised_model(load_workload("vgg11"), override="R.serves_back_propagation=1")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ def figures():
             for key, entry in part.items():
                 if isinstance(entry, dict) and key != "variants":
                     yield f"{letter}:{name}.{key}", entry
-    for name in ("stack.toml", "stack_factors.toml", "stack_calibrated.toml"):
-        yield from tables(name).items()
+    for name in ("", "_factors", "_calibrated", "_operation", "_engine"):
+        for key, entry in tables(f"stack{name}.toml").items():
+            parts = {"precisions": entry, "training_images": {"": entry}}.get(key, {"": {"": entry}})
+            for part, values in parts.items():
+                yield from ((f"{key} {part} {one}".rstrip(), value) for one, value in values.items())
 
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))

@@ -81,9 +81,9 @@ def test_the_surrogates_are_the_printed_sums(network, rng):
 def test_both_models_agree_on_what_fits(rng):
     model = idealised_model(load_workload("densenet40"))
     tiers, genes = rng.integers(0, 3, (200, 4)), rng.integers(0, 16, (200, len(model.workload)))
-    printed, system = evaluate_surrogates(model, tiers, genes), evaluate_idealised(model, tiers, genes)
-    assert printed["violation"].tolist() == system["violation"].tolist()
-    assert np.array_equal(np.isnan(printed["latency"]), np.isnan(system["period"]))
+    printed, idealised = evaluate_surrogates(model, tiers, genes), evaluate_idealised(model, tiers, genes)
+    assert printed["violation"].tolist() == idealised["violation"].tolist()
+    assert np.array_equal(np.isnan(printed["latency"]), np.isnan(idealised["period"]))
     assert np.isfinite(printed["pes"]).all()
 
 

@@ -17,7 +17,7 @@ from moopim.hardware.stack.system import heat_load, run_pipeline
 from moopim.hardware.thermal import temperature_rise
 from moopim.workload import WORKLOADS, Layer, load_workload, make_workload
 
-CONSTANTS = Path(__file__).parents[2] / "reference" / "hunt" / "system_v2_constants.json"
+CONSTANTS = Path(__file__).parents[2] / "reference" / "hunt" / "system_constants.json"
 NETWORKS = ("vgg11", "resnet18", "densenet40")
 OPTIONS = (
     "",
@@ -155,11 +155,11 @@ def test_the_gradient_engine_by_hand(precision, units, tmacs, picojoule, resnet3
 
 def test_the_constants_are_those_of_the_reference():
     constants, parameters = json.loads(CONSTANTS.read_text()), load_parameters()
-    known = {name: value for part in reversed(parameters[1:]) for name, value in vars(part).items()}
+    parts = (parameters.thermal, *parameters[1:-1])  # tiers are those of the stack, not those of the heat path
+    known = {name: value for part in parts for name, value in vars(part).items()}
     elsewhere = ("devices", "mac", "training_images", "batch")
-    assert {name: known[name] for name in constants if name not in elsewhere} == {
-        name: value for name, value in constants.items() if name not in elsewhere
-    }
+    expected = {name: value for name, value in constants.items() if name not in elsewhere}
+    assert {name: known[name] for name in expected} == expected
     for device in parameters.devices:
         found = vars(device) | {"bp": device.serves_back_propagation}
         expected = constants["devices"][device.letter]
@@ -238,10 +238,11 @@ def test_layers_at_one_place_stand_in_the_order_of_their_numbers():
 
 def test_no_designs_and_no_feasible_designs():
     model = system_model(load_workload("vgg11"))
-    none = np.zeros((2, 11), dtype=int), np.zeros(2, dtype=int)
-    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), none[0][:0], none[1][:0])
+    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), np.zeros((0, 11), dtype=int), np.zeros(0, dtype=int))
     assert {len(values) for values in nothing.values()} == {0}
-    infeasible = evaluate_system(model, np.array([[1, 2, 1, 2]] * 2), *none)
+    infeasible = evaluate_system(
+        model, np.array([[1, 2, 1, 2]] * 2), np.zeros((2, 11), dtype=int), np.zeros(2, dtype=int)
+    )
     assert infeasible["violation"].tolist() == [1.0, 1.0]
     assert all(np.isnan(values).all() for name, values in infeasible.items() if name != "violation")
     assert set(infeasible) == set(nothing)
