@@ -380,13 +380,15 @@ def _number_layers(
             above.append(_Label(start, end, number, number, copies))
     widths = np.array([letter * (_width(label.text) + 0.6) for label in above])
     middles = np.array([(label.start + label.end) / 2 for label in above])
+    tall = any("\n" in label.text for label in above)
     for label, middle, place in zip(above, middles, _side_by_side(middles, widths, pes), strict=True):
         foot, bend, top = base + _BAND + np.array([-0.05, 0.025, 0.08])
         if label.last > label.first:
             ax.plot([label.start, label.end], [bend, bend], color=_EDGE, linewidth=0.8, zorder=3.5)
             foot = bend
         ax.plot([middle, middle, place], [foot, bend, top], color=_EDGE, linewidth=0.4, zorder=3.5)
-        ax.text(place, top, label.text, color=_EDGE, **over)
+        numbers_above = "\n" if tall and "\n" not in label.text else ""  # and copies below them
+        ax.text(place, top, label.text + numbers_above, color=_EDGE, **over)
 
 
 class _Label(NamedTuple):

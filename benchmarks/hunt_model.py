@@ -102,7 +102,8 @@ def main() -> None:
     print(f"{'designs/s (us a call)':44}" + "".join(f"{f'batch {batch}':>20}" for batch in BATCHES))
     for label, key, model in models():
         mappings = feasible_mappings(model, max(BATCHES))
-        for way in thresholds if isinstance(model, SystemModel) else ("arrays",):
+        compiles = isinstance(model, SystemModel) and model.stack.pes <= compiled._MOST_PES
+        for way in thresholds if compiles else ("arrays",):
             compiled._WORTH_COMPILING = thresholds[way]
             print(f"{f'{label}, {way}':44}", end="")
             for batch in BATCHES:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-for folder in ("", "hardware"):  # for toys.py, which worker processes import by name as well, and literal_hunt.py
+for folder in ("", "hardware"):  # for toys.py, which worker processes import by name as well, and literal_idealised.py
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 # A shell that starts the tests in its background has them ignore Ctrl-C, and with them the commands they interrupt.

@@ -51,8 +51,7 @@ def settle(problem: HuntMapping, designs: Designs) -> SettledMapping:
     model, tiers = problem.model, designs.indices("tier")
     occupancy = occupy(model, tiers, designs.indices("pe"))
     if reasons := misfits(model, tiers, occupancy):
-        on = f"{model.workload.network} does not fit on the tiers {''.join(designs['tier'][0])}"
-        raise ConfigError(f"the mapping of {on}: {'; '.join(reasons)}")
+        raise ConfigError(f"the mapping of {model.workload.network} does not fit: {'; '.join(reasons)}")
     if isinstance(model, SystemModel):
         return _settle_system(model, tiers, train(model, designs, occupancy))
     return _settle_idealised(model, tiers, designs.indices("pe"), occupancy)

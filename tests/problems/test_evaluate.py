@@ -1,6 +1,5 @@
 """``moopim evaluate hunt``: reference files through the command, options of rows, bad files in one line."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,10 @@ import pandas as pd
 import pytest
 
 from moopim.cli.entry import main
-from moopim.hardware.stack import load_parameters, load_precision
 from moopim.problems.hunt import HuntMapping
 from moopim.problems.hunt.evaluate import evaluate_file
-from moopim.workload import load_workload
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "hunt"
-IDEALISED = REFERENCE / "system_designs.csv"
 INPUTS = ["case", "workload", "dataset", "options", "tiers", "genes", "pace"]
 LISTS = ["copies", "levels", "tiles"]
 HEADER = "case,workload,tiers,genes,pace"
@@ -37,7 +33,7 @@ def evaluate(folder, content, **options):
 
 def test_the_reference_of_the_system_model(tmp_path):
     text = dict.fromkeys(("options", "genes", *LISTS), str)
-    expected = pd.read_csv(REFERENCE / "system_v2_public.csv", dtype=text, keep_default_na=False, na_values={})
+    expected = pd.read_csv(REFERENCE / "system_designs.csv", dtype=text, keep_default_na=False)
     expected[INPUTS].sample(frac=1.0, random_state=3).to_csv(tmp_path / "in.csv", index=False)
     evaluate_file(tmp_path / "in.csv", tmp_path / "out.csv")
     found = pd.read_csv(tmp_path / "out.csv", dtype=dict.fromkeys(LISTS, str), keep_default_na=False)
@@ -54,31 +50,8 @@ def test_the_reference_of_the_system_model(tmp_path):
     assert (pd.to_numeric(expected["violation"]) > 0).sum() == 39
 
 
-def test_constants_of_the_system_model_are_those_of_the_reference():
-    expected = json.loads((REFERENCE / "system_v2_constants.json").read_text())
-    parameters = load_parameters()
-    named = {"bp": "serves_back_propagation"}
-    for device in parameters.devices:
-        for name, value in expected["devices"].pop(device.letter).items():
-            assert getattr(device, named.get(name, name)) == value, (device.letter, name)
-    for name, figures in expected.pop("mac").items():
-        precision = load_precision(name)
-        assert precision.word_bits == figures["word_bits"]
-        assert precision.multiplier_um2 + precision.accumulator_um2 == figures["area_um2"]
-        assert precision.multiplier_pJ + precision.accumulator_pJ == pytest.approx(figures["energy_pJ"], rel=1e-15)
-    for workload, batch in expected.pop("batch").items():
-        assert load_workload(workload).batch == batch
-    images = {name: HuntMapping("vgg11", name).model.training_images for name in expected["training_images"]}
-    assert images == {name: expected["epochs"] * count for name, count in expected.pop("training_images").items()}
-    assert not expected.pop("devices")
-    assert parameters.thermal.ambient_K == expected.pop("ambient_K")
-    groups = [getattr(parameters, name) for name in ("factors", "stack", "operation", "engine", "noc")]
-    for name, value in expected.items():
-        assert {getattr(group, name) for group in groups if hasattr(group, name)} == {value}, name
-
-
 def test_the_reference_of_the_idealised_model(capsys, tmp_path):
-    expected = pd.read_csv(IDEALISED)
+    expected = pd.read_csv(REFERENCE / "idealised_designs.csv")
     expected.insert(0, "case", [f"c{i}" for i in range(len(expected))])
     rows = expected.sample(frac=1.0, random_state=3)
     rows.to_csv(tmp_path / "in.csv", index=False)

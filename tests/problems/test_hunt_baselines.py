@@ -13,7 +13,7 @@ from moopim.hardware.thermal import temperature_rise
 from moopim.problems.hunt.baselines import ARCHITECTURES, baseline_model, best_map, evaluate_baseline, evaluate_maps
 from moopim.workload import WORKLOADS, Layer, make_workload
 
-ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "hunt" / "system_baselines.csv").open()))
+ROWS = list(csv.DictReader((Path(__file__).parents[1] / "reference" / "hunt" / "idealised_baselines.csv").open()))
 COLUMNS = {
     "period_ns": "period",
     "energy_pJ": "energy",

@@ -5,6 +5,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
+from refusals import check_refused
 
 import moopim
 from moopim import ConfigError
@@ -12,8 +13,8 @@ from moopim.algorithms.registry import make_algorithm
 from moopim.evaluator import Evaluator
 from moopim.experiment.running import optimise
 from moopim.hardware.noc import MODES
-from moopim.hardware.stack import evaluate_system
-from moopim.hardware.stack.model import BP_TIERS, TRAFFIC
+from moopim.hardware.stack import BP_TIERS, TRAFFIC, WEAR, evaluate_idealised, evaluate_system
+from moopim.hardware.stack.engine import precisions
 from moopim.hardware.thermal import THERMAL_MODES
 from moopim.pareto import non_dominated
 from moopim.problems.hunt import HuntMapping
@@ -22,10 +23,11 @@ from moopim.workload import IMAGE, Layer, make_workload
 
 
 class SmallHunt(HuntMapping):
-    """Two layers on HuNT's stack: 81 x 48 x 48 designs."""
+    """Two layers on tiers of four PEs with eight levels of the pace: 81 x 12 x 12 x 8 designs."""
 
     def __init__(self):
-        super().__init__("small", "none", repair=False)
+        pace = "pace_levels=8,pace_first_ns=1000,pace_steps_per_octave=1"
+        super().__init__("small", "none", override=f"mesh=2,noise_onset_K=0,{pace}", repair=False)
 
     def load_workload(self):
         layers = [
@@ -47,7 +49,7 @@ def small():
 
 def test_amosa_finds_the_whole_true_front_of_a_small_instance(small):
     problem, size, front = small
-    assert size == problem.genome.size == 186_624
+    assert size == problem.genome.size == 93_312
     assert len(front) >= 10
     evaluator = Evaluator(problem)
     optimise(evaluator, make_algorithm("amosa", problem, 20_000), 20_000, 1, lambda *_: None)
@@ -56,22 +58,30 @@ def test_amosa_finds_the_whole_true_front_of_a_small_instance(small):
     assert {tuple(row) for row in F[non_dominated(F)]} == front
 
 
-def test_the_genome_has_a_device_per_tier_and_a_place_per_layer():
+def test_the_genome_has_a_device_per_tier_a_place_per_layer_and_one_pace():
     problem = HuntMapping()
-    assert problem.genome.size == 3**4 * 48**37
+    assert problem.genome.size == 3**4 * 48**37 * 64
     assert problem.genome.columns[:5] == ("tier_0", "tier_1", "tier_2", "tier_3", "pe_0")
-    assert [q.column for q in problem.quantities][:4] == ["period_ns", "area_mm2", "power_W", "err"]
+    assert problem.genome.columns[-2:] == ("pe_36", "pace")
+    assert [q.column for q in problem.quantities][:4] == ["period_ns", "area_mm2", "energy_pJ", "err"]
+    for equations in ("idealised", "paper"):
+        assert HuntMapping(equations=equations).genome.columns == problem.genome.columns[:-1]
 
 
-def test_values_are_those_of_the_system_model(rng):
-    problem = HuntMapping("vgg11", factors="calibrated")
+@pytest.mark.parametrize("options", [{}, {"equations": "idealised", "factors": "calibrated"}])
+def test_values_are_those_of_the_model(options, rng):
+    problem = HuntMapping("vgg11", **options)
     X = problem.genome.sample(20, rng)
-    expected = evaluate_system(problem.model, X[:, :4], X[:, 4:])
+    if options:
+        expected = evaluate_idealised(problem.model, X[:, :4], X[:, 4:])
+    else:
+        expected = evaluate_system(problem.model, X[:, :4], X[:, 4:-1], X[:, -1])
+        for name in ("copies", "levels", "tiles"):  # arrays by layer or tier, which are no quantities
+            del expected[name]
+    assert {quantity.name for quantity in problem.quantities} == set(expected)
     table = problem.tabulate(X)
-    shared = [(i, quantity.name) for i, quantity in enumerate(problem.quantities) if quantity.name in expected]
-    assert {name for _, name in shared} >= {"period", "area", "power", "err", "violation", "link_util"}
-    for i, name in shared:
-        assert np.array_equal(table[:, i], expected[name], equal_nan=True)
+    for i, quantity in enumerate(problem.quantities):
+        assert np.array_equal(table[:, i], expected[quantity.name], equal_nan=True)
 
 
 @pytest.mark.parametrize("workload", ["vgg11", "densenet40"])
@@ -95,7 +105,8 @@ def test_repair_moves_layers_out_of_an_overfull_tier():
     repaired = problem.repair_designs(X)
     assert problem.feasible(problem.tabulate(repaired))[0]
     assert (repaired[:, :4] == 0).all()
-    assert (repaired[:, 4:] != X[:, 4:]).any()
+    assert (repaired[:, 4:-1] != X[:, 4:-1]).any()
+    assert (repaired[:, -1] == X[:, -1]).all()
 
 
 def test_without_repair_designs_stay_as_they_are(rng):
@@ -141,7 +152,7 @@ def test_the_papers_surrogates_are_objectives_for_every_optimiser(algorithm):
     assert np.isfinite(front[["latency_ns", "pes", "power_W", "err", "peak_K"]]).all(axis=None)
 
 
-@pytest.mark.parametrize("equations", ["system", "paper"])
+@pytest.mark.parametrize("equations", EQUATIONS)
 def test_the_farthest_tier_serves_back_propagation_if_asked(equations, rng):
     problem = HuntMapping("vgg11", bp_tier="farthest", equations=equations, repair=False)
     X = problem.genome.sample(300, rng)
@@ -160,7 +171,7 @@ def test_the_farthest_tier_serves_back_propagation_if_asked(equations, rng):
 def test_other_stacks_are_searched_alike(tiers, mesh, rng):
     problem = HuntMapping("resnet18", override=f"tiers={tiers},mesh={mesh}")
     slots = (tiers - 1) * mesh**2
-    assert problem.genome.n_values.tolist() == [3] * tiers + [slots] * 21
+    assert problem.genome.n_values.tolist() == [3] * tiers + [slots] * 21 + [64]
     table = problem.tabulate(problem.repair_designs(problem.genome.sample(64, rng)))
     assert problem.feasible(table).all()
     front = moopim.run(problem, "amosa", evaluations=400, seed=1).front
@@ -168,7 +179,7 @@ def test_other_stacks_are_searched_alike(tiers, mesh, rng):
 
 
 def test_a_layer_that_fits_nowhere_is_named_before_a_search():
-    with pytest.raises(ConfigError, match=r"layer 'conv6' of VGG11 takes 2.91 tiers of the device that holds it best"):
+    with pytest.raises(ConfigError, match=r"layer 'conv6' of VGG11 takes 2.92 tiers of the device that holds it best"):
         HuntMapping("vgg11", devices="S", override="mesh=1")
     with pytest.raises(ConfigError, match="devices R,F: none can serve back-propagation; expected one that can"):
         HuntMapping("vgg11", devices="R,F")
@@ -180,24 +191,124 @@ def test_a_layer_that_fits_nowhere_is_named_before_a_search():
         ({"workload": "resnet99"}, "unknown workload 'resnet99'"),
         ({"dataset": "imagenet"}, "unknown dataset 'imagenet'"),
         ({"factors": "ideal"}, "unknown factor set 'ideal'"),
-        ({"traffic": "mesh"}, "unknown traffic 'mesh'"),
+        ({"traffic": "mesh", "equations": "paper"}, "unknown traffic 'mesh'"),
         ({"thermal": "cold"}, "unknown thermal mode 'cold'"),
-        ({"equations": "own"}, "unknown equations 'own'; allowed: system, paper"),
+        ({"equations": "own"}, "unknown equations 'own'; allowed: system, idealised, paper"),
         ({"bp_tier": "near"}, "unknown bp_tier 'near'; allowed: free, farthest"),
         ({"devices": "S,Q"}, "unknown device 'Q'"),
         ({"override": "kapa=4"}, "unknown parameter to override 'kapa'"),
         ({"stack": "none.toml"}, "cannot read none.toml"),
-        ({"traffic": "chain", "noc": "paper"}, "noc 'paper' is given with traffic 'chain'"),
+        ({"goals": "period,heat"}, "unknown objective 'heat'"),
+        ({"goals": "period", "equations": "paper"}, "unknown objective 'period'"),
+        ({"max": "peak=300"}, "max 'peak=300' is not allowed; expected a number above 300"),
+        ({"max": "peak=310", "override": "ambient_K=310"}, "expected a number above 310"),
+        ({"min": "trainings=0"}, "min 'trainings=0' is not allowed; expected a number above 0"),
+        ({"traffic": "chain", "noc": "paper", "equations": "paper"}, "noc 'paper' is given with traffic 'chain'"),
     ],
 )
 def test_unknown_options_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
-        HuntMapping(**options)
+    check_refused(lambda: HuntMapping(**options), message)
+
+
+@pytest.mark.parametrize(
+    ("equations", "options", "message"),
+    [
+        (
+            "system",
+            {"factors": "calibrated"},
+            "factors 'calibrated' were fitted to equations 'idealised'; expected",
+        ),
+        ("system", {"traffic": "chain"}, "traffic 'chain' is given with equations 'system'; expected 'idealised' or"),
+        ("system", {"noc": "paper"}, "noc 'paper' is given with equations 'system'; expected 'idealised' or 'paper'"),
+        ("idealised", {"precision": "fp32"}, "precision 'fp32' is given with equations 'idealised'; expected 'system'"),
+        ("paper", {"wear": "tier"}, "wear 'tier' is given with equations 'paper'; expected 'system'"),
+    ],
+)
+def test_options_of_other_equations_are_refused(equations, options, message):
+    check_refused(lambda: HuntMapping("vgg11", equations=equations, **options), message)
+
+
+def test_goals_are_objectives_and_all_else_is_metrics(rng):
+    plain, chosen = HuntMapping("vgg11"), HuntMapping("vgg11", goals="power,lifetime")
+    assert [(goal.name, goal.sense) for goal in chosen.objectives] == [("power", "min"), ("lifetime", "max")]
+    assert {q.name for q in chosen.quantities} == {q.name for q in plain.quantities}
+    designs = plain.genome.decode(plain.repair_designs(plain.genome.sample(50, rng)))
+    before, after = plain.evaluate_designs(designs), chosen.evaluate_designs(designs)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    F, _ = chosen.evaluate(plain.repair_designs(plain.genome.sample(5, np.random.default_rng(2))))
+    assert (F[:, 1] < 0).all()  # minimised
+
+
+def test_limits_are_violated_by_their_relative_excess(rng):
+    free = HuntMapping("resnet34", repair=False)
+    limited = HuntMapping("resnet34", max="peak=304,power=3", min="trainings=0.5,period=30000", repair=False)
+    designs = free.genome.decode(free.genome.sample(300, rng))
+    before, after = free.evaluate_designs(designs), limited.evaluate_designs(designs)
+    missed = np.zeros(4, dtype=int)
+    for i, (own, found) in enumerate(zip(before["violation"], after["violation"], strict=True)):
+        value = {name: values[i] for name, values in before.items()}
+        excess = [(value["peak"] - 300) / 4 - 1, value["power"] / 3 - 1]  # peak counts as the rise over ambient
+        excess += [1 - value["trainings"] / 0.5, 1 - value["period"] / 30_000]
+        total = sum(max(0.0, part) for part in excess)
+        missed += own == 0 and np.array(excess) > 0
+        expected = own if own > 0 else max(total, 1e-3) if total > 0 else 0.0
+        assert found == pytest.approx(expected, rel=1e-9)
+    assert (missed > 5).all()
+    assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before if name != "violation")
+
+
+def test_a_search_keeps_its_limits():
+    front = moopim.run(HuntMapping("vgg11", max="peak=305", min="trainings=1"), "nsga2", evaluations=800).front
+    assert (front["peak_K"] <= 305).all()
+    assert (front["trainings"] >= 1).all()
+
+
+def test_precision_and_wear_change_what_they_name(rng):
+    problems = [HuntMapping("vgg11", **options) for options in ({}, {"precision": "fp32"}, {"wear": "tier"})]
+    X = problems[0].repair_designs(problems[0].genome.sample(30, rng))
+    plain, exact, levelled = (problem.evaluate_designs(problem.genome.decode(X)) for problem in problems)
+    assert (exact["gradient_pJ"] > 9 * plain["gradient_pJ"]).all()
+    assert (exact["period"] > plain["period"]).all()
+    assert np.array_equal(exact["lifetime"], plain["lifetime"])
+    assert {name for name in plain if not np.array_equal(plain[name], levelled[name])} == {"lifetime", "trainings"}
+    assert (levelled["lifetime"] >= plain["lifetime"]).all()
+
+
+@pytest.mark.parametrize(
+    ("override", "device", "value"),
+    [
+        ("R.read=parallel", 1, {"read": "parallel"}),
+        ("F.nonvolatile=0,R.nonvolatile=False", 2, {"nonvolatile": False}),
+        ("R.serves_back_propagation=true", 1, {"serves_back_propagation": True}),
+        ("F.noise=exponential", 2, {"noise": "exponential"}),
+    ],
+)
+def test_words_and_truth_values_are_overridden(override, device, value):
+    found = vars(HuntMapping("vgg11", override=override).model.devices[device])
+    assert {name: found[name] for name in value} == value
+
+
+def test_heat_path_and_routers_are_overridden(rng):
+    plain = HuntMapping("vgg11")
+    X = plain.repair_designs(plain.genome.sample(30, rng))
+
+    def found(override, equations="system"):
+        problem = HuntMapping("vgg11", equations=equations, override=override)
+        return problem.evaluate_designs(problem.genome.decode(X if equations == "system" else X[:, :-1]))
+
+    before = found("")
+    assert found("ambient_K=320")["peak"] == pytest.approx(before["peak"] + 20, rel=1e-12)
+    assert (found("sink_thickness_mm=1,sink_side_mm=30")["peak"] > before["peak"]).all()
+    # Packets wait in the idealised model only.
+    routers = "packet_flits=8,flit_bits=256"
+    assert found(routers)["period"].tolist() == before["period"].tolist()
+    assert (found(routers, "idealised")["period"] != found("", "idealised")["period"]).all()
 
 
 def test_fingerprint_follows_options_and_data():
-    problems = [HuntMapping(), HuntMapping("vgg11"), HuntMapping(factors="calibrated"), HuntMapping(repair=False)]
-    assert len({problem.fingerprint() for problem in problems}) == 4
+    problems = [HuntMapping(), HuntMapping("vgg11"), HuntMapping(wear="tier"), HuntMapping(repair=False)]
+    problems += [HuntMapping(equations="idealised", factors=name) for name in ("physical", "calibrated")]
+    assert len({problem.fingerprint() for problem in problems}) == 6
     assert HuntMapping().fingerprint() == problems[0].fingerprint()
 
 
@@ -220,12 +331,13 @@ def test_a_stack_of_many_tiers_has_numbers_for_all_nodes(rng):
 
 
 def test_a_network_that_fits_nowhere_as_a_whole_is_refused():
-    with pytest.raises(ConfigError, match=r"VGG11 takes at least 2.26 tiers; expected at most 1, the forward tiers"):
+    with pytest.raises(ConfigError, match=r"VGG11 takes at least 2.28 tiers; expected at most 1, the forward tiers"):
         HuntMapping("vgg11", override="mesh=1,tiers=2")
 
 
 def test_the_options_are_the_names_that_the_model_knows():
     hints = get_type_hints(HuntMapping.__init__)
     known = {"traffic": TRAFFIC, "noc": MODES, "thermal": THERMAL_MODES, "equations": EQUATIONS, "bp_tier": BP_TIERS}
+    known |= {"precision": precisions()[::-1], "wear": WEAR}
     for name, names in known.items():
         assert get_args(hints[name]) == tuple(names), name

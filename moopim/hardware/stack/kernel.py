@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from moopim.hardware.thermal.leakage import COARSE, FINE, MOST_CONTRACTION, ROUGH, TOLERANCE
+from moopim.hardware.thermal.leakage import COARSE, FINE, LEAST_CONTRACTION, MOST_CONTRACTION, ROUGH, TOLERANCE
 from moopim.typing import BoolArray, FloatArray, IntArray
 
 ROWS = 8
@@ -298,11 +298,12 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
                 slope[pe] = 1e-3 * leak[pe] * growth
 
         # Temperature.
-        if _largest(slope) * tables.row_sum > MOST_CONTRACTION:
+        contraction = _largest(slope) * tables.row_sum
+        if contraction > MOST_CONTRACTION:
             left[d] = True
             continue
         rise = rises[d]
-        _iterate(tables.influence_high, tables.influence_low, power, slope, rise, high, fixed, rest, new)
+        _iterate(tables.influence_high, tables.influence_low, power, slope, contraction, rise, high, fixed, rest, new)
         total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
@@ -391,11 +392,12 @@ def _add_trees(
                 _add_path(loads, volume, x, y, begin, nodes[consumers[first], part], places, mesh)
                 continue
             for c in range(first, end):
-                target, place = nodes[consumers[c], part], c - first
-                while place > 0 and targets[place - 1] > target:
-                    targets[place] = targets[place - 1]
-                    place -= 1
-                targets[place] = target
+                target = nodes[consumers[c], part]
+                for place in range(c - first):
+                    smaller = min(targets[place], target)
+                    target = max(targets[place], target)
+                    targets[place] = smaller
+                targets[c - first] = target
             _add_tree(loads, volume, source, targets, end - first, places, mesh)
         first = end
 
@@ -432,6 +434,7 @@ def _iterate(
     influence_low: FloatArray,
     power: FloatArray,
     slope: FloatArray,
+    contraction: float,
     rise: FloatArray,
     high: FloatArray,
     fixed: FloatArray,
@@ -446,7 +449,8 @@ def _iterate(
     _multiply(influence_high, rest, new)
     for pe in range(pes):
         rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
-    scale = _largest(rise)
+    contraction = max(contraction, LEAST_CONTRACTION)
+    scale = _largest(rise) * ((1 - contraction) / contraction)
     unit, limit = coarse, ROUGH * scale
     for rough in (True, False):
         waiting = 1

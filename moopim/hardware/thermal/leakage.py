@@ -9,10 +9,12 @@ from moopim.typing import BoolArray, FloatArray
 
 MOST_CONTRACTION = 0.25
 """Largest contraction that is iterated; beyond, and beyond thermal runaway, the equations are solved at once."""
-TOLERANCE = 1e-11
-"""Last change, relative to the hottest PE; the rest is below TOLERANCE contraction / (1 - contraction)."""
-ROUGH = 1e-6
+TOLERANCE = 2e-12
+"""Largest error of the iteration, relative to the hottest PE: the last change times contraction / (1 - contraction)."""
+ROUGH = 2e-7
 """The same for the iteration that comes before, with the high digits of the powers alone."""
+LEAST_CONTRACTION = 1e-300
+"""Contraction in place of none, to divide by."""
 # Designs at a time: their products with the influence matrix are too small for BLAS to share them among threads.
 _BLOCK = 32
 # Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice their
@@ -49,11 +51,12 @@ def leaky_rise(power: FloatArray, slope: FloatArray, influence: FloatArray) -> F
     shape = (len(power), len(influence))
     check_shapes(influence=(influence, (len(influence),) * 2), power=(power, shape), slope=(slope, shape))
     rise, parts = np.empty_like(power), influence_parts(influence)
-    iterated = slope.max(axis=1, initial=0.0) * largest_row_sum(influence) <= MOST_CONTRACTION
+    contraction = slope.max(axis=1, initial=0.0) * largest_row_sum(influence)
+    iterated = contraction <= MOST_CONTRACTION
     rows = np.flatnonzero(iterated)
     for start in range(0, len(rows), _BLOCK):
         some = rows[start : start + _BLOCK]
-        rise[some] = _iterated(power[some], slope[some], parts)
+        rise[some] = _iterated(power[some], slope[some], parts, contraction[some])
     for row in np.flatnonzero(~iterated):
         rise[row] = _solved(power[row], slope[row], influence)
     return rise
@@ -93,12 +96,13 @@ def influence_parts(influence: FloatArray) -> InfluenceParts:
     return InfluenceParts(high, influence - high + fine - fine)
 
 
-def _iterated(power: FloatArray, slope: FloatArray, parts: InfluenceParts) -> FloatArray:
+def _iterated(power: FloatArray, slope: FloatArray, parts: InfluenceParts, contraction: FloatArray) -> FloatArray:
     """Fixed point by iteration, first with the high digits of the power alone; arrays as in `leaky_rise`."""
     coarse = power.max(axis=1, keepdims=True) * COARSE
     high, fixed = np.zeros_like(power), np.zeros_like(power)
     rise = (power + coarse - coarse) @ parts.high.T
-    scale = rise.max(axis=1, keepdims=True)
+    contraction = np.maximum(contraction, LEAST_CONTRACTION)[:, None]
+    scale = rise.max(axis=1, keepdims=True) * ((1 - contraction) / contraction)
     rise = _settled(power, slope, parts, high, fixed, rise, coarse, ROUGH * scale)
     high = slope * rise + power + coarse - coarse
     fixed = high @ parts.high.T + high @ parts.low.T

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moopim.hardware.stack.model import occupy, system_model
+from moopim.hardware.stack.idealised import idealised_model
+from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.placement import lay_out
 from moopim.hardware.stack.traffic import chain_traffic
 from moopim.workload import IMAGE, Layer, make_workload
@@ -29,7 +30,7 @@ LAYERS = [
     ],
 )
 def test_bits_times_hops(tiers, genes, extents, hops, to_bp):
-    model = system_model(make_workload("two", "none", 8, LAYERS))
+    model = idealised_model(make_workload("two", "none", 8, LAYERS))
     genes = np.array([genes])
     occupancy = occupy(model, np.array([["SRF".index(letter) for letter in tiers]]), genes)
     line = lay_out(genes, occupancy, np.array([extents]))

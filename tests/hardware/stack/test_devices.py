@@ -13,6 +13,7 @@ name = "Wonder"
 read = "parallel"
 noise = "none"
 serves_back_propagation = true
+nonvolatile = false
 rows = 64
 columns = 64
 bits_per_cell = { value = 4, unit = "bit", kind = "measured", source = "our chip" }
@@ -20,6 +21,7 @@ arrays_per_pe = 100
 step_ns = 10
 vector_pJ = 50
 static_mW = 1
+static_slope_per_K = 0.03
 write_row_ns = 5
 write_pJ = 1
 write_cells = 1
@@ -117,11 +119,9 @@ def test_a_file_without_a_device_is_refused(tmp_path):
         ('"parallel"', '"cells"', "unknown read of device 'X' 'cells'; allowed: rows, columns, parallel, macs"),
         ('noise = "none"', 'noise = "cubic"', "unknown noise of device 'X' 'cubic'"),
         ("= true", "= 1", "serves_back_propagation of device 'X' is 1; expected true or false"),
-        (
-            "gradient_pJ = 1",
-            "",
-            "device 'X' serves back-propagation; expected gradient_speedup and gradient_pJ above 0",
-        ),
+        ("nonvolatile = false", "nonvolatile = 0.5", "nonvolatile of device 'X' is 0.5; expected true or false"),
+        ("static_slope_per_K = 0.03", "", "device 'X' has no 'static_slope_per_K'; expected"),
+        ("nonvolatile = false", "", "device 'X' has no 'nonvolatile'; expected"),
         ('unit = "bit", ', "", "bits_per_cell of device 'X' has no 'unit'"),
         ("[X]", "[X]\nlike = 3", "like of [X] is 3; expected the name of a built-in device"),
         ("[X]", "[X]\nlike = 'Z'", "unknown device 'Z'"),

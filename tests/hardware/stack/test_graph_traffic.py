@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from literal_traffic import walk_design
 
-from moopim.hardware.noc import link_ends
-from moopim.hardware.stack.model import occupy, system_model
+from moopim.hardware.noc import link_ends, load_noc
+from moopim.hardware.stack.idealised import idealised_model, steady_state
+from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, tier_occupancy
-from moopim.hardware.stack.system import steady_state
 from moopim.hardware.stack.traffic import graph_traffic
 from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
 
@@ -19,7 +19,7 @@ BITS = 16
 
 def random_lines(rng, workload, stack, designs):
     """Random mappings, with as many PEs for each layer as make a tier full or not."""
-    costs = system_model(workload).costs
+    costs = idealised_model(workload).costs
     tiers = rng.integers(0, 3, (designs, stack.tiers))
     tiers[np.arange(designs), rng.integers(0, stack.tiers, designs)] = 0
     genes = rng.integers(0, (stack.tiers - 1) * stack.pes_per_tier, (designs, len(workload)))
@@ -36,7 +36,7 @@ def random_lines(rng, workload, stack, designs):
 def test_every_link_and_every_packet_as_walked_literally(rng, network):
     workload, stack = load_workload(network), load_stack()
     occupancy, line = random_lines(rng, workload, stack, 5)
-    found = graph_traffic(workload, BITS, stack, occupancy, line)
+    found = graph_traffic(workload, BITS, stack, load_noc(), occupancy, line)
     for design in range(5):
         flits, packets = walk_design(workload, BITS, stack, occupancy, line, design)
         assert found.flits[design] == pytest.approx(list(flits.values()), rel=1e-11, abs=1e-9)
@@ -47,7 +47,7 @@ def test_every_link_and_every_packet_as_walked_literally(rng, network):
 def test_other_stacks_are_walked_alike(rng, tiers, mesh):
     workload, stack = load_workload("resnet18"), replace(load_stack(), tiers=tiers, mesh=mesh)
     occupancy, line = random_lines(rng, workload, stack, 3)
-    found = graph_traffic(workload, BITS, stack, occupancy, line)
+    found = graph_traffic(workload, BITS, stack, load_noc(), occupancy, line)
     for design in range(3):
         flits, packets = walk_design(workload, BITS, stack, occupancy, line, design)
         assert found.flits[design] == pytest.approx(list(flits.values()), rel=1e-11, abs=1e-9)
@@ -61,12 +61,12 @@ def test_a_design_does_not_depend_on_the_others(rng):
     ]
     workload, stack = make_workload("dense", "none", 100, layers), load_stack()
     occupancy, line = random_lines(rng, workload, stack, 200)
-    together = graph_traffic(workload, 7, stack, occupancy, line)
+    together = graph_traffic(workload, 7, stack, load_noc(), occupancy, line)
     for design in (0, 57, 58, 199):
         rows = np.array([design])
         parts = (line.layer[rows], np.arange(9)[None], line.tier[rows], line.start[rows], line.extent[rows])
         own = Line(parts[0], parts[0], *parts[2:])
-        alone = graph_traffic(workload, 7, stack, occupancy.select(rows), own)
+        alone = graph_traffic(workload, 7, stack, load_noc(), occupancy.select(rows), own)
         assert (alone.flits[0] == together.flits[design]).all()
         assert alone.packets[0] == together.packets[design]
 
@@ -94,7 +94,7 @@ def test_a_small_network_by_hand():
     workload, stack = make_workload("small", "none", 2, layers), load_stack()
     assert [transfer.volume for transfer in workload.transfers] == [128, 128]
     occupancy, line = one_design(stack, 3, [0, 0, 1], [0, 1, 3], [1, 2, 1])
-    found = graph_traffic(workload, 16, stack, occupancy, line)
+    found = graph_traffic(workload, 16, stack, load_noc(), occupancy, line)
     flits = {tuple(link): load for link, load in zip(link_ends(4, 4).tolist(), found.flits[0], strict=True) if load}
     # Each of 4 parts is 128 / 4 values x 16 bits = 4 flits. b's parts are at 1.25, 1.75 (PE 1), 2.25 and 2.75 (PE 2).
     # a to b: 4 parts over 0 -> 1, two of them on over 1 -> 2; the gradients the same way back.
@@ -131,14 +131,14 @@ def test_neighbours_in_the_graph_on_one_pe_send_nothing_over_the_network():
     ]
     workload, stack = make_workload("small", "none", 2, layers), load_stack()
     occupancy, line = one_design(stack, 1, [0, 0], [5, 5.5], [0.5, 0.5])
-    found = graph_traffic(workload, 16, stack, occupancy, line)
+    found = graph_traffic(workload, 16, stack, load_noc(), occupancy, line)
     # Only tier 1 above PE 5 of the snake, node 6, is talked to.
     used = link_ends(4, 4)[found.flits[0] > 0].tolist()
     assert used == [[6, 22], [22, 6]]
 
 
 def test_four_parts_are_enough(monkeypatch):
-    model, rng = system_model(load_workload("ResNet34")), np.random.default_rng(1)
+    model, rng = idealised_model(load_workload("ResNet34")), np.random.default_rng(1)
     tiers, genes = rng.integers(0, 3, (256, 4)), rng.integers(0, 48, (256, 37))
     tiers[:, 3] = 0
     occupancy = occupy(model, tiers, genes)
@@ -146,7 +146,7 @@ def test_four_parts_are_enough(monkeypatch):
     total, busiest = {}, {}
     for parts in (1, 4, 32):
         monkeypatch.setattr("moopim.hardware.stack.traffic.PARTS", parts)
-        flits = graph_traffic(model.workload, 16, model.stack, occupancy, line).flits
+        flits = graph_traffic(model.workload, 16, model.stack, load_noc(), occupancy, line).flits
         total[parts], busiest[parts] = flits.sum(axis=1), flits.max(axis=1)
     assert total[4].mean() == pytest.approx(total[32].mean(), rel=3e-4)
     assert (busiest[4] / busiest[32]).mean() == pytest.approx(1.0, abs=0.03)

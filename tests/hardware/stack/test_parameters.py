@@ -26,8 +26,11 @@ def figures():
             for key, entry in part.items():
                 if isinstance(entry, dict) and key != "variants":
                     yield f"{letter}:{name}.{key}", entry
-    for name in ("stack.toml", "stack_factors.toml", "stack_calibrated.toml"):
-        yield from tables(name).items()
+    for name in ("", "_factors", "_calibrated", "_operation", "_engine"):
+        for key, entry in tables(f"stack{name}.toml").items():
+            parts = {"precisions": entry, "training_images": {"": entry}}.get(key, {"": {"": entry}})
+            for part, values in parts.items():
+                yield from ((f"{key} {part} {one}".rstrip(), value) for one, value in values.items())
 
 
 @pytest.mark.parametrize(("name", "entry"), list(figures()))
@@ -40,7 +43,7 @@ def test_every_figure_has_unit_kind_and_source(name, entry):
 @pytest.mark.parametrize("name", ["physical", "calibrated"])
 def test_factors_equal_the_reference(name):
     expected = {row["name"]: float(row[name]) for row in csv.DictReader(REFERENCE.open())}
-    devices, factors, stack = load_parameters(name, "S,R,F,G")
+    devices, factors, stack, *_ = load_parameters(name, "S,R,F,G")
     table_ii = {"S": 36, "F": 192}
     found = asdict(factors)
     for device in devices[:3]:
@@ -94,7 +97,7 @@ def test_a_stack_file_goes_before_a_factor_set_and_a_set_names_devices_that_ther
 def test_a_factor_set_of_ones_own(tmp_path):
     path = tmp_path / "set.toml"
     path.write_text('kappa = 4\n"R.step_ns" = { value = 200, unit = "ns", kind = "measured", source = "chip" }\n')
-    devices, factors, _ = load_parameters(str(path))
+    devices, factors, *_ = load_parameters(str(path))
     assert factors.kappa == 4
     assert [device.step_ns for device in devices] == [1.0, 200, 1.0]
 
@@ -124,6 +127,19 @@ def test_a_factor_set_of_ones_own(tmp_path):
             {"override": "R.static_mW=-3"},
             "static_mW of device 'R' is -3 mW; expected 0 or a number from 0.001",
         ),
+        ({"override": "F.read=serial"}, "unknown read of device 'F' 'serial'; allowed: rows, columns, parallel, macs"),
+        ({"override": "F.nonvolatile=maybe"}, "nonvolatile of device 'F' is 'maybe'; expected true or false"),
+        (
+            {"override": "engine_share=1"},
+            "engine_share of the gradient engine is 1; expected a number above 0 to below 1",
+        ),
+        (
+            {"override": "engine_share=0"},
+            "engine_share of the gradient engine is 0; expected a number above 0 to below 1",
+        ),
+        ({"override": "link_limit=1.5"}, "link_limit of the operation is 1.5; expected a number from"),
+        ({"override": "ambient_K=20"}, "ambient_K of the thermal stack is 20 K; expected a number from 200 to 500 K"),
+        ({"override": "flit_bits=0"}, "flit_bits of the network is 0"),
         ({"stack": "none.toml"}, "cannot read none.toml"),
     ],
 )

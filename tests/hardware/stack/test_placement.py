@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from moopim.hardware.stack.model import occupy, system_model
+from moopim.hardware.stack.idealised import idealised_model
+from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.stack.placement import Line, lay_out, snake, spread, tier_roles, to_stack
 from moopim.workload import load_workload
@@ -24,7 +25,7 @@ def test_the_farthest_able_tier_serves_back_propagation():
 
 
 def test_what_the_tiers_hold_adds_up_to_all_layers(rng):
-    model = system_model(load_workload("resnet18"), "calibrated")
+    model = idealised_model(load_workload("resnet18"), "calibrated")
     tiers, genes = rng.integers(0, 3, (50, 4)), rng.integers(0, 48, (50, len(model.workload)))
     occupancy = occupy(model, tiers, genes)
     device, layer = occupancy.entry // len(model.workload), occupancy.entry % len(model.workload)
@@ -39,7 +40,7 @@ def test_what_the_tiers_hold_adds_up_to_all_layers(rng):
 
 
 def test_layers_lie_in_the_order_of_slots_then_numbers():
-    model = system_model(load_workload("vgg11"))
+    model = idealised_model(load_workload("vgg11"))
     genes = np.array([[5, 5, 21, 0, 16, 47, 32, 5, 16, 47, 3]])
     extent = np.arange(1.0, 12.0)[None]
     line = lay_out(genes, occupy(model, np.array([[1, 1, 2, 0]]), genes), extent)
@@ -70,7 +71,7 @@ def test_loads_are_spread_evenly_over_covered_pes():
 
 
 def test_spreading_loses_nothing(rng):
-    model = system_model(load_workload("densenet40"))
+    model = idealised_model(load_workload("densenet40"))
     genes = rng.integers(0, 48, (100, len(model.workload)))
     tiers = np.tile([1, 2, 2, 0], (100, 1))
     occupancy = occupy(model, tiers, genes)

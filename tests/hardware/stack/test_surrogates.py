@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from literal_hunt import REFERENCE, TABLE, reference_factors
+from literal_idealised import REFERENCE, TABLE, reference_factors
 
-from moopim.hardware.stack import evaluate_surrogates, evaluate_system, system_model
+from moopim.hardware.stack import evaluate_idealised, evaluate_surrogates, idealised_model
 from moopim.workload import WORKLOADS, load_workload
 
 LETTERS = "SRF"
@@ -66,7 +66,7 @@ def literal(workload, factors, tiers, genes):
 
 @pytest.mark.parametrize("network", ["vgg11", "resnet18"])
 def test_the_surrogates_are_the_printed_sums(network, rng):
-    model = system_model(load_workload(network), traffic="chain")
+    model = idealised_model(load_workload(network), traffic="chain")
     tiers, genes = rng.integers(0, 3, (40, 4)), rng.integers(0, 48, (40, len(model.workload)))
     tiers[np.arange(40), rng.integers(0, 4, 40)] = 0
     found = evaluate_surrogates(model, tiers, genes)
@@ -79,17 +79,17 @@ def test_the_surrogates_are_the_printed_sums(network, rng):
 
 
 def test_both_models_agree_on_what_fits(rng):
-    model = system_model(load_workload("densenet40"))
+    model = idealised_model(load_workload("densenet40"))
     tiers, genes = rng.integers(0, 3, (200, 4)), rng.integers(0, 16, (200, len(model.workload)))
-    printed, system = evaluate_surrogates(model, tiers, genes), evaluate_system(model, tiers, genes)
-    assert printed["violation"].tolist() == system["violation"].tolist()
-    assert np.array_equal(np.isnan(printed["latency"]), np.isnan(system["period"]))
+    printed, idealised = evaluate_surrogates(model, tiers, genes), evaluate_idealised(model, tiers, genes)
+    assert printed["violation"].tolist() == idealised["violation"].tolist()
+    assert np.array_equal(np.isnan(printed["latency"]), np.isnan(idealised["period"]))
     assert np.isfinite(printed["pes"]).all()
 
 
 def test_err_of_a_cold_resistive_tier_is_what_it_stores():
     # As printed, noise is exp(Q), 1 at no rise over ambient.
-    model = system_model(load_workload("vgg11"), override="R.static_mW=0,R.vector_pJ=0,R.write_pJ=0,hop_energy_pJ=0")
+    model = idealised_model(load_workload("vgg11"), override="R.static_mW=0,R.vector_pJ=0,R.write_pJ=0,hop_energy_pJ=0")
     genes = np.zeros((1, 11), dtype=np.int64)
     found = evaluate_surrogates(model, np.array([[1, 0, 0, 0]]), genes)
     stored = (model.workload.weights + model.workload.activations_out).sum()
@@ -99,7 +99,7 @@ def test_err_of_a_cold_resistive_tier_is_what_it_stores():
 @pytest.mark.parametrize("network", WORKLOADS)
 def test_read_as_a_step_of_training_the_sums_are_far_from_the_papers_throughput(network, rng):
     # 10.73 TOPS/mm2 at best, over the 102.4 mm2 of the stack: more than a hundred times as much.
-    model = system_model(load_workload(network))
+    model = idealised_model(load_workload(network))
     genes = rng.integers(0, 48, (300, len(model.workload)))
     latency = evaluate_surrogates(model, np.tile([1, 1, 2, 0], (300, 1)), genes)["latency"]
     assert model.operations / (1e3 * np.nanmin(latency)) / 102.4 < 10.73 / 100

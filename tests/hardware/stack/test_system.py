@@ -1,222 +1,289 @@
-"""HuNT's system model: reference rows, a literal second implementation, hand-worked numbers, invariants."""
+"""HuNT's system model: a literal second implementation, a worked example, and what has to hold for any design."""
 
-import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from literal_hunt import evaluate, reference_factors
-from scipy.optimize import brentq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from literal_system import evaluate
 
 from moopim import ConfigError
-from moopim.hardware.stack.devices import load_devices
-from moopim.hardware.stack.layer_costs import copies_period, layer_costs
-from moopim.hardware.stack.model import occupy, system_model
-from moopim.hardware.stack.parameters import load_parameters
-from moopim.hardware.stack.system import evaluate_system, steady_state
-from moopim.hardware.stack.traffic import graph_traffic
-from moopim.workload import IMAGE, WORKLOADS, Layer, load_workload, make_workload
+from moopim.hardware.stack import engine_rates, evaluate_system, load_parameters, load_precision, system_model
+from moopim.hardware.stack.engine import precisions
+from moopim.hardware.stack.model import occupy
+from moopim.hardware.stack.system import heat_load, run_pipeline
+from moopim.hardware.thermal import temperature_rise
+from moopim.workload import WORKLOADS, Layer, load_workload, make_workload
 
-REFERENCE = Path(__file__).parents[2] / "reference" / "hunt" / "system_designs.csv"
-COLUMNS = {
-    "violation": "violation",
-    "area_mm2": "area",
-    "period_ns": "period",
-    "energy_pJ": "energy",
-    "power_W": "power",
-    "peak_K": "peak",
-    "err": "err",
-    "tops_per_W": "tops_per_W",
-    "tops_per_mm2": "tops_per_mm2",
-}
-LETTERS = "SRF"
+CONSTANTS = Path(__file__).parents[2] / "reference" / "hunt" / "system_constants.json"
+NETWORKS = ("vgg11", "resnet18", "densenet40")
+OPTIONS = (
+    "",
+    "bits=8,kappa=4",
+    "g_w=0",
+    "n_act=0",
+    "n_act=2,g_w=4",
+    "gated_share=1",
+    "noise_onset_K=0",
+    "parts=3,tiles_per_pe=8,link_bits_per_ns=16",
+    "S.static_mW=1500,gated_share=1",
+    "F.read=parallel,R.nonvolatile=0,write_power_W=0.5",
+    "pace_first_ns=1000,pace_steps_per_octave=2,pace_levels=20",
+)
 
 
 def random_designs(model, n, rng):
-    tiers = rng.integers(0, 3, (n, 4))
-    genes = rng.integers(0, 48, (n, len(model.workload)))
-    genes[: n // 4] %= 16  # all layers on one tier
-    genes[n // 4 : n // 2, 0] = 47  # one layer alone, perhaps
-    genes[n // 4 : n // 2, 1:] %= 32
-    return tiers, genes
+    """Random mappings, some on one tier, some at one place."""
+    stack = model.stack
+    tiers = rng.integers(0, len(model.devices), (n, stack.tiers))
+    tiers[: n // 2, -1] = int(np.flatnonzero(model.can_serve_bp)[0])
+    genes = rng.integers(0, model.slots, (n, len(model.workload)))
+    genes[: n // 8] %= stack.pes_per_tier
+    genes[n // 8 : n // 4] = genes[n // 8 : n // 4, :1]
+    return tiers, genes, rng.integers(0, model.levels, n)
 
 
-@pytest.mark.parametrize("factors", ["physical", "calibrated"])
-@pytest.mark.parametrize("network", WORKLOADS)
-def test_reference_designs_to_the_last_digits(network, factors):
-    rows = [r for r in csv.DictReader(REFERENCE.open()) if (r["workload"], r["set"]) == (network, factors)]
-    assert len(rows) == 12
-    tiers = np.array([[LETTERS.index(letter) for letter in row["tiers"]] for row in rows])
-    genes = np.array([row["genes"].split() for row in rows], dtype=int)
-    metrics = evaluate_system(system_model(load_workload(network), factors, "chain"), tiers, genes)
-    for column, name in COLUMNS.items():
-        expected = [float(row[column] or "nan") for row in rows]
-        assert metrics[name] == pytest.approx(expected, rel=1e-11, nan_ok=True), column
+def state(model, tiers, genes, pace):
+    """Pipeline and heat of mappings that fit."""
+    pipeline = run_pipeline(model, tiers, genes, occupy(model, tiers, genes), pace)
+    return pipeline, heat_load(model, tiers, pipeline)
 
 
-@pytest.mark.parametrize("factors", ["physical", "calibrated"])
-@pytest.mark.parametrize("network", WORKLOADS)
-def test_agrees_with_the_equations_written_out(network, factors, rng):
-    model = system_model(load_workload(network), factors, "chain")
-    tiers, genes = random_designs(model, 60, rng)
-    metrics = evaluate_system(model, tiers, genes)
-    parts = (model.workload, reference_factors(factors), np.load(REFERENCE.parent / "influence_64x64.npy"))
-    feasible = 0
-    for i in range(len(tiers)):
-        expected = evaluate(*parts, "".join(LETTERS[t] for t in tiers[i]), genes[i].tolist())
+def check(model, parameters, wear, designs):
+    """Compare designs with the literal model; return how many have results."""
+    rates = engine_rates(
+        parameters.engine,
+        load_precision(model.precision),
+        parameters.stack.pe_area_mm2,
+        parameters.stack.pes_per_tier,
+    )
+    engine = (rates.macs_per_ns, rates.mac_pJ)
+    found, feasible = evaluate_system(model, *designs), 0
+    for i, (tiers, genes, pace) in enumerate(zip(*(column.tolist() for column in designs), strict=True)):
+        expected = evaluate(parameters, model.workload, model.influence, engine, wear, tiers, genes, pace)
         feasible += "period" in expected
-        for name, values in metrics.items():
-            assert values[i] == pytest.approx(expected.get(name, np.nan), rel=1e-9, abs=1e-15, nan_ok=True), name
-    assert feasible > 30
+        for name, values in found.items():
+            if name in ("trainings", "gradient_store"):  # ratios of others to constants
+                continue
+            if name in ("copies", "levels", "tiles"):
+                assert values[i].tolist() == expected.get(name, pytest.approx([np.nan] * values.shape[1], nan_ok=True))
+            else:
+                wanted = expected.get(name, np.nan)
+                assert values[i] == pytest.approx(wanted, rel=1e-9, abs=1e-12, nan_ok=True), (name, i)
+    return feasible
 
 
-def test_a_tier_that_overflows_is_violated_by_its_excess(rng):
-    # 9 x 16 SRAM arrays hold one copy of a layer of 256 arrays x 16 column blocks only in part.
-    layers = [Layer(f"l{i}", "fc", (i - 1,), 4096, 1024) for i in range(3)]
-    model = system_model(make_workload("wide", "none", 1, layers))
-    out = evaluate_system(model, np.array([[0, 0, 0, 0]]), np.array([[0, 1, 2]]))
-    # By hand: 16 row blocks x 64 column blocks = 1024 arrays a layer, 3 layers; 576 arrays, less the activations:
-    # 1024 x 16 / 65536 = .25 arrays a layer.
-    assert out["violation"][0] == pytest.approx((3 * 1024 - (576 - 0.75)) / 576, rel=1e-14)
-    assert np.isnan(out["period"][0])
+@pytest.mark.parametrize("override", OPTIONS)
+@pytest.mark.parametrize("wear", ["cell", "tier"])
+def test_agrees_with_the_equations_written_out(override, wear, rng):
+    network, precision = rng.choice(NETWORKS), rng.choice(precisions())
+    model = system_model(load_workload(network), override=override, wear=wear, precision=precision)
+    assert check(model, load_parameters(override=override), wear, random_designs(model, 12, rng)) > 2
 
 
-def test_the_least_violation_marks_the_smallest_excess():
-    layers = [Layer(f"l{i}", "fc", (i - 1,), 256 * 36, 16) for i in range(16)]
-    model = system_model(make_workload("exact", "none", 1, layers))
-    out = evaluate_system(model, np.zeros((1, 4), dtype=int), np.zeros((1, 16), dtype=int))
-    # 16 x 36 arrays fill the tier; what the activations need is 16 x 16 x 16 / 65536 arrays: 1e-4 of the tier.
-    assert out["violation"][0] == 1e-3
+@pytest.mark.parametrize(
+    ("shape", "devices"), [("tiers=3,mesh=6", "S,R,F"), ("tiers=2,mesh=8", "S,R"), ("tiers=5,mesh=3", "S,R,F,G")]
+)
+def test_other_stacks_and_gpu_like_tiers_agree(shape, devices, rng):
+    model = system_model(load_workload("vgg11"), override=shape, devices=devices)
+    parameters = load_parameters(override=shape, devices=devices)
+    assert check(model, parameters, "cell", random_designs(model, 12, rng)) > 2
 
 
-def test_layer_costs_by_hand():
-    # 3x3 convolution, 20 -> 20 channels, 32 x 32, batch 128, on ReRAM: 180 rows in 2 blocks of 128, 8 cells a value,
-    # 160 columns in 2 blocks: 4 arrays; U_c = 160 / 256 = .625; 1024 positions x 16 bits = 16384 vectors.
-    layer = Layer("c", "conv", (IMAGE,), 20, 20, kernel=(3, 3), size_in=(32, 32), size_out=(32, 32))
-    workload = make_workload("one", "none", 128, [layer])
-    costs = layer_costs(workload, load_devices(), load_parameters().factors)
+def test_heat_runs_away_where_leakage_feeds_itself():
+    model = system_model(load_workload("vgg11"), override="S.static_mW=2500,gated_share=1")
+    found = evaluate_system(model, np.zeros((1, 4), dtype=int), np.zeros((1, 11), dtype=int), np.array([30]))
+    slope = np.full(64, 2500e-3 * model.devices[0].static_slope_per_K)
+    assert found["violation"][0] == pytest.approx((model.influence * slope).sum(axis=1).max(), rel=1e-12)
+    assert found["violation"][0] >= 1
+    assert all(np.isnan(values).all() for name, values in found.items() if name != "violation")
+
+
+def test_the_worked_example():
+    # Every number of the specification's example: VGG11 on R, R, R, S, all genes 0, pace 36, fp32.
+    workload = load_workload("vgg11")
+    model = system_model(workload, precision="fp32")
+    design = np.array([[1, 1, 1, 0]]), np.zeros((1, 11), dtype=int), np.array([36])
+    found = {name: values[0] for name, values in evaluate_system(model, *design).items()}
+    pipeline, _ = state(model, *design)
     R = 1
-    assert costs.arrays[R, 0] == 4
-    # 16384 x 100 ns x .625 = 1,024,000 ns; activations 20480 x 16 / (128 x 2) = 1280 rows x 100 ns / 4 arrays.
-    assert costs.time[R, 0] == pytest.approx(1_024_000 + 32_000, rel=1e-14)
-    # 16384 x 4 x 200 pJ x .625; weights 3600 x 8 x 31.25 pJ / 128; activations 20480 x 8 x 31.25 pJ.
-    assert costs.energy[R, 0] == pytest.approx(8_192_000 + 7031.25 + 5_120_000, rel=1e-14)
-    assert costs.activation_arrays[R, 0] == 20480 * 16 / (128 * 128 * 2)
-    assert costs.stored_bits[0] == (3600 + 20480) * 16
-    # On SRAM: one row block (180 of 256 rows), 320 columns in 2 blocks; row-serial: 16384 x 256 x 1 ns x 180 / 256.
-    S = 0
-    assert costs.arrays[S, 0] == 2
-    assert costs.time[S, 0] == pytest.approx(16384 * 180 + 20480 * 16 / 256 * 1 / 2, rel=1e-14)
+    assert model.operation.wanted_ns[36] == 131_072
+    assert (model.costs.arrays[R, 0], model.costs.activation_arrays[R, 0]) == (2, 13)
+    assert (model.costs.position_ns[R, 0], model.costs.write_ns[R, 0]) == (1250, 12_400)
+    assert pipeline.stage_ns[0, 0] == 103 * 1250
+    assert found["copies"][:4].tolist() == [10, 3, 1, 1]
+    expected = {
+        "gradient_ns": 118_523.2323,
+        "link_ns": 10_068.16534,
+        "update_ns": 251_645.3064,
+        "period": 140_095.9542,
+        "area": 29.6,
+        "energy": 336.9230077e6,
+        "read_pJ": 45.284e6,
+        "write_pJ": 20.83023438e6,
+        "gradient_pJ": 195.250432e6,
+        "noc_pJ": 0.51346675e6,
+        "static_pJ": 75.04487459e6,
+        "power": 2.404944595,
+        "peak": 303.1240242,
+        "err": 0,
+        "trainings": 10,
+    }
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    cold = system_model(workload, precision="fp32", override="noise_onset_K=0")
+    assert evaluate_system(cold, *design)["err"][0] == pytest.approx(0.08714187807, rel=1e-9)
 
 
-def layers_along_the_tiers(model, tiers, genes):
-    """Period of the slowest tier, occupancy and line of mappings that fit."""
-    occupancy, costs = occupy(model, tiers, genes), model.costs
-    arrays, time = (t.take(occupancy.entry) for t in (costs.arrays, costs.time))
-    period = copies_period(arrays, time, occupancy.tier, occupancy.free)[0]
-    return period.max(axis=1), occupancy, steady_state(model, tiers, genes, occupancy).line
+@pytest.mark.parametrize(
+    ("precision", "units", "tmacs", "picojoule", "resnet34_us"),
+    [
+        ("fp32", 528, 0.396, 4.160, 572.36),
+        ("fp16", 1072, 0.804, 1.867, 281.91),
+        ("int8", 15_088, 11.316, 0.4356, 20.03),
+    ],
+)
+def test_the_gradient_engine_by_hand(precision, units, tmacs, picojoule, resnet34_us):
+    model = system_model(load_workload("resnet34"), precision=precision)
+    rates = engine_rates(load_parameters().engine, load_precision(precision), 1.6, 16)
+    assert 16 * rates.units == units
+    assert model.gradient_rate[0] / 1e3 == pytest.approx(tmacs, rel=1e-3)
+    assert rates.mac_pJ == pytest.approx(picojoule, rel=1e-3)
+    assert model.gradient_ns[0] / 1e3 == pytest.approx(resnet34_us, rel=1e-3)
 
 
-def solve_period(flits, packets, busy, rest, noc):
-    """The period T = busy + rest + C(T) of one design by bisection."""
-
-    def communication(T):
-        if noc == "paper":
-            return flits.sum() / 288
-        u = flits / T
-        return (8.53 * packets + (4.08 * flits / 4 + flits * u / (2 * (1 - u))).sum()) / 288
-
-    return brentq(lambda T: T - busy - rest - communication(T), busy * (1 + 1e-9), 100 * busy + 1e6, xtol=1e-9)
-
-
-@pytest.mark.parametrize("noc", ["queue", "paper"])
-@pytest.mark.parametrize("network", ["vgg11", "resnet34", "densenet40"])
-def test_the_network_on_chip_is_a_stage_of_the_pipeline_and_packets_take_time(network, noc, rng):
-    model = system_model(load_workload(network), noc=noc)
-    tiers, genes = random_designs(model, 60, rng)
-    metrics = evaluate_system(model, tiers, genes)
-    fit = metrics["violation"] == 0
-    tiers, genes = tiers[fit], genes[fit]
-    slowest, occupancy, line = layers_along_the_tiers(model, tiers, genes)
-    traffic = graph_traffic(model.workload, 16, model.stack, occupancy, line)
-    for i, flits in enumerate(traffic.flits):
-        busy = max(slowest[i], model.gradient_ns[0], flits.max())
-        rewrite = max([0.0, *(model.rewrite_ns[occupancy.forward_device[i]] * (occupancy.layers[i] > 0))])
-        T = solve_period(flits, traffic.packets[i], busy, rewrite / model.workload.batch, noc)
-        assert metrics["period"][fit][i] == pytest.approx(T, rel=1e-9)
-        assert metrics["link_util"][fit][i] == pytest.approx(flits.max() / T, rel=1e-9)
-    assert (metrics["link_util"][fit] < 1).all()
+def test_the_constants_are_those_of_the_reference():
+    constants, parameters = json.loads(CONSTANTS.read_text()), load_parameters()
+    parts = (parameters.thermal, *parameters[1:-1])  # tiers are those of the stack, not those of the heat path
+    known = {name: value for part in parts for name, value in vars(part).items()}
+    elsewhere = ("devices", "mac", "training_images", "batch")
+    expected = {name: value for name, value in constants.items() if name not in elsewhere}
+    assert {name: known[name] for name in expected} == expected
+    for device in parameters.devices:
+        found = vars(device) | {"bp": device.serves_back_propagation}
+        expected = constants["devices"][device.letter]
+        assert {name: found[name] for name in expected} == expected
+    for name, mac in constants["mac"].items():
+        part = load_precision(name)
+        assert part.word_bits == mac["word_bits"]
+        assert part.multiplier_um2 + part.accumulator_um2 == mac["area_um2"]
+        assert part.multiplier_pJ + part.accumulator_pJ == pytest.approx(mac["energy_pJ"], rel=1e-15)
+    assert {name: load_workload(name).batch for name in WORKLOADS} == constants["batch"]
+    for dataset, images in constants["training_images"].items():
+        assert system_model(load_workload("vgg11", dataset)).training_images == constants["epochs"] * images
 
 
-def test_energy_of_links_goes_by_flits_and_hops(rng):
-    # Nothing but the energy of a hop differs: 0.4 pJ more for each of the 128 bits of a flit on each link.
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(NETWORKS), st.sampled_from(OPTIONS), st.sampled_from(precisions()))
+def test_what_holds_for_any_design(seed, network, override, precision):
+    model = system_model(load_workload(network), override=override, precision=precision)
+    designs = random_designs(model, 24, np.random.default_rng(seed))
+    found = evaluate_system(model, *designs)
+    fit = found["violation"] == 0
+    result = {name: values[fit] for name, values in found.items()}
+    parts = sum(result[name] for name in ("read_pJ", "write_pJ", "gradient_pJ", "noc_pJ", "static_pJ"))
+    assert parts == pytest.approx(result["energy"], rel=1e-9)
+    assert result["energy"] == pytest.approx(1e3 * result["power"] * result["period"], rel=1e-14)
+    assert (result["copies"] >= 1).all()
+    assert (result["copies"] <= model.workload.positions).all()
+    assert (result["link_util"] <= model.operation.link_limit * (1 + 1e-12)).all()
+    for stage in ("slowest", "layer_ns", "gradient_ns", "link_ns"):
+        assert (result["period"] >= result[stage] * (1 - 1e-12)).all()
+    assert (result["levels"] >= designs[2][fit][:, None]).all()
+    # A slower pace adds no copy and no tile.
+    slower = (designs[0], designs[1], np.minimum(designs[2] + 1, model.levels - 1))
+    later = evaluate_system(model, *slower)
+    both = fit & (later["violation"] == 0)
+    for name in ("copies", "tiles"):
+        assert (later[name][both] <= found[name][both]).all()
+    # Not even the last bit of a design depends on the others.
+    for some in (slice(3, 4), slice(5, 11), np.random.default_rng(seed).permutation(24)[:9]):
+        for name, values in evaluate_system(model, *(column[some] for column in designs)).items():
+            assert values.tobytes() == found[name][some].tobytes(), name
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_without_slope_the_heat_is_that_of_the_power_and_without_gating_all_is_on(network, rng):
+    model = system_model(load_workload(network), override=",".join(f"{x}.static_slope_per_K=0" for x in "SRF"))
+    tiers, genes = np.tile([1, 2, 1, 0], (20, 1)), rng.integers(0, 48, (20, len(model.workload)))
+    _, heat = state(model, tiers, genes, np.full(20, 30))
+    assert heat.rise_K == pytest.approx(temperature_rise(heat.power_W, model.influence), rel=1e-9)
+    on = system_model(load_workload(network), override="gated_share=1")
+    _, heat = state(on, tiers, genes, np.full(20, 30))
+    assert (heat.leak_mW == np.repeat(on.static_mW[tiers], 16, axis=1)).all()
+
+
+@pytest.mark.parametrize("wear", ["cell", "tier"])
+def test_lifetime_goes_with_endurance(wear, rng):
     workload = load_workload("resnet18")
-    cheap, dear = (system_model(workload, override=f"hop_energy_pJ={pj}") for pj in (0.1, 0.5))
-    tiers, genes = np.tile([1, 2, 1, 0], (20, 1)), rng.integers(0, 48, (20, len(workload)))
-    _, occupancy, line = layers_along_the_tiers(cheap, tiers, genes)
-    flits = graph_traffic(workload, 16, cheap.stack, occupancy, line).flits.sum(axis=1)
-    more = evaluate_system(dear, tiers, genes)["energy"] - evaluate_system(cheap, tiers, genes)["energy"]
-    assert more == pytest.approx(0.4 * 128 * flits, rel=1e-6)
+    once, twice = (
+        system_model(
+            workload, wear=wear, override=f"S.endurance={2e16 * k},R.endurance={1e8 * k},F.endurance={1e5 * k}"
+        )
+        for k in (1, 2)
+    )
+    designs = random_designs(once, 40, rng)
+    assert 2 * evaluate_system(once, *designs)["lifetime"] == pytest.approx(
+        evaluate_system(twice, *designs)["lifetime"], rel=1e-14, nan_ok=True
+    )
 
 
-@pytest.mark.parametrize("network", ["vgg11", "densenet40"])
-def test_a_design_has_the_same_bits_in_any_batch(network, rng):
-    model = system_model(load_workload(network))
-    tiers, genes = random_designs(model, 400, rng)
-    whole = evaluate_system(model, tiers, genes)
-    for size in (1, 3, 16, 256):
-        for start in range(0, 400, size) if size > 1 else range(0, 400, 7):
-            part = slice(start, start + size)
-            for name, values in evaluate_system(model, tiers[part], genes[part]).items():
-                assert values.tobytes() == whole[name][part].tobytes(), (name, size)
-
-
-@pytest.mark.parametrize("factors", ["physical", "calibrated"])
-def test_neither_company_nor_memory_order_changes_a_bit(factors, rng):
-    model = system_model(load_workload("resnet34"), factors)
-    tiers, genes = random_designs(model, 300, rng)
-    whole = evaluate_system(model, tiers, genes)
-    both = np.asfortranarray(np.concatenate([tiers, genes], axis=1))
-    columns = evaluate_system(model, both[:, :4], both[:, 4:])
-    for name, values in whole.items():
-        assert columns[name].tobytes() == values.tobytes(), name
-    for size in rng.integers(1, 40, 30):
-        some = rng.choice(300, size)
-        for name, values in evaluate_system(model, tiers[some], genes[some]).items():
-            assert values.tobytes() == whole[name][some].tobytes(), (name, size)
+def test_layers_at_one_place_stand_in_the_order_of_their_numbers():
+    model = system_model(load_workload("resnet18"))
+    genes = np.full((1, len(model.workload)), 7)
+    pipeline, _ = state(model, np.array([[1, 1, 1, 0]]), genes, np.array([63]))
+    assert pipeline.line.layer[0].tolist() == list(range(len(model.workload)))
 
 
 def test_no_designs_and_no_feasible_designs():
     model = system_model(load_workload("vgg11"))
-    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), np.zeros((0, 11), dtype=int))
-    assert {values.shape for values in nothing.values()} == {(0,)}
-    infeasible = evaluate_system(model, np.array([[1, 2, 1, 2]] * 2), np.zeros((2, 11), dtype=int))
+    nothing = evaluate_system(model, np.zeros((0, 4), dtype=int), np.zeros((0, 11), dtype=int), np.zeros(0, dtype=int))
+    assert {len(values) for values in nothing.values()} == {0}
+    infeasible = evaluate_system(
+        model, np.array([[1, 2, 1, 2]] * 2), np.zeros((2, 11), dtype=int), np.zeros(2, dtype=int)
+    )
     assert infeasible["violation"].tolist() == [1.0, 1.0]
-    assert np.isfinite(infeasible["area"]).all()
-    assert np.isnan(infeasible["period"]).all()
+    assert all(np.isnan(values).all() for name, values in infeasible.items() if name != "violation")
     assert set(infeasible) == set(nothing)
 
 
-def test_energy_is_power_times_period(rng):
-    model = system_model(load_workload("vgg16"))
-    out = evaluate_system(model, *random_designs(model, 50, rng))
-    assert out["energy"] == pytest.approx(out["power"] * out["period"] * 1e3, rel=1e-14, nan_ok=True)
-
-
-def test_a_resistive_tier_closer_to_the_sink_does_not_lose_more_accuracy(rng):
-    # The same layers on the only R tier, on tier 1 or tier 2, everything else alike and SRAM.
-    model = system_model(load_workload("resnet18"), "calibrated")
-    genes = rng.integers(0, 16, (40, len(model.workload)))
-    near = evaluate_system(model, np.tile([1, 0, 0, 0], (40, 1)), genes)
-    far = evaluate_system(model, np.tile([0, 1, 0, 0], (40, 1)), genes + 16)
-    assert (near["err"] <= far["err"]).all()
-    assert np.isfinite(near["err"]).all()
+def test_a_network_of_ones_own_has_a_lifetime_in_images_only():
+    layers = [Layer("a", "fc", (-1,), 64, 32), Layer("b", "fc", (0,), 32, 10)]
+    model = system_model(make_workload("own", "own", 16, layers))
+    found = evaluate_system(model, np.array([[1, 1, 1, 0]]), np.array([[0, 1]]), np.array([0]))
+    assert found["lifetime"][0] == 1e8
+    assert np.isnan(found["trainings"][0])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(("physicall",), "unknown factor set"), (("physical", "mesh"), "unknown traffic 'mesh'; allowed: graph, chain")],
+    ("options", "message"),
+    [
+        ({"precision": "int4"}, "unknown precision 'int4'"),
+        ({"wear": "array"}, "unknown wear 'array'; allowed: cell, tier"),
+        ({"bp_tier": "near"}, "unknown bp_tier 'near'; allowed: free, farthest"),
+        ({"override": "n_act=0.5"}, "n_act is 0.5; expected a whole number in the system model"),
+        ({"override": "R.arrays_per_pe=38.5"}, "R.arrays_per_pe is 38.5; expected a whole number"),
+        ({"override": "mac_overhead=1000,pe_area_mm2=0.05"}, "a unit of the gradient engine takes"),
+    ],
 )
-def test_unknown_names_are_refused(arguments, message):
-    with pytest.raises(ConfigError, match=message):
-        system_model(load_workload("vgg11"), *arguments)
+def test_models_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ConfigError) as error:
+        system_model(load_workload("vgg11"), **options)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pace", "message"),
+    [
+        ([64], "pace[0] is 64; expected"),
+        ([-1], "pace[0] is -1"),
+        ([1, 2], "pace has shape (2,)"),
+        ([1.5], "pace[0] is 1.5"),
+    ],
+)
+def test_a_pace_out_of_range_is_refused(pace, message):
+    model = system_model(load_workload("vgg11"))
+    with pytest.raises(ConfigError) as error:
+        evaluate_system(model, np.array([[1, 1, 1, 0]]), np.zeros((1, 11), dtype=int), np.array(pace))
+    assert message in str(error.value)

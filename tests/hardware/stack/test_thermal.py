@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from moopim.hardware.stack.devices import load_devices
+from moopim.hardware.stack.noise import noise
 from moopim.hardware.stack.parameters import load_stack
-from moopim.hardware.stack.system import noise
 from moopim.hardware.thermal import temperature_rise
 
 

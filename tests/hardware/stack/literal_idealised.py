@@ -1,4 +1,4 @@
-"""HuNT's system model written out for one design at a time, straight from its equations.
+"""HuNT's idealised model written out for one design at a time, straight from its equations.
 
 An independent second implementation: no arrays, nothing of the package but the layers of the network. Tests compare the
 two on random designs.
