@@ -9,13 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import typer
 
-from moopim.csv_files import Column, Table, write_table
-from moopim.errors import ConfigError, unknown_name
+from moopim.csv_files import Column, Table, read_rows, write_table
+from moopim.errors import ConfigError
 from moopim.files import check_files
-from moopim.hardware.stack.parameters import load_parameters
 from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
 from moopim.typing import FloatArray
-from moopim.workload import INPUTS
 
 _COLUMNS = ("case", "workload", "tiers", "genes")
 _OPTIONAL = ("set", "dataset", "options")
@@ -109,14 +107,18 @@ def evaluate_file(
         return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, repair=False, **options)
 
     # Check options first, so that no row is blamed for them.
-    if dataset.lower() not in INPUTS:
-        raise unknown_name("dataset", dataset, INPUTS)
-    load_parameters("physical", devices, stack, override)
+    HuntMapping("vgg11", dataset, equations, repair=False, **given)
     paced = equations == "system"
     columns = [*map(Column, _COLUMNS), *(Column(name, required=False) for name in _OPTIONAL)]
     columns += [Column("pace")] if paced else []
     table = Table("designs", "at least one mapping", columns, key="case", convert=partial(_parse, problem, dataset))
-    rows: list[_Row] = table.read(designs)
+    header, records = read_rows(designs, _COLUMNS, "designs")
+    if paced and header.count("pace") != 1:
+        raise ConfigError(
+            f"designs {str(designs)!r} has {header.count('pace') or 'no'} columns 'pace'; expected one: files of the "
+            "idealised model go with --equations idealised"
+        )
+    rows: list[_Row] = table.read(designs, records)
     names = _quantities(problem(rows[0].group))
     results: dict[str, FloatArray] = {name: np.full(len(rows), np.nan) for name in names}
     lists = {name: [""] * len(rows) for name in (_LISTS if paced else ())}
@@ -132,8 +134,8 @@ def evaluate_file(
         for name, cells in lists.items():
             for i, numbers in zip(members, mappings.results[name].tolist(), strict=True):
                 cells[i] = " ".join(f"{number:.0f}" for number in numbers if np.isfinite(number))
-    header = ["case", *names.values(), *lists]
-    write_table(output, header, [[[row.case for row in rows], *results.values(), *lists.values()]])
+    cases = [row.case for row in rows]
+    write_table(output, ["case", *names.values(), *lists], [[cases, *results.values(), *lists.values()]])
 
 
 def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -144,6 +146,8 @@ def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:
         bound, _, quantity = name.partition("_")
         if name in _OPTIONS:
             options[name] = value
+        elif "," in value:
+            raise ConfigError(f"option {f'{name}={value}'!r} is not allowed; expected NAME=VALUE joined by ';'")
         elif bound in ("max", "min"):
             parts[bound][quantity] = value
         else:
