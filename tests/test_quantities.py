@@ -12,6 +12,12 @@ from moopim import Choice, ConfigError, Constraint, DesignProblem, Genome, Integ
         (Objective("hit_rate", "1", sense="max"), "hit_rate", "hit rate"),
         (Metric("tops_per_W", "1"), "tops_per_W", "tops per W"),
         (Metric("edp", "mJ*ms"), "edp_mJ_ms", "edp (mJ*ms)"),
+        (Objective("layer_ns", "ns"), "layer_ns", "layer (ns)"),
+        (Metric("mean_edp_mJ_ms", "mJ*ms"), "mean_edp_mJ_ms", "mean edp (mJ*ms)"),
+        (Metric("share_pct", "%"), "share_pct", "share (%)"),
+        (Metric("turns", "ns"), "turns_ns", "turns (ns)"),
+        (Metric("ns", "ns"), "ns_ns", "ns (ns)"),
+        (Metric("rate_1", "1"), "rate_1", "rate 1"),
     ],
 )
 def test_column_and_label_carry_the_unit(quantity, column, label):

@@ -17,6 +17,8 @@ from moopim.typing import FloatArray
 
 _COLUMNS = ("case", "workload", "tiers", "genes")
 _OPTIONAL = ("set", "dataset", "options")
+# Network for which the options of the command are checked.
+_ANY = "vgg11"
 # Options of the command that a row may have as well; names besides are limits or overrides.
 _OPTIONS = ("precision", "wear", "bp_tier", "devices", "stack", "thermal", "traffic", "noc")
 # Short forms of device parameters in the options of rows.
@@ -106,19 +108,19 @@ def evaluate_file(
         options = _merged(given, group.options)
         return HuntMapping(group.workload, group.dataset, equations, factors=group.factors, repair=False, **options)
 
-    # Check options first, so that no row is blamed for them.
-    HuntMapping("vgg11", dataset, equations, repair=False, **given)
+    problem(_Group(_ANY, dataset, "physical", ""))  # so that no row is blamed for the options of the command
     paced = equations == "system"
     columns = [*map(Column, _COLUMNS), *(Column(name, required=False) for name in _OPTIONAL)]
     columns += [Column("pace")] if paced else []
     table = Table("designs", "at least one mapping", columns, key="case", convert=partial(_parse, problem, dataset))
-    header, records = read_rows(designs, _COLUMNS, "designs")
-    if paced and header.count("pace") != 1:
+    found_columns, cells = read_rows(designs, _COLUMNS)
+    if paced and found_columns.count("pace") != 1:
+        count = "more than one column" if "pace" in found_columns else "no column"
         raise ConfigError(
-            f"designs {str(designs)!r} has {header.count('pace') or 'no'} columns 'pace'; expected one: files of the "
-            "idealised model go with --equations idealised"
+            f"designs {str(designs)!r} has {count} 'pace'; expected {', '.join(_COLUMNS)}, pace; designs of the "
+            "idealised model need --equations idealised"
         )
-    rows: list[_Row] = table.read(designs, records)
+    rows: list[_Row] = table.read(designs, cells)
     names = _quantities(problem(rows[0].group))
     results: dict[str, FloatArray] = {name: np.full(len(rows), np.nan) for name in names}
     lists = {name: [""] * len(rows) for name in (_LISTS if paced else ())}
@@ -131,11 +133,11 @@ def evaluate_file(
         found = problem(group).quantities_of(mappings)
         for name in names:
             results[name][members] = found[name]
-        for name, cells in lists.items():
+        for name, texts in lists.items():
             for i, numbers in zip(members, mappings.results[name].tolist(), strict=True):
-                cells[i] = " ".join(f"{number:.0f}" for number in numbers if np.isfinite(number))
-    cases = [row.case for row in rows]
-    write_table(output, ["case", *names.values(), *lists], [[cases, *results.values(), *lists.values()]])
+                texts[i] = " ".join(f"{number:.0f}" for number in numbers if np.isfinite(number))
+    header = ["case", *names.values(), *lists]
+    write_table(output, header, [[[row.case for row in rows], *results.values(), *lists.values()]])
 
 
 def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:

@@ -24,7 +24,13 @@ from moopim.hardware.planar.digital import buffer_costs, cell_power_W, crossbar_
 from moopim.hardware.planar.mapping import map_layers
 from moopim.hardware.planar.model import break_down, evaluate_planar
 from moopim.hardware.planar.placement import tile_places
-from moopim.hardware.stack import evaluate_surrogates, evaluate_system, system_model
+from moopim.hardware.stack import (
+    evaluate_idealised,
+    evaluate_surrogates,
+    evaluate_system,
+    idealised_model,
+    system_model,
+)
 from moopim.hardware.stack.layer_costs import copies_period
 from moopim.hardware.stack.model import occupy
 from moopim.hardware.stack.system import total_noise
@@ -32,11 +38,12 @@ from moopim.hardware.thermal import influence_matrix, load_thermal, temperature_
 from moopim.hardware.thermal.columns import column_matrix
 from moopim.hardware.thermal.description import die_layers
 from moopim.hardware.thermal.solving import refine, temperature_map
+from moopim.problems.hunt import HuntMapping
 from moopim.workload import Layer, load_workload, make_table, make_workload, network_table, stack_tables
 
 NOC, THERMAL = load_noc(), load_thermal()
-MODEL = system_model(load_workload("vgg11"))
-TIERS, GENES = np.zeros((3, 4), dtype=int), np.zeros((3, 11), dtype=int)
+MODEL, IDEALISED = system_model(load_workload("vgg11")), idealised_model(load_workload("vgg11"))
+TIERS, GENES, PACE = np.zeros((3, 4), dtype=int), np.zeros((3, 11), dtype=int), np.array([0, 20, 63])
 FLOWS = np.zeros(2, dtype=int)
 TABLE, CHIP = network_table("alexnet"), make_chip()
 LAYER = Layer("a", "conv", (-1,), 3, 4, size_in=(4, 4), size_out=(4, 4))
@@ -54,6 +61,10 @@ def edited(array, value):
     array = np.array(array)
     array.flat[-1] = value
     return array
+
+
+def system(tiers=TIERS, genes=GENES, pace=PACE):
+    return evaluate_system(MODEL, tiers, genes, pace)
 
 
 def column(name, value):
@@ -86,11 +97,19 @@ REFUSED = {
     "cycle": (lambda: period(cycle=0.0), "cycle is 0.0; expected a number > 0"),
     "workload": (lambda: system_model("vgg11"), "workload is 'vgg11'; expected a Workload"),
     "devices": (lambda: system_model(load_workload("vgg11"), devices=None), "devices is None; expected text"),
-    "device": (lambda: evaluate_system(MODEL, edited(TIERS, 3), GENES), r"tiers\[2, 3\] is 3; .* from 0 to 2"),
-    "tiers of designs": (lambda: evaluate_system(MODEL, TIERS[:, :3], GENES), r"tiers has shape \(3, 3\)"),
-    "place": (lambda: evaluate_system(MODEL, TIERS, edited(GENES, 48)), r"genes\[2, 10\] is 48; .* from 0 to 47"),
-    "negative place": (lambda: evaluate_surrogates(MODEL, TIERS, edited(GENES, -1)), r"genes\[2, 10\] is -1"),
-    "places": (lambda: evaluate_surrogates(MODEL, TIERS, GENES[:2]), r"genes has shape \(2, 11\); .*\(3, 11\)"),
+    "wear": (lambda: system_model(load_workload("vgg11"), wear="pe"), "unknown wear 'pe'; allowed: cell, tier"),
+    "precision": (lambda: system_model(load_workload("vgg11"), precision="int4"), "unknown precision 'int4'"),
+    "device": (lambda: system(tiers=edited(TIERS, 3)), r"tiers\[2, 3\] is 3; .* from 0 to 2"),
+    "tiers of designs": (lambda: system(tiers=TIERS[:, :3]), r"tiers has shape \(3, 3\); .*\(.*, 4\)"),
+    "place": (lambda: system(genes=edited(GENES, 48)), r"genes\[2, 10\] is 48; .* from 0 to 47"),
+    "pace": (lambda: system(pace=edited(PACE, 64)), r"pace\[2\] is 64; expected whole numbers from 0 to 63"),
+    "negative pace": (lambda: system(pace=edited(PACE, -1)), r"pace\[2\] is -1; expected whole numbers from 0 to 63"),
+    "half a level": (lambda: system(pace=PACE + 0.5), r"pace\[0\] is 0.5; expected whole numbers"),
+    "paces": (lambda: system(pace=PACE[:2]), r"pace has shape \(2,\); expected \(3,\)"),
+    "no pace": (lambda: HuntMapping("vgg11").evaluate_mappings(TIERS, GENES), "pace is not given; expected a level"),
+    "idealised place": (lambda: evaluate_idealised(IDEALISED, TIERS, edited(GENES, 48)), r"genes\[2, 10\] is 48"),
+    "negative place": (lambda: evaluate_surrogates(IDEALISED, TIERS, edited(GENES, -1)), r"genes\[2, 10\] is -1"),
+    "places": (lambda: evaluate_surrogates(IDEALISED, TIERS, GENES[:2]), r"genes has shape \(2, 11\); .*\(3, 11\)"),
     "occupancy": (lambda: occupy(MODEL, TIERS, GENES * 0.5 + 0.5), r"genes\[0, 0\] is 0.5; expected whole"),
     "rises": (lambda: temperature_rise(np.ones((2, 3)), np.ones((4, 4))), r"power has shape \(2, 3\); .*, 4\)"),
     "noise": (
@@ -151,8 +170,8 @@ def test_public_functions_refuse_what_they_cannot_use(case):
 
 
 def test_lists_and_other_types_of_integers_are_taken():
-    one = evaluate_system(MODEL, TIERS, GENES)
-    for tiers, genes in ((TIERS.tolist(), GENES.tolist()), (TIERS.astype(np.uint8), GENES.astype(np.int16))):
-        for name, values in evaluate_system(MODEL, tiers, genes).items():
+    one = system()
+    for change in (np.ndarray.tolist, lambda array: array.astype(np.uint8), lambda array: array.astype(np.float64)):
+        for name, values in system(change(TIERS), change(GENES), change(PACE)).items():
             assert np.array_equal(values, one[name], equal_nan=True)
     assert traffic(rate=[0, 1]).latency.shape == (1,)

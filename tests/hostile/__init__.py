@@ -155,6 +155,9 @@ LOADERS: dict[str, Loader] = {
     "traffic": Loader(lambda: {"file.csv": tables.TRAFFIC}, tables.read_traffic, text=True),
     "power maps": Loader(tables.power, tables.read_power, text=True),
     "mappings": Loader(lambda: {"file.csv": tables.MAPPINGS}, tables.read_mappings, text=True),
+    "idealised mappings": Loader(
+        lambda: {"file.csv": tables.IDEALISED_MAPPINGS}, tables.read_idealised_mappings, text=True
+    ),
     "layer": Loader(networks.layer, networks.read_layer, networks.spoil_layer),
     "weights": Loader(networks.weights, networks.read_weights, networks.spoil_weights),
     "foreign weights": Loader(networks.foreign, networks.read_foreign, networks.spoil_weights),

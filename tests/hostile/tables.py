@@ -139,10 +139,19 @@ def read_mappings(folder: Path) -> None:
     evaluate_file(folder / "file.csv", folder / "out.csv")
 
 
+def read_idealised_mappings(folder: Path) -> None:
+    from moopim.problems.hunt.evaluate import evaluate_file
+
+    evaluate_file(folder / "file.csv", folder / "out.csv", equations="idealised")
+
+
 def toml(name: str) -> Callable[[], Content]:
     return lambda: _toml_files()[name]
 
 
 TRAFFIC = b"case,src,dst,packets_per_cycle\nx,0,1,.05\ny,5,5,0.1\nx,0,1,.05\nz,0,1,.3\n"
-MAPPINGS = b"case,set,workload,tiers,genes\na,physical,VGG11,RRFS,1 2 3 4 5 6 7 8 9 10 46\n"
-MAPPINGS += b"b,calibrated,VGG11,SFRR,1 2 3 4 5 6 7 8 9 10 40\n"
+MAPPINGS = b"case,workload,tiers,genes,pace,dataset,options\n"
+MAPPINGS += b"a,VGG11,RRFS,1 2 3 4 5 6 7 8 9 10 46,20,,\nb,VGG11,SFRR,1 2 3 4 5 6 7 8 9 10 40,63,cifar100,"
+MAPPINGS += b"wear=tier;R.endurance=1e12;F.read=parallel;max_peak=330\n"
+IDEALISED_MAPPINGS = b"case,set,workload,tiers,genes\na,physical,VGG11,RRFS,1 2 3 4 5 6 7 8 9 10 46\n"
+IDEALISED_MAPPINGS += b"b,calibrated,VGG11,SFRR,1 2 3 4 5 6 7 8 9 10 40\n"

@@ -1,21 +1,22 @@
-"""``moopim evaluate hunt``: the reference files, options of rows, and what is wrong with a file in one line."""
+"""``moopim evaluate hunt``: reference files through the command, options of rows, bad files in one line."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from moopim.cli.entry import main
+from moopim.problems.hunt import HuntMapping
 from moopim.problems.hunt.evaluate import evaluate_file
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "hunt"
+INPUTS = ["case", "workload", "dataset", "options", "tiers", "genes", "pace"]
+LISTS = ["copies", "levels", "tiles"]
 HEADER = "case,workload,tiers,genes,pace"
 GENES = "46 1 33 45 35 18 28 5 33 19 20"
 FEW_SLOTS = "6 1 31 5 4 18 28 5 3 19 20"
-ROW = f"VGG11,RRFS,{GENES},10"
-UNITS = {"period": "ns", "area": "mm2", "energy": "pJ", "power": "W", "peak": "K"}
-LISTS = ("copies", "levels", "tiles")
-INPUTS = ("workload", "dataset", "options", "tiers", "genes", "pace")
+ROW = f"VGG11,RRFS,{GENES},20"
 
 
 def invoke(capsys, *arguments):
@@ -24,181 +25,153 @@ def invoke(capsys, *arguments):
     return stop.value.code, *capsys.readouterr()
 
 
-@pytest.fixture
-def evaluate(tmp_path):
-    """Evaluates rows; gives the frame that is written."""
-
-    def run(*rows, header=HEADER, **options):
-        path = tmp_path / "in.csv"
-        path.write_text("\n".join([header, *rows]) + "\n")
-        evaluate_file(path, tmp_path / "out.csv", force=True, **options)
-        return pd.read_csv(tmp_path / "out.csv", index_col="case")
-
-    return run
+def evaluate(folder, content, **options):
+    """Results of the rows of a file by case."""
+    (folder / "in.csv").write_text(content)
+    evaluate_file(folder / "in.csv", folder / "out.csv", force=True, **options)
+    return pd.read_csv(folder / "out.csv").set_index("case")
 
 
-def test_every_result_of_the_reference_designs(tmp_path):
-    expected = (
-        pd.read_csv(REFERENCE / "system_designs.csv")
-        .drop(columns=list(INPUTS))
-        .rename(columns={name: f"{name}_{unit}" for name, unit in UNITS.items()})
-    )
-    evaluate_file(REFERENCE / "system_designs.csv", tmp_path / "out.csv")
-    found = pd.read_csv(tmp_path / "out.csv")
-    assert list(found) == list(expected)
-    assert len(found) == 143
-    for column in found:
-        if column in LISTS:
-            assert found[column].fillna("").tolist() == expected[column].fillna("").tolist()
-        else:
-            tolerance = 1e-12 if column == "err" else 0.0
-            wanted = expected[column].tolist()
-            assert found[column].tolist() == pytest.approx(wanted, rel=1e-9, abs=tolerance, nan_ok=True), column
+def test_the_reference_of_the_system_model(tmp_path):
+    text = dict.fromkeys(("options", "genes", *LISTS), str)
+    expected = pd.read_csv(REFERENCE / "system_designs.csv", dtype=text, keep_default_na=False)
+    expected[INPUTS].sample(frac=1.0, random_state=3).to_csv(tmp_path / "in.csv", index=False)
+    evaluate_file(tmp_path / "in.csv", tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv", dtype=dict.fromkeys(LISTS, str), keep_default_na=False)
+    found = found.set_index("case").loc[expected["case"]].reset_index()
+    columns = {quantity.name: quantity.column for quantity in HuntMapping("vgg11").quantities} | {"slowest": "slowest"}
+    results = [name for name in expected if name not in (*INPUTS, *LISTS)]
+    assert set(found.columns) == {"case", *LISTS, *(columns[name] for name in results)}
+    assert found[LISTS].equals(expected[LISTS])
+    for name in results:
+        ours, theirs = (pd.to_numeric(cells) for cells in (found[columns[name]], expected[name]))
+        least = 1e-12 if name == "err" else 0.0
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=least, equal_nan=True, err_msg=name)
+    assert (expected["period"] == "").sum() == 26
+    assert (pd.to_numeric(expected["violation"]) > 0).sum() == 39
 
 
-def test_the_reference_designs_of_the_idealised_model_through_the_command(capsys, tmp_path):
-    # In another order than that of networks and factor sets, which rows keep.
-    expected = pd.read_csv(REFERENCE / "idealised_designs.csv").sample(frac=1.0, random_state=3)
-    expected.insert(0, "case", [f"c{i}" for i in expected.index])
-    expected.to_csv(tmp_path / "in.csv", index=False)
+def test_the_reference_of_the_idealised_model(capsys, tmp_path):
+    expected = pd.read_csv(REFERENCE / "idealised_designs.csv")
+    expected.insert(0, "case", [f"c{i}" for i in range(len(expected))])
+    rows = expected.sample(frac=1.0, random_state=3)
+    rows.to_csv(tmp_path / "in.csv", index=False)
     options = ("--equations", "idealised", "--traffic", "chain")
     assert invoke(capsys, tmp_path / "in.csv", "-o", tmp_path / "out.csv", *options)[0] == 0
     found = pd.read_csv(tmp_path / "out.csv")
-    assert found["case"].tolist() == expected["case"].tolist()
+    assert found["case"].tolist() == rows["case"].tolist()
+    assert {"period_ns", "area_mm2", "power_W", "err"} < set(found)
     for column in found.columns[1:]:
-        assert found[column].tolist() == pytest.approx(expected[column].tolist(), rel=1e-11, nan_ok=True), column
-    assert found["period_ns"].isna().tolist() == expected["period_ns"].isna().tolist()
+        assert found[column].tolist() == pytest.approx(rows[column].tolist(), rel=1e-11, nan_ok=True), column
+    assert found["period_ns"].isna().tolist() == rows["period_ns"].isna().tolist()
 
 
-def test_numbers_are_written_in_full_and_results_of_what_does_not_fit_left_empty(capsys, tmp_path):
-    path = tmp_path / "in.csv"
-    path.write_text(f"{HEADER}\nx,vgg11,RFRF,{GENES},0\ny,VGG11,RFRS,{GENES},0\n")
-    assert invoke(capsys, path, "-o", tmp_path / "out.csv")[0] == 0
-    header, first, second = (tmp_path / "out.csv").read_text().splitlines()
-    assert first == "x,1.0" + "," * (header.count(",") - 1)
-    *numbers, copies, levels, tiles = second.split(",")
-    assert all(float(word) >= 0 for word in numbers[1:])
-    assert [len(words.split()) for words in (copies, levels, tiles)] == [11, 3, 3]
+def test_results_are_empty_without_a_tier_for_gradients_and_where_heat_runs_away(tmp_path):
+    content = f"{HEADER},options\nnone,vgg11,RFRF,{GENES},63,\n"
+    content += f"hot,VGG11,SSSS,{GENES},63,S.static_mW=2500;gated_share=1\nfine,VGG11,RFRS,{GENES},63,\n"
+    rows = evaluate(tmp_path, content)
+    assert rows.loc["none", "violation"] == 1
+    assert rows.loc["hot", "violation"] >= 1
+    for case in ("none", "hot"):
+        assert rows.loc[case].drop("violation").isna().all()
+    assert rows.loc["fine"].notna().all()
+    assert rows.loc["fine", "copies"] == " ".join(["1"] * 11)
 
 
-def test_columns_of_a_row_go_before_the_options_of_the_command(evaluate):
-    header = f"{HEADER},dataset,options"
-    rows = [
-        f"given,{ROW},tinyimagenet,precision=fp16;wear=tier;bp_tier=farthest;kappa=2;max_power=3;min_trainings=0.001",
-        f"command,{ROW},,",
-        f"one,{ROW},,precision=fp16",
+def test_options_of_a_row_go_before_those_of_the_command(tmp_path):
+    options = ["precision=fp32;kappa=2;max_power=3", "", "wear=tier;devices=S:lstp,R,F;R.bp=0"]
+    content = f"{HEADER},set,dataset,options\n"
+    content += "".join(f'{i},{ROW},,{"cifar100" if i else ""},"{text}"\n' for i, text in enumerate(options))
+    given = {"precision": "fp16", "override": "kappa=4,mesh=4", "max": "power=30,area=20", "dataset": "tinyimagenet"}
+    rows = evaluate(tmp_path, content, **given)
+    alone = [
+        {"precision": "fp32", "override": "kappa=2", "max": "power=3,area=20", "dataset": "tinyimagenet"},
+        {**given, "dataset": "cifar100"},
+        {**given, "dataset": "cifar100", "wear": "tier", "devices": "S:lstp,R,F"},
     ]
-    command = {"precision": "fp32", "override": "kappa=4,R.static_mW=20", "max": "power=5,peak=330"}
-    found = evaluate(*rows, header=header, **command)
-    alike = {
-        "given": {
-            "dataset": "tinyimagenet",
-            "precision": "fp16",
-            "wear": "tier",
-            "bp_tier": "farthest",
-            "override": "kappa=2,R.static_mW=20",
-            "max": "power=3,peak=330",
-            "min": "trainings=0.001",
-        },
-        "command": command,
-        "one": command | {"precision": "fp16"},
-    }
-    for case, options in alike.items():
-        alone = evaluate(f"{case},{ROW}", **options)
-        assert alone.loc[case].equals(found.loc[case]), case
-    assert found["lifetime"].nunique() == 2
-    assert found["gradient_ns"].nunique() == 3
+    for i, words in enumerate(alone):
+        expected = evaluate(tmp_path, f"{HEADER}\n{i},{ROW}\n", **words).loc[i]
+        assert expected["violation"] > 0
+        assert rows.loc[i].equals(expected), i
+    assert rows["gradient_ns"].nunique() == rows["lifetime"].nunique() == 2
 
 
-def test_devices_and_stacks_of_a_row(evaluate, tmp_path):
+def test_devices_and_stacks_of_a_row(tmp_path):
     own, stack = tmp_path / "own.toml", tmp_path / "stack.toml"
     own.write_text('[X]\nlike = "R"\nname = "Ours"\n')
     stack.write_text("[stack]\nmesh = 5\n")
-    rows = [
-        f"built in,{ROW},",
-        f'own,VGG11,XXFS,{GENES},10,"devices=S,F,{own}"',
-        f"large,{ROW},stack={stack}",
-        f"three,VGG11,RFS,{FEW_SLOTS},10,tiers=3",
-        f"words,{ROW},F.read=parallel;R.nonvolatile=0;ambient_K=320;F.bp=0",
-    ]
-    found = evaluate(*rows, header=f"{HEADER},options")
-    assert (found["violation"] == 0).all()
-    assert found.loc["own"].equals(found.loc["built in"])
-    large = found.loc["large"]
+    content = f"""{HEADER},options
+built in,{ROW},
+own,VGG11,XXFS,{GENES},20,"devices=S,F,{own}"
+large,{ROW},stack={stack}
+three,VGG11,RFS,{FEW_SLOTS},20,tiers=3
+"""
+    rows = evaluate(tmp_path, content)
+    assert (rows["violation"] == 0).all()
+    assert rows.loc["own"].equals(rows.loc["built in"])
+    large = rows.loc["large"]
     operations = large["tops_per_W"] * large["energy_pJ"]
     area = operations / (1e3 * large["period_ns"] * large["tops_per_mm2_stack"])
     assert area == pytest.approx(1.6 * 4 * 25, rel=1e-12)
-    assert found["levels"].str.split().map(len).to_dict() == {name: 2 if name == "three" else 3 for name in found.index}
-    assert found.loc["words", "peak_K"] > 320
-    assert found.loc["words", "static_pJ"] > found.loc["built in", "static_pJ"]
+    assert rows["levels"].str.split().map(len).tolist() == [3, 3, 3, 2]
 
 
-def test_thermal_runaway_and_broken_limits_are_flagged(evaluate):
-    rows = [
-        f"hot,VGG11,SSSS,{GENES},10,S.static_mW=2500;gated_share=1",
-        f"warm,VGG11,SSSS,{GENES},10,S.static_mW=2500;gated_share=1;max_power=3",
-        f"limited,{ROW},max_power=0.5;min_lifetime=1e6",
-        f"free,{ROW},",
-    ]
-    found = evaluate(*rows, header=f"{HEADER},options")
-    hot = found.loc["hot"]
-    assert hot["violation"] >= 1
-    assert hot.drop("violation").isna().all()
-    assert found.loc["warm"].equals(hot)
-    free, limited = found.loc["free"], found.loc["limited"]
-    assert free["violation"] == 0
+def test_a_limit_that_is_exceeded_leaves_the_results_as_they_are(tmp_path):
+    free = evaluate(tmp_path, f"{HEADER}\na,{ROW}\n").loc["a"]
+    content = f"{HEADER},options\na,{ROW},max_power=0.5;min_lifetime=1e6\n"
+    limited = evaluate(tmp_path, content).loc["a"]
     assert limited["violation"] == pytest.approx(free["power_W"] / 0.5 - 1 + 1 - free["lifetime"] / 1e6, rel=1e-12)
     assert limited.drop("violation").equals(free.drop("violation"))
-    barely = evaluate(f"barely,{ROW}", max=f"area={free['area_mm2'] - 1e-6}")
-    assert barely.loc["barely", "violation"] == 1e-3
+    barely = evaluate(tmp_path, f"{HEADER}\na,{ROW}\n", max=f"area={free['area_mm2'] - 1e-6}").loc["a"]
+    assert (free["violation"], barely["violation"]) == (0, 1e-3)
+
+
+def test_a_network_that_no_mapping_makes_fit_is_flagged(tmp_path):
+    rows = evaluate(tmp_path, f"{HEADER},options\na,VGG11,SSSS,{' '.join('0' * 11)},63,mesh=1\n")
+    assert rows.loc["a", "violation"] > 2
+    assert np.isnan(rows.loc["a", "period_ns"])
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (f"VGG12,RRFS,{GENES},0,,,", "unknown workload 'VGG12'"),
-        (f"VGG11,RRXS,{GENES},0,,,", "tiers 'RRXS' are not allowed; expected 4 letters out of SRF"),
-        (f"VGG11,RRF,{GENES},0,,,", "tiers 'RRF' are not allowed"),
-        (f"VGG11,rrfs,{GENES},0,,,", "tiers 'rrfs' are not allowed"),
-        ("VGG11,RRFS,0 1 2,0,,,", "genes have 3 numbers; expected 11 whole numbers 0 .. 47"),
-        (f"VGG11,RRFS,{GENES.replace('46', '48')},0,,,", "genes have 48; expected"),
-        (f"VGG11,RRFS,{GENES.replace('46', '-1')},0,,,", "genes have -1; expected"),
-        (f"VGG11,RRFS,{GENES.replace('46', '4.5')},0,,,", "gene '4.5' is not allowed"),
-        (f"VGG11,RRFS,{GENES.replace('46', '--5')},0,,,", "gene '--5' is not allowed; expected a whole number"),
-        ("VGG11,RRFS", "genes have 0 numbers"),
-        (f"VGG11,RRFS,{GENES},64,,,", "pace 64 is not allowed; expected a whole number 0 .. 63"),
-        (f"VGG11,RRFS,{GENES},-1,,,", "pace -1 is not allowed"),
-        (f"VGG11,RRFS,{GENES},1.5,,,", "pace '1.5' is not allowed; expected a whole number"),
-        (f"VGG11,RRFS,{GENES},,,,", "pace '' is not allowed; expected a whole number"),
-        (f"VGG11,RRFS,{GENES},9,,,pace_levels=8", "pace 9 is not allowed; expected a whole number 0 .. 7"),
-        (f"VGG11,RRFS,{GENES},0,ideal,,", "unknown factor set 'ideal'"),
-        (f"VGG11,RRFS,{GENES},0,calibrated,,", "factors 'calibrated' were fitted to equations 'idealised'; expected"),
-        (f"VGG11,RRFS,{GENES},0,,mnist,", "unknown dataset 'mnist'"),
-        (f"VGG11,RRFS,{GENES},0,,,heat=3", "unknown parameter to override 'heat'"),
-        (f"VGG11,RRFS,{GENES},0,,,goals=period", "unknown parameter to override 'goals'"),
-        (f"VGG11,RRFS,{GENES},0,,,kappa", "option 'kappa' is not allowed; expected NAME=VALUE, such as kappa=4"),
-        (f"VGG11,RRFS,{GENES},0,,,kappa=4;kappa=5", "option 'kappa' is given twice; expected it once"),
-        (
-            f'VGG11,RRFS,{GENES},0,,,"kappa=4,bits=8"',
-            "option 'kappa=4,bits=8' is not allowed; expected NAME=VALUE",
-        ),
-        (f"VGG11,RRFS,{GENES},0,,,wear=tires", "unknown wear 'tires' (did you mean 'tier'?)"),
-        (f"VGG11,RRFS,{GENES},0,,,traffic=chain", "traffic 'chain' is given with equations 'system'"),
-        (f"VGG11,RRFS,{GENES},0,,,max_heat=1", "unknown max of 'heat'"),
-        (f"VGG11,RRFS,{GENES},0,,,max_peak=300", "max 'peak=300' is not allowed; expected a number above 300"),
-        (f"VGG11,RRFS,{GENES},0,,,min_trainings=0", "min 'trainings=0' is not allowed; expected a number above 0"),
-        (
-            f"VGG11,RRFS,{GENES},0,,,engine_share=1",
-            "engine_share of the gradient engine is 1; expected a number",
-        ),
-        (f"VGG11,RRFS,{GENES},0,,,mac_overhead=1000;pe_area_mm2=0.01", "a unit of the gradient engine takes 2.119e+05"),
-        (f"VGG11,RRFS,{GENES},0,,,devices=F", "tiers 'RRFS' are not allowed; expected 4 letters out of F"),
-        (f"VGG11,RRFS,{GENES},0,,,,7", "more fields than columns; expected 8"),
+        ("a,VGG12,RRFS,0,1", "unknown workload 'VGG12'"),
+        (f"a,VGG11,RRXS,{GENES},1", "tiers 'RRXS' are not allowed; expected 4 letters out of SRF"),
+        (f"a,VGG11,RRF,{GENES},1", "tiers 'RRF'"),
+        ("a,VGG11,RRFS,0 1 2,1", "genes have 3 numbers; expected 11 whole numbers 0 .. 47"),
+        (f"a,VGG11,RRFS,{GENES.replace('46', '48')},1", "genes have 48; expected"),
+        (f"a,VGG11,RRFS,{GENES.replace('46', '-1')},1", "genes have -1; expected"),
+        (f"a,VGG11,RRFS,{GENES.replace('46', '4.5')},1", "gene '4.5' is not allowed"),
+        ("a,VGG11,RRFS", "genes have 0 numbers"),
+        (f"a,VGG11,RRFS,{GENES.replace('46', '--5')},1", "gene '--5' is not allowed; expected a whole number"),
+        (f"a,{ROW},,,,7", "more fields than columns; expected 8"),
+        (f"a,VGG11,rrfs,{GENES},1", "tiers 'rrfs' are not allowed"),
+        (f"a,VGG11,RRFS,{GENES},64", "pace 64 is not allowed; expected a whole number 0 .. 63"),
+        (f"a,VGG11,RRFS,{GENES},-1", "pace -1 is not allowed"),
+        (f"a,VGG11,RRFS,{GENES},1.5", "pace '1.5' is not allowed; expected a whole number"),
+        (f"a,VGG11,RRFS,{GENES},", "pace '' is not allowed; expected a whole number"),
+        (f"a,{ROW},ideal", "unknown factor set 'ideal'"),
+        (f"a,{ROW},calibrated", "factors 'calibrated' were fitted to equations 'idealised'; expected 'physical'"),
+        (f"a,{ROW},,mnist", "unknown dataset 'mnist'"),
+        (f"a,{ROW},,,kapa=4", "unknown parameter to override 'kapa' (did you mean 'kappa'?)"),
+        (f"a,{ROW},,,precison=fp32", "unknown parameter to override 'precison'"),
+        (f"a,{ROW},,,precision=fp33", "unknown precision 'fp33'"),
+        (f"a,{ROW},,,kappa", "option 'kappa' is not allowed; expected NAME=VALUE"),
+        (f"a,{ROW},,,kappa=4;kappa=5", "option 'kappa' is given twice"),
+        (f'a,{ROW},,,"max_peak=330,power=3"', "option 'max_peak=330,power=3' is not allowed; expected NAME=VALUE join"),
+        (f"a,{ROW},,,max_heat=4", "unknown max of 'heat'"),
+        (f"a,{ROW},,,max_peak=300", "max 'peak=300' is not allowed; expected a number above 300"),
+        (f"a,{ROW},,,traffic=chain", "traffic 'chain' is given with equations 'system'"),
+        (f"a,{ROW},,,R.read=sideways", "unknown read of device 'R' 'sideways'; allowed: rows, columns, parallel, macs"),
+        (f"a,{ROW},,,R.bp=maybe", "serves_back_propagation of device 'R' is 'maybe'; expected true or false"),
+        (f"a,{ROW},,,engine_share=0", "engine_share of the gradient engine is 0; expected a number above 0 to below 1"),
+        (f"a,{ROW},,,engine_share=1", "engine_share of the gradient engine is 1; expected"),
+        (f"a,{ROW},,,engine_share=1e-9", "a unit of the gradient engine takes 847.5 um2, its share of a PE has 0.0016"),
     ],
 )
 def test_a_wrong_row_is_named_and_nothing_written(capsys, tmp_path, row, message):
     path = tmp_path / "in.csv"
-    path.write_text(f"{HEADER},set,dataset,options\nfirst,{ROW},physical,cifar10,\na,{row}\n")
+    path.write_text(f"{HEADER},set,dataset,options\nfirst,{ROW}\n{row}\n")
     code, _, err = invoke(capsys, path, "-o", tmp_path / "out.csv")
     assert code == 2
     assert "row 2 (case 'a')" in err
@@ -207,31 +180,28 @@ def test_a_wrong_row_is_named_and_nothing_written(capsys, tmp_path, row, message
     assert not (tmp_path / "out.csv").exists()
 
 
+OLD = f"case,workload,tiers,genes\na,VGG11,RRFS,{GENES}\n"
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
         (None, (), "cannot be read"),
         ("case,set\na,b\n", (), "has no column 'workload'"),
-        (f"{HEADER},pace\na,{ROW},1\n", (), "has 2 columns 'pace'; expected one"),
         (
-            f"case,set,workload,tiers,genes\na,calibrated,VGG11,RRFS,{GENES}\n",
+            OLD,
             (),
-            "has no columns 'pace'; expected one: files of the idealised model go with --equations idealised",
+            "no column 'pace'; expected case, workload, tiers, genes, pace; designs of the idealised model need ",
         ),
-        (f"{HEADER}\n", (), "has no rows; expected at least one mapping"),
+        (f"{HEADER},pace\na,{ROW},1\n", (), "has more than one column 'pace'"),
+        (b"\xff\xfe\x00", (), "cannot be read"),
+        (f'{HEADER}\na,VGG11,RRFS,"{GENES}', (), "is not CSV (after line 1)"),
         (f"{HEADER}\na,{ROW}\n", ("--traffic", "grahp"), "unknown --traffic 'grahp' (did you"),
         (f"{HEADER}\na,{ROW}\n", ("--thermal", "foo"), "error: unknown --thermal 'foo'; allowed: hot"),
         (f"{HEADER}\na,{ROW}\n", ("--dataset", "mnist"), "error: unknown dataset 'mnist'; allowed:"),
-        (f"{HEADER}\na,{ROW}\n", ("--traffic", "chain"), "error: traffic 'chain' is given with equations 'system'"),
-        (
-            f"{HEADER}\na,{ROW}\n",
-            ("--max", "peak=300"),
-            "error: max 'peak=300' is not allowed; expected a number",
-        ),
-        (f"{HEADER}\na,{ROW}\n", ("--override", "engine_share=2"), "error: engine_share of the gradient engine is 2"),
-        (f"{HEADER}\na,{ROW}\n", ("--devices", "R,F:x"), "error: unknown variant of device F 'x'"),
-        (b"\xff\xfe\x00", (), "cannot be read"),
-        (f'{HEADER}\na,physical,VGG11,RRFS,"{GENES}', (), "is not CSV (after line 1)"),
+        (f"{HEADER}\na,{ROW}\n", ("--max", "peak=9"), "error: max 'peak=9' is not allowed; expected a number above 30"),
+        (f"{HEADER}\na,{ROW}\n", ("--noc", "paper"), "error: noc 'paper' is given with equations 'system'; expected"),
+        (OLD, ("--equations", "paper", "--wear", "tier"), "error: wear 'tier' is given with equations 'paper'; expec"),
     ],
 )
 def test_an_unusable_file_or_option_is_named(capsys, tmp_path, content, arguments, message):
