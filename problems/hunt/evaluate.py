@@ -150,6 +150,8 @@ def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:
         bound, _, quantity = name.partition("_")
         if name in _OPTIONS:
             options[name] = value
+        elif "," in value:
+            raise ConfigError(f"option {f'{name}={value}'!r} is not allowed; expected NAME=VALUE joined by ';'")
         elif bound in ("max", "min"):
             parts[bound][quantity] = value
         else:

@@ -23,7 +23,7 @@ from moopim.constants import (
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.parameters import NocParameters, load_noc
 from moopim.hardware.noc.routing import link_count
-from moopim.hardware.stack.devices import PARAMETERS, TRUTHS, Overrides, StackDevice, built_in_devices, load_devices
+from moopim.hardware.stack.devices import TRUTHS, Overrides, StackDevice, built_in_devices, load_devices
 from moopim.hardware.stack.engine import GradientEngine, load_engine
 from moopim.hardware.thermal import ThermalStack, load_thermal
 from moopim.typing import FloatArray
@@ -322,16 +322,17 @@ def _parse(override: str) -> Overrides:
 
 
 def _value(item: str, name: str, text: str) -> Any:
-    """Value of an override: a number, with a unit behind it or without, or the word of a device's parameter."""
+    """Value of an override: a number, with a unit behind it or without, or the word of a device's parameter.
+
+    A word stands for an unknown name as well, which is refused later.
+    """
     parameter, bounds = name.partition(".")[2], _bounds(name)
-    if parameter in PARAMETERS and bounds is None:
+    if bounds is None:
         truth = {"true": True, "1": True, "false": False, "0": False}
         return truth.get(text.lower(), text) if parameter in TRUTHS else text
     found = _NUMBER.fullmatch(text)
-    if not found and bounds is None:
-        return text  # the name is unknown, which the caller says
     if not found:
         raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
     digits, unit = found.groups()
     number = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
-    return number if not unit or bounds is None else in_unit(name, number, unit, bounds)
+    return in_unit(name, number, unit, bounds) if unit else number
