@@ -96,6 +96,13 @@ def test_options_of_a_row_go_before_those_of_the_command(tmp_path):
     assert rows["gradient_ns"].nunique() == rows["lifetime"].nunique() == 2
 
 
+def test_rows_of_the_idealised_model_may_differ_in_traffic(tmp_path):
+    content = f"case,workload,tiers,genes,options\nchain,VGG11,RRFS,{GENES},traffic=chain\ngraph,VGG11,RRFS,{GENES},\n"
+    rows = evaluate(tmp_path, content, equations="idealised")
+    assert rows["link_util"].isna().tolist() == [True, False]
+    assert rows["period_ns"].nunique() == 2
+
+
 def test_devices_and_stacks_of_a_row(tmp_path):
     own, stack = tmp_path / "own.toml", tmp_path / "stack.toml"
     own.write_text('[X]\nlike = "R"\nname = "Ours"\n')
@@ -153,8 +160,9 @@ def test_a_network_that_no_mapping_makes_fit_is_flagged(tmp_path):
         (f"a,{ROW},ideal", "unknown factor set 'ideal'"),
         (f"a,{ROW},calibrated", "factors 'calibrated' were fitted to equations 'idealised'; expected 'physical'"),
         (f"a,{ROW},,mnist", "unknown dataset 'mnist'"),
-        (f"a,{ROW},,,kapa=4", "unknown parameter to override 'kapa' (did you mean 'kappa'?)"),
-        (f"a,{ROW},,,precison=fp32", "unknown parameter to override 'precison'"),
+        (f"a,{ROW},,,kapa=4", "unknown option 'kapa' (did you mean 'kappa'?)"),
+        (f"a,{ROW},,,precison=fp32", "unknown option 'precison' (did you mean 'precision'?)"),
+        (f"a,{ROW},,,Q.endurance=1", "unknown parameter to override 'Q.endurance'"),
         (f"a,{ROW},,,precision=fp33", "unknown precision 'fp33'"),
         (f"a,{ROW},,,kappa", "option 'kappa' is not allowed; expected NAME=VALUE"),
         (f"a,{ROW},,,kappa=4;kappa=5", "option 'kappa' is given twice"),

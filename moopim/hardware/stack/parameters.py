@@ -236,6 +236,11 @@ def load_factor_set(name: str) -> Overrides:
     return {key: entry_value(f"{key} of factor set {name!r}", entry, _bounds(key)) for key, entry in table.items()}
 
 
+def parameter_names() -> tuple[str, ...]:
+    """Names of the parameters that belong to no device."""
+    return tuple(name for cls in _CLASSES for name in bounds_of(cls))
+
+
 def load_parameters(
     factors: str = "physical", devices: str = "S,R,F", stack: str = "", override: str = ""
 ) -> Parameters:
@@ -259,7 +264,7 @@ def load_parameters(
     chosen, overrides = load_factor_set(factors), _parse(override)
     used = load_devices(devices, chosen, overrides)
     letters = [device.letter for device in used]
-    names = [name for cls in _CLASSES for name in bounds_of(cls)]
+    names = parameter_names()
     # A set may have values of devices that are not used; an override has to have an effect.
     for given, source, known in (
         (chosen, f"parameter of factor set {factors!r}", (*letters, *built_in_devices())),
