@@ -63,7 +63,8 @@ def _block_math(translator: HTML5Translator, node: nodes.math_block) -> None:
     # Aligned lines in a docstring need no environment around them.
     tex = node.astext()
     aligned = f"\\begin{{aligned}}{tex}\\end{{aligned}}" if "&" in tex or r"\\" in tex else tex
-    translator.body.append(f"<div>{tex2mathml(aligned, as_block=True)}</div>")
+    # Room for large symbols, which the theme would put behind a scroll bar.
+    translator.body.append(f'<div style="padding: 0.5em 0">{tex2mathml(aligned, as_block=True)}</div>')
     raise nodes.SkipNode
 
 
