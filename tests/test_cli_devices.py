@@ -3,7 +3,7 @@
 import pytest
 
 from moopim.cli.entry import main
-from moopim.hardware.stack.devices import built_in_devices
+from moopim.hardware.stack.devices import TRUTHS, built_in_devices, load_devices
 
 
 def invoke(capsys, *words):
@@ -30,6 +30,10 @@ def test_show_prints_every_figure_with_its_source(capsys, name):
     code, out, err = invoke(capsys, "devices", "show", name)
     assert (code, err) == (0, "")
     letter = {"reram": "R"}.get(name, name[0].upper())
+    behaviour = out.partition("\n")[0]
+    for word in (*TRUTHS, "read", "noise"):
+        assert f"{word} {getattr(load_devices(name)[0], word)}" in behaviour
+    assert "no source given" not in out
     for key, entry in built_in_devices()[letter].items():
         if isinstance(entry, dict) and key != "variants":
             line = next(line for line in out.splitlines() if line.startswith(f"{key} "))
@@ -46,10 +50,12 @@ def test_a_file_of_ones_own_is_shown_and_checked(capsys, tmp_path):
     assert code == 0
     assert out.startswith("X: name Ours, read columns")
     assert next(line for line in out.splitlines() if line.startswith("static_mW")).endswith("no source given")
-    path.write_text('[X]\nlike = "R"\nstatic_mW = -2\n')
-    code, out, err = invoke(capsys, "devices", "show", path)
-    assert (code, out) == (2, "")
-    assert err == "error: static_mW of device 'X' is -2 mW; expected 0 or a number from 0.001 to 100000 mW\n"
+    for text, message in (
+        ("static_mW = -2", "static_mW of device 'X' is -2 mW; expected 0 or a number from 0.001 to 100000 mW"),
+        ("nonvolatile = 1", "nonvolatile of device 'X' is 1; expected true or false"),
+    ):
+        path.write_text(f'[X]\nlike = "R"\n{text}\n')
+        assert invoke(capsys, "devices", "show", path) == (2, "", f"error: {message}\n")
 
 
 def test_an_unknown_device_is_named(capsys):

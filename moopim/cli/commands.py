@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 _DEVICE_COLUMNS = ("letter", "name", "read", "noise", "back-propagation", "storage of a PE", "variants")
-_DEVICE_BEHAVIOUR = ("name", "read", "noise", "serves_back_propagation", "variant")
+_DEVICE_BEHAVIOUR = ("name", "read", "noise", "serves_back_propagation", "nonvolatile", "variant")
 # Names of `moopim.analysis.run_figures`.
 _RUN_FIGURES = ("front", "front_3d", "parallel", "hypervolume")
 

@@ -10,8 +10,9 @@ import numpy as np
 import typer
 
 from moopim.csv_files import Column, Table, read_rows, write_table
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, unknown_name
 from moopim.files import check_files
+from moopim.hardware.stack.parameters import parameter_names
 from moopim.problems.hunt.mapping import EQUATIONS, HuntMapping
 from moopim.typing import FloatArray
 
@@ -121,18 +122,19 @@ def evaluate_file(
             "idealised model need --equations idealised"
         )
     rows: list[_Row] = table.read(designs, cells)
-    names = _quantities(problem(rows[0].group))
+    groups = dict.fromkeys(row.group for row in rows)
+    names = {name: column for group in groups for name, column in _quantities(problem(group)).items()}
     results: dict[str, FloatArray] = {name: np.full(len(rows), np.nan) for name in names}
     lists = {name: [""] * len(rows) for name in (_LISTS if paced else ())}
-    for group in dict.fromkeys(row.group for row in rows):
+    for group in groups:
         members = [i for i, row in enumerate(rows) if row.group == group]
         tiers, genes, pace = (
             np.array([getattr(rows[i], name) for i in members], dtype=np.int64) for name in ("tiers", "genes", "pace")
         )
         mappings = problem(group).evaluate_mappings(tiers, genes, pace if paced else None)
         found = problem(group).quantities_of(mappings)
-        for name in names:
-            results[name][members] = found[name]
+        for name, values in found.items():
+            results[name][members] = values
         for name, texts in lists.items():
             for i, numbers in zip(members, mappings.results[name].tolist(), strict=True):
                 texts[i] = " ".join(f"{number:.0f}" for number in numbers if np.isfinite(number))
@@ -148,10 +150,15 @@ def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:
         bound, _, quantity = name.partition("_")
         if name in _OPTIONS:
             options[name] = value
+        elif "," in value:
+            raise ConfigError(f"option {f'{name}={value}'!r} is not allowed; expected NAME=VALUE joined by ';'")
         elif bound in ("max", "min"):
             parts[bound][quantity] = value
         else:
             device, dot, parameter = name.partition(".")
+            if not dot and name not in parameter_names():
+                known = (*_OPTIONS, "max_NAME", "min_NAME", *parameter_names(), "LETTER.PARAMETER")
+                raise unknown_name("option", name, known)
             parts["override"][f"{device}{dot}{_SHORT.get(parameter, parameter)}"] = value
     return options | {
         option: ",".join(f"{name}={value}" for name, value in values.items()) for option, values in parts.items()

@@ -479,28 +479,7 @@ sink outwards.
 - **idealised physical** and **idealised calibrated**: the [former model](hunt_idealised.md). Its calibrated factors
   were fitted to many of the numbers below: that they come near them is no evidence for the paper.
 
-## What the system model reaches, and what not
-
-Reached is an order of the devices. RRFS is the most efficient of these architectures by TOPS/W and, with RRRS, by
-TOPS/mm², to 1 %; SSSS has the least TOPS/mm² of those with an SRAM tier for back-propagation; with int8, FFFS is the
-hottest of SSSS, RRRS and FFFS on every network. The tier for back-propagation stands where the paper has it, farthest
-from the sink, in most heterogeneous designs of the int8 front (69 to 100 % with four seeds), and for the paper's
-reason, noise: RRFS on ResNet34 with that tier at the sink would be 0.4 % more efficient, as it would leak less and
-send less far, at eight times the noise. With fp32, where no design has noise, the tier is never farthest.
-
-Not reached are the margins. RRFS leads RRRS by at most 9 % in TOPS/W (paper: 20 %) and 6 % in TOPS/mm² (30 %); the
-table counts these two ratios as within 20 % of the paper's only because all of them are near 1. Its TOPS/W is 1.9
-times that of SSSS (10), 1.8 times that of FFFS (2.6) and 1.4 times that of HyperX (3.1) with int8, and less with
-fp32: on ResNet34 with int8, SSSS reads at less than twice the energy of RRFS, and leakage is a third of its energy;
-the gradients take the same on any forward tiers. In TOPS/mm² the lead over SSSS, FFFS and HyperX is larger than the
-paper's with int8; with fp32 the gradient engine sets the period of every design, and margins nearly vanish. AccuReD
-falls much farther behind than in the paper: its GPU-like tiers, whose figures have no source, compute gradients so
-slowly that their leakage is 90 % of the energy.
-
-Neither are 20 TOPS/W, 10.73 TOPS/mm², 380 K, nor the places of Figure 5. RRFS has only one to five layers on FeFET:
-the first one, projections of shortcuts and fully connected ones. So has RFFS, which is as efficient by TOPS/W. A
-design with a layer on FeFET does not finish a training: with the endurance of Table I, its cells stand 0.01
-trainings.
+[](hunt.md#what-it-reaches-of-the-paper) says what follows for the system model.
 
 ## Architectures
 
@@ -540,17 +519,16 @@ farthest from the sink. Of the front, the idealised models select the most effic
 ## How selective a search is
 
 `moopim run hunt --workload resnet34 --algorithm {optimiser} --evaluations {count} --seed {seed}` with each model,
-without limits. In the idealised model a third to a half of everything that a search visits is non-dominated: power,
-energy over time, is an objective there, so that a slower design is a better one, and copies are free, far beyond one
-for each position. In the system model energy is an objective, and copies are whole, at most one for each position.
+without limits. In the idealised model power, energy over time, is an objective, so that a slower design is a better
+one, and copies are free, also beyond one for each position. In the system model energy is an objective, and copies are
+whole, at most one for each position.
 
 {facts}
 
 ## How the numbers were made
 
-Searches are {optimiser} with {evaluations} evaluations, seed {seed}. Between seeds, efficiencies differ by about one
-per cent; where tiers are all but full, as with SSSS on ResNet34, a search may miss the last level of the pace, 3 % of
-TOPS/W and 10 % of TOPS/mm². On another processor, rounding may lead a search elsewhere.
+Searches are {optimiser} with {evaluations} evaluations, seed {seed}. On another processor, rounding may lead a search
+elsewhere.
 
 ## Why some claims cannot hold together
 

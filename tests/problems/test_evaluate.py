@@ -15,6 +15,7 @@ INPUTS = ["case", "workload", "dataset", "options", "tiers", "genes", "pace"]
 LISTS = ["copies", "levels", "tiles"]
 HEADER = "case,workload,tiers,genes,pace"
 GENES = "46 1 33 45 35 18 28 5 33 19 20"
+FEW_SLOTS = "6 1 31 5 4 18 28 5 3 19 20"
 ROW = f"VGG11,RRFS,{GENES},20"
 
 
@@ -95,6 +96,43 @@ def test_options_of_a_row_go_before_those_of_the_command(tmp_path):
     assert rows["gradient_ns"].nunique() == rows["lifetime"].nunique() == 2
 
 
+def test_rows_of_the_idealised_model_may_differ_in_traffic(tmp_path):
+    content = f"case,workload,tiers,genes,options\nchain,VGG11,RRFS,{GENES},traffic=chain\ngraph,VGG11,RRFS,{GENES},\n"
+    rows = evaluate(tmp_path, content, equations="idealised")
+    assert rows["link_util"].isna().tolist() == [True, False]
+    assert rows["period_ns"].nunique() == 2
+
+
+def test_devices_and_stacks_of_a_row(tmp_path):
+    own, stack = tmp_path / "own.toml", tmp_path / "stack.toml"
+    own.write_text('[X]\nlike = "R"\nname = "Ours"\n')
+    stack.write_text("[stack]\nmesh = 5\n")
+    content = f"""{HEADER},options
+built in,{ROW},
+own,VGG11,XXFS,{GENES},20,"devices=S,F,{own}"
+large,{ROW},stack={stack}
+three,VGG11,RFS,{FEW_SLOTS},20,tiers=3
+"""
+    rows = evaluate(tmp_path, content)
+    assert (rows["violation"] == 0).all()
+    assert rows.loc["own"].equals(rows.loc["built in"])
+    large = rows.loc["large"]
+    operations = large["tops_per_W"] * large["energy_pJ"]
+    area = operations / (1e3 * large["period_ns"] * large["tops_per_mm2_stack"])
+    assert area == pytest.approx(1.6 * 4 * 25, rel=1e-12)
+    assert rows["levels"].str.split().map(len).tolist() == [3, 3, 3, 2]
+
+
+def test_a_limit_that_is_exceeded_leaves_the_results_as_they_are(tmp_path):
+    free = evaluate(tmp_path, f"{HEADER}\na,{ROW}\n").loc["a"]
+    content = f"{HEADER},options\na,{ROW},max_power=0.5;min_lifetime=1e6\n"
+    limited = evaluate(tmp_path, content).loc["a"]
+    assert limited["violation"] == pytest.approx(free["power_W"] / 0.5 - 1 + 1 - free["lifetime"] / 1e6, rel=1e-12)
+    assert limited.drop("violation").equals(free.drop("violation"))
+    barely = evaluate(tmp_path, f"{HEADER}\na,{ROW}\n", max=f"area={free['area_mm2'] - 1e-6}").loc["a"]
+    assert (free["violation"], barely["violation"]) == (0, 1e-3)
+
+
 def test_a_network_that_no_mapping_makes_fit_is_flagged(tmp_path):
     rows = evaluate(tmp_path, f"{HEADER},options\na,VGG11,SSSS,{' '.join('0' * 11)},63,mesh=1\n")
     assert rows.loc["a", "violation"] > 2
@@ -122,11 +160,13 @@ def test_a_network_that_no_mapping_makes_fit_is_flagged(tmp_path):
         (f"a,{ROW},ideal", "unknown factor set 'ideal'"),
         (f"a,{ROW},calibrated", "factors 'calibrated' were fitted to equations 'idealised'; expected 'physical'"),
         (f"a,{ROW},,mnist", "unknown dataset 'mnist'"),
-        (f"a,{ROW},,,kapa=4", "unknown parameter to override 'kapa' (did you mean 'kappa'?)"),
-        (f"a,{ROW},,,precison=fp32", "unknown parameter to override 'precison'"),
+        (f"a,{ROW},,,kapa=4", "unknown option 'kapa' (did you mean 'kappa'?)"),
+        (f"a,{ROW},,,precison=fp32", "unknown option 'precison' (did you mean 'precision'?)"),
+        (f"a,{ROW},,,Q.endurance=1", "unknown parameter to override 'Q.endurance'"),
         (f"a,{ROW},,,precision=fp33", "unknown precision 'fp33'"),
         (f"a,{ROW},,,kappa", "option 'kappa' is not allowed; expected NAME=VALUE"),
         (f"a,{ROW},,,kappa=4;kappa=5", "option 'kappa' is given twice"),
+        (f'a,{ROW},,,"max_peak=330,power=3"', "option 'max_peak=330,power=3' is not allowed; expected NAME=VALUE join"),
         (f"a,{ROW},,,max_heat=4", "unknown max of 'heat'"),
         (f"a,{ROW},,,max_peak=300", "max 'peak=300' is not allowed; expected a number above 300"),
         (f"a,{ROW},,,traffic=chain", "traffic 'chain' is given with equations 'system'"),

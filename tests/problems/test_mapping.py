@@ -263,6 +263,13 @@ def test_a_search_keeps_its_limits():
     assert (front["trainings"] >= 1).all()
 
 
+def test_a_search_names_a_limit_that_no_design_keeps():
+    result = moopim.run(HuntMapping("vgg11", max="energy=1,power=1000"), "random", evaluations=40)
+    least = result.evaluations["energy_pJ"].min()
+    assert f"no feasible design: none has energy <= 1 pJ, the least is {least:g}" in result.message
+    assert (result.evaluations["violation"] > 1e6).all()
+
+
 def test_precision_and_wear_change_what_they_name(rng):
     problems = [HuntMapping("vgg11", **options) for options in ({}, {"precision": "fp32"}, {"wear": "tier"})]
     X = problems[0].repair_designs(problems[0].genome.sample(30, rng))

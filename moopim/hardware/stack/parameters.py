@@ -23,7 +23,7 @@ from moopim.constants import (
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc.parameters import NocParameters, load_noc
 from moopim.hardware.noc.routing import link_count
-from moopim.hardware.stack.devices import PARAMETERS, TRUTHS, Overrides, StackDevice, built_in_devices, load_devices
+from moopim.hardware.stack.devices import TRUTHS, Overrides, StackDevice, built_in_devices, load_devices
 from moopim.hardware.stack.engine import GradientEngine, load_engine
 from moopim.hardware.thermal import ThermalStack, load_thermal
 from moopim.typing import FloatArray
@@ -236,6 +236,11 @@ def load_factor_set(name: str) -> Overrides:
     return {key: entry_value(f"{key} of factor set {name!r}", entry, _bounds(key)) for key, entry in table.items()}
 
 
+def parameter_names() -> tuple[str, ...]:
+    """Names of the parameters that belong to no device."""
+    return tuple(name for cls in _CLASSES for name in bounds_of(cls))
+
+
 def load_parameters(
     factors: str = "physical", devices: str = "S,R,F", stack: str = "", override: str = ""
 ) -> Parameters:
@@ -259,7 +264,7 @@ def load_parameters(
     chosen, overrides = load_factor_set(factors), _parse(override)
     used = load_devices(devices, chosen, overrides)
     letters = [device.letter for device in used]
-    names = [name for cls in _CLASSES for name in bounds_of(cls)]
+    names = parameter_names()
     # A set may have values of devices that are not used; an override has to have an effect.
     for given, source, known in (
         (chosen, f"parameter of factor set {factors!r}", (*letters, *built_in_devices())),
@@ -317,16 +322,17 @@ def _parse(override: str) -> Overrides:
 
 
 def _value(item: str, name: str, text: str) -> Any:
-    """Value of an override: a number, with a unit behind it or without, or the word of a device's parameter."""
+    """Value of an override: a number, with a unit behind it or without, or the word of a device's parameter.
+
+    A word stands for an unknown name as well, which is refused later.
+    """
     parameter, bounds = name.partition(".")[2], _bounds(name)
-    if parameter in PARAMETERS and bounds is None:
+    if bounds is None:
         truth = {"true": True, "1": True, "false": False, "0": False}
         return truth.get(text.lower(), text) if parameter in TRUTHS else text
     found = _NUMBER.fullmatch(text)
-    if not found and bounds is None:
-        return text  # the name is unknown, which the caller says
     if not found:
         raise ConfigError(f"override has {item!r}; expected NAME=VALUE, such as kappa=4")
     digits, unit = found.groups()
     number = int(digits) if re.fullmatch("[+-]?[0-9]{1,300}", digits) else float(digits)
-    return number if not unit or bounds is None else in_unit(name, number, unit, bounds)
+    return in_unit(name, number, unit, bounds) if unit else number

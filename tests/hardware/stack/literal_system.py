@@ -63,14 +63,25 @@ def copies_at(layer, wanted):
     return ceil(layer["v"] / per_copy)
 
 
-def evaluate(parameters, workload, influence, engine, wear, tiers, genes, pace):
+def engine_of(parameters, precision):
+    """MACs of a tier per ns and pJ of a MAC of the gradient engine."""
+    engine, stack = parameters.engine, parameters.stack
+    shrink = engine.feature_nm / engine.mac_feature_nm
+    unit = engine.mac_overhead * (precision.multiplier_um2 + precision.accumulator_um2) * shrink**2
+    units = floor(engine.engine_share * stack.pe_area_mm2 * 1e6 / unit)
+    operands = 2 / engine.buffer_reuse * engine.buffer_pJ_per_64bit * precision.word_bits / 64
+    energy = (precision.multiplier_pJ + precision.accumulator_pJ + operands) * shrink
+    return stack.mesh**2 * units * engine.engine_clock_GHz * engine.engine_use, energy
+
+
+def evaluate(parameters, precision, workload, influence, wear, training_images, farthest, tiers, genes, pace):
     """Results of one design by name; only the violation where it does not fit or its heat runs away."""
     devices, factors, stack, op = parameters.devices, parameters.factors, parameters.stack, parameters.operation
-    macs_per_ns, mac_pj = engine
+    macs_per_ns, mac_pj = engine_of(parameters, precision)
     Z, mesh = stack.tiers, stack.mesh
     M, N, L, B = mesh**2, Z * mesh**2, len(workload), workload.batch
     used = [devices[t] for t in tiers]
-    able = [z for z in range(Z) if used[z].serves_back_propagation]
+    able = [z for z in range(Z) if used[z].serves_back_propagation and (z == Z - 1 or not farthest)]
     bp = able[-1] if able else Z - 1
     forward = [z for z in range(Z) if z != bp]
     where = [forward[g // M] for g in genes]
@@ -121,6 +132,8 @@ def evaluate(parameters, workload, influence, engine, wear, tiers, genes, pace):
     if used[bp].read == "macs":
         macs_per_ns, mac_pj = M * A[bp] / used[bp].step_ns, used[bp].vector_pJ
     T_grad, E_grad = m_grad / macs_per_ns, m_grad * mac_pj
+    bits_left = (1 - parameters.engine.engine_share) * M * A[bp] * used[bp].rows * used[bp].columns
+    store = stack.gradient_bits * sum(int(w) for w in workload.weights) / (bits_left * used[bp].bits_per_cell)
 
     image, gradient = {}, {}
 
@@ -210,11 +223,13 @@ def evaluate(parameters, workload, influence, engine, wear, tiers, genes, pace):
         "power": P,
         "peak": parameters.thermal.ambient_K + Q.max(),
         "lifetime": min(lives),
+        "trainings": min(lives) / (op.epochs * training_images),
         "link_util": busiest / stack.link_bits_per_ns / T,
         "tops_per_W": ops / E,
         "tops_per_mm2": ops / (1e3 * T) / area,
         "tops_per_mm2_stack": ops / (1e3 * T) / (stack.pe_area_mm2 * N),
         "gradient_tmacs": macs_per_ns / 1e3,
+        "gradient_store": math.nan if used[bp].read == "macs" else store,
         "slowest": slow,
         "gradient_ns": T_grad,
         "layer_ns": max(stage),
