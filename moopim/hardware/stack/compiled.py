@@ -73,7 +73,7 @@ def evaluate_compiled(model: SystemModel, tiers: IntArray, genes: IntArray, pace
         return None
     scalars = np.full((len(SCALARS), designs), np.nan)
     by_design = np.full((designs, genes.shape[1] + 2 * forward), np.nan)
-    copies, levels, tiles = np.split(by_design, (-2 * forward, -forward), axis=1)
+    copies, levels, tiles = by_design[:, : -2 * forward], by_design[:, -2 * forward : -forward], by_design[:, -forward:]
     heat = np.zeros((2, designs, model.stack.pes))
     mappings = (np.ascontiguousarray(columns, dtype=np.int64) for columns in (tiers, genes, pace))
     left = kernel.evaluate(_tables(model), *mappings, scalars, by_design, heat[0], heat[1])

@@ -225,11 +225,12 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
             begin, arrays, per_pe = used[f], tables.arrays[level[f], k, i], tables.arrays_per_pe[k]
             used[f] += arrays
             copies[i] = tables.copies[level[f], k, i]
+            middle, finer = 2 * parts * begin + arrays + 0.5, 1 / (2 * parts * per_pe)
             for part in range(parts):
-                middle = np.floor((2 * parts * begin + (2 * part + 1) * arrays) / (2 * parts * per_pe))
-                nodes[i, part] = tables.node[base + tables.snake[int(middle)]]
+                # Of whole numbers, with a half added, so that rounding does not reach the next whole number.
+                nodes[i, part] = tables.node[base + tables.snake[int((middle + 2 * part * arrays) * finer)]]
             layer_pj = tables.image_pj[k, i] + copies[i] * tables.weights_pj[k, i] / batch
-            for q in range(int(np.floor(begin / per_pe)), int(np.floor((begin + arrays - 1) / per_pe)) + 1):
+            for q in range(int(begin / per_pe), int((begin + arrays - 1) / per_pe) + 1):
                 there = min(begin + arrays, (q + 1) * per_pe) - max(begin, q * per_pe)
                 share, pe = there / arrays, base + tables.snake[q]
                 sent[pe] += share * tables.output_bits[i]
@@ -486,16 +487,14 @@ def _cut(
         rest[place] = slope[place] * rise[place] + power[place] - high[place] + unit - unit
 
 
-# Without NaN, several numbers are compared at a time.
-@_compiled(fastmath={"nnan", "nsz"})
+@_compiled()
 def _move(new: FloatArray, fixed: FloatArray, rise: FloatArray) -> float:
-    """Move to a new rise; return the largest change."""
-    change = 0.0
+    """Move to a new rise; return the largest change. Changes take the place of ``new``."""
     for place in range(len(rise)):
         value = new[place] + fixed[place]
-        change = max(change, abs(value - rise[place]))
+        new[place] = abs(value - rise[place])
         rise[place] = value
-    return change
+    return _largest(new)
 
 
 # Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
@@ -591,11 +590,14 @@ def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: 
     loads[towards, max(begin, end)] -= volume
 
 
-# Without NaN and signs of zeros, several numbers are compared at a time.
 @_compiled(fastmath={"nnan", "nsz"})
 def _largest(values: FloatArray) -> float:
     """Largest of numbers that are not negative."""
-    largest = 0.0
-    for i in range(len(values)):
-        largest = max(largest, values[i])
-    return largest
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    rest = len(values) % 8
+    for i in range(0, len(values) - rest, 8):  # no comparison waits for the one before
+        a, b, c, d = max(a, values[i]), max(b, values[i + 1]), max(c, values[i + 2]), max(d, values[i + 3])
+        e, f, g, h = max(e, values[i + 4]), max(f, values[i + 5]), max(g, values[i + 6]), max(h, values[i + 7])
+    for i in range(len(values) - rest, len(values)):
+        a = max(a, values[i])
+    return max(a, b, c, d, e, f, g, h)
