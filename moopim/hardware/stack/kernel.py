@@ -411,12 +411,13 @@ def _add_trees(
 def _add_up(loads: FloatArray, mesh: int, plane: int) -> None:
     """Loads of the links from the differences of `_add_leg`; at the end of a line, they add up to 0."""
     for direction in range(2):
-        for pe in range(1, loads.shape[1]):
-            loads[direction, pe] += loads[direction, pe - 1]
-        for pe in range(mesh, loads.shape[1]):
-            loads[direction + 2, pe] += loads[direction + 2, pe - mesh]
-        for pe in range(plane, loads.shape[1]):
-            loads[direction + 4, pe] += loads[direction + 4, pe - plane]
+        sign = 1.0 - 2.0 * direction
+        for axis in range(3):
+            values, step = loads[2 * axis + direction], (1, mesh, plane)[axis]
+            for pe in range(step):
+                values[pe] *= sign
+            for pe in range(step, len(values)):
+                values[pe] = values[pe - step] + sign * values[pe]
 
 
 @_compiled()
@@ -583,11 +584,12 @@ def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: 
     """Add the volume to the links of a straight leg between two PEs.
 
     A link is numbered by the PE at its lower end. The entry of a PE holds the difference between its load and that of
-    the link before it on the line, so that a leg takes two entries.
+    the link before it on the line, so that a leg takes two entries; towards smaller coordinates, its negative.
     """
-    towards = direction + (end < begin)
-    loads[towards, min(begin, end)] += volume
-    loads[towards, max(begin, end)] -= volume
+    # Unsigned numbers never count from the end, which takes time to find out.
+    towards, first, last = np.uint64(direction + (end < begin)), np.uint64(begin), np.uint64(end)
+    loads[towards, first] += volume
+    loads[towards, last] -= volume
 
 
 @_compiled(fastmath={"nnan", "nsz"})
