@@ -1,6 +1,7 @@
 """HuNT's system model: a literal second implementation, a worked example, and what has to hold for any design."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from moopim import ConfigError
 from moopim.hardware.stack import (
     BP_TIERS,
     WEAR,
+    Precision,
     engine_rates,
     evaluate_system,
     load_parameters,
@@ -186,6 +188,12 @@ def test_the_gradient_engine_by_hand(precision, units, tmacs, picojoule, resnet3
     assert model.gradient_rate[0] / 1e3 == pytest.approx(tmacs, rel=1e-3)
     assert rates.mac_pJ == pytest.approx(picojoule, rel=1e-3)
     assert model.gradient_ns[0] / 1e3 == pytest.approx(resnet34_us, rel=1e-3)
+
+
+def test_units_that_just_fit_are_not_lost_to_rounding():
+    # A hundredth of 0.7 mm2 holds 7 units of 1,000 um2, 0.01 x 0.7 x 1e6 / 1000 in floats is 6.999999999999999.
+    engine = replace(load_parameters().engine, engine_share=0.01, mac_overhead=1, feature_nm=45)
+    assert engine_rates(engine, Precision(8, 900, 0.2, 100, 0.1), 0.7, 16).units == 7
 
 
 def test_the_constants_are_those_of_the_reference():
