@@ -3,7 +3,10 @@
 import re
 from typing import Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 
 import moopim
 
@@ -18,6 +21,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
+# MathML of docutils: browsers show it without a script from elsewhere.
+html_math_renderer = "mathml"
 html_title = f"moopim {release}"
 
 # Docstrings are in Google style; a name in single backticks is a reference where it is documented here.
@@ -49,8 +54,23 @@ def _skip_field(app: Sphinx, what: str, name: str, obj: object, skip: bool, opti
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
+def _inline_math(translator: HTML5Translator, node: nodes.math) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block_math(translator: HTML5Translator, node: nodes.math_block) -> None:
+    # Aligned lines in a docstring need no environment around them.
+    tex = node.astext()
+    aligned = f"\\begin{{aligned}}{tex}\\end{{aligned}}" if "&" in tex or r"\\" in tex else tex
+    # Room for large symbols, which the theme would put behind a scroll bar.
+    translator.body.append(f'<div style="padding: 0.5em 0">{tex2mathml(aligned, as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Keep the docstrings of properties as they are, and the fields of named tuples with their class."""
+    """Show mathematics, keep the docstrings of properties, and the fields of named tuples with their class."""
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("autodoc-skip-member", _skip_field)
     app.connect("autodoc-process-docstring", _before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", _after_napoleon, priority=600)

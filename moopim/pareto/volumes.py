@@ -61,7 +61,7 @@ class HypervolumeTrace(NamedTuple):
 def hypervolume(F: ArrayLike, reference: ArrayLike) -> float:
     r"""Hypervolume: the volume that the rows dominate, up to a reference point.
 
-    :math:`\lambda\left(\bigcup_i [F_{i1}, r_1] \times \dots \times [F_{im}, r_m]\right)`, Zitzler and Thiele,
+    :math:`\lambda\left(\bigcup_i [F_{i1}, r_1] \times \ldots \times [F_{im}, r_m]\right)`, Zitzler and Thiele,
     "Multiobjective optimization using evolutionary algorithms - a comparative case study", PPSN V, 1998.
 
     Args:

@@ -34,6 +34,7 @@ class WeightedMapping(HuntMapping):
         max: Upper limits, such as power=20,peak=330.
         min: Lower limits, such as trainings=1.
         precision: Number format of the gradient engine of the system model.
+        wear: End of life in the system model: the first worn-out cell, or a whole tier with ideal wear levelling.
         factors: Factor set: physical, FILE.toml, or calibrated (to the claims of the paper; not in the system model).
         devices: Devices of the tiers, such as S,R,F or S:hp,R,F:parallel or S,R,my_device.toml.
         stack: TOML file with another stack and its materials.
@@ -54,6 +55,7 @@ class WeightedMapping(HuntMapping):
         max: str = "",
         min: str = "",
         precision: Literal["int8", "fp16", "fp32"] = "int8",
+        wear: Literal["cell", "tier"] = "cell",
         factors: str = "physical",
         devices: str = "S,R,F",
         stack: str = "",
@@ -69,6 +71,7 @@ class WeightedMapping(HuntMapping):
             max=max,
             min=min,
             precision=precision,
+            wear=wear,
             factors=factors,
             devices=devices,
             stack=stack,
