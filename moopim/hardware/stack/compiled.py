@@ -73,7 +73,7 @@ def evaluate_compiled(model: SystemModel, tiers: IntArray, genes: IntArray, pace
         return None
     scalars = np.full((len(SCALARS), designs), np.nan)
     by_design = np.full((designs, genes.shape[1] + 2 * forward), np.nan)
-    copies, levels, tiles = np.split(by_design, (-2 * forward, -forward), axis=1)
+    copies, levels, tiles = by_design[:, : -2 * forward], by_design[:, -2 * forward : -forward], by_design[:, -forward:]
     heat = np.zeros((2, designs, model.stack.pes))
     mappings = (np.ascontiguousarray(columns, dtype=np.int64) for columns in (tiers, genes, pace))
     left = kernel.evaluate(_tables(model), *mappings, scalars, by_design, heat[0], heat[1])
@@ -88,15 +88,14 @@ def _kernel() -> ModuleType | None:
 @lru_cache(maxsize=32)
 def _tables(model: SystemModel) -> Tables:
     """Tables of a model for the kernel."""
-    from moopim.hardware.stack.kernel import ROWS, Tables
+    from moopim.hardware.stack.kernel import Tables
 
     workload, stack, operation, costs, paced = model.workload, model.stack, model.operation, model.costs, model.paced
     bits, transfers = model.factors.bits, workload.transfers
     ends = np.cumsum([len(transfer.consumers) for transfer in transfers])
     x, y, tier = coordinates(stack.tiers, stack.mesh)
     node = (x * stack.mesh + y) * stack.tiers + tier
-    more = ((0, -stack.pes % ROWS), (0, 0))
-    high, low = (np.pad(part, more) for part in influence_parts(model.influence))
+    mirrored = _mirrored(model.influence, stack.tiers, stack.mesh)
     return Tables(
         copies=paced.copies,
         arrays=paced.arrays,
@@ -131,8 +130,9 @@ def _tables(model: SystemModel) -> Tables:
             dtype=np.int64,
         ).reshape(-1, 3),
         consumers=np.array([layer for transfer in transfers for layer in transfer.consumers], dtype=np.int64),
-        influence_high=high,
-        influence_low=low,
+        mirrored=mirrored.place,
+        influence_high=mirrored.high,
+        influence_low=mirrored.low,
         plane=stack.pes_per_tier,
         mesh=stack.mesh,
         parts=operation.parts,
@@ -153,3 +153,45 @@ def _tables(model: SystemModel) -> Tables:
         row_sum=largest_row_sum(model.influence),
         least_violation=LEAST_VIOLATION,
     )
+
+
+class Mirrored(NamedTuple):
+    """Influence for sums and differences of the powers of mirrored PEs, which it takes to those of their rises.
+
+    Attributes:
+        place: Place of each PE: its number in a quarter of each tier, for each image of the quarter, and after each
+            image places without a PE, shape ``(pes,)``.
+        high: High digits of the influence for each of the sums and differences, over the number of images, shape
+            ``(images, places, places)``.
+        low: Low digits, alike.
+    """
+
+    place: IntArray
+    high: FloatArray
+    low: FloatArray
+
+
+_SIGNS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
+
+
+def _mirrored(influence: FloatArray, tiers: int, mesh: int) -> Mirrored:
+    """Influence by its mirror symmetries in x and y; as one image, where it has none or a PE is its own image."""
+    from moopim.hardware.stack.kernel import ROWS
+
+    pes = np.arange(len(influence)).reshape(tiers, mesh, mesh)
+    mirrors = [pes, pes[:, :, ::-1], pes[:, ::-1], pes[:, ::-1, ::-1]]
+    half = mesh // 2
+    if mesh % 2 or any((influence[np.ix_(some.ravel(), some.ravel())] != influence).any() for some in mirrors):
+        mirrors, half = [pes], mesh
+    images = np.stack([some[:, :half, :half].ravel() for some in mirrors])
+    count, places = images.shape
+    more = -places % ROWS
+    place = np.empty(len(influence), dtype=np.int64)
+    place[images] = np.arange(places) + (places + more) * np.arange(count)[:, None]
+    # With exact sums and a power of two, no digit is lost.
+    high, low = (
+        np.einsum("ij,jpq->ipq", _SIGNS[:count, :count] / count, part[images[0, :, None], images[:, None]])
+        for part in influence_parts(influence)
+    )
+    padding = ((0, 0), (0, more), (0, more))
+    return Mirrored(place, np.pad(high, padding), np.pad(low, padding))

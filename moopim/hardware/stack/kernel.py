@@ -17,6 +17,7 @@ ROWS = 8
 """Rows of the influence that are multiplied at a time; their number is a multiple of it."""
 _DIRECTIONS = 6  # towards larger x, smaller x, larger y, smaller y, larger tier, smaller tier
 _UP, _DOWN = 4, 5
+_WORK = 7  # arrays of the iteration
 
 # Wrappers for calls from Python and C take long to compile.
 _compiled = partial(njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True)
@@ -56,7 +57,8 @@ class Tables(NamedTuple):
         places: x, y, tier and PE by this number, shape ``(pes, 4)``.
         transfers: Producer, end of its consumers and volume, shape ``(transfers, 3)``.
         consumers: Consumers of all transfers.
-        influence_high: High digits of the influence, with rows of zeros behind, shape ``(rows, pes)``.
+        mirrored: Place of each PE in the order of `moopim.hardware.stack.compiled.Mirrored`, shape ``(pes,)``.
+        influence_high: High digits of the influence, see there, shape ``(images, places, places)``.
         influence_low: Low digits, alike.
         plane: PEs of a tier.
         mesh: PEs along each side of it.
@@ -109,6 +111,7 @@ class Tables(NamedTuple):
     places: IntArray
     transfers: IntArray
     consumers: IntArray
+    mirrored: IntArray
     influence_high: FloatArray
     influence_low: FloatArray
     plane: int
@@ -173,8 +176,8 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
     # By PE: bits to and from the BP tier, energy (pJ), share that is on; static power (mW), power (W) and slope (W/K).
     sent, received, dynamic, on = np.empty(pes), np.empty(pes), np.empty(pes), np.empty(pes)
     leak, power, slope = np.empty(pes), np.empty(pes), np.empty(pes)
-    rows = len(tables.influence_high)
-    high, fixed, rest, new = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
+    images, places = tables.influence_high.shape[:2]
+    work = np.empty((_WORK, images * places))
 
     for d in range(designs):
         # Roles of the tiers.
@@ -222,11 +225,12 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
             begin, arrays, per_pe = used[f], tables.arrays[level[f], k, i], tables.arrays_per_pe[k]
             used[f] += arrays
             copies[i] = tables.copies[level[f], k, i]
+            middle, finer = 2 * parts * begin + arrays + 0.5, 1 / (2 * parts * per_pe)
             for part in range(parts):
-                middle = np.floor((2 * parts * begin + (2 * part + 1) * arrays) / (2 * parts * per_pe))
-                nodes[i, part] = tables.node[base + tables.snake[int(middle)]]
+                # Of whole numbers, with a half added, so that rounding does not reach the next whole number.
+                nodes[i, part] = tables.node[base + tables.snake[int((middle + 2 * part * arrays) * finer)]]
             layer_pj = tables.image_pj[k, i] + copies[i] * tables.weights_pj[k, i] / batch
-            for q in range(int(np.floor(begin / per_pe)), int(np.floor((begin + arrays - 1) / per_pe)) + 1):
+            for q in range(int(begin / per_pe), int((begin + arrays - 1) / per_pe) + 1):
                 there = min(begin + arrays, (q + 1) * per_pe) - max(begin, q * per_pe)
                 share, pe = there / arrays, base + tables.snake[q]
                 sent[pe] += share * tables.output_bits[i]
@@ -303,7 +307,8 @@ def evaluate(  # noqa: C901, PLR0912, PLR0915 (see above)
             left[d] = True
             continue
         rise = rises[d]
-        _iterate(tables.influence_high, tables.influence_low, power, slope, contraction, rise, high, fixed, rest, new)
+        high, low = tables.influence_high, tables.influence_low
+        _iterate(high, low, tables.mirrored, power, slope, contraction, rise, work)
         total_w, static_mw = 0.0, 0.0
         for pe in range(pes):
             total_w += power[pe] + slope[pe] * rise[pe]
@@ -432,65 +437,103 @@ def _add_columns(up: FloatArray, down: FloatArray, values: FloatArray, bp: int, 
 def _iterate(
     influence_high: FloatArray,
     influence_low: FloatArray,
+    mirrored: IntArray,
     power: FloatArray,
     slope: FloatArray,
     contraction: float,
     rise: FloatArray,
-    high: FloatArray,
-    fixed: FloatArray,
-    rest: FloatArray,
-    new: FloatArray,
+    work: FloatArray,
 ) -> None:
-    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`; the rest is work."""
-    pes = len(rise)
-    coarse = _largest(power) * COARSE
-    for pe in range(pes):
-        rest[pe] = power[pe] + coarse - coarse
-    _multiply(influence_high, rest, new)
-    for pe in range(pes):
-        rise[pe], high[pe], fixed[pe] = new[pe], 0.0, 0.0
+    """Iterate the temperature rise (K) to its fixed point, see `moopim.hardware.thermal.leakage`.
+
+    In ``work``, shape ``(_WORK, images places)``, PEs are in the order of `moopim.hardware.stack.compiled.Mirrored`.
+    """
+    start, growth, now, high, fixed, rest, new = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    work[:] = 0.0
+    for pe in range(len(power)):
+        start[mirrored[pe]], growth[mirrored[pe]] = power[pe], slope[pe]
     contraction = max(contraction, LEAST_CONTRACTION)
-    scale = _largest(rise) * ((1 - contraction) / contraction)
-    unit, limit = coarse, ROUGH * scale
+    coarse = _largest(power) * COARSE
+    unit, scale, limit, started = coarse, 0.0, 0.0, False
     for rough in (True, False):
-        waiting = 1
-        while waiting > 0:
-            for pe in range(pes):
-                rest[pe] = slope[pe] * rise[pe] + power[pe] - high[pe] + unit - unit
+        waiting = True
+        while waiting:
+            _cut(growth, now, start, high, unit, rest)
             _multiply(influence_high, rest, new)
-            waiting = 0
-            for pe in range(pes):
-                value = new[pe] + fixed[pe]
-                waiting += abs(value - rise[pe]) > limit
-                rise[pe] = value
+            change = _move(new, fixed, now)
+            waiting = change > limit
+            if not started:  # from no rise to that at ambient temperature
+                scale = change * ((1 - contraction) / contraction)
+                limit, waiting, started = ROUGH * scale, True, True
         if rough:
             unit, limit = coarse * FINE, TOLERANCE * scale
-            for pe in range(pes):
-                high[pe] = slope[pe] * rise[pe] + power[pe] + coarse - coarse
-            _multiply(influence_high, high, fixed)
-            _multiply(influence_low, high, new)
-            for pe in range(pes):
-                fixed[pe] += new[pe]
+            _cut(growth, now, start, fixed, coarse, high)
+            for influence in (influence_low, influence_high):
+                for place in range(len(high)):  # assigning arrays takes long to compile
+                    rest[place] = high[place]
+                _multiply(influence, rest, new)
+                for place in range(len(new)):
+                    fixed[place] += new[place]
+    for pe in range(len(rise)):
+        rise[pe] = now[mirrored[pe]]
+
+
+@_compiled()
+def _cut(
+    slope: FloatArray, rise: FloatArray, power: FloatArray, high: FloatArray, unit: float, rest: FloatArray
+) -> None:
+    """Cut the power that its high digits leave."""
+    for place in range(len(rest)):
+        rest[place] = slope[place] * rise[place] + power[place] - high[place] + unit - unit
+
+
+@_compiled()
+def _move(new: FloatArray, fixed: FloatArray, rise: FloatArray) -> float:
+    """Move to a new rise; return the largest change. Changes take the place of ``new``."""
+    for place in range(len(rise)):
+        value = new[place] + fixed[place]
+        new[place] = abs(value - rise[place])
+        rise[place] = value
+    return _largest(new)
 
 
 # Products of cut numbers and sums of whole multiples are exact: neither order nor contraction changes them.
 @_compiled(fastmath={"contract", "reassoc", "nsz"})
-def _multiply(matrix: FloatArray, factors: FloatArray, product: FloatArray) -> None:
-    """Product of a matrix and a vector."""
-    for row in range(0, len(matrix), ROWS):
-        a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(matrix.shape[1]):
-            factor = factors[k]
-            a += matrix[row, k] * factor
-            b += matrix[row + 1, k] * factor
-            c += matrix[row + 2, k] * factor
-            d += matrix[row + 3, k] * factor
-            e += matrix[row + 4, k] * factor
-            f += matrix[row + 5, k] * factor
-            g += matrix[row + 6, k] * factor
-            h += matrix[row + 7, k] * factor
-        product[row], product[row + 1], product[row + 2], product[row + 3] = a, b, c, d
-        product[row + 4], product[row + 5], product[row + 6], product[row + 7] = e, f, g, h
+def _multiply(matrices: FloatArray, factors: FloatArray, product: FloatArray) -> None:
+    """Product of the influence and a vector, which it folds."""
+    images, places = matrices.shape[:2]
+    _fold(factors, images)
+    for image in range(images):
+        first = image * places
+        for row in range(0, places, ROWS):
+            a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(places):
+                factor = factors[first + k]
+                a += matrices[image, row, k] * factor
+                b += matrices[image, row + 1, k] * factor
+                c += matrices[image, row + 2, k] * factor
+                d += matrices[image, row + 3, k] * factor
+                e += matrices[image, row + 4, k] * factor
+                f += matrices[image, row + 5, k] * factor
+                g += matrices[image, row + 6, k] * factor
+                h += matrices[image, row + 7, k] * factor
+            at = first + row
+            product[at], product[at + 1], product[at + 2], product[at + 3] = a, b, c, d
+            product[at + 4], product[at + 5], product[at + 6], product[at + 7] = e, f, g, h
+    _fold(product, images)
+
+
+@_compiled()
+def _fold(values: FloatArray, images: int) -> None:
+    """Sums and differences of the values of mirrored PEs; done twice, four times the values."""
+    if images == 1:
+        return
+    quarter = len(values) // 4
+    for at in range(quarter):
+        a, b, c, d = values[at], values[quarter + at], values[2 * quarter + at], values[3 * quarter + at]
+        e, f, g, h = a + b, a - b, c + d, c - d
+        values[at], values[quarter + at] = e + g, f + h
+        values[2 * quarter + at], values[3 * quarter + at] = e - g, f - h
 
 
 @_compiled(fastmath={"reassoc", "nsz"})
@@ -547,11 +590,14 @@ def _add_leg(loads: FloatArray, direction: int, volume: float, begin: int, end: 
     loads[towards, max(begin, end)] -= volume
 
 
-# Without NaN and signs of zeros, several numbers are compared at a time.
 @_compiled(fastmath={"nnan", "nsz"})
 def _largest(values: FloatArray) -> float:
     """Largest of numbers that are not negative."""
-    largest = 0.0
-    for i in range(len(values)):
-        largest = max(largest, values[i])
-    return largest
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    rest = len(values) % 8
+    for i in range(0, len(values) - rest, 8):  # no comparison waits for the one before
+        a, b, c, d = max(a, values[i]), max(b, values[i + 1]), max(c, values[i + 2]), max(d, values[i + 3])
+        e, f, g, h = max(e, values[i + 4]), max(f, values[i + 5]), max(g, values[i + 6]), max(h, values[i + 7])
+    for i in range(len(values) - rest, len(values)):
+        a = max(a, values[i])
+    return max(a, b, c, d, e, f, g, h)

@@ -18,8 +18,9 @@ LEAST_CONTRACTION = 1e-300
 # Designs at a time: their products with the influence matrix are too small for BLAS to share them among threads.
 _BLOCK = 32
 # Digits of powers and influences, in bits, see `influence_parts`. With the contraction, powers stay below twice their
-# largest at ambient temperature, and what their high digits leave below twice the unit of these.
-_POWER_HIGH, _POWER_LOW = 22, 24
+# largest at ambient temperature, and what their high digits leave below twice the unit of these. Two bits are
+# spare, for sums of four powers or rises.
+_POWER_HIGH, _POWER_LOW = 21, 22
 _INFLUENCE_HIGH, _INFLUENCE_LOW = 27, 29
 COARSE = 2.0 ** (52 - _POWER_HIGH)
 """Adding and subtracting this multiple of the largest power cuts off all but the high digits of a power."""
