@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -28,6 +29,8 @@ _SHORT = {"bp": "serves_back_propagation"}
 _LISTS = ("copies", "levels", "tiles")
 # Quantities whose columns come first, in this order.
 _FIRST = ("violation", "period", "latency", "area", "pes", "energy", "err", "power", "peak")
+# Likeness of a column to a known one from which on it is taken for a slip.
+_SLIP = 0.8
 # Columns without the unit of their quantity.
 _PLAIN = ("slowest",)
 
@@ -121,6 +124,7 @@ def evaluate_file(
             f"designs {str(designs)!r} has {count} 'pace'; expected {', '.join(_COLUMNS)}, pace; designs of the "
             "idealised model need --equations idealised"
         )
+    _check_columns(found_columns, paced=paced)
     rows: list[_Row] = table.read(designs, cells)
     groups = dict.fromkeys(row.group for row in rows)
     names = {name: column for group in groups for name, column in _quantities(problem(group)).items()}
@@ -140,6 +144,18 @@ def evaluate_file(
                 texts[i] = " ".join(f"{number:.0f}" for number in numbers if np.isfinite(number))
     header = ["case", *names.values(), *lists]
     write_table(output, header, [[[row.case for row in rows], *results.values(), *lists.values()]])
+
+
+def _check_columns(columns: Sequence[str], *, paced: bool) -> None:
+    """Raise ConfigError for a column that is there twice, belongs to another model or is likely a slip of the pen."""
+    known = [*_COLUMNS, *_OPTIONAL, "pace"]
+    for column in columns:
+        if column in known and columns.count(column) > 1:
+            raise ConfigError(f"column {column!r} is there twice; expected it once")
+        if column == "pace" and not paced:
+            raise ConfigError("column 'pace' belongs to equations 'system'; expected a file without it")
+        if column not in known and get_close_matches(column.lower(), known, n=1, cutoff=_SLIP):
+            raise unknown_name("column", column, known)
 
 
 def _merged(given: Mapping[str, Any], text: str) -> dict[str, Any]:

@@ -161,7 +161,8 @@ class HuntMapping(DesignProblem):
         workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
         equations: The system model; the idealised one, with free fractions of copies; or the paper's as printed.
-        goals: Objectives; by default period,area,energy,err (power in place of energy, if idealised).
+        goals: Objectives; by default period,area,energy,err, of the idealised model period,area,power,err, of the
+            paper's equations latency,pes,power,err.
         max: Upper limits, such as power=20,peak=330.
         min: Lower limits, such as trainings=1.
         precision: Number format of the gradient engine of the system model.
@@ -234,6 +235,7 @@ class HuntMapping(DesignProblem):
             min,
             origins={"peak": self.model.ambient_K},
         )
+        self._check_goals()
         self._declare()
         letters = tuple(device.letter for device in self.model.devices)
         groups = [
@@ -259,6 +261,20 @@ class HuntMapping(DesignProblem):
             if (value := getattr(self, name)) != default:
                 owners = "'idealised' or 'paper'" if system else "'system'"
                 raise ConfigError(f"{name} {value!r} is given with equations {self.equations!r}; expected {owners}")
+
+    def _check_goals(self) -> None:
+        """Raise ConfigError for objectives that designs may not have: lives without end, unknown sizes."""
+        letters = ", ".join(device.letter for device in self.model.devices if device.read == "macs")
+        for goal in self._goals.objectives:
+            name, reason = goal.name, ""
+            if name in ("lifetime", "trainings") and letters:
+                reason = f"may be infinite on devices that are not written ({letters})"
+            elif name == "gradient_store" and letters:
+                reason = f"is not known for devices without memory ({letters})"
+            elif name == "trainings" and np.isnan(getattr(self.model, "training_images", 0.0)):
+                reason = f"is not known for the data set {self.model.workload.dataset!r}"
+            if reason:
+                raise ConfigError(f"goal {name!r} {reason}; expected another goal or other devices")
 
     def _make_model(self, workload: Workload) -> SystemModel | IdealisedModel:
         common: dict[str, Any] = {

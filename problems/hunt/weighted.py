@@ -102,6 +102,11 @@ class WeightedMapping(HuntMapping):
         """Value of each objective that counts 0, and that counts 1."""
         sample = self.genome.sample(_SAMPLE, np.random.default_rng(_SEED))
         values = super().evaluate_designs(self.genome.decode(self.repair_designs(sample)))
+        if not np.isfinite(self._minimised(values)).all(axis=1).any():
+            raise ConfigError(
+                f"none of {_SAMPLE} random mappings has results, so that objectives have no scale; expected devices "
+                "and overrides with mappings that fit and do not overheat"
+            )
         ideal, nadir = ideal_nadir(self._minimised(values))
         return ideal, np.where(nadir > ideal, nadir, ideal + 1.0)
 

@@ -306,10 +306,39 @@ def test_heat_path_and_routers_are_overridden(rng):
     before = found("")
     assert found("ambient_K=320")["peak"] == pytest.approx(before["peak"] + 20, rel=1e-12)
     assert (found("sink_thickness_mm=1,sink_side_mm=30")["peak"] > before["peak"]).all()
-    # Packets wait in the idealised model only.
+    # Packets wait in the idealised model only; flits are but a unit of traffic in the other one.
+    assert found("flit_bits=256")["period"].tolist() == before["period"].tolist()
     routers = "packet_flits=8,flit_bits=256"
-    assert found(routers)["period"].tolist() == before["period"].tolist()
     assert (found(routers, "idealised")["period"] != found("", "idealised")["period"]).all()
+
+
+@pytest.mark.parametrize(
+    ("equations", "override"),
+    [
+        *(("system", name) for name in ("packet_flits=8", "phi_HX=0.5", "S.gradient_speedup=5", "R.gradient_pJ=3")),
+        *(("idealised", name) for name in ("noise_onset_K=2", "engine_share=0.3", "R.endurance=5", "F.nonvolatile=0")),
+        ("paper", "epochs=3"),
+    ],
+)
+def test_overrides_without_effect_are_refused(equations, override):
+    name = override.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"override of '{name}' has no effect in this model"):
+        HuntMapping("vgg11", equations=equations, override=override)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"devices": "S,R,G", "goals": "period,lifetime"}, "goal 'lifetime' may be infinite on devices that are not"),
+        (
+            {"devices": "S,G", "goals": "gradient_store"},
+            "goal 'gradient_store' is not known for devices without memory",
+        ),
+    ],
+)
+def test_goals_that_designs_may_not_have_are_refused(options, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        HuntMapping("vgg11", **options)
 
 
 def test_fingerprint_follows_options_and_data():

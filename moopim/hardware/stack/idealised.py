@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from moopim.constants import bounds_of
 from moopim.errors import ConfigError, unknown_name
 from moopim.hardware.noc import MODES as NOC_MODES
 from moopim.hardware.noc.parameters import NocParameters
 from moopim.hardware.noc.queueing import unchecked_period
 from moopim.hardware.stack.devices import StackDevice
+from moopim.hardware.stack.engine import GradientEngine
 from moopim.hardware.stack.layer_costs import IdealisedCosts, copies_period, idealised_costs, mac_rate
 from moopim.hardware.stack.model import Metrics, StackModel, checked_parameters, evaluate_in_blocks, model_parts
 from moopim.hardware.stack.noise import total_noise
-from moopim.hardware.stack.parameters import Parameters
+from moopim.hardware.stack.parameters import Operation, Parameters
 from moopim.hardware.stack.placement import Line, Occupancy, lay_out, rows_of, spread, to_stack
 from moopim.hardware.stack.traffic import chain_traffic, graph_traffic
 from moopim.hardware.thermal.influence import temperature_rise
@@ -28,6 +30,13 @@ from moopim.workload import Workload
 
 TRAFFIC = ("graph", "chain")
 """Traffic between layers: as they read each other in the network, or from each to the next one."""
+
+# Parameters of the system model, and of baselines.
+_WITHOUT_EFFECT = (
+    *("nonvolatile", "endurance", "static_slope_per_K", "phi_HX", "g_f"),
+    *bounds_of(Operation),
+    *bounds_of(GradientEngine),
+)
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth value: a model equals itself only
@@ -87,7 +96,7 @@ def idealised_model(
             raise unknown_name(what, name, allowed)
     if (traffic, noc) == ("chain", "paper"):
         raise ConfigError("noc 'paper' is given with traffic 'chain', which has no packets; expected traffic 'graph'")
-    parameters = checked_parameters(workload, factors, devices, stack, override)
+    parameters = checked_parameters(workload, factors, devices, stack, override, _WITHOUT_EFFECT)
     parts = model_parts(
         workload, parameters, idealised_costs(workload, parameters.devices, parameters.factors), thermal, bp_tier
     )

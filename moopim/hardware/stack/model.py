@@ -5,7 +5,7 @@ Training", IEEE TCAD 2024. The paper leaves much open; the docs say how each gap
 mW per PE (pJ/ns).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -80,14 +80,16 @@ class StackModel(Generic[Costs]):
         return (self.stack.tiers - 1) * self.stack.pes_per_tier
 
 
-def checked_parameters(workload: Workload, factors: str, devices: str, stack: str, override: str) -> Parameters:
+def checked_parameters(
+    workload: Workload, factors: str, devices: str, stack: str, override: str, without_effect: Collection[str]
+) -> Parameters:
     """Load the parameters of a model; raise ConfigError unless the arguments have the right types."""
     if not isinstance(workload, Workload):
         raise ConfigError(f"workload is {workload!r}; expected a Workload, such as load_workload('vgg11')")
     for what, text in (("factors", factors), ("devices", devices), ("stack", stack), ("override", override)):
         if not isinstance(text, str):
             raise ConfigError(f"{what} is {text!r}; expected text")
-    return load_parameters(factors, devices, stack, override)
+    return load_parameters(factors, devices, stack, override, without_effect=without_effect)
 
 
 def model_parts(

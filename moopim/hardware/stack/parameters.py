@@ -1,7 +1,7 @@
 """Parameters of the 3-D stack and of its model; ``hardware/data/`` has the values and their sources."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -242,7 +242,12 @@ def parameter_names() -> tuple[str, ...]:
 
 
 def load_parameters(
-    factors: str = "physical", devices: str = "S,R,F", stack: str = "", override: str = ""
+    factors: str = "physical",
+    devices: str = "S,R,F",
+    stack: str = "",
+    override: str = "",
+    *,
+    without_effect: Collection[str] = (),
 ) -> Parameters:
     """Load all parameters of the models of the stack.
 
@@ -254,6 +259,8 @@ def load_parameters(
             the built-in one if empty.
         override: Overrides of single parameters, which have the highest priority, such as
             ``kappa=4,mesh=6,R.static_mW=5`` or ``R.write_pJ=2nJ``.
+        without_effect: Parameters, those of devices without their letter, that a model does not use: overrides of them
+            are refused.
 
     Returns:
         Parameters.
@@ -274,6 +281,9 @@ def load_parameters(
             letter, dot, _ = name.partition(".")
             if not (dot and letter in known) and name not in names:
                 raise unknown_name(source, name, (*names, *(f"{x}.PARAMETER" for x in letters)))
+    for name in overrides:
+        if name.rpartition(".")[2] in without_effect:
+            raise ConfigError(f"override of {name!r} has no effect in this model; expected a parameter that it uses")
     values = {**chosen, **overrides}
     path = Path(stack) if stack else None
     operation = read_table("moopim.hardware", "stack_operation.toml")

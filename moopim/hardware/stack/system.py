@@ -39,6 +39,8 @@ Wear = Literal["cell", "tier"]
 """End of life of a tier: its first worn-out cell, or all cells under ideal wear levelling."""
 WEAR = get_args(Wear)
 
+# Parameters of the idealised model, of its baselines and of its queues.
+_WITHOUT_EFFECT = ("gradient_speedup", "gradient_pJ", "phi_HX", "g_f", "fixed_cycles", "hop_cycles", "packet_flits")
 _GUARD = 1e-9  # a ratio that should be whole is, despite rounding
 
 
@@ -130,7 +132,7 @@ def system_model(
     """
     if wear not in WEAR:
         raise unknown_name("wear", wear, WEAR)
-    parameters = checked_parameters(workload, factors, devices, stack, override)
+    parameters = checked_parameters(workload, factors, devices, stack, override, _WITHOUT_EFFECT)
     costs = system_costs(workload, parameters.devices, parameters.factors)
     parts = model_parts(workload, parameters, costs, thermal, bp_tier)
     rates = np.array([_gradient_rate(parameters, i, precision) for i in range(len(parameters.devices))])
