@@ -572,11 +572,12 @@ def _add_path(
     loads: FloatArray, volume: float, x: int, y: int, begin: int, target: int, places: IntArray, mesh: int
 ) -> None:
     """Add the volume to the links from a PE at (x, y) to a node."""
-    turn = begin + places[target, 0] - x
-    rise = turn + mesh * (places[target, 1] - y)
+    to = np.uint64(target)  # see `_add_leg`
+    turn = begin + places[to, 0] - x
+    rise = turn + mesh * (places[to, 1] - y)
     _add_leg(loads, 0, volume, begin, turn)
     _add_leg(loads, 2, volume, turn, rise)
-    _add_leg(loads, 4, volume, rise, places[target, 3])
+    _add_leg(loads, 4, volume, rise, places[to, 3])
 
 
 @_compiled()
