@@ -1,7 +1,6 @@
 """Thermal noise of stored values by device and temperature (HuNT, TCAD 2024, eqs 6-7)."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
@@ -9,6 +8,17 @@ from moopim.checks import check_shapes
 from moopim.hardware.stack.devices import StackDevice
 from moopim.hardware.stack.parameters import Stack
 from moopim.typing import FloatArray, IntArray
+
+
+def noise(rise: FloatArray, device: StackDevice, stack: Stack, *, printed: bool = False) -> FloatArray:
+    """Thermal noise of a device relative to its stored values, shape of ``rise`` over ambient (K) (HuNT eq. 7).
+
+    If ``printed``, an ``exponential`` device has noise at no rise, ``exp(0) = 1``, as the paper prints it.
+    """
+    if device.noise == "exponential":
+        exponent = np.minimum(rise / stack.noise_scale_K, stack.noise_exponent_cap)
+        return np.asarray(stack.noise_exponential * (np.exp(exponent) - (0.0 if printed else 1.0)))
+    return rise * stack.noise_linear_per_K if device.noise == "linear" else np.zeros_like(rise)
 
 
 def total_noise(
@@ -20,30 +30,15 @@ def total_noise(
     *,
     printed: bool = False,
 ) -> FloatArray:
-    """Noise of all PEs, times the bits or values that they hold (HuNT eqs 6-7); shape ``(designs,)``.
+    """Noise of all PEs, times the bits or values that they hold (HuNT eq. 6); shape ``(designs,)``.
 
-    ``held`` and the temperature ``rise`` over ambient (K) have shape ``(designs, pes)``, ``tiers`` ``(designs,
-    tiers)``. If ``printed``, an ``exponential`` device has noise at no rise, ``exp(0) = 1``, as the paper prints it.
+    ``held`` and the temperature ``rise`` (K) have shape ``(designs, pes)``, ``tiers`` ``(designs, tiers)``.
     """
     shape = (len(rise), stack.pes)
     check_shapes(rise=(rise, shape), held=(held, shape), tiers=(tiers, (len(rise), stack.tiers)))
-    kinds = _kinds(tuple(device.noise for device in devices))
-    exponential, linear = (of_kind.take(tiers)[:, :, None] for of_kind in kinds)
-    rise = rise.reshape(len(rise), stack.tiers, stack.pes_per_tier)
-    noise = rise / stack.noise_scale_K
-    np.minimum(noise, stack.noise_exponent_cap, out=noise)
-    np.exp(noise, out=noise)
-    if not printed:
-        noise -= 1.0
-    noise *= stack.noise_exponential * exponential
-    noise += stack.noise_linear_per_K * linear * rise
-    noise = noise.reshape(shape)
-    noise *= held
-    return np.asarray(noise.sum(axis=1))
-
-
-@cache
-def _kinds(noise: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
-    """1 for each device whose noise is ``exponential``, and for each one whose noise is ``linear``; 0 for others."""
-    exponential, linear = (np.array([kind == one for kind in noise], float) for one in ("exponential", "linear"))
-    return exponential, linear
+    weighted = np.zeros_like(rise)
+    device = np.repeat(tiers, stack.pes_per_tier, axis=1)
+    for i, kind in enumerate(devices):
+        if kind.noise != "none":
+            np.multiply(held, noise(rise, kind, stack, printed=printed), out=weighted, where=device == i)
+    return np.asarray(weighted.sum(axis=1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moopim.hardware.stack.devices import load_devices
-from moopim.hardware.stack.noise import total_noise
+from moopim.hardware.stack.noise import noise
 from moopim.hardware.stack.parameters import load_stack
 from moopim.hardware.thermal import temperature_rise
 
@@ -20,13 +20,9 @@ def test_temperature_is_a_sum_over_sources_with_the_same_bits_in_any_batch(rng):
         assert temperature_rise(power[some], influence).tobytes() == whole[some].tobytes()
 
 
-@pytest.mark.parametrize(
-    ("device", "expected"),
-    [(0, [0.0] * 4), (1, [0.0, math.e - 1, math.exp(2.5) - 1, math.exp(50) - 1]), (2, [0.0, 0.2, 0.5, 1e4])],
-)
-def test_noise_by_hand(device, expected):
-    rise, held = np.full((4, 64), 30.0), np.zeros((4, 64))
-    rise[:, 17], held[:, 17] = [0.0, 20.0, 50.0, 1e6], 3.0
-    tiers = np.full((4, 4), 2)
-    tiers[:, 1] = device
-    assert total_noise(held, tiers, rise, load_devices(), load_stack()) == pytest.approx(3 * np.array(expected))
+def test_noise_by_hand():
+    sram, reram, fefet = load_devices()
+    rise = np.array([0.0, 20.0, 50.0, 1e6])
+    assert noise(rise, sram, load_stack()).tolist() == [0.0] * 4
+    assert noise(rise, fefet, load_stack()) == pytest.approx([0.0, 0.2, 0.5, 1e4])
+    assert noise(rise, reram, load_stack()) == pytest.approx([0.0, math.e - 1, math.exp(2.5) - 1, math.exp(50) - 1])
