@@ -140,6 +140,13 @@ def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
     )
 
 
+def ibea(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """IBEA with the additive epsilon indicator, adaptive, kappa 0.05, population 100."""
+    from moopim.algorithms.ibea import IBEA
+
+    return IBEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
+
+
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
     """Random search; keeps every non-dominated design."""
     from moopim.algorithms.random_search import RandomSearch
@@ -163,6 +170,7 @@ ALGORITHMS: dict[str, Factory] = {
     "spea2": spea2,
     "agemoea": agemoea,
     "smsemoa": smsemoa,
+    "ibea": ibea,
     "random": random,
     "topk": topk,
 }
