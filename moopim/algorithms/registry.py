@@ -147,6 +147,13 @@ def ibea(problem: DesignProblem, evaluations: int) -> Algorithm:
     return IBEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
+def semo(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """SEMO with uniform crossover; archive of 100, greedy-hypervolume truncation."""
+    from moopim.algorithms.semo import SEMO
+
+    return SEMO()
+
+
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
     """Random search; keeps every non-dominated design."""
     from moopim.algorithms.random_search import RandomSearch
@@ -171,6 +178,7 @@ ALGORITHMS: dict[str, Factory] = {
     "agemoea": agemoea,
     "smsemoa": smsemoa,
     "ibea": ibea,
+    "semo": semo,
     "random": random,
     "topk": topk,
 }

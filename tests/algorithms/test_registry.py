@@ -129,7 +129,7 @@ class Many(DesignProblem):
         return {f"f{i}": (x[:, i] - 0.3) ** 2 + x[:, i - 1] * x[:, i - 2] for i in range(15)}
 
 
-@pytest.mark.parametrize("name", ["amosa", "nsga2-hv", "smsemoa"])
+@pytest.mark.parametrize("name", ["amosa", "nsga2-hv", "semo", "smsemoa"])
 def test_hypervolume_selects_among_fifteen_objectives(name):
     # Exact hypervolumes of 100 members would take days.
     first, second = (moopim.run(Many(), name, evaluations=320, seed=1) for _ in range(2))
