@@ -140,6 +140,20 @@ def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
     )
 
 
+def ibea(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """IBEA with the additive epsilon indicator, adaptive, kappa 0.05, population 100."""
+    from moopim.algorithms.ibea import IBEA
+
+    return IBEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
+
+
+def semo(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """SEMO with uniform crossover; archive of 100, greedy-hypervolume truncation."""
+    from moopim.algorithms.semo import SEMO
+
+    return SEMO()
+
+
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
     """Random search; keeps every non-dominated design."""
     from moopim.algorithms.random_search import RandomSearch
@@ -163,6 +177,8 @@ ALGORITHMS: dict[str, Factory] = {
     "spea2": spea2,
     "agemoea": agemoea,
     "smsemoa": smsemoa,
+    "ibea": ibea,
+    "semo": semo,
     "random": random,
     "topk": topk,
 }

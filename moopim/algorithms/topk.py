@@ -12,17 +12,13 @@ from pymoo.core.algorithm import Algorithm
 from pymoo.core.population import Population
 from pymoo.util.display.multi import MultiObjectiveOutput
 
+from moopim.algorithms.proposals import breed
 from moopim.checks import numbers, whole_number
 from moopim.errors import ConfigError
 from moopim.operators.crossover import exchange, uniform_mask
-from moopim.operators.duplicates import row_keys
 from moopim.operators.mutation import reset, reset_probabilities
-from moopim.operators.repair import DesignRepair
 from moopim.pareto import normalise
 from moopim.typing import FloatArray, IntArray
-
-# Top designs that have become alike have few new children: this many rounds of breeding, then the cycle is smaller.
-_MAX_TRIES = 50
 
 
 class TopK(Algorithm):  # type: ignore[misc]
@@ -69,7 +65,6 @@ class TopK(Algorithm):  # type: ignore[misc]
         self.nadir = nadir
         self.n_crossover = pop_size // 2 if n_crossover is None else n_crossover
         self.n_offsprings = pop_size
-        self._repair = DesignRepair()._do
         self._proposed: set[bytes] = set()
         self._best: Population | None = None
 
@@ -136,13 +131,5 @@ class TopK(Algorithm):  # type: ignore[misc]
 
     def _breed(self, n: int, propose: Callable[[int], IntArray]) -> Population:
         """Repaired designs that were not proposed before: ``n``, or fewer if none turn up."""
-        kept: list[IntArray] = []
-        for _ in range(_MAX_TRIES):
-            if len(kept) == n:
-                break
-            X = self._repair(self.problem, propose(n - len(kept)))
-            for row, key in zip(X, row_keys(X), strict=True):
-                if key not in self._proposed:
-                    self._proposed.add(key)
-                    kept.append(row)
-        return Population.new("X", np.array(kept)) if kept else Population.empty()
+        X = breed(self.problem, n, propose, self._proposed)
+        return Population.new("X", X) if len(X) else Population.empty()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toys import Blocks, Buffers, Impossible, Tiny
 
 import moopim
-from moopim import ConfigError, Constraint, DesignProblem, Genome, Index, Objective
+from moopim import ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Index, Objective
 from moopim.algorithms.registry import ALGORITHMS, algorithm_names, make_algorithm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
@@ -21,6 +21,28 @@ def test_budget_is_exact_and_one_seed_gives_one_result(name, evaluations):
     assert len(first.evaluations) == evaluations
     assert first.evaluations.equals(second.evaluations)
     assert first.front.equals(second.front)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupted_run_resumes_to_the_same_bits(name, tmp_path, monkeypatch):
+    calls, fails_at = 0, -1
+    evaluate_designs = Buffers.evaluate_designs
+
+    def failing(self, designs):
+        nonlocal calls
+        calls += 1
+        if calls == fails_at:
+            raise EvaluationError("the simulator gave up")
+        return evaluate_designs(self, designs)
+
+    monkeypatch.setattr(Buffers, "evaluate_designs", failing)
+    whole = moopim.run(Buffers(), name, evaluations=430, seed=3)
+    calls, fails_at = 0, 1 + calls // 2
+    with pytest.raises(EvaluationError, match="gave up"):
+        moopim.run(Buffers(), name, evaluations=430, seed=3, output=tmp_path / "run")
+    resumed = moopim.resume(tmp_path / "run")
+    assert resumed.evaluations.equals(whole.evaluations)
+    assert resumed.front.equals(whole.front)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +129,7 @@ class Many(DesignProblem):
         return {f"f{i}": (x[:, i] - 0.3) ** 2 + x[:, i - 1] * x[:, i - 2] for i in range(15)}
 
 
-@pytest.mark.parametrize("name", ["amosa", "nsga2-hv", "smsemoa"])
+@pytest.mark.parametrize("name", ["amosa", "nsga2-hv", "semo", "smsemoa"])
 def test_hypervolume_selects_among_fifteen_objectives(name):
     # Exact hypervolumes of 100 members would take days.
     first, second = (moopim.run(Many(), name, evaluations=320, seed=1) for _ in range(2))
