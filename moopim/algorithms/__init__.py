@@ -1,4 +1,4 @@
-"""Multi-objective optimisers: AMOSA, IBEA, SEMO, top-K search, random search and a registry with pymoo's."""
+"""Multi-objective optimisers: AMOSA, IBEA, SEMO, local, top-K and random search and a registry with pymoo's."""
 
 import lazy_loader
 

@@ -1,6 +1,7 @@
 from .amosa import AMOSA as AMOSA
 from .amosa import mapping_preset as mapping_preset
 from .ibea import IBEA as IBEA
+from .pls import ParetoLocalSearch as ParetoLocalSearch
 from .random_search import RandomSearch as RandomSearch
 from .registry import algorithm_names as algorithm_names
 from .registry import make_algorithm as make_algorithm

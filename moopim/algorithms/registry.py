@@ -187,6 +187,13 @@ def semo(problem: DesignProblem, evaluations: int) -> Algorithm:
     return SEMO()
 
 
+def pls(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """Pareto local search over changes of one gene, restarted from random designs; unbounded archive."""
+    from moopim.algorithms.pls import ParetoLocalSearch
+
+    return ParetoLocalSearch()
+
+
 def random(problem: DesignProblem, evaluations: int) -> Algorithm:
     """Random search; keeps every non-dominated design."""
     from moopim.algorithms.random_search import RandomSearch
@@ -214,6 +221,7 @@ ALGORITHMS: dict[str, Factory] = {
     "smsemoa": smsemoa,
     "ibea": ibea,
     "semo": semo,
+    "pls": pls,
     "random": random,
     "topk": topk,
 }
