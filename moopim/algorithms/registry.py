@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from math import comb
 from typing import Any
 
+import numpy as np
 from pymoo.core.algorithm import Algorithm
 
 from moopim.errors import ConfigError, unknown_name
@@ -23,6 +24,7 @@ from moopim.operators import (
     UniformCrossover,
 )
 from moopim.problem import DesignProblem
+from moopim.typing import FloatArray
 
 Factory = Callable[[DesignProblem, int], Algorithm]
 
@@ -69,6 +71,19 @@ def _integer_operators(problem: DesignProblem) -> dict[str, Any]:
     }
 
 
+def _directions(n_obj: int, limit: int) -> FloatArray:
+    """Das-Dennis reference directions ``(n_dirs, n_obj)``: at most ``limit``, but one for each objective."""
+    from pymoo.util.ref_dirs import get_reference_directions
+
+    partitions = (p for p in range(1, _POP_SIZE) if comb(p + n_obj - 1, n_obj - 1) <= limit)
+    return np.asarray(get_reference_directions("das-dennis", n_obj, n_partitions=max(partitions, default=1)))
+
+
+def _need_numba(name: str) -> None:
+    if find_spec("numba") is None:
+        raise ConfigError(f"algorithm {name!r} needs numba, which is not installed: pip install 'moopim[compiled]'")
+
+
 def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """AMOSA, recommended preset: 16 chains, greedy-hypervolume truncation, jumps to archive members."""
     from moopim.algorithms.amosa import mapping_preset
@@ -104,13 +119,10 @@ def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
 def nsga3(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-III with at most 100 Das-Dennis reference directions."""
     from pymoo.algorithms.moo.nsga3 import NSGA3
-    from pymoo.util.ref_dirs import get_reference_directions
 
-    m, limit = problem.n_obj, min(_POP_SIZE, evaluations)
-    partitions = max((p for p in range(1, _POP_SIZE) if comb(p + m - 1, m - 1) <= limit), default=1)
+    limit = min(_POP_SIZE, evaluations)
     # Fewer evaluations than objectives are all spent on the initial designs, whatever the directions.
-    directions = get_reference_directions("das-dennis", m, n_partitions=partitions)[:limit]
-    return NSGA3(directions, pop_size=limit, **_integer_operators(problem))
+    return NSGA3(_directions(problem.n_obj, limit)[:limit], pop_size=limit, **_integer_operators(problem))
 
 
 def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -122,11 +134,32 @@ def spea2(problem: DesignProblem, evaluations: int) -> Algorithm:
 
 def agemoea(problem: DesignProblem, evaluations: int) -> Algorithm:
     """AGE-MOEA, population 100; needs numba."""
-    if find_spec("numba") is None:
-        raise ConfigError("algorithm 'agemoea' needs numba, which is not installed: pip install 'moopim[compiled]'")
+    _need_numba("agemoea")
     from pymoo.algorithms.moo.age import AGEMOEA
 
     return AGEMOEA(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
+
+
+def agemoea2(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """AGE-MOEA-II, population 100; needs numba."""
+    _need_numba("agemoea2")
+    from pymoo.algorithms.moo.age2 import AGEMOEA2
+
+    from moopim.algorithms.agemoea2 import ProjectedSurvival
+
+    algorithm = AGEMOEA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
+    algorithm.survival = ProjectedSurvival()  # no argument of pymoo's class
+    return algorithm
+
+
+def rvea(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """RVEA with at most 100 Das-Dennis reference directions, adapted ten times; needs two or more objectives."""
+    if problem.n_obj == 1:
+        raise ConfigError("algorithm 'rvea' does not take problems with 1 objective; expected 2 or more")
+    from moopim.algorithms.rvea import RVEA
+
+    limit = min(_POP_SIZE, evaluations)
+    return RVEA(_directions(problem.n_obj, limit), pop_size=limit, **_integer_operators(problem))
 
 
 def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -176,6 +209,8 @@ ALGORITHMS: dict[str, Factory] = {
     "nsga3": nsga3,
     "spea2": spea2,
     "agemoea": agemoea,
+    "agemoea2": agemoea2,
+    "rvea": rvea,
     "smsemoa": smsemoa,
     "ibea": ibea,
     "semo": semo,

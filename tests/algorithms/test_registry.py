@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toys import Blocks, Buffers, Impossible, Tiny
 
 import moopim
-from moopim import ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Index, Objective
+from moopim import ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Index, Integer, Objective
 from moopim.algorithms.registry import ALGORITHMS, algorithm_names, make_algorithm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
@@ -113,11 +113,31 @@ class Small(DesignProblem):
     seed=st.integers(0, 99),
 )
 def test_small_problems_are_met_with_the_exact_budget_or_a_message(name, n_obj, space, bound, evaluations, seed):
+    n_obj = max(n_obj, 2) if name == "rvea" else n_obj
     result = moopim.run(Small(n_obj, *space, bound, seed), name, evaluations=evaluations, seed=seed)
     asked = len(result.evaluations)
     ended_early = "the space is exhausted" in result.message or "found no new designs" in result.message
     assert asked == evaluations or (asked < evaluations and ended_early)
     assert (len(result.front) == 0) == (not result.evaluations["feasible"].any())
+
+
+class Line(DesignProblem):
+    """11,000 designs; 8 of them, on a line between the extremes, make the front."""
+
+    genome = Genome(Integer("x", 0, 10), Integer("y", 0, 9, repeat=3))
+    objectives = (Objective("f0"), Objective("f1", sense="max"))
+    constraints = (Constraint("least", lower=3),)
+
+    def evaluate_designs(self, designs):
+        loss = designs.y.sum(axis=1)
+        return {"f0": designs.x + loss, "f1": designs.x - loss, "least": designs.x}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("amosa-paper", "random", "topk")])
+def test_the_whole_front_of_a_small_problem_is_returned(name):
+    result = moopim.run(Line(), name, evaluations=4000, seed=2)
+    assert result.front[["f0", "f1"]].drop_duplicates().to_numpy().tolist() == [[x, x] for x in range(3, 11)]
+    assert result.front["returned"].all()
 
 
 class Many(DesignProblem):
@@ -164,6 +184,11 @@ def test_an_unknown_name_is_refused_with_a_hint():
 def test_nsga3_works_with_fewer_evaluations_than_objectives():
     result = moopim.run(Buffers(), "nsga3", evaluations=2)
     assert len(result.evaluations) == 2
+
+
+def test_rvea_refuses_a_single_objective():
+    with pytest.raises(ConfigError, match="'rvea' does not take problems with 1 objective; expected 2 or more"):
+        make_algorithm("rvea", Small(1), 100)
 
 
 def test_every_name_has_a_description():
