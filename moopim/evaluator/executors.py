@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from moopim.errors import ConfigError, EvaluationError
@@ -63,13 +64,14 @@ class Workers:
         Warnings of the workers are issued here. Raises WorkersDiedError if a worker dies, and one of its successors as
         well.
         """
-        import joblib
-
-        call = joblib.delayed(_call)
         left = dict(enumerate(items))
         for replaced in (False, True):
+            outcomes = None
             try:
                 with _sparing_workers():
+                    import joblib  # in the block: a Ctrl-C in the middle of an import would leave a part of it
+
+                    call = joblib.delayed(_call)
                     outcomes = self._pool()([call(function, i, item) for i, item in left.items()])
                 for i, result, messages in outcomes:
                     for message, category in messages:
@@ -87,6 +89,11 @@ class Workers:
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
             else:
                 return
+            finally:
+                if outcomes is not None:
+                    with warnings.catch_warnings():  # of tasks that are left after Ctrl-C
+                        warnings.filterwarnings("ignore", message=".*still being processed")
+                        outcomes.close()
 
     def close(self) -> None:
         """End the processes, which would otherwise wait for work, and this process for them when it ends."""
@@ -118,6 +125,8 @@ def _sparing_workers() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    # When it starts, which joblib sees to with the first worker, it unblocks the signal (Python 3.11).
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
