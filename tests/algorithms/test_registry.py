@@ -8,6 +8,7 @@ from toys import Blocks, Buffers, Impossible, Tiny
 
 import moopim
 from moopim import ConfigError, Constraint, DesignProblem, EvaluationError, Genome, Index, Integer, Objective
+from moopim.algorithms import registry
 from moopim.algorithms.registry import ALGORITHMS, algorithm_names, make_algorithm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
@@ -184,6 +185,13 @@ def test_an_unknown_name_is_refused_with_a_hint():
 def test_nsga3_works_with_fewer_evaluations_than_objectives():
     result = moopim.run(Buffers(), "nsga3", evaluations=2)
     assert len(result.evaluations) == 2
+
+
+@pytest.mark.parametrize("name", ["agemoea", "agemoea2"])
+def test_without_numba_the_optimisers_that_need_it_say_so(name, monkeypatch):
+    monkeypatch.setattr(registry, "find_spec", lambda package: None)
+    with pytest.raises(ConfigError, match=f"algorithm '{name}' needs numba, which is not installed"):
+        make_algorithm(name, Tiny(), 100)
 
 
 def test_rvea_refuses_a_single_objective():
