@@ -70,7 +70,7 @@ class IndicatorSurvival(Survival):  # type: ignore[misc]
 
 
 def loss_terms(F: FloatArray, kappa: float) -> FloatArray:
-    """What each design (row) adds to the loss of each other (column), shape ``(n, n)``, from objectives ``(n, m)``."""
+    """Terms of the loss of each design (column) by each other (row), shape ``(n, n)``, from objectives ``(n, m)``."""
     scaled = normalise(F, F.min(axis=0), F.max(axis=0))
     indicator = np.full((len(F), len(F)), -np.inf)
     for values in scaled.T:

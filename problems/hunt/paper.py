@@ -259,7 +259,7 @@ def search_claims(evaluations: int = 15_000, seed: int = 1) -> pd.DataFrame:
 
 
 def search_facts(evaluations: int = 15_000, seed: int = 1) -> pd.DataFrame:
-    """What a search finds, as text: ``quantity`` and a column per model, see the page of the claims."""
+    """Selectivity and extremes of a search, as text: ``quantity`` and a column per model, see `claims_page`."""
     return (
         pd.DataFrame({name: _facts(variant, evaluations, seed) for name, variant in VARIANTS.items()})
         .rename_axis("quantity")

@@ -1,4 +1,4 @@
-"""What the models of a network on the 3-D stack share: design-independent part, mappings that fit, batches.
+"""Base of the models of a network on the 3-D stack: design-independent part, mappings that fit, batches.
 
 Source: Ogbogu et al., "HuNT: Exploiting Heterogeneous PIM Devices to Design a 3-D Manycore Architecture for DNN
 Training", IEEE TCAD 2024. The paper leaves much open; the docs say how each gap is read. Units are ns, pJ and, inside,

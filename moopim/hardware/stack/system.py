@@ -352,7 +352,7 @@ def run_pipeline(
     """
     stack, operation, batch = model.stack, model.operation, model.workload.batch
     levels = _choose_levels(model, occupancy, pace)
-    table = levels.take(occupancy.tier + rows_of(levels, levels.shape[1])) * model.costs.arrays.size + occupancy.entry
+    table = _paced_entry(model, occupancy, levels)
     copies, arrays, stage_ns = (
         values.take(table) for values in (model.paced.copies, model.paced.arrays, model.paced.stage_ns)
     )
@@ -394,18 +394,23 @@ def _choose_levels(model: SystemModel, occupancy: Occupancy, pace: IntArray) -> 
     """Smallest level, from the pace on, at which each forward tier fits, shape ``(designs, forward_tiers)``."""
     low = np.repeat(pace.astype(np.int64)[:, None], occupancy.layers.shape[1], axis=1)
     high = np.where(occupancy.layers > 0, model.levels - 1, low)
-    place = occupancy.tier + rows_of(low, low.shape[1])
     while (low < high).any():
         middle = (low + high) // 2
-        arrays = model.paced.arrays.take(middle.take(place) * model.costs.arrays.size + occupancy.entry)
+        arrays = model.paced.arrays.take(_paced_entry(model, occupancy, middle))
         fits = _by_tier(occupancy, arrays) <= occupancy.capacity
         high = np.where(fits, middle, high)
         low = np.where(fits, low, np.minimum(middle + 1, high))
     return low
 
 
+def _paced_entry(model: SystemModel, occupancy: Occupancy, levels: IntArray) -> IntArray:
+    """Index of each layer in the flat `PaceTables`, shape ``(designs, layers)``; levels as those of `Pipeline`."""
+    level = levels.take(occupancy.tier + rows_of(levels, levels.shape[1]))
+    return np.asarray(level * model.costs.arrays.size + occupancy.entry)
+
+
 def _by_tier(occupancy: Occupancy, values: FloatArray) -> FloatArray:
-    """Sums of whole numbers of the layers of each forward tier, shape ``(designs, forward_tiers)``."""
+    """Sums over the layers of each forward tier, in their order, shape ``(designs, forward_tiers)``."""
     shape = occupancy.layers.shape
     place = (occupancy.tier + rows_of(values, shape[1])).ravel()
     return np.bincount(place, values.ravel(), occupancy.layers.size).astype(np.float64, copy=False).reshape(shape)
@@ -495,8 +500,7 @@ def heat_load(model: SystemModel, tiers: IntArray, pipeline: Pipeline) -> HeatLo
     dynamic = _per_pe(model, designs, pieces, pieces.share * layer_pj.take(pieces.layer))
     stored = _per_pe(model, designs, pieces, pieces.share * costs.stored_bits.take(pieces.layer % layers))
 
-    table = pipeline.levels.take(occupancy.tier + rows_of(pipeline.levels, pipeline.levels.shape[1]))
-    busy = model.paced.busy_ns.take(table * costs.arrays.size + occupancy.entry)
+    busy = model.paced.busy_ns.take(_paced_entry(model, occupancy, pipeline.levels))
     gated = model.nonvolatile.take(occupancy.entry // layers) > 0
     duty = np.where(gated, np.minimum(1.0, busy / period[:, None]), 1.0).ravel()
     on = _per_pe(model, designs, pieces, pieces.extent * duty.take(pieces.layer))
