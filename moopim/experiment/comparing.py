@@ -9,10 +9,11 @@ from typing import Any
 from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.errors import ConfigError, EvaluationError, unknown_name
 from moopim.evaluator.executors import Workers, WorkersDiedError
+from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
 from moopim.experiment.manifest import MANIFEST, read_manifest
 from moopim.experiment.plugins import build_problem, problem_spec
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_count, check_fingerprint, check_new_directory, check_problem, resume, run
+from moopim.experiment.running import resume, run
 from moopim.files import is_vacant, locked
 from moopim.problem import DesignProblem
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from moopim.errors import ConfigError, EvaluationError
+from moopim.experiment.arguments import check_fingerprint
 from moopim.experiment.frames import missed_bounds, read_designs
 from moopim.experiment.manifest import ProblemRecord, read_manifest
 from moopim.experiment.plugins import rebuild_problem
 from moopim.experiment.result import RunResult
-from moopim.experiment.running import check_fingerprint
 from moopim.genome import Designs
 from moopim.messages import WIDTH, table_lines
 from moopim.problem import DesignProblem
