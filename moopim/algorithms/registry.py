@@ -105,15 +105,14 @@ def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
 
 def nsga2(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II, population 100, uniform crossover and random reset."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from moopim.algorithms.nsga2 import NSGA2
 
     return NSGA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II with greedy-hypervolume survival, the truncation rule of `amosa`."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
-
+    from moopim.algorithms.nsga2 import NSGA2
     from moopim.algorithms.truncation import GreedyHypervolumeSurvival
 
     return NSGA2(

@@ -314,7 +314,7 @@ def optimise(
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
         n_offsprings = get(getattr(algorithm, "n_offsprings", None))
         # Other ways to breed, such as differential evolution, need their offspring in full number.
-        divisible = type(getattr(algorithm, "mating", None)) in (Mating, NoneType)
+        divisible = isinstance(getattr(algorithm, "mating", None), Mating | NoneType)
         if pop_size := get(getattr(algorithm, "pop_size", None)):
             algorithm.pop_size = min(pop_size, evaluations)
         generation = idle = 0
