@@ -68,7 +68,7 @@ class HardwareSearch(DesignProblem):
         self.max = max
         self.min = min
         choices = ("channels", "weight_bits", "activation_bits", "crossbar", "adc_bits", "dac_bits")
-        values = {name: whole_numbers(name, getattr(self, name)) for name in choices}
+        values: dict[str, Any] = {name: whole_numbers(name, getattr(self, name)) for name in choices}
         self._simulator = load_simulator(None, profile)
         self._goals = choose_goals((Objective("error"), *HARDWARE), goals, max, min)
         self.objectives, self.limits = self._goals.objectives, self._goals.limits
