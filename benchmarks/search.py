@@ -69,7 +69,7 @@ REFERENCES = ("nsga2-hv", "ibea", "semo", "random")
 REFERENCE_SEEDS = (1001, 1002)
 FLOOR = 1e-6  # of logarithms
 # Their set-up or course depends on the budget.
-BUDGETED = ("amosa", "amosa-paper", "rvea")
+BUDGETED = ("amosa", "amosa-paper", "nsga2-hv", "rvea")
 LEFT_OUT = ("topk",)
 
 

@@ -310,7 +310,8 @@ def optimise(
     """
     evaluator.budget, size = evaluations, evaluator.problem.genome.size
     with controlled_randomness(seed):
-        algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
+        with _naming_algorithm(algorithm, evaluator.problem):
+            algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
         n_offsprings = get(getattr(algorithm, "n_offsprings", None))
         # Other ways to breed, such as differential evolution, need their offspring in full number.
@@ -323,7 +324,7 @@ def optimise(
                 algorithm.n_offsprings = min(n_offsprings, evaluations - evaluator.n_evaluations)
             generation += 1
             before = evaluator.n_evaluations
-            with suppress(BudgetSpent):
+            with _naming_algorithm(algorithm, evaluator.problem), suppress(BudgetSpent):
                 algorithm.next()
             idle = idle + 1 if evaluator.n_evaluations == before else 0
             evaluator.commit(generation)
@@ -334,6 +335,19 @@ def optimise(
                 break
         _check_optimum(evaluator, algorithm)
     return evaluator.n_distinct >= size
+
+
+@contextmanager
+def _naming_algorithm(algorithm: Algorithm, problem: DesignProblem) -> Iterator[None]:
+    """Raise ConfigError for what an algorithm raises in the block, most often because it does not take the problem."""
+    try:
+        yield
+    except (MoopimError, MemoryError):
+        raise
+    except Exception as error:
+        kind = f"{count(problem.n_obj, 'objective')} and {count(problem.n_ieq_constr, 'constraint')}"
+        name = type(algorithm).__name__
+        raise ConfigError(f"algorithm {name} failed on a problem of {kind}: {reason(error)}") from error
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:
