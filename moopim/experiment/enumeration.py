@@ -27,7 +27,7 @@ ENUMERATION = "enumeration"
 """Name of enumerations where that of an optimiser stands."""
 
 STATE = "enumeration.state"
-_BYTES = 2**34
+_BYTES = 2**32
 _HEADER = 2**12
 _BITS = 40
 # Candidates that are compared with the front at a time.
@@ -153,7 +153,7 @@ def read_state(path: Path, problem: DesignProblem, size: int) -> Enumeration:
         return _parse(read_bounded(path, _BYTES), problem, size)
     except OSError as error:
         reason = str(error.strerror)
-    except (ArithmeticError, ValueError, MoopimError) as error:
+    except (ArithmeticError, MemoryError, RecursionError, ValueError, MoopimError) as error:
         reason = str(error).partition("\n")[0]
     way_out = f"{resume_command(path.parent, '--drop-damaged')} drops it and begins anew"
     raise LogError(f"state {str(path)!r} of an enumeration is damaged: {reason}; {way_out}")
