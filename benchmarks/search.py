@@ -1,6 +1,6 @@
 """Hypervolume that the optimisers reach, by problem and number of evaluations; tests of `amosa` against the others.
 
-    python benchmarks/search.py [--quick] [--json FILE] [--only NAMES] [--seeds N] [--jobs N] [--report FILE.md]
+    python benchmarks/search.py [--quick] [--json FILE] [--only NAMES] [--seeds N] [--jobs N] [--report]
 
 Each optimiser runs on seven problems with 500, 2,000, 5,000 and 20,000 evaluations and 15 seeds. The hypervolume is
 that of all feasible designs that were evaluated, as a share of the box from the ideal point to the nadir point plus a
@@ -19,7 +19,7 @@ A12, the probability that a run of `amosa` is better. `topk` is left out: it sea
 
 Optimisers that do not ask for the budget (all but `BUDGETED`) run once to the largest budget: their first evaluations
 are those of shorter runs. ``--json FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only``
-repeats the runs of the named optimisers. ``--report`` writes the tables of the results in the file, and runs nothing.
+repeats the runs of the named optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
 """
 
 import argparse
@@ -27,7 +27,6 @@ import itertools
 import json
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -63,6 +62,8 @@ Factory = Callable[[DesignProblem, int], Algorithm]
 BUDGETS = (500, 2_000, 5_000, 20_000)
 SEEDS = 15
 NETWORK = (Block("RES", 16), Block("VGG", 32))
+PAGE = Path(__file__).parents[1] / "docs" / "optimisers.md"
+BEGIN, END = "<!-- search: begin -->", "<!-- search: end -->"
 BOXES = Path(__file__).with_name("search_boxes.json")
 ACCURACIES = Path(__file__).with_name("search_accuracies.json")
 REFERENCES = ("nsga2-hv", "ibea", "semo", "random")
@@ -372,20 +373,24 @@ def ranks(rows: pd.DataFrame) -> list[str]:
 
 def report(rows: pd.DataFrame) -> str:
     """The tables in Markdown."""
-    runs = rows.groupby(["problem", "optimiser", "budget"])["seed"].nunique()
-    fewer = runs[runs < SEEDS].reset_index()
-    seeds = f"Medians of {runs.max()} runs."
-    if not fewer.empty and runs.max() == SEEDS:
-        groups: dict[str, set[str]] = defaultdict(set)
-        for _, row in fewer.iterrows():
-            groups[f"{row['problem']} ({row['seed']})"].add(row["optimiser"])
-        seeds += " Fewer: " + "; ".join(f"{cell} {', '.join(sorted(names))}" for cell, names in groups.items()) + "."
-    parts = [seeds, "", "Mean rank of the median over the problems, by measure and evaluations:", "", *ranks(rows)]
+    parts = [runs(rows), "", "Mean rank of the median over the problems, by measure and evaluations:", "", *ranks(rows)]
     for value, title in (("plain", "Hypervolume"), ("log", "Hypervolume of the logarithms")):
-        if rows[value].isna().all():
-            continue
-        parts += ["", f"{title}; p and A12 of `amosa` against the best other optimiser:", "", *medians(rows, value)]
+        if rows[value].notna().any():
+            parts += ["", f"{title}; p and A12 of `amosa` against the best other optimiser:", "", *medians(rows, value)]
     return "\n".join(parts) + "\n"
+
+
+def runs(rows: pd.DataFrame) -> str:
+    """Number of runs by budget and optimiser, the least over the problems, in words."""
+    counts = rows.groupby(["problem", "optimiser", "budget"])["seed"].nunique().unstack("problem").min(axis=1)
+    parts = []
+    for budget, column in counts.astype(int).groupby("budget"):
+        numbers = column.droplevel("budget").sort_values(ascending=False)
+        names = [f"{n} runs ({', '.join(group.index)})" for n, group in numbers.groupby(numbers, sort=False)]
+        parts.append(
+            f"{budget:,} evaluations: {'; '.join(names)}" if len(names) > 1 else f"{budget:,}: {numbers.iloc[0]} runs"
+        )
+    return ". ".join(parts) + "."
 
 
 def spread(rows: pd.DataFrame) -> str:
@@ -408,7 +413,7 @@ def main() -> None:
     parser.add_argument("--only", help="optimisers to run, also where the results have them, such as amosa,ibea")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--report", type=Path, help="write the tables of --json here, run nothing")
+    parser.add_argument("--report", action="store_true", help="put the tables of --json into the docs, run nothing")
     options = parser.parse_args()
     problems, budgets, seeds = list(CASES), BUDGETS, options.seeds
     optimisers: Sequence[str] = [name for name in ALGORITHMS if name not in LEFT_OUT]
@@ -416,7 +421,9 @@ def main() -> None:
         problems, optimisers, budgets, seeds = ["mnk", "hunt-resnet34"], ["amosa", "nsga2-hv", "random"], BUDGETS[:2], 3
     stored = json.loads(options.json.read_text()) if options.json and options.json.exists() else []
     if options.report:
-        options.report.write_text(report(framed(stored)))
+        text = PAGE.read_text(encoding="utf-8")
+        before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+        PAGE.write_text(f"{before}{BEGIN}\n{report(framed(stored))}{after}", encoding="utf-8")
         return
     if options.only:
         optimisers = options.only.split(",")
