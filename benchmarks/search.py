@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from pymoo.core.algorithm import Algorithm
 from scipy.stats import mannwhitneyu
 
-from moopim import Constraint, DesignProblem, Genome, Objective
+from moopim import DesignProblem, Genome, Objective
 from moopim.algorithms.registry import ALGORITHMS, make_algorithm
 from moopim.analysis import a12, holm
 from moopim.evaluator import Evaluator
@@ -47,14 +47,14 @@ from moopim.experiment.running import optimise
 from moopim.files import write_atomically
 from moopim.genes import Choice
 from moopim.genome import Designs
+from moopim.messages import count
 from moopim.network.subnets import Block, network_layers
 from moopim.pareto import ideal_nadir, non_dominated, normalised_hypervolume
 from moopim.problems.benchmarks import Assignment, MnkLandscape
-from moopim.problems.crossnas import CrossNasSpace
+from moopim.problems.crossnas import HardwareSearch
 from moopim.problems.crossnas.simulators import PlanarSimulator, hardware_metrics
 from moopim.problems.crossnas.space import CIRCUIT
 from moopim.problems.hunt import HuntMapping
-from moopim.workload import LayerKind
 
 Array = NDArray[np.float64]
 Factory = Callable[[DesignProblem, int], Algorithm]
@@ -72,40 +72,6 @@ FLOOR = 1e-6  # of logarithms
 # Their set-up or course depends on the budget.
 BUDGETED = ("amosa", "amosa-paper", "nsga2-hv", "rvea")
 LEFT_OUT = ("topk",)
-
-
-class CrossNasHardware(DesignProblem):
-    """CNN, bit widths and circuit of CrossNAS's space for CIFAR-10, with a synthetic error in place of the accuracy.
-
-    The error falls with weights and multiplications, as powers; it rises with the rounding of the widths, and with the
-    bits of the partial sums that the ADC does not resolve. No network is trained.
-    """
-
-    constraints = (Constraint("violation", upper=0.0),)
-    objectives = (Objective("error"), Objective("energy", "mJ"), Objective("latency", "ms"), Objective("area", "mm2"))
-
-    def __init__(self) -> None:
-        self.space = CrossNasSpace()
-        self.genome = self.space.genome
-        self._simulator = PlanarSimulator("paper")
-        super().__init__()
-
-    def repair_designs(self, X: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Genes without effect get one value, shape ``(pop, n_genes)``."""
-        return self.space.canonical(X)
-
-    def evaluate_designs(self, designs: Designs) -> dict[str, Array]:
-        """The objectives and the excess over the limits of the chip, shape ``(designs,)`` each."""
-        table, circuit = self.space.layer_table(designs), self.space.chip_parameters(designs)
-        found = hardware_metrics(self._simulator, table, circuit)
-        weighted = np.isin(table.kind, (LayerKind.CONV, LayerKind.FC))
-        weights = np.where(weighted, table.c_in * table.c_out * table.kernel_h * table.kernel_w, 0)
-        macs = (weights * table.h_out * table.w_out).sum(axis=1)
-        rounding = 4.0 ** (4 - table.weight_bits) + 4.0 ** (4 - table.output_bits)
-        widths = (rounding * weighted).sum(axis=1) / weighted.sum(axis=1)
-        lost = np.log2(circuit["crossbar"]) / 2 + circuit["dac_bits"] - circuit["adc_bits"]
-        error = 0.3 * (weights.sum(axis=1) / 1e4) ** -0.2 * (macs / 1e7) ** -0.1 + 0.3 * widths + 0.01 * 4.0**lost
-        return {"error": error, **{name: found[name] for name in ("energy", "latency", "area", "violation")}}
 
 
 class CrossNasQuantisation(DesignProblem):
@@ -201,7 +167,7 @@ CASES = {
     "hunt-vgg11": Case(lambda: HuntMapping("vgg11"), True),
     "hunt-resnet34": Case(lambda: HuntMapping("resnet34"), True),
     "hunt-densenet40": Case(lambda: HuntMapping("densenet40"), True),
-    "crossnas-hardware": Case(CrossNasHardware, True),
+    "crossnas-hardware": Case(HardwareSearch, True),
 }
 
 
@@ -386,10 +352,10 @@ def runs(rows: pd.DataFrame) -> str:
     parts = []
     for budget, column in counts.astype(int).groupby("budget"):
         numbers = column.droplevel("budget").sort_values(ascending=False)
-        names = [f"{n} runs ({', '.join(group.index)})" for n, group in numbers.groupby(numbers, sort=False)]
-        parts.append(
-            f"{budget:,} evaluations: {'; '.join(names)}" if len(names) > 1 else f"{budget:,}: {numbers.iloc[0]} runs"
-        )
+        groups = list(numbers.groupby(numbers, sort=False))
+        names = [f" ({', '.join(group.index)})" if len(groups) > 1 else "" for _, group in groups]
+        words = [count(n, "run") + who for (n, _), who in zip(groups, names, strict=True)]
+        parts.append(f"{budget:,} evaluations: {'; '.join(words)}")
     return ". ".join(parts) + "."
 
 
