@@ -119,9 +119,10 @@ class Constraint(Quantity):
         Returns:
             The excess, shape ``(designs, bounds)``; NaN where the value is.
         """
-        above = [] if self.upper is None else [values - self.upper]
-        below = [] if self.lower is None else [self.lower - values]
-        return np.stack([*above, *below], axis=-1)
+        if self.lower is None:
+            return (values - self.upper)[:, None]
+        below = self.lower - values
+        return below[:, None] if self.upper is None else np.stack([values - self.upper, below], axis=-1)
 
 
 @dataclass(frozen=True)

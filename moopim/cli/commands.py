@@ -92,6 +92,10 @@ def _compare(
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 1.")] = 5,
     evaluations: Evaluations = 10_000,
     output: Annotated[Path, typer.Option(help="Directory of the comparison.")],
+    true_front: Annotated[
+        str | None,
+        typer.Option(help="Known front of the whole space: FILE.csv, directory of an enumeration, or a bundled one."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Number of runs at a time.")] = 1,
     screen: Screen = False,
     quiet: Quiet = False,
@@ -102,7 +106,9 @@ def _compare(
     from moopim.analysis import comparison_figures, indicator_table, rank_by_indicators, ranking_text, save_figures
     from moopim.experiment.comparing import compare
     from moopim.experiment.frames import unmet_bounds
+    from moopim.experiment.true_fronts import read_true_front
 
+    front = None if true_front is None else read_true_front(true_front, problem.objectives)
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):
@@ -112,7 +118,7 @@ def _compare(
         reason = unmet_bounds(every, problem.constraints, problem.limits)
         _say(quiet, f"no feasible design in any run: {reason}\nthe runs are in {output}\n{results[0].summary()}")
         return
-    indicators = indicator_table(results, problem.objectives)
+    indicators = indicator_table(results, problem.objectives, true_front=front)
     table = rank_by_indicators(indicators)
     table.to_csv(output / "comparison.csv", index=False)
     figures = save_figures(comparison_figures(results, problem.objectives, indicators), output)

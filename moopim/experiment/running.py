@@ -331,7 +331,8 @@ def optimise(
     """
     evaluator.budget, size = evaluations, evaluator.problem.genome.size
     with controlled_randomness(seed):
-        algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
+        with _naming_algorithm(algorithm, evaluator.problem):
+            algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
         # Other ways to breed, such as differential evolution, need their offspring in full number.
         divisible = type(getattr(algorithm, "mating", None)) in (Mating, NoneType)
@@ -345,7 +346,7 @@ def optimise(
                 algorithm.n_offsprings = min(most, evaluations - evaluator.n_evaluations)
             generation += 1
             before = evaluator.n_evaluations
-            with suppress(BudgetSpent):
+            with _naming_algorithm(algorithm, evaluator.problem), suppress(BudgetSpent):
                 if screen is None:
                     algorithm.next()
                 else:
@@ -359,6 +360,19 @@ def optimise(
                 break
         _check_optimum(evaluator, algorithm)
     return evaluator.n_distinct >= size
+
+
+@contextmanager
+def _naming_algorithm(algorithm: Algorithm, problem: DesignProblem) -> Iterator[None]:
+    """Raise ConfigError for what an algorithm raises in the block, most often because it does not take the problem."""
+    try:
+        yield
+    except (MoopimError, MemoryError):
+        raise
+    except Exception as error:
+        kind = f"{count(problem.n_obj, 'objective')} and {count(problem.n_ieq_constr, 'constraint')}"
+        name = type(algorithm).__name__
+        raise ConfigError(f"algorithm {name} failed on a problem of {kind}: {reason(error)}") from error
 
 
 def _reevaluating(evaluate: Callable[..., Any], evaluator: Evaluator) -> Callable[..., Any]:

@@ -314,7 +314,7 @@ class QuantisationPimSearch(CrossNasSearch):
         from moopim.network.quantiser import check_bits
         from moopim.problems.crossnas.accuracies import CrossbarAccuracy
 
-        choices = {name: _choices(name, getattr(self, name)) for name in (*_WIDTHS, *CIRCUIT)}
+        choices = {name: whole_numbers(name, getattr(self, name)) for name in (*_WIDTHS, *CIRCUIT)}
         self._accuracies = CrossbarAccuracy(network, data, root, calibration, adc_range, device, self._simulator)
         stored = self._accuracies.stored
         self._table = network_layers(stored.subnet, stored.image_shape, stored.classes)
@@ -388,7 +388,7 @@ class QuantisationPimSearch(CrossNasSearch):
         hardware_metrics(self._simulator, self._table, circuits)
 
 
-def _choices(name: str, values: str) -> tuple[int, ...]:
+def whole_numbers(name: str, values: str) -> tuple[int, ...]:
     """Whole numbers separated by commas."""
     try:
         found = tuple(int(word) for word in values.split(","))
