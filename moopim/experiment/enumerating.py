@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from moopim.checks import number
+from moopim.csv_files import write_frame
 from moopim.errors import ConfigError, EvaluationError, LogError
 from moopim.evaluator.executors import Workers, call_with_problem, tabulate_chunk
 from moopim.experiment.arguments import check_count, check_new_directory, check_problem
@@ -17,7 +18,7 @@ from moopim.experiment.frames import front_frame
 from moopim.experiment.manifest import Manifest, new_manifest, write_manifest
 from moopim.experiment.plugins import problem_spec
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
-from moopim.files import locked, write_atomically
+from moopim.files import locked
 from moopim.messages import count, resume_command, rounded
 from moopim.problem import DesignProblem
 from moopim.progress import progress_bar
@@ -159,8 +160,8 @@ def _complete(state: Enumeration, manifest: Manifest, directory: Path | None, *,
         directory=directory,
     )
     if directory is not None:
-        write_atomically(directory / EVALUATIONS, frame.to_csv(index=False))
-        write_atomically(directory / FRONT, front.to_csv(index=False))
+        write_frame(directory / EVALUATIONS, frame)
+        write_frame(directory / FRONT, front)
         outcome = {
             "message": message,
             "n_evaluations": state.size,
