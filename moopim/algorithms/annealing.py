@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.crossover import Crossover
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.core.termination import Termination
@@ -177,6 +179,19 @@ def termination_limit(termination: Termination | None, name: str) -> float:
     limit = getattr(termination, name, None)
     nested = [termination_limit(criterion, name) for criterion in getattr(termination, "criteria", ())]
     return min([math.inf if limit is None else limit, *nested])
+
+
+class UniformExchange(Crossover):  # type: ignore[misc]
+    """Exchange each variable of two parents with a probability that is drawn anew for each pair."""
+
+    def __init__(self) -> None:
+        super().__init__(n_parents=2, n_offsprings=2, prob=1.0)
+
+    def _do(
+        self, problem: Problem, X: NDArray[Any], *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> NDArray[Any]:
+        mask = random_state.random(X.shape[1:]) < random_state.random((X.shape[1], 1))
+        return np.where(mask, X[::-1], X)
 
 
 class LaplaceMove(Mutation):  # type: ignore[misc]

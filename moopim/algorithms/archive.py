@@ -91,7 +91,8 @@ def dominates(better: FloatArray, worse: FloatArray) -> BoolArray:
 class Archive:
     """At most ``soft_limit`` mutually non-dominated designs, and up to ``n_staged`` proposals judged beside them.
 
-    A truncation, by the rule ``truncate``, leaves ``hard_limit`` members. Members and proposals share one row of slots:
+    A truncation, by the rule ``truncate``, leaves ``hard_limit`` members. Both limits may be lowered at any time, and
+    raised again up to those of the beginning. Members and proposals share one row of slots:
     the members come first. Sets of slots are bit masks in Python integers (bit ``i`` is slot ``i``), so that what a
     proposal is dominated by, after the proposals before it have entered, is one ``&`` away.
     """
@@ -138,10 +139,11 @@ class Archive:
         self._pop = self._ranges = None
         self._open()
 
-    def shrink(self) -> None:
-        """Truncate to the hard limit."""
+    def shrink(self, limit: int) -> None:
+        """Truncate to a limit, which becomes the hard one."""
         self._open()
-        if self._count > self.hard_limit:
+        self.hard_limit = limit
+        if self._count > limit:
             self._cut()
             self.settle()
 
