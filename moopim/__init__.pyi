@@ -5,6 +5,7 @@ from .errors import EvaluationError as EvaluationError
 from .errors import LogError as LogError
 from .errors import MoopimError as MoopimError
 from .experiment.comparing import compare as compare
+from .experiment.enumerating import enumerate_designs as enumerate_designs
 from .experiment.result import RunResult as RunResult
 from .experiment.result import load_run as load_run
 from .experiment.running import resume as resume

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from moopim.checks import numbers as checked_numbers
 from moopim.checks import whole_number
 from moopim.errors import ConfigError, unknown_name
 from moopim.genes import GeneGroup, Integer, Permutation
-from moopim.messages import count, table_lines
+from moopim.messages import count, rounded, table_lines
 from moopim.typing import BoolArray, IntArray
 
 _RESERVED = ("active", "genes", "indices")
+_MOST_NUMBERED = int(np.iinfo(np.int64).max)
 
 
 class Genome:
@@ -80,15 +82,17 @@ class Genome:
     @property
     def size(self) -> int:
         """Number of distinct designs, exactly."""
-        total = 1
-        for group in self.groups:
-            dependants = [other for other in self.groups if other.length == group.name]
-            if dependants:
-                settings = ([other.count(int(value)) for other in dependants] for value in group.values)
-                total *= sum(map(math.prod, settings))
-            elif group.length is None:
-                total *= group.count(group.width)
-        return total
+        return math.prod(sum(self._settings(group)) for group in self.groups if group.length is None)
+
+    def _settings(self, group: GeneGroup) -> list[int]:
+        """Distinct settings of a group; of one that gives lengths, with those of the groups it rules, by its value."""
+        ruled = self._ruled_by(group)
+        if not ruled:
+            return [group.count(group.width)]
+        return [math.prod(other.count(int(value)) for other in ruled) for value in group.values]
+
+    def _ruled_by(self, group: GeneGroup) -> list[GeneGroup]:
+        return [other for other in self.groups if other.length == group.name]
 
     @property
     def storage_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
@@ -214,6 +218,59 @@ class Genome:
             )
         return self.canonical(X)
 
+    def unrank(self, numbers: ArrayLike) -> IntArray:
+        """Designs by their numbers in a fixed order of all designs.
+
+        The last group changes first, and of its genes the last. A group whose length another one gives changes together
+        with that one, and before it. Orders of a permutation are sorted as words.
+
+        Args:
+            numbers: Numbers of designs, 0 .. size - 1, shape ``(pop,)``.
+
+        Returns:
+            Genes in canonical form, shape ``(pop, n_genes)``; different numbers give different designs.
+
+        Raises:
+            ConfigError: If a number is not that of a design, or the genome has more than 2**63 - 1 designs.
+
+        Example:
+            >>> from moopim import Choice, Genome, Integer
+            >>> genome = Genome(Choice("bits", (5, 7, 9), repeat=2), Integer("depth", 1, 8))
+            >>> genome.unrank([0, 7, 8, 71]).tolist()
+            [[0, 0, 0], [0, 0, 7], [0, 1, 0], [2, 2, 7]]
+        """
+        if self.size > _MOST_NUMBERED:
+            raise ConfigError(f"the genome has {rounded(self.size)} designs; expected at most {_MOST_NUMBERED:,}")
+        rest = checked_numbers("numbers", numbers, ("pop",), least=0, most=self.size - 1, whole=True).astype(np.int64)
+        X = np.zeros((len(rest), self.n_genes), dtype=np.int64)
+        for group in reversed(self.groups):
+            if group.length is not None:
+                continue
+            settings = np.array(self._settings(group))
+            rest, digit = np.divmod(rest, settings.sum())
+            ruled = self._ruled_by(group)
+            if not ruled:
+                self._set_genes(X, group, digit, group.width)
+                continue
+            ends = np.cumsum(settings)
+            index = np.searchsorted(ends, digit, side="right")
+            X[:, self.slices[group.name]] = index[:, None]
+            digit -= (ends - settings)[index]
+            for other in reversed(ruled):
+                digit = self._set_genes(X, other, digit, group.values[index])
+        return X
+
+    def _set_genes(self, X: IntArray, group: GeneGroup, number: IntArray, active: ArrayLike) -> IntArray:
+        """Set the first `active` genes of a group to the last digits of numbers ``(pop,)``; give the others."""
+        genes, order = X[:, self.slices[group.name]], isinstance(group, Permutation)
+        for i in reversed(range(group.width)):
+            values = group.width - i if order else group.n_values
+            number, genes[:, i] = np.divmod(number, np.where(i < np.asarray(active), values, 1))
+        if order:  # a digit counts the smaller items behind: all that stand there make room
+            for i in reversed(range(group.width - 1)):
+                genes[:, i + 1 :] += genes[:, i + 1 :] >= genes[:, [i]]
+        return number
+
     def canonical(self, X: IntArray) -> IntArray:
         """Set the genes that a length group switches off to index 0.
 
@@ -266,7 +323,7 @@ class Genome:
         return "\n".join([about, *table_lines(_table(self))])
 
     def _about(self) -> str:
-        return f"{count(self.n_genes, 'gene')}, {_readable(self.size)} design{'s' if self.size > 1 else ''}"
+        return f"{count(self.n_genes, 'gene')}, {rounded(self.size)} design{'s' if self.size > 1 else ''}"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -350,10 +407,6 @@ def _check_names(groups: tuple[GeneGroup, ...], columns: tuple[str, ...]) -> Non
             raise ConfigError(f"gene group name {name!r} is used twice")
         if name in _RESERVED or name == "genome":
             raise ConfigError(f"gene group name {name!r} is reserved")
-
-
-def _readable(size: int) -> str:
-    return f"{size:,}" if size < 10**12 else f"about 1e{len(str(size)) - 1}"
 
 
 def _table(genome: Genome) -> list[tuple[str, str, str, str]]:

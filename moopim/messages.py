@@ -1,5 +1,6 @@
 """Parts of messages: counts, tables, command lines."""
 
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -23,6 +24,11 @@ def resume_command(directory: Path, *options: str) -> str:
 def count(number: int, noun: str) -> str:
     """Number with its noun, such as ``1 evaluation`` or ``2,000 evaluations``."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def rounded(number: int) -> str:
+    """A large number in words: with separators, or from 1e12 on such as ``about 1e37``."""
+    return f"{number:,}" if number < 10**12 else f"about 1e{math.log10(number):.0f}"
 
 
 def plural(noun: str) -> str:

@@ -85,6 +85,21 @@ def test_resume_show_and_plot_take_a_run_directory(capsys, finished):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
+def test_enumerate_says_the_size_before_and_the_front_after(capsys, tmp_path):
+    directory = tmp_path / "whole"
+    code, out, err = invoke(capsys, "enumerate", TOYS, "--output", directory)
+    assert code == 0
+    assert re.fullmatch(r"Buffers has 46,875 designs, which take about [\d.]+ s in 1 process\n", err)
+    assert "Buffers(traffic=1.0), enumeration, seed 0: all 46,875 designs evaluated" in out
+    assert f"written to {directory}" in out
+    number = moopim.load_run(directory).evaluations["evaluation"].iloc[-1]
+    for words in (("show", directory), ("show", directory, "--design", number), ("plot", directory)):
+        assert invoke(capsys, *words)[0] == 0
+    code, _, err = invoke(capsys, "show", directory, "--design", number + 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"expected a number of the column 'evaluation', 1 .. {number}" in err
+
+
 def test_compare_prints_a_table_and_leaves_it_with_pictures(capsys, tmp_path):
     words = ("compare", TOYS, "--algorithms", "nsga2,random", "--seeds", 3, "--evaluations", 200, "--output", tmp_path)
     code, out, _ = invoke(capsys, *words)

@@ -85,6 +85,29 @@ def test_size_counts_the_distinct_canonical_designs(genome):
     assert genome.size == len(np.unique(genome.repair(rows), axis=0))
 
 
+@given(genomes())
+def test_numbers_count_every_design_once(genome):
+    numbers = np.arange(min(genome.size, 3_000))
+    first, last = genome.unrank(numbers), genome.unrank(genome.size - 1 - numbers)
+    for X in (first, last):
+        assert np.array_equal(genome.repair(X), X)
+        assert len(np.unique(X, axis=0)) == len(numbers)
+    if genome.size > 6_000:
+        assert len(np.unique([*first, *last], axis=0)) == 6_000
+
+
+def test_numbers_are_in_order():
+    genome = Genome(Index("tier", 3), Permutation("order", 4), Index("pe", 2, repeat=2))
+    expected = list(itertools.product(range(3), itertools.permutations(range(4)), range(2), range(2)))
+    assert genome.unrank(np.arange(288)).tolist() == [[tier, *order, *pe] for tier, order, *pe in expected]
+    assert genome.unrank([]).shape == (0, 7)
+    for wrong, message in (([288], r"numbers\[0\] is 288"), ([-1], "is -1"), ([0.5], "is 0.5"), ([[0]], "has shape")):
+        with pytest.raises(ConfigError, match=message):
+            genome.unrank(wrong)
+    with pytest.raises(ConfigError, match="about 1e19 designs; expected at most 9,223,372,036,854,775,807"):
+        Genome(Index("x", 2, repeat=63)).unrank([0])
+
+
 def test_size_is_exact_beyond_floating_point():
     assert Genome(Index("pe", 48, repeat=37), Choice("tier", "SRF", repeat=4)).size == 48**37 * 81
 

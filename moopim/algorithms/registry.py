@@ -85,6 +85,11 @@ def _need_numba(name: str) -> None:
         raise ConfigError(f"algorithm {name!r} needs numba, which is not installed: pip install 'moopim[compiled]'")
 
 
+def _need_two_objectives(name: str, problem: DesignProblem) -> None:
+    if problem.n_obj == 1:
+        raise ConfigError(f"algorithm {name!r} does not take problems with 1 objective; expected 2 or more")
+
+
 def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
     """AMOSA set up for the budget: a growing archive, greedy-hypervolume truncation, mating with near members."""
     from moopim.algorithms.amosa import recommended_amosa
@@ -161,12 +166,22 @@ def agemoea2(problem: DesignProblem, evaluations: int) -> Algorithm:
 
 def rvea(problem: DesignProblem, evaluations: int) -> Algorithm:
     """RVEA with at most 100 Das-Dennis reference directions, adapted ten times; needs two or more objectives."""
-    if problem.n_obj == 1:
-        raise ConfigError("algorithm 'rvea' does not take problems with 1 objective; expected 2 or more")
+    _need_two_objectives("rvea", problem)
     from moopim.algorithms.rvea import RVEA
 
     limit = min(_POP_SIZE, evaluations)
     return RVEA(_directions(problem.n_obj, limit), pop_size=limit, **_integer_operators(problem))
+
+
+def moead(problem: DesignProblem, evaluations: int) -> Algorithm:
+    """MOEA/D with at most 100 Das-Dennis reference directions, Tchebycheff; needs two or more objectives."""
+    _need_two_objectives("moead", problem)
+    from moopim.algorithms.moead import MOEAD
+
+    operators = _integer_operators(problem)
+    del operators["eliminate_duplicates"]  # MOEA/D has none
+    # Fewer evaluations than objectives are all spent on the initial designs, whatever the directions.
+    return MOEAD(_directions(problem.n_obj, min(_POP_SIZE, evaluations))[:evaluations], **operators)
 
 
 def smsemoa(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -225,6 +240,7 @@ ALGORITHMS: dict[str, Factory] = {
     "agemoea": agemoea,
     "agemoea2": agemoea2,
     "rvea": rvea,
+    "moead": moead,
     "smsemoa": smsemoa,
     "ibea": ibea,
     "semo": semo,

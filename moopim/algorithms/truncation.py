@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from moocore import Hypervolume
 from numpy.typing import NDArray
 from pymoo.algorithms.moo.sms import LeastHypervolumeContributionSurvival
 from pymoo.core.population import Population
@@ -22,7 +21,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from moopim.checks import whole_number
 from moopim.pareto import normalise
-from moopim.pareto.volumes import N_SAMPLES, REFERENCE, SampledBoxes, affordable, cost
+from moopim.pareto.volumes import N_SAMPLES, REFERENCE, SampledBoxes, affordable, cost, prefix_volumes
 from moopim.typing import FloatArray, IntArray, WordArray
 
 Truncation = Callable[[FloatArray, int], IntArray]
@@ -98,81 +97,56 @@ def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
     if len(F) <= limit:
         return np.arange(len(F))
     exact = affordable(greedy_cost(limit, F.shape[1]))
-    gains = _ExactGains(points, limit) if exact else _EstimatedGains(points)
-    kept = best.tolist()
-    for i in kept:
-        gains.keep(i)
-    while len(kept) < limit:
-        kept.append(gains.greatest())
-        gains.keep(kept[-1])
-    return np.sort(kept)
+    return np.sort((_exact_greedy if exact else _estimated_greedy)(points, limit, best.tolist()))
 
 
-class _ExactGains:
-    """Exact hypervolume contributions, computed only where they may be the greatest.
+def _exact_greedy(points: FloatArray, limit: int, kept: list[int]) -> list[int]:
+    """Members ``kept`` and those that add the most to them, by hypervolumes computed only where they may be the most.
 
     What a member adds only shrinks as others are kept (the hypervolume is submodular), so an old value is an upper
     bound, and only the member with the greatest bound is computed anew: lazy greedy selection (Minoux, 1978; on
-    hypervolumes Chen, Ishibuchi and Shang, CEC 2020). The result is that of the plain greedy selection.
-
-    The box of a member spans from it to the reference point. Of those kept, two cover at least a part of it that is
-    cheap to compute for all members at once: the one with the largest overlap and the one kept last. This saves a third
-    of the hypervolumes.
+    hypervolumes Chen, Ishibuchi and Shang, CEC 2020). The result is that of the plain greedy selection. A cheap bound
+    for all members comes first: the box of a member, from it to the reference point, without its overlap with the box
+    of each one kept.
     """
-
-    def __init__(self, points: FloatArray, limit: int) -> None:
-        self.points = points
-        self.sides = np.ascontiguousarray(REFERENCE - points.T)
-        self.boxes = self.sides.prod(axis=0)
-        self.bound = self.boxes.copy()  # minus infinity for those kept
-        self.largest = np.zeros_like(self.sides)
-        self.largest_volume = np.zeros_like(self.boxes)
-        self.volume = Hypervolume(ref=np.full(points.shape[1], REFERENCE))
-        self.chosen, self.n_kept = np.empty((limit, points.shape[1])), 0
-        self.fresh = np.full(len(points), -1, dtype=np.int64)
-
-    def keep(self, i: int) -> None:
-        """Lower the bounds after member ``i`` has been kept."""
-        overlap = np.minimum(self.sides, self.sides[:, i, None])
-        overlap_volume = overlap.prod(axis=0)
-        covered = self.largest_volume + overlap_volume - np.minimum(self.largest, overlap).prod(axis=0)
-        np.minimum(self.bound, self.boxes - covered, out=self.bound)
-        self.bound[i] = -np.inf
-        larger = overlap_volume > self.largest_volume
-        np.copyto(self.largest, overlap, where=larger)
-        np.copyto(self.largest_volume, overlap_volume, where=larger)
-        self.chosen[self.n_kept] = self.points[i]
-        self.n_kept += 1
-
-    def greatest(self) -> int:
-        """The member that adds the most, the first of equals."""
-        while self.fresh[i := int(self.bound.argmax())] != self.n_kept:
-            # Contribution of i: its box without the part that the members kept so far cover.
-            covered = self.volume(np.maximum(self.points[i], self.chosen[: self.n_kept])) if self.n_kept else 0.0
-            self.bound[i] = self.boxes[i] - covered
-            self.fresh[i] = self.n_kept
-        return i
+    n, n_obj = points.shape
+    sides = np.ascontiguousarray(REFERENCE - points.T)
+    boxes = np.multiply.reduce(sides, axis=0)
+    volumes, bound = boxes.tolist(), boxes.copy()
+    corners = np.empty((n, limit, n_obj))  # of the overlaps of each box with those kept
+    covered = prefix_volumes(corners, REFERENCE)
+    computed_at = [0] * n  # number of those kept when the bound was exact
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        if len(chosen) < len(kept):
+            i = kept[len(chosen)]
+        else:
+            while computed_at[i := int(bound.argmax())] != len(chosen):
+                bound[i] = volumes[i] - covered(i, len(chosen))
+                computed_at[i] = len(chosen)
+        overlap = np.multiply.reduce(np.minimum(sides, sides[:, i, None]), axis=0)
+        np.minimum(bound, boxes - overlap, out=bound)
+        bound[i] = -np.inf
+        np.maximum(points, points[i], out=corners[:, len(chosen)])
+        chosen.append(i)
+    return chosen
 
 
-class _EstimatedGains:
-    """Estimated hypervolume contributions: box volume times the share of samples that no kept member dominates."""
-
-    def __init__(self, points: FloatArray) -> None:
-        self.boxes = SampledBoxes(points, REFERENCE)
-        self.free: WordArray | None = None
-        self.gain = self.boxes.volumes.copy()  # minus infinity for those kept
-
-    def keep(self, i: int) -> None:
-        """Take the samples that member ``i`` dominates from all boxes."""
-        free = ~self.boxes.dominated_by(i)
-        self.free = free if self.free is None else self.free & free
-        share = np.bitwise_count(self.free).sum(axis=1) / N_SAMPLES
-        self.gain = np.where(np.isneginf(self.gain), self.gain, self.boxes.volumes * share)
-        self.gain[i] = -np.inf
-
-    def greatest(self) -> int:
-        """The member that adds the most, the first of equals."""
-        return int(self.gain.argmax())
+def _estimated_greedy(points: FloatArray, limit: int, kept: list[int]) -> list[int]:
+    """The same with estimates: the volume of a box times the share of its samples that no kept member dominates."""
+    boxes = SampledBoxes(points, REFERENCE)
+    free: WordArray | None = None
+    gain = boxes.volumes.copy()  # minus infinity for those kept
+    chosen: list[int] = []
+    while len(chosen) < limit:
+        i = kept[len(chosen)] if len(chosen) < len(kept) else int(gain.argmax())
+        freed = ~boxes.dominated_by(i)
+        free = freed if free is None else free & freed
+        share = np.bitwise_count(free).sum(axis=1) / N_SAMPLES
+        gain = np.where(np.isneginf(gain), gain, boxes.volumes * share)
+        gain[i] = -np.inf
+        chosen.append(i)
+    return chosen
 
 
 def least_contributors_out(F: FloatArray, limit: int) -> IntArray:

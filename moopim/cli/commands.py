@@ -61,6 +61,28 @@ def _run(
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
+def _enumerate(
+    problem: Any,
+    spec: str,
+    *,
+    output: Annotated[Path, typer.Option(help="New directory of the enumeration.")],
+    hours: Annotated[float, typer.Option(help="Longest time that it may take, as estimated before.")] = 1.0,
+    jobs: Jobs = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate every design of a problem: its true front, for spaces that are small enough."""
+    from moopim.experiment.enumerating import enumerate_designs
+
+    def announce(text: str) -> None:
+        if not quiet:
+            typer.echo(text, err=True)
+
+    settings: dict[str, Any] = {"hours": hours, "output": output, "jobs": jobs}
+    with interruptible(lambda: _resuming(output)):
+        result = enumerate_designs(problem, **settings, progress=not quiet, announce=announce)
+    _say(quiet, f"{result.summary()}\nwritten to {output}")
+
+
 def _compare(
     problem: Any,
     spec: str,
@@ -102,6 +124,10 @@ class _RunGroup(ProblemGroup):
     function = staticmethod(_run)
 
 
+class _EnumerateGroup(ProblemGroup):
+    function = staticmethod(_enumerate)
+
+
 class _CompareGroup(ProblemGroup):
     function = staticmethod(_compare)
 
@@ -112,6 +138,11 @@ app.add_typer(
     typer.Typer(cls=_RunGroup, no_args_is_help=True, **_USAGE),
     name="run",
     help=f"Search for a Pareto front.{_PROBLEM_HELP}",
+)
+app.add_typer(
+    typer.Typer(cls=_EnumerateGroup, no_args_is_help=True, **_USAGE),
+    name="enumerate",
+    help=f"Evaluate a whole space for its true front.{_PROBLEM_HELP}",
 )
 app.add_typer(
     typer.Typer(cls=_CompareGroup, no_args_is_help=True, **_USAGE),
@@ -137,7 +168,7 @@ def resume(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Resume an interrupted run, to the result that it would have had."""
+    """Resume an interrupted run or enumeration, to the result that it would have had."""
     from moopim.experiment.running import resume as resume_run
 
     with interruptible(lambda: _resuming(directory)):

@@ -35,8 +35,8 @@ def executor(problem: DesignProblem, workers: "Workers | None") -> Execute:
         key = randomness_key()
         # One chunk keeps one process busy: this one saves the way there and back.
         if workers is None or len(chunks) == 1:
-            return ((i, _tabulate(problem, chunk, key)) for i, chunk in enumerate(chunks))
-        return workers.map(_tabulate_there, [(chunk, key) for chunk in chunks])
+            return ((i, tabulate_chunk(problem, chunk, key)) for i, chunk in enumerate(chunks))
+        return workers.map(call_with_problem, [(tabulate_chunk, chunk, key) for chunk in chunks])
 
     return execute
 
@@ -48,7 +48,7 @@ class WorkersDiedError(EvaluationError):
 class Workers:
     """Worker processes, `jobs` of them, that end with this one; if one dies they are replaced once per call.
 
-    They get `problem` when they start, for `_tabulate`.
+    They get `problem` when they start, for `call_with_problem`.
     """
 
     def __init__(self, jobs: int, problem: DesignProblem | None = None) -> None:
@@ -157,11 +157,13 @@ def _call(function: Callable[[Any], Any], number: int, item: Any) -> tuple[int, 
     return number, result, [(str(message), category) for message, category in known]
 
 
-def _tabulate_there(item: tuple[IntArray, tuple[int, ...] | None]) -> FloatArray:
-    return _tabulate(_worker["problem"], *item)
+def call_with_problem(item: tuple[Any, ...]) -> Any:
+    """Call a function, the first entry, with the problem of this worker process and with the other entries."""
+    function, *arguments = item
+    return function(_worker["problem"], *arguments)
 
 
-def _tabulate(problem: DesignProblem, X: IntArray, key: tuple[int, ...] | None) -> FloatArray:
+def tabulate_chunk(problem: DesignProblem, X: IntArray, key: tuple[int, ...] | None) -> FloatArray:
     """Evaluate a chunk; random numbers of the model follow from the run's key and the chunk alone.
 
     They are then the same in any process and after an interruption, and leave those of the optimiser alone.

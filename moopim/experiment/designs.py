@@ -67,9 +67,8 @@ def find_design(result: RunResult, number: int) -> RunDesign:
             raise ConfigError(f"the frame has no column {column!r}; it has: {', '.join(frame.columns)}")
     row = frame[frame["evaluation"] == number]
     if row.empty:
-        raise ConfigError(
-            f"design={number} is not allowed; expected a number of the column 'evaluation', 1 .. {len(frame)}"
-        )
+        last = frame["evaluation"].max() if len(frame) else 0
+        raise ConfigError(f"design={number} is not allowed; expected a number of the column 'evaluation', 1 .. {last}")
     if record.spec is None:
         return RunDesign(number, row, record, None)
     problem = rebuild_problem(record.spec, record.parameters)

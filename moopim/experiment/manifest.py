@@ -92,8 +92,9 @@ class Manifest(Record):
 
     `algorithm` is a name of the registry, None for the caller's own; `cached_metrics` the sizes of
     `moopim.problem.DesignProblem.metric_caches` at the start; `status` stays ``running`` in a killed run; `notes` are
-    changes since the start, such as a log reused after a change of the source; `seconds` the wall-clock time of the
-    search, of the last session only if it was resumed.
+    changes since the start, such as a log reused after a change of the source; `front_fingerprint` the hash of the
+    genes of the front of an enumeration; `seconds` the wall-clock time of the search, of the last session only if it
+    was resumed.
     """
 
     format: Literal[1] = 1
@@ -113,6 +114,7 @@ class Manifest(Record):
     n_evaluations: _Count = 0
     n_cached: _Count = 0
     n_front: _Count = 0
+    front_fingerprint: str = ""
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="before")

@@ -15,6 +15,7 @@ import pandas as pd
 from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError, EvaluationError
 from moopim.evaluator import EvaluationLog
+from moopim.experiment.enumeration import ENUMERATION, STATE, read_state
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating, minimised
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genes import Choice, GeneGroup, Integer
@@ -35,12 +36,13 @@ class RunResult:
 
     Attributes:
         title: The problem with its parameters.
-        algorithm: Name of the optimiser.
+        algorithm: Name of the optimiser; ``enumeration`` of an enumeration.
         seed: Seed of the run.
         objectives: The objectives of the problem.
         constraints: The constraints of the problem.
         limits: The limits on its objectives and metrics.
-        evaluations: Every evaluated design in order; see `moopim.experiment.frames.evaluations_frame`.
+        evaluations: Every evaluated design in order; see `moopim.experiment.frames.evaluations_frame`. Of an
+            enumeration, the designs of the front by their numbers.
         front: The non-dominated feasible designs; see `moopim.experiment.frames.front_frame`.
         message: Description of its end, such as which limit no design meets.
         seconds: Wall-clock time of the search (s).
@@ -86,9 +88,12 @@ class RunResult:
         numbers = shown["evaluation"] if "evaluation" in shown else self._evaluation_numbers(shown)
         shown = shown[list(dict.fromkeys(columns))]
         shown.insert(0, "evaluation", numbers)
+        about = f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}"
+        if shown.empty:  # an enumeration without a feasible design
+            return about
         table = shown.to_string(index=False, float_format=lambda value: f"{value:.5g}")
         which = "designs spread along the front" if self.feasible else "designs with the least violation"
-        return f"{self.title}, {self.algorithm}, seed {self.seed}: {self.message}\n{which}:\n{table}"
+        return f"{about}\n{which}:\n{table}"
 
     def _evaluation_numbers(self, front: pd.DataFrame) -> list[str]:
         """Number of the first feasible evaluation with the objectives of each row; ``-`` where there is none."""
@@ -107,7 +112,7 @@ def load_run(directory: Path | str) -> RunResult:
     """Read a run back from its directory.
 
     A finished run has the frames of its end; a missing front is computed again. A run that has not ended, or has lost
-    its evaluations, is read from its log, as far as that reaches. Nothing is written.
+    its evaluations, is read from its log, as far as that reaches; an enumeration from its state. Nothing is written.
 
     Args:
         directory: The run directory.
@@ -125,15 +130,16 @@ def load_run(directory: Path | str) -> RunResult:
     finished, message = manifest.status == "finished", manifest.message
     if finished and (directory / EVALUATIONS).is_file():
         evaluations = _read_frame(directory / EVALUATIONS, manifest)
+        n_evaluations = len(evaluations)
     else:
-        evaluations = _logged_frame(directory, manifest)
+        evaluations, n_evaluations = _checkpoint(directory, manifest)
     if finished and (directory / FRONT).is_file():
         front = _read_frame(directory / FRONT, manifest)
     else:
         front = front_frame(evaluations, objectives)
     if not finished:
         message = (
-            f"not finished: {count(len(evaluations), 'evaluation')} of {manifest.evaluations:,} so far, "
+            f"not finished: {count(n_evaluations, 'evaluation')} of {manifest.evaluations:,} so far, "
             f"{count(len(front), 'non-dominated design')}; {resume_command(directory)} goes on"
         )
     return RunResult(
@@ -202,17 +208,22 @@ def _is_text(group: GroupRecord) -> bool:
     return not (group.bounds or all(re.fullmatch(r"True|False|-?inf|[-+0-9.e]+", value) for value in group.values))
 
 
-def _logged_frame(directory: Path, manifest: Manifest) -> pd.DataFrame:
-    """Evaluations in the log of a run, read without its problem."""
+def _checkpoint(directory: Path, manifest: Manifest) -> tuple[pd.DataFrame, int]:
+    """Evaluations in the log of a run, or the front so far of an enumeration; number of evaluations."""
     problem = _Recorded(manifest)
-    path = directory / LOG
+    enumerated = manifest.algorithm == ENUMERATION
+    path = directory / (STATE if enumerated else LOG)
     if not path.is_file():
         if manifest.status == "finished":
-            raise ConfigError(f"{str(directory)!r} has neither {EVALUATIONS} nor {LOG}; expected one of them")
-        return evaluations_frame(problem, [])
+            raise ConfigError(f"{str(directory)!r} has neither {EVALUATIONS} nor {path.name}; expected one of them")
+        return evaluations_frame(problem, []), 0
+    if enumerated:
+        state = read_state(path, problem, manifest.evaluations)
+        return state.frame(), state.n_evaluated
     with EvaluationLog(path, problem, manifest.problem.fingerprint, read_only=True) as log:
         logged = log.read()
-    return evaluations_frame(problem, [*logged.batches, *logged.chunks])
+    frame = evaluations_frame(problem, [*logged.batches, *logged.chunks])
+    return frame, len(frame)
 
 
 class _Recorded(DesignProblem):

@@ -21,6 +21,8 @@ from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
+from moopim.experiment.enumerating import resume_enumeration
+from moopim.experiment.enumeration import ENUMERATION
 from moopim.experiment.frames import evaluations_frame, front_frame, unmet_bounds
 from moopim.experiment.manifest import (
     Manifest,
@@ -106,7 +108,7 @@ def resume(
     drop_damaged: bool = False,
     changed_source: bool = False,
 ) -> RunResult:
-    """Resume an interrupted run; a finished one is read back.
+    """Resume an interrupted run or enumeration; a finished one is read back.
 
     The run starts again from its seed and is answered from its log as far as that reaches: its result is the one of the
     uninterrupted run, to the bit.
@@ -154,10 +156,11 @@ def resume(
             write_manifest(directory, manifest)
         if finished:
             return _read_back(directory)
-        optimiser = _recorded_algorithm(directory, manifest, problem, algorithm)
-        if jobs is not None:
-            manifest = manifest.model_copy(update={"jobs": jobs})
+        manifest = manifest.model_copy(update={"jobs": jobs or manifest.jobs})
         _warn_of_versions(directory, manifest)
+        if manifest.algorithm == ENUMERATION:
+            return resume_enumeration(problem, manifest, directory, progress=progress, drop_damaged=drop_damaged)
+        optimiser = _recorded_algorithm(directory, manifest, problem, algorithm)
         return _search(problem, optimiser, manifest, directory, progress=progress, repair=drop_damaged)
 
 

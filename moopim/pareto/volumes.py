@@ -6,10 +6,10 @@ a set along rays, `SampledBoxes` what single points add to it. Both draw scrambl
 permuted (t, m, s)-nets and (t, s)-sequences", 1995.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import moocore
 import numpy as np
@@ -155,6 +155,43 @@ def affordable(total: float) -> bool:
 def hypervolume_cost(points: int, objectives: int) -> float:
     """Cost of the exact hypervolume of one front: points^(objectives - 2), with a factor for up to 4 objectives."""
     return cost(points, max(objectives - 2, 1), _COST_OF_FEW.get(objectives, 1.0))
+
+
+def prefix_volumes(sets: FloatArray, reference: float) -> Callable[[int, int], float]:
+    """Function for the exact hypervolume of the first ``n`` points of set ``i``; moocore's, called without its checks.
+
+    For a few dozen points these take most of the time. The C function is no public name of moocore: where it is missing
+    or takes other arguments, the same values come from the public one.
+
+    ``sets`` has shape ``(sets, points, objectives)``; its values may change between calls, the reference point may not.
+    """
+    n_obj = sets.shape[2]
+    corner = np.full(n_obj, reference)
+    if (library := _library()) is None:
+        public = moocore.Hypervolume(ref=corner)
+        return lambda i, n: float(public(sets[i, :n]))
+    ffi, volume = library
+    arrays = [ffi.from_buffer("double[]", array) for array in (sets, corner)]
+    starts = [arrays[0] + i * sets[0].size for i in range(len(sets))]
+
+    def measure(i: int, n: int) -> float:
+        found: float = volume(starts[i], n, n_obj, arrays[1])
+        if found < 0:
+            raise MemoryError("a hypervolume does not fit into memory")
+        return found
+
+    return measure
+
+
+def _library() -> tuple[Any, Any] | None:
+    """Interface of cffi to moocore and its function for hypervolumes; none where they are not as expected."""
+    try:
+        from moocore._libmoocore import ffi, lib
+
+        known = ffi.typeof(lib.fpli_hv).cname == "double(*)(double *, size_t, uint_fast8_t, double *)"
+    except (ImportError, AttributeError):
+        return None
+    return (ffi, lib.fpli_hv) if known else None
 
 
 def _gained(blocks: Sequence[FloatArray]) -> dict[int, FloatArray]:

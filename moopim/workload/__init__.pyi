@@ -10,6 +10,7 @@ from .networks import network_table as network_table
 from .tracing import load_module as load_module
 from .tracing import trace as trace
 from .training import INPUTS as INPUTS
+from .training import SMALL_WORKLOADS as SMALL_WORKLOADS
 from .training import WORKLOADS as WORKLOADS
 from .training import Transfer as Transfer
 from .training import Workload as Workload

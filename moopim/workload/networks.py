@@ -5,6 +5,8 @@
   and Zisserman, ICLR 2015, configuration A) and ``resnet34`` (He et al., CVPR 2016) follow the same style.
 - ``densenet40`` is the DenseNet of Huang et al. (CVPR 2017) for CIFAR with 40 layers, growth 12, no bottleneck and no
   compression.
+- ``lenet5`` is the LeNet-5 of LeCun et al. (Proc. IEEE 86(11), 1998) on colour images, with every map of its second
+  convolution connected to all of the first, as is usual today.
 - ``hunt-...`` are the five networks of HuNT (TCAD 2024, Table III). The paper gives layer counts and parameter totals
   only; the widths here were chosen to meet both.
 
@@ -36,9 +38,18 @@ class _Builder:
         self.layers: list[Layer] = []
         self._size = size
 
-    def conv(self, name: str, inputs: tuple[int, ...], width: int, kernel: int = 3, stride: int = 1) -> int:
+    def conv(
+        self,
+        name: str,
+        inputs: tuple[int, ...],
+        width: int,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> int:
+        """Convolution, padded by default so that a stride of 1 keeps the size."""
         channels, size = self.shape(inputs)
-        padding = kernel // 2
+        padding = kernel // 2 if padding is None else padding
         out = (size + 2 * padding - kernel) // stride + 1
         return self._append(name, "conv", inputs, channels, width, (kernel, stride, padding), (size, out))
 
@@ -98,6 +109,17 @@ class _Builder:
         )
         self.layers.append(layer)
         return len(self.layers) - 1
+
+
+def _lenet5(size: int, classes: int) -> list[Layer]:
+    """Two 5x5 convolutions without padding, each with 2x2 pooling; three FC layers."""
+    net = _Builder(size)
+    last = IMAGE
+    for number, width in enumerate((6, 16), 1):
+        last = net.conv(f"conv{number}", (last,), width, kernel=5, padding=0)
+        last = net.pool(f"pool{number}", (last,))
+    net.fc((last,), (120, 84, classes))
+    return net.layers
 
 
 def _alexnet(size: int, classes: int) -> list[Layer]:
@@ -174,6 +196,7 @@ def _densenet(size: int, classes: int, layers: int, growth: int, stem: int, comp
 
 
 BUILT_IN_NETWORKS: dict[str, Callable[[int, int], list[Layer]]] = {
+    "lenet5": _lenet5,
     "alexnet": _alexnet,
     "vgg11": partial(_vgg, stages=((64,), (128,), (256,) * 2, (512,) * 2, (512,) * 2)),
     "vgg16": partial(_vgg, stages=((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)),

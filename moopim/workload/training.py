@@ -19,6 +19,9 @@ INPUTS = {"cifar10": (32, 10), "cifar100": (32, 100), "tinyimagenet": (64, 200)}
 WORKLOADS = {"VGG11": 64, "VGG16": 64, "ResNet18": 128, "ResNet34": 128, "DenseNet40": 128}
 """Network -> training batch (Table III)."""
 
+SMALL_WORKLOADS = {"LeNet5": 64}
+"""Further network -> training batch: small enough for all of its mappings to a small stack to be evaluated."""
+
 
 class Transfer(NamedTuple):
     """Feature map sent from the layer that makes it to the layers that read it; layers as in `Workload`.
@@ -147,10 +150,10 @@ class Workload:
 
 @cache
 def load_workload(network: str, dataset: str = "cifar10") -> Workload:
-    """Build the workload of one of HuNT's networks.
+    """Build the workload of one of HuNT's networks, or of a small one.
 
     Args:
-        network: A name of `WORKLOADS`, in any case.
+        network: A name of `WORKLOADS` or `SMALL_WORKLOADS`, in any case.
         dataset: A name of `INPUTS`, in any case.
 
     Returns:
@@ -159,16 +162,16 @@ def load_workload(network: str, dataset: str = "cifar10") -> Workload:
     Raises:
         ConfigError: If a name is unknown.
     """
-    names = {name.lower(): name for name in WORKLOADS}
+    batches = WORKLOADS | SMALL_WORKLOADS
+    names = {name.lower(): name for name in batches}
     if not isinstance(network, str) or network.lower() not in names:
         raise unknown_name("workload", network, names)
     if not isinstance(dataset, str) or dataset.lower() not in INPUTS:
         raise unknown_name("dataset", dataset, INPUTS)
     name = names[network.lower()]
     size, classes = INPUTS[dataset.lower()]
-    return make_workload(
-        name, dataset.lower(), WORKLOADS[name], BUILT_IN_NETWORKS[f"hunt-{name.lower()}"](size, classes)
-    )
+    layers = BUILT_IN_NETWORKS[name.lower() if name in SMALL_WORKLOADS else f"hunt-{name.lower()}"]
+    return make_workload(name, dataset.lower(), batches[name], layers(size, classes))
 
 
 def make_workload(network: str, dataset: str, batch: int, layers: Iterable[Layer]) -> Workload:

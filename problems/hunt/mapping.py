@@ -158,7 +158,7 @@ class HuntMapping(DesignProblem):
     the writes serves back-propagation.
 
     Args:
-        workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
+        workload: Network: vgg11, vgg16, resnet18, resnet34, densenet40, or the small lenet5.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
         equations: The system model; the idealised one, with free fractions of copies; or the paper's as printed.
         goals: Objectives; by default period,area,energy,err, of the idealised model period,area,power,err, of the

@@ -159,7 +159,7 @@ class TierOrderMapping(HuntMapping):
 
     Args:
         tiers: Device of each tier, tier 1 (at the heat sink) first, such as RRFS.
-        workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
+        workload: Network: vgg11, vgg16, resnet18, resnet34, densenet40, or the small lenet5.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
         equations: The system model, or the idealised one.
         precision: Number format of the gradient engine of the system model.

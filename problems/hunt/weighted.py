@@ -26,7 +26,7 @@ class WeightedMapping(HuntMapping):
     worst value of the non-dominated ones of 1,000 random mappings.
 
     Args:
-        workload: Network: vgg11, vgg16, resnet18, resnet34 or densenet40.
+        workload: Network: vgg11, vgg16, resnet18, resnet34, densenet40, or the small lenet5.
         dataset: Data set that sets input size and classes: cifar10, cifar100 or tinyimagenet.
         equations: The system model; the idealised one, with free fractions of copies; or the paper's as printed.
         goals: Objectives that are weighted; by default those of the problem hunt.

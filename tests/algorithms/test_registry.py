@@ -114,7 +114,7 @@ class Small(DesignProblem):
     seed=st.integers(0, 99),
 )
 def test_small_problems_are_met_with_the_exact_budget_or_a_message(name, n_obj, space, bound, evaluations, seed):
-    n_obj = max(n_obj, 2) if name == "rvea" else n_obj
+    n_obj = max(n_obj, 2) if name in ("moead", "rvea") else n_obj
     result = moopim.run(Small(n_obj, *space, bound, seed), name, evaluations=evaluations, seed=seed)
     asked = len(result.evaluations)
     ended_early = "the space is exhausted" in result.message or "found no new designs" in result.message
@@ -194,9 +194,10 @@ def test_without_numba_the_optimisers_that_need_it_say_so(name, monkeypatch):
         make_algorithm(name, Tiny(), 100)
 
 
-def test_rvea_refuses_a_single_objective():
-    with pytest.raises(ConfigError, match="'rvea' does not take problems with 1 objective; expected 2 or more"):
-        make_algorithm("rvea", Small(1), 100)
+@pytest.mark.parametrize("name", ["moead", "rvea"])
+def test_directions_need_two_objectives(name):
+    with pytest.raises(ConfigError, match=f"'{name}' does not take problems with 1 objective; expected 2 or more"):
+        make_algorithm(name, Small(1), 100)
 
 
 def test_every_name_has_a_description():

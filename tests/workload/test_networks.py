@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moopim import ConfigError
-from moopim.workload import BUILT_IN_NETWORKS, LayerKind, network_table
+from moopim.workload import BUILT_IN_NETWORKS, LayerKind, load_workload, network_table
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "hardware" / "reference_nets.csv"
 
@@ -72,6 +72,15 @@ def test_densenet40_has_the_parameters_of_its_paper():
     normalised = table.c_in[table.kind == LayerKind.CONV][1:].sum() + table.c_in[0, -1]
     assert table.parameters.sum() + 2 * normalised + 10 == 1_019_722
     assert (table.kind[0] != LayerKind.POOL).sum() == 40
+
+
+def test_lenet5_has_the_parameters_of_its_layers():
+    # With one input channel, biases and full connections it has the 61,706 parameters that are usually counted.
+    table = network_table("lenet5")
+    biases = table.c_out[table.kind != LayerKind.POOL].sum()
+    assert table.parameters.sum() - 2 * 25 * 6 + biases == 61_706
+    assert table.h_out[0].tolist() == [28, 14, 10, 5, 1, 1, 1]
+    assert load_workload("LeNet5", "tinyimagenet").c_out.tolist() == [6, 16, 120, 84, 200]
 
 
 @pytest.mark.parametrize(("network", "small"), [("vgg11", "vgg16"), ("resnet34", "resnet18")])
