@@ -28,7 +28,7 @@ from pymoo.util.display.multi import MultiObjectiveOutput
 from pymoo.util.display.output import Output
 
 from moopim.algorithms.annealing import (
-    STAY,
+    PROPOSAL,
     Cooling,
     Decisions,
     LaplaceMove,
@@ -41,7 +41,7 @@ from moopim.algorithms.archive import Archive, Evaluated, dominates
 from moopim.algorithms.truncation import TRUNCATIONS
 from moopim.errors import ConfigError
 from moopim.operators.duplicates import row_keys
-from moopim.typing import BoolArray, FloatArray, IntArray
+from moopim.typing import FloatArray, IntArray
 
 # The published number of steps per temperature, used where no evaluation budget is known.
 _ITERATIONS = 500
@@ -49,8 +49,8 @@ _ITERATIONS = 500
 _BURN_IN = 100
 # Random members of which the one nearest to a current design becomes its mate.
 _MATES = 5
-# Draws of a proposal, at most, until it is none that was made before.
-_DRAWS = 10
+# Times that a proposal is drawn anew because it was made before.
+_REDRAWS = 8
 
 
 @dataclass(slots=True)
@@ -72,11 +72,8 @@ class _State:
 
     def move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
         """Move chains to random members of the archive, from uniform numbers of the same shape ``(n,)``."""
-        self.move(chains, (draws * len(self.archive)).astype(np.int64))
-
-    def move(self, chains: IntArray, slots: IntArray) -> None:
-        """Move chains to slots of the archive, both of shape ``(n,)``."""
-        self.X[chains], self.planes[:, chains] = self.archive.designs_at(slots)
+        members = (draws * len(self.archive)).astype(np.int64)
+        self.X[chains], self.planes[:, chains] = self.archive.designs[members], self.archive.planes[:, members]
 
 
 class AMOSA(Algorithm):  # type: ignore[misc]
@@ -125,10 +122,11 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         exponent: Exponent of the acceptance probability: the amount of domination ``"divide"``-d by the temperature, or
             ``"multiply"``, which some derived codes do and which reverses the annealing.
         amount: Amount of domination as the ``"product"`` over the objectives or its root, the ``"geometric"`` mean.
-        truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"`` or ``"closest-pair"``.
+        truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"``, ``"pairwise"`` or
+            ``"closest-pair"``.
         restart_prob: Probability that a chain jumps to a random member before it makes a proposal.
         repeats: Whether designs that were proposed before may be proposed again; otherwise they are drawn anew, up to
-            ten times.
+            eight times.
         steps_per_iteration: Steps of all chains that one iteration of pymoo covers. With more than one they work on
             arrays, without an individual per design, several times as fast.
         n_max_evals: Evaluation budget; needed only where the termination sets none.
@@ -159,7 +157,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         repair: Repair | None = None,
         exponent: Literal["divide", "multiply"] = "divide",
         amount: Literal["product", "geometric"] = "product",
-        truncation: Literal["linkage", "hypervolume", "closest-pair"] = "linkage",
+        truncation: Literal["linkage", "hypervolume", "pairwise", "closest-pair"] = "linkage",
         restart_prob: float = 0.0,
         repeats: bool = True,
         steps_per_iteration: int = 1,
@@ -226,7 +224,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self._initialization = Initialization(random if self.sampling is None else self.sampling, repair=self.repair)
         self._move = self.mutation or (ResetMove() if integer else LaplaceMove())
         self._budget = min(termination_limit(self.termination, "n_max_evals"), self.n_max_evals or math.inf)
-        archive = Archive(self.hard_limit, self.soft_limit, self.chains, TRUNCATIONS[self.truncation])
+        archive = Archive(self.hard_limit, self.soft_limit, TRUNCATIONS[self.truncation])
         self._state = _State(archive, self.hill_climb)
 
     def _initialize_infill(self) -> Population:
@@ -291,35 +289,39 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             state.move_to_members(jumping, self.random_state.random(n)[jumping])
         # One draw per proposal, needed or not, so that the stream does not depend on the outcomes.
         state.draws = self.random_state.random(n)
-        proposals = self._perturb(state.X[:n], state.planes[:, :n])
+        proposals = self._bred(np.arange(n))
         if self.repeats:
             return proposals
-        known = self._known(proposals)
-        for _ in range(_DRAWS - 1):
-            rows = np.flatnonzero(known)
-            if not rows.size:
+        repeated = self._known(proposals)
+        for _ in range(_REDRAWS):
+            if not repeated.size:
                 break
-            proposals[rows] = self._perturb(state.X[rows], state.planes[:, rows])
-            known[rows] = self._known(proposals[rows])
+            proposals[repeated] = self._bred(repeated)
+            repeated = repeated[self._known(proposals[repeated])]
         return proposals
 
-    def _known(self, proposals: NDArray[Any]) -> BoolArray:
-        """Mask ``(n,)`` of the proposals that were made before; notes the others."""
+    def _known(self, proposals: NDArray[Any]) -> IntArray:
+        """Indices of the proposals that were made before; notes the others."""
         proposed = self._state.proposed
-        known = np.zeros(len(proposals), dtype=np.bool_)
+        known = []
         for i, key in enumerate(_hashes(proposals)):
-            known[i] = key in proposed
+            if key in proposed:
+                known.append(i)
             proposed.add(key)
-        return known
+        return np.array(known, dtype=np.int64)
 
-    def _perturb(self, X: NDArray[Any], planes: FloatArray | None = None) -> NDArray[Any]:
-        """Neighbours of designs, shape ``(n, n_var)``: by mutation, after mating where their planes are given."""
-        rng, move = self.random_state, self._move
-        X = X.copy()
-        if planes is not None and self.mating > 0:
+    def _bred(self, chains: IntArray) -> NDArray[Any]:
+        """Proposals of some chains, shape ``(chains, n_var)``."""
+        X, planes, rng = self._state.X[chains], self._state.planes[:, chains], self.random_state
+        if self.mating > 0:
             mated = np.flatnonzero(rng.random(len(X)) < self.mating)
             parents = np.stack([X[mated], self._mates(planes[:, mated])])
             X[mated] = self.crossover._do(self.problem, parents, random_state=rng)[0]
+        return self._perturb(X)
+
+    def _perturb(self, X: NDArray[Any]) -> NDArray[Any]:
+        """Neighbours of designs by mutation and repair, shape ``(n, n_var)``."""
+        rng, move = self.random_state, self._move
         proposals = move._do(self.problem, X.copy(), random_state=rng)
         prob = get(move.prob, size=len(X))
         if np.any(prob < 1):
@@ -371,16 +373,21 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         decisions = Decisions(
             state.archive,
             state.planes[:, :n],
-            proposals,
+            proposals.planes,
             state.temperature,
             multiply=self.exponent == "multiply",
             geometric=self.amount == "geometric",
             worsenings=state.worsenings,
         )
-        slots = decisions.slots(state.draws)
-        moved = np.flatnonzero(slots != STAY)
-        state.move(moved, slots[moved])
-        state.archive.settle()
+        targets, joins, dominated = decisions.make(state.draws)
+        for chains, X, planes in (
+            (targets == PROPOSAL, proposals.X, proposals.planes),
+            (targets >= 0, state.archive.designs, state.archive.planes),
+        ):
+            moved = chains.nonzero()[0]
+            sources = moved if X is proposals.X else targets[moved]
+            state.X[moved], state.planes[:, moved] = X[sources], planes[:, sources]
+        state.archive.add(proposals, joins.nonzero()[0], dominated)
         self._count_step()
 
     def _limit_archive(self) -> None:
@@ -470,11 +477,11 @@ def recommended_amosa(evaluations: int, **overrides: Any) -> AMOSA:
     settings = {
         "soft_limit": 120,
         "growth": 2.0,
-        "chains": 8,
+        "chains": max(8, min(64, evaluations // 250)),
         "n_initial": max(1, min(200, evaluations // 5)),
         "hill_climb": 0,
         "mating": 0.8,
-        "truncation": "hypervolume",
+        "truncation": "pairwise",
         "restart_prob": 0.8,
         "repeats": False,
     }
