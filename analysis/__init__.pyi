@@ -12,6 +12,7 @@ from .indicators import hypervolume_bands as hypervolume_bands
 from .indicators import hypervolume_history as hypervolume_history
 from .indicators import igd_plus as igd_plus
 from .indicators import indicator_table as indicator_table
+from .indicators import share_found as share_found
 from .network import accuracy_frame as accuracy_frame
 from .network import conversion_frame as conversion_frame
 from .network import plot_adc_accuracy as plot_adc_accuracy

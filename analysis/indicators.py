@@ -11,11 +11,14 @@ import pandas as pd
 
 from moopim import pareto
 from moopim.analysis.box import Box, common_box, joint_box
-from moopim.analysis.frames import feasible, in_order, long_tailed, non_dominated
+from moopim.analysis.frames import feasible, in_order, long_tailed, non_dominated, objective_values
 from moopim.columns import truth_column
 from moopim.errors import ConfigError
-from moopim.quantities import Objective
+from moopim.quantities import Objective, oriented
 from moopim.typing import FloatArray
+
+# Values that differ by a smaller share differ by rounding: by processor, library or place in a batch.
+_ROUNDING = 1e-9
 
 
 class Run(Protocol):
@@ -79,6 +82,44 @@ def igd_plus(frame: pd.DataFrame, reference: pd.DataFrame, box: Box) -> float:
     return pareto.igd_plus(box.coordinates(frame), target)
 
 
+def share_found(frame: pd.DataFrame, true_front: pd.DataFrame, objectives: Sequence[Objective]) -> float:
+    """Share of a true front that designs have found: of its objective vectors, those that a feasible design has.
+
+    Values count as equal up to rounding: they differ by at most a part in 10^9.
+
+    Args:
+        frame: Designs with a column per objective and, as a rule, ``feasible``.
+        true_front: The front of the whole space, as of `moopim.enumerate_designs`; its feasible, non-dominated designs
+            count.
+        objectives: The objectives.
+
+    Returns:
+        The share, 0 to 1.
+
+    Raises:
+        ConfigError: If a frame has no column for an objective, `true_front` has no feasible design, or a design
+            dominates one of it: it is then not that of this problem.
+    """
+    found, target = (_vectors(designs, objectives) for designs in (frame, true_front))
+    if not len(target):
+        raise ConfigError("the true front has no feasible design; expected at least one")
+    hits = 0
+    for vector in target:
+        tolerance = _ROUNDING * np.abs(vector)
+        near = (found <= vector + tolerance).all(axis=1)
+        better = near & (found < vector - tolerance).any(axis=1)
+        if better.any():
+            values, known = (
+                ", ".join(f"{o.name} {v * o.sign:.6g}" for o, v in zip(objectives, row, strict=True))
+                for row in (found[better.argmax()], vector)
+            )
+            raise ConfigError(
+                f"a design ({values}) dominates one of the true front ({known}); expected the front of this problem"
+            )
+        hits += bool(near.any())
+    return hits / len(target)
+
+
 def hypervolume_history(frame: pd.DataFrame, box: Box, points: int = 100) -> pd.DataFrame:
     """Hypervolume of all designs evaluated so far, over the search.
 
@@ -133,7 +174,10 @@ def hypervolume_bands(runs: Iterable[Run], box: Box, points: int = 100) -> pd.Da
 
 
 def indicator_table(
-    runs: Iterable[Run], objectives: Sequence[Objective], log: Sequence[str] | None = None
+    runs: Iterable[Run],
+    objectives: Sequence[Objective],
+    log: Sequence[str] | None = None,
+    true_front: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Quality indicators of each run, in common boxes of all of them.
 
@@ -147,16 +191,19 @@ def indicator_table(
         objectives: The objectives.
         log: Names of the objectives on a logarithmic scale in ``hypervolume_log``; by default those that are not
             negative and whose positive values span more than two decades on the fronts of the runs.
+        true_front: Front of the whole space, where it is known, such as that of `moopim.enumerate_designs`.
 
     Returns:
         One row per run: ``algorithm``, ``seed``, ``hypervolume`` and ``igd_plus`` of everything evaluated,
         ``hypervolume_log`` where `log` names an objective, ``hypervolume_joint`` in the box of the joint front,
         ``hypervolume_returned`` of the designs that the optimiser returned, where the evaluations of all runs have the
-        column ``returned``, and ``box``, in words that of all but ``hypervolume_joint``. Where a
-        hypervolume is an estimate, a column with ``_error`` at the end of its name has the standard error.
+        column ``returned``, and ``box``, in words that of all but ``hypervolume_joint``. With a true front also
+        ``share_found``, see `moopim.analysis.share_found`, and ``igd_plus_true``, IGD+ from it. Where a hypervolume is
+        an estimate, a column with ``_error`` at the end of its name has the standard error.
 
     Raises:
-        ConfigError: If no run has a feasible design, a frame lacks a column, or `log` names an unknown objective.
+        ConfigError: If no run has a feasible design, a frame lacks a column, `log` names an unknown objective, or the
+            true front is that of another problem.
     """
     entries = list(runs)
     frames = [run.evaluations for run in entries]
@@ -175,6 +222,9 @@ def indicator_table(
         columns |= _shares(fronts, common_box(sources, objectives, names), "hypervolume_log")
     target = box.coordinates(non_dominated(together, objectives))
     columns["igd_plus"] = np.array([pareto.igd_plus(box.coordinates(front), target) for front in fronts])
+    if true_front is not None:
+        columns["share_found"] = np.array([share_found(front, true_front, objectives) for front in fronts])
+        columns["igd_plus_true"] = np.array([igd_plus(front, true_front, box) for front in fronts])
     columns |= _shares(fronts, joint, "hypervolume_joint")
     if with_returned:
         columns |= {name.replace("volume", "volume_returned"): values[len(entries) :] for name, values in plain.items()}
@@ -190,6 +240,11 @@ def by_algorithm(runs: Iterable[Run]) -> dict[str, list[Run]]:
     if not groups:
         raise ConfigError("there is no run to analyse; expected at least one")
     return groups
+
+
+def _vectors(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:
+    """Distinct objectives, to be minimised, of the front of a frame, shape ``(points, objectives)``."""
+    return oriented(objective_values(non_dominated(frame, objectives), objectives), objectives)
 
 
 def _sample_counts(evaluations: int, points: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

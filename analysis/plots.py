@@ -39,6 +39,8 @@ _INDICATORS = {
     "hypervolume_joint": "hypervolume",
     "hypervolume_log": "hypervolume, log scale",
     "igd_plus": "IGD+",
+    "igd_plus_true": "IGD+ from the true front",
+    "share_found": "share of the true front found",
 }
 # Share of the search that sets the lower end of the hypervolume axis: the steep start would flatten the rest.
 _START = 0.05
@@ -227,7 +229,7 @@ def _plot_indicators(table: pd.DataFrame) -> Figure:
     """One row of boxes per indicator."""
     errors = {name: float(table.get(f"{name}_error", pd.Series([0.0])).max()) for name in _INDICATORS}
     labels = {
-        name: _share_label(label, indicator_box(table, name), errors[name])
+        name: label if name == "share_found" else _share_label(label, indicator_box(table, name), errors[name])
         for name, label in _INDICATORS.items()
         if name in table.columns
     }

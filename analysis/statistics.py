@@ -108,6 +108,7 @@ def rank_optimisers(
     objectives: Sequence[Objective],
     log: Sequence[str] | None = None,
     reference: str | None = None,
+    true_front: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Rank optimisers by every quality indicator.
 
@@ -117,6 +118,7 @@ def rank_optimisers(
         log: Names of objectives on a logarithmic scale; see `moopim.analysis.indicator_table`.
         reference: Optimiser that the others are tested against; for each indicator the one with the best median by
             default.
+        true_front: Front of the whole space, where it is known; see `moopim.analysis.indicator_table`.
 
     Returns:
         One row per indicator and optimiser, the best median first: ``indicator`` and ``algorithm``, then the columns of
@@ -126,7 +128,7 @@ def rank_optimisers(
     Raises:
         ConfigError: If no run has a feasible design, a frame lacks a column, or a name is unknown.
     """
-    return rank_by_indicators(indicator_table(runs, objectives, log), reference)
+    return rank_by_indicators(indicator_table(runs, objectives, log, true_front), reference)
 
 
 def rank_by_indicators(table: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
@@ -145,7 +147,7 @@ def rank_by_indicators(table: pd.DataFrame, reference: str | None = None) -> pd.
     names = [name for name in table.columns.drop(["algorithm", "seed"]) if name != "box"]
     parts = []
     for indicator in (name for name in names if not name.endswith("_error")):
-        sense: Literal["min", "max"] = "min" if indicator == "igd_plus" else "max"
+        sense: Literal["min", "max"] = "min" if indicator.startswith("igd_plus") else "max"
         part = significance_table(table, indicator, sense, reference)
         if f"{indicator}_error" in names:
             part["error"] = table.groupby(table["algorithm"].astype(str))[f"{indicator}_error"].max()
@@ -159,7 +161,9 @@ def rank_by_indicators(table: pd.DataFrame, reference: str | None = None) -> pd.
 
 
 def indicator_box(table: pd.DataFrame, indicator: str) -> str:
-    """Box of an indicator in words, from `indicator_table`; empty where the table has none."""
+    """Box of an indicator in words, from `indicator_table`; empty where the table or the indicator has none."""
+    if indicator == "share_found":
+        return ""
     box = str(table["box"].iloc[0]) if "box" in table.columns and len(table) else ""
     if indicator != "hypervolume_joint":
         return box
@@ -179,7 +183,7 @@ def ranking_text(ranking: pd.DataFrame) -> str:
     """
     table = ranking.drop(columns=["box", "error"])
     lines = [table.to_string(index=False, float_format=lambda value: f"{value:.4g}")]
-    for box, rows in ranking.groupby("box", sort=False):
+    for box, rows in ranking[ranking["box"] != ""].groupby("box", sort=False):
         lines.append(f"measured in the box of the {box}: {', '.join(rows['indicator'].unique())}")
     for indicator, rows in ranking[ranking["error"] > 0].groupby("indicator", sort=False):
         lines.append(f"{indicator} is an estimate with a standard error of at most {rows['error'].max():.1g}")

@@ -3,10 +3,10 @@
     python benchmarks/kills.py [--quick] [--kills N] [--seed N] [--keep FOLDER]
 
 Runs of every kind are started through the command line: each optimiser by name, a problem of a user's own in two
-processes, a comparison, HuNT, and the five steps of CrossNAS. Whole runs, their worker processes included, are killed
-with SIGKILL up to three times and taken up again; in the kind `worker`, one worker process is killed at a time. In the
-end every CSV file, every JSON file and all weights are compared with those of the same run undisturbed, save what says
-when, how long and by which command they were made.
+processes, a comparison, an enumeration, HuNT, and the five steps of CrossNAS. Whole runs, their worker processes
+included, are killed with SIGKILL up to three times and taken up again; in the kind `worker`, one worker process is
+killed at a time. In the end every CSV file, every JSON file and all weights are compared with those of the same run
+undisturbed, save what says when, how long and by which command they were made.
 
 The exit status is 1 if anything differs, or a run cannot be taken up again. Linux only: it looks for workers in /proc.
 """
@@ -132,6 +132,7 @@ def kinds() -> list[Kind]:
         *(Kind(name, search(toy, name, 400), resume, 4) for name in algorithm_names()),
         Kind("own problem, 2 jobs", search(toy, "nsga2", 600, *jobs), resume, 10),
         Kind("worker", search(toy, "amosa", 800, *jobs), resume, 12, workers=True),
+        Kind("enumerate, 2 jobs", ("enumerate", "mnk", "--n", "20", *jobs, "--output", "out", "--quiet"), resume, 6),
         Kind("compare, 2 jobs", compare, compare, 12),
         Kind("hunt", search("hunt", "amosa", 30000, "--workload", "vgg11"), resume, 8),
         Kind("crossnas", crossnas, crossnas, 18),

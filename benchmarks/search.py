@@ -1,6 +1,6 @@
 """Hypervolume that the optimisers reach, by problem and number of evaluations; tests of `amosa` against the others.
 
-    python benchmarks/search.py [--quick] [--json FILE] [--only NAMES] [--seeds N] [--jobs N] [--report FILE.md]
+    python benchmarks/search.py [--quick] [--json FILE] [--only NAMES] [--seeds N] [--jobs N] [--report]
 
 Each optimiser runs on seven problems with 500, 2,000, 5,000 and 20,000 evaluations and 15 seeds. The hypervolume is
 that of all feasible designs that were evaluated, as a share of the box from the ideal point to the nadir point plus a
@@ -19,7 +19,7 @@ A12, the probability that a run of `amosa` is better. `topk` is left out: it sea
 
 Optimisers that do not ask for the budget (all but `BUDGETED`) run once to the largest budget: their first evaluations
 are those of shorter runs. ``--json FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only``
-repeats the runs of the named optimisers. ``--report`` writes the tables of the results in the file, and runs nothing.
+repeats the runs of the named optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
 """
 
 import argparse
@@ -27,7 +27,6 @@ import itertools
 import json
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -40,7 +39,7 @@ from numpy.typing import NDArray
 from pymoo.core.algorithm import Algorithm
 from scipy.stats import mannwhitneyu
 
-from moopim import Constraint, DesignProblem, Genome, Objective
+from moopim import DesignProblem, Genome, Objective
 from moopim.algorithms.registry import ALGORITHMS, make_algorithm
 from moopim.analysis import a12, holm
 from moopim.evaluator import Evaluator
@@ -48,14 +47,14 @@ from moopim.experiment.running import optimise
 from moopim.files import write_atomically
 from moopim.genes import Choice
 from moopim.genome import Designs
+from moopim.messages import count
 from moopim.network.subnets import Block, network_layers
 from moopim.pareto import ideal_nadir, non_dominated, normalised_hypervolume
 from moopim.problems.benchmarks import Assignment, MnkLandscape
-from moopim.problems.crossnas import CrossNasSpace
+from moopim.problems.crossnas import HardwareSearch
 from moopim.problems.crossnas.simulators import PlanarSimulator, hardware_metrics
 from moopim.problems.crossnas.space import CIRCUIT
 from moopim.problems.hunt import HuntMapping
-from moopim.workload import LayerKind
 
 Array = NDArray[np.float64]
 Factory = Callable[[DesignProblem, int], Algorithm]
@@ -63,48 +62,16 @@ Factory = Callable[[DesignProblem, int], Algorithm]
 BUDGETS = (500, 2_000, 5_000, 20_000)
 SEEDS = 15
 NETWORK = (Block("RES", 16), Block("VGG", 32))
+PAGE = Path(__file__).parents[1] / "docs" / "optimisers.md"
+BEGIN, END = "<!-- search: begin -->", "<!-- search: end -->"
 BOXES = Path(__file__).with_name("search_boxes.json")
 ACCURACIES = Path(__file__).with_name("search_accuracies.json")
 REFERENCES = ("nsga2-hv", "ibea", "semo", "random")
 REFERENCE_SEEDS = (1001, 1002)
 FLOOR = 1e-6  # of logarithms
 # Their set-up or course depends on the budget.
-BUDGETED = ("amosa", "amosa-paper", "rvea")
+BUDGETED = ("amosa", "amosa-paper", "nsga2-hv", "rvea")
 LEFT_OUT = ("topk",)
-
-
-class CrossNasHardware(DesignProblem):
-    """CNN, bit widths and circuit of CrossNAS's space for CIFAR-10, with a synthetic error in place of the accuracy.
-
-    The error falls with weights and multiplications, as powers; it rises with the rounding of the widths, and with the
-    bits of the partial sums that the ADC does not resolve. No network is trained.
-    """
-
-    constraints = (Constraint("violation", upper=0.0),)
-    objectives = (Objective("error"), Objective("energy", "mJ"), Objective("latency", "ms"), Objective("area", "mm2"))
-
-    def __init__(self) -> None:
-        self.space = CrossNasSpace()
-        self.genome = self.space.genome
-        self._simulator = PlanarSimulator("paper")
-        super().__init__()
-
-    def repair_designs(self, X: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Genes without effect get one value, shape ``(pop, n_genes)``."""
-        return self.space.canonical(X)
-
-    def evaluate_designs(self, designs: Designs) -> dict[str, Array]:
-        """The objectives and the excess over the limits of the chip, shape ``(designs,)`` each."""
-        table, circuit = self.space.layer_table(designs), self.space.chip_parameters(designs)
-        found = hardware_metrics(self._simulator, table, circuit)
-        weighted = np.isin(table.kind, (LayerKind.CONV, LayerKind.FC))
-        weights = np.where(weighted, table.c_in * table.c_out * table.kernel_h * table.kernel_w, 0)
-        macs = (weights * table.h_out * table.w_out).sum(axis=1)
-        rounding = 4.0 ** (4 - table.weight_bits) + 4.0 ** (4 - table.output_bits)
-        widths = (rounding * weighted).sum(axis=1) / weighted.sum(axis=1)
-        lost = np.log2(circuit["crossbar"]) / 2 + circuit["dac_bits"] - circuit["adc_bits"]
-        error = 0.3 * (weights.sum(axis=1) / 1e4) ** -0.2 * (macs / 1e7) ** -0.1 + 0.3 * widths + 0.01 * 4.0**lost
-        return {"error": error, **{name: found[name] for name in ("energy", "latency", "area", "violation")}}
 
 
 class CrossNasQuantisation(DesignProblem):
@@ -200,7 +167,7 @@ CASES = {
     "hunt-vgg11": Case(lambda: HuntMapping("vgg11"), True),
     "hunt-resnet34": Case(lambda: HuntMapping("resnet34"), True),
     "hunt-densenet40": Case(lambda: HuntMapping("densenet40"), True),
-    "crossnas-hardware": Case(CrossNasHardware, True),
+    "crossnas-hardware": Case(HardwareSearch, True),
 }
 
 
@@ -372,20 +339,24 @@ def ranks(rows: pd.DataFrame) -> list[str]:
 
 def report(rows: pd.DataFrame) -> str:
     """The tables in Markdown."""
-    runs = rows.groupby(["problem", "optimiser", "budget"])["seed"].nunique()
-    fewer = runs[runs < SEEDS].reset_index()
-    seeds = f"Medians of {runs.max()} runs."
-    if not fewer.empty and runs.max() == SEEDS:
-        groups: dict[str, set[str]] = defaultdict(set)
-        for _, row in fewer.iterrows():
-            groups[f"{row['problem']} ({row['seed']})"].add(row["optimiser"])
-        seeds += " Fewer: " + "; ".join(f"{cell} {', '.join(sorted(names))}" for cell, names in groups.items()) + "."
-    parts = [seeds, "", "Mean rank of the median over the problems, by measure and evaluations:", "", *ranks(rows)]
+    parts = [runs(rows), "", "Mean rank of the median over the problems, by measure and evaluations:", "", *ranks(rows)]
     for value, title in (("plain", "Hypervolume"), ("log", "Hypervolume of the logarithms")):
-        if rows[value].isna().all():
-            continue
-        parts += ["", f"{title}; p and A12 of `amosa` against the best other optimiser:", "", *medians(rows, value)]
+        if rows[value].notna().any():
+            parts += ["", f"{title}; p and A12 of `amosa` against the best other optimiser:", "", *medians(rows, value)]
     return "\n".join(parts) + "\n"
+
+
+def runs(rows: pd.DataFrame) -> str:
+    """Number of runs by budget and optimiser, the least over the problems, in words."""
+    counts = rows.groupby(["problem", "optimiser", "budget"])["seed"].nunique().unstack("problem").min(axis=1)
+    parts = []
+    for budget, column in counts.astype(int).groupby("budget"):
+        numbers = column.droplevel("budget").sort_values(ascending=False)
+        groups = list(numbers.groupby(numbers, sort=False))
+        names = [f" ({', '.join(group.index)})" if len(groups) > 1 else "" for _, group in groups]
+        words = [count(n, "run") + who for (n, _), who in zip(groups, names, strict=True)]
+        parts.append(f"{budget:,} evaluations: {'; '.join(words)}")
+    return ". ".join(parts) + "."
 
 
 def spread(rows: pd.DataFrame) -> str:
@@ -408,7 +379,7 @@ def main() -> None:
     parser.add_argument("--only", help="optimisers to run, also where the results have them, such as amosa,ibea")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--report", type=Path, help="write the tables of --json here, run nothing")
+    parser.add_argument("--report", action="store_true", help="put the tables of --json into the docs, run nothing")
     options = parser.parse_args()
     problems, budgets, seeds = list(CASES), BUDGETS, options.seeds
     optimisers: Sequence[str] = [name for name in ALGORITHMS if name not in LEFT_OUT]
@@ -416,7 +387,9 @@ def main() -> None:
         problems, optimisers, budgets, seeds = ["mnk", "hunt-resnet34"], ["amosa", "nsga2-hv", "random"], BUDGETS[:2], 3
     stored = json.loads(options.json.read_text()) if options.json and options.json.exists() else []
     if options.report:
-        options.report.write_text(report(framed(stored)))
+        text = PAGE.read_text(encoding="utf-8")
+        before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+        PAGE.write_text(f"{before}{BEGIN}\n{report(framed(stored))}{after}", encoding="utf-8")
         return
     if options.only:
         optimisers = options.only.split(",")

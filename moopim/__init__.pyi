@@ -10,6 +10,8 @@ from .experiment.result import RunResult as RunResult
 from .experiment.result import load_run as load_run
 from .experiment.running import resume as resume
 from .experiment.running import run as run
+from .experiment.true_fronts import read_true_front as read_true_front
+from .experiment.true_fronts import true_front_instances as true_front_instances
 from .genes import Choice as Choice
 from .genes import Index as Index
 from .genes import Integer as Integer

@@ -312,7 +312,7 @@ class Genome:
             )
         if numbers.dtype.kind == "f":
             numbers = np.rint(np.nan_to_num(numbers))
-        genes = np.clip(numbers, 0, self.upper).astype(np.int64)
+        genes = np.minimum(np.maximum(numbers, 0), self.upper).astype(np.int64, copy=False)
         for part in self._permutations:
             # The rank of each entry, ties in order of position: a permutation is its own rank.
             genes[:, part] = np.argsort(np.argsort(genes[:, part], axis=1, kind="stable"), axis=1, kind="stable")

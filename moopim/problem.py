@@ -164,6 +164,34 @@ class DesignProblem(Problem):  # type: ignore[misc]
         del designs
         return ""
 
+    def surrogate_features(self, designs: Designs) -> ArrayLike:
+        """Features of designs that say more on the quantities than the genes; override to help ``--screen``.
+
+        The surrogate of a screened run learns from them beside the genes. They should cost much less than
+        `evaluate_designs`: counts, sums, sizes, the choice that a gene makes indirectly.
+
+        Args:
+            designs: The batch, as `evaluate_designs` gets it.
+
+        Returns:
+            Finite numbers, shape ``(pop, n_features)``; none by default.
+        """
+        return np.empty((len(designs), 0))
+
+    def checked_features(self, X: IntArray) -> FloatArray:
+        """`surrogate_features` of designs in canonical form ``(pop, n_genes)``, shape ``(pop, n_features)``.
+
+        Raises EvaluationError if the author's method fails or returns anything else.
+        """
+        with self.naming_faults("surrogate_features"):
+            features = np.asarray(self.surrogate_features(self._designs(X)), dtype=np.float64)
+        if features.ndim != 2 or len(features) != len(X) or not np.isfinite(features).all():  # noqa: PLR2004
+            raise EvaluationError(
+                f"{type(self).__name__}.surrogate_features returned shape {features.shape}, or numbers that are not "
+                f"finite; expected finite numbers of shape ({len(X)}, n_features)"
+            )
+        return features
+
     def identity(self) -> Mapping[str, Any]:
         """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""
         return {}
@@ -221,7 +249,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
             EvaluationError: If the author's method fails, a name is missing or unknown, a shape is wrong, a constraint
                 is NaN, or an objective of a feasible design is not finite.
         """
-        return np.concatenate([self._tabulate_chunk(chunk) for chunk in self.chunks(X)])
+        tables = [self._tabulate_chunk(chunk) for chunk in self.chunks(X)]
+        return tables[0] if len(tables) == 1 else np.concatenate(tables)
 
     def cache_counts(self) -> dict[str, int]:
         """Number of values in each of `metric_caches`."""
@@ -324,7 +353,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
                 raise EvaluationError(
                     f"{where} returned {name!r}, which is not an array ({reason(error)}); expected shape ({pop},)"
                 ) from error
-            if np.ma.is_masked(returned[name]):
+            if isinstance(returned[name], np.ma.MaskedArray) and np.ma.is_masked(returned[name]):
                 raise EvaluationError(f"{where} returned {name!r} with masked values; expected numbers, NaN for none")
             if column.shape != (pop,):
                 raise EvaluationError(f"{where} returned {name!r} with shape {column.shape}; expected ({pop},)")
@@ -339,6 +368,8 @@ class DesignProblem(Problem):  # type: ignore[misc]
         For designs `X` ``(pop, n_genes)`` with quantities `table` ``(pop, n_quantities)``; the message begins with
         their `origin`.
         """
+        if np.isfinite(table).all():
+            return
         for constraint in self.constraints:
             wrong = np.isnan(table[:, self._column[constraint.name]])
             if wrong.any():
@@ -364,8 +395,9 @@ class DesignProblem(Problem):  # type: ignore[misc]
         Returns:
             Those of sense ``max`` with their sign changed, shape ``(pop, n_obj)``.
         """
-        F = oriented(table[:, [self._column[objective.name] for objective in self.objectives]], self.objectives)
-        return np.where(np.isfinite(F), F, np.inf)
+        F = oriented(table[:, : self.n_obj], self.objectives)
+        F[~np.isfinite(F)] = np.inf
+        return F
 
     def constraint_values(self, table: FloatArray) -> FloatArray:
         """Excess over each bound of each constraint, positive where violated.
@@ -376,8 +408,10 @@ class DesignProblem(Problem):  # type: ignore[misc]
         Returns:
             The excess in the unit of the quantity, shape ``(pop, n_ieq_constr)``.
         """
+        if not self.constraints:
+            return np.empty((len(table), 0))
         excesses = [constraint.excess(table[:, self._column[constraint.name]]) for constraint in self.constraints]
-        return np.concatenate([np.empty((len(table), 0)), *excesses], axis=1)
+        return excesses[0] if len(excesses) == 1 else np.concatenate(excesses, axis=1)
 
     def feasible(self, table: FloatArray) -> BoolArray:
         """Mask of the designs that violate no bound.
@@ -389,6 +423,27 @@ class DesignProblem(Problem):  # type: ignore[misc]
             The mask, shape ``(pop,)``.
         """
         return np.asarray((self.constraint_values(table) <= 0).all(axis=1))
+
+    def do(self, X: ArrayLike, return_values_of: Sequence[str], *args: Any, **kwargs: Any) -> dict[str, FloatArray]:
+        """Evaluate for pymoo, without the checks of shapes that it makes for any problem.
+
+        Args:
+            X: Numbers that the genome's repair turns into designs, shape ``(pop, n_genes)``.
+            return_values_of: Names of arrays that pymoo asks for, such as F, G and H.
+            args: Further arguments of pymoo, not used.
+            kwargs: Alike.
+
+        Returns:
+            The objectives ``F (pop, n_obj)``, the constraints ``G (pop, n_ieq_constr)`` where there are any, and an
+            array of these names for all others: empty for G and H, infinite for those that are not known.
+        """
+        out: dict[str, Any] = {}
+        self._evaluate(X, out, *args, **kwargs)
+        n = len(out["F"])
+        for name in return_values_of:
+            if name not in out:
+                out[name] = np.empty((n, 0)) if name in "GH" else np.full(n, np.inf)
+        return out
 
     def _evaluate(self, X: ArrayLike, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Evaluate for pymoo; real numbers from pymoo's own operators are rounded to designs first."""

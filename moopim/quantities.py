@@ -121,7 +121,8 @@ class Constraint(Quantity):
         """
         above = [] if self.upper is None else [values - self.upper]
         below = [] if self.lower is None else [self.lower - values]
-        return np.stack([*above, *below], axis=-1)
+        columns = [*above, *below]
+        return columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=-1)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _local = threading.local()
 _lock = threading.Lock()
 _outside: list[_State] = []
 _n_active = 0
+_spare: "list[MT19937]" = []  # making one takes long
 
 
 @contextmanager
@@ -35,20 +36,22 @@ def controlled_randomness(*key: int) -> Iterator[None]:
     do not disturb each other; the global generators are one per process and shared by its threads. `secrets`,
     `os.urandom` and `uuid` are left alone, as are generators of other libraries.
     """
+    own = _spare.pop() if _spare else MT19937(0)
+    own.aside = False
     before, outer = _enter(), vars(_local).copy()
     try:
         words = np.random.SeedSequence(key).generate_state(12)
         _local.key = key
-        _local.source = random.Random(words[:4].tobytes())  # noqa: S311 (reproducible on purpose)
+        _local.source = words[:4].tobytes()
         random.seed(words[4:8].tobytes())
-        if not isinstance(get_bit_generator(), np.random.MT19937):
-            set_bit_generator(np.random.MT19937(0))
+        set_bit_generator(own)
         np.random.seed(words[8:])  # noqa: NPY002 (the global generator is what must be seeded)
         yield
     finally:
         vars(_local).clear()
         vars(_local).update(outer)
         _leave(before)
+        _spare.append(own)
 
 
 def randomness_key() -> tuple[int, ...] | None:
@@ -58,16 +61,42 @@ def randomness_key() -> tuple[int, ...] | None:
 
 def _entropy(n_bits: int) -> int:
     source = getattr(_local, "source", None)
-    return secrets.randbits(n_bits) if source is None else int(source.getrandbits(n_bits))
+    if source is None:
+        return secrets.randbits(n_bits)
+    if isinstance(source, bytes):  # few blocks ask, so that only these make a generator
+        source = _local.source = random.Random(source)  # noqa: S311 (reproducible on purpose)
+    return int(source.getrandbits(n_bits))
 
 
 def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
     _seed_random(self, _entropy(128) if a is None else a, version)
 
 
+class MT19937(np.random.MT19937):
+    """Global generator of a block; while an inner block has another in its place, it is set aside with its numbers.
+
+    Copying them, as for generators from outside, takes longer than a small model. States carry the name of the class.
+    """
+
+    aside = False
+
+    @property
+    def state(self) -> Any:
+        """State, without its numbers while it is set aside."""
+        return {"bit_generator": "MT19937", "state": None} if self.aside else super().state
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        if not self.aside:
+            np.random.MT19937.state.__set__(self, value)  # type: ignore[attr-defined]
+
+
 def _capture() -> _State:
+    generator = get_bit_generator()
+    if isinstance(generator, MT19937):
+        generator.aside = True
     # The state holds the second half of a pair of normal numbers, which the bit generator does not.
-    return random.getstate(), get_bit_generator(), np.random.get_state(legacy=False)  # noqa: NPY002
+    return random.getstate(), generator, np.random.get_state(legacy=False)  # noqa: NPY002
 
 
 def _restore(state: _State) -> None:
@@ -75,6 +104,8 @@ def _restore(state: _State) -> None:
     random.setstate(python)
     set_bit_generator(generator)
     np.random.set_state(numpy_state)  # noqa: NPY002
+    if isinstance(generator, MT19937):
+        generator.aside = False
 
 
 def _enter() -> _State:

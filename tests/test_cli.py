@@ -111,6 +111,28 @@ def test_compare_prints_a_table_and_leaves_it_with_pictures(capsys, tmp_path):
     assert invoke(capsys, *words)[0] == 0  # goes on: everything is there already
 
 
+def test_compare_shows_the_share_of_a_true_front(capsys, tmp_path):
+    whole = tmp_path / "whole"
+    assert invoke(capsys, "enumerate", TOYS, "--output", whole, "--quiet") == (0, "", "")
+    words = ("compare", TOYS, "--algorithms", "nsga2,random", "--seeds", 2, "--evaluations", 2000)
+    code, out, _ = invoke(capsys, *words, "--output", tmp_path / "cmp", "--true-front", whole)
+    assert code == 0
+    assert "share_found" in out
+    table = pd.read_csv(tmp_path / "cmp" / "comparison.csv").set_index(["indicator", "algorithm"])
+    objectives = ["energy_mJ", "latency_ms", "hit_rate"]
+    vectors, shares = {tuple(row) for row in moopim.load_run(whole).front[objectives].to_numpy()}, []
+    for seed in (1, 2):
+        found = moopim.load_run(tmp_path / "cmp" / f"nsga2-s{seed}").evaluations
+        found = found[found["feasible"]][objectives]
+        shares.append(len(vectors & {tuple(row) for row in found.to_numpy()}) / len(vectors))
+    assert float(table.loc[("share_found", "nsga2"), "median"]) == pytest.approx(sum(shares) / 2, abs=1e-12)
+    assert sum(shares) > 0
+    code, _, err = invoke(capsys, *words, "--output", tmp_path / "other", "--true-front", "hunt-lenet5")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no column 'energy_mJ'" in err
+    assert not (tmp_path / "other").exists()
+
+
 def test_list_names_problems_and_algorithms(capsys):
     code, out, _ = invoke(capsys, "list")
     assert code == 0

@@ -74,6 +74,24 @@ def test_an_inner_block_changes_nothing_of_the_outer_one():
         assert first != np.random.default_rng().random() == plain[1]
 
 
+@pytest.mark.parametrize("n_normal", [1, 2])
+def test_global_numbers_go_on_after_an_inner_block(n_normal):
+    def numbers(between):
+        with controlled_randomness(4):
+            # Numpy makes normal numbers in pairs and keeps the second one.
+            first = [random.random(), *np.random.normal(size=n_normal)]  # noqa: NPY002, S311
+            between()
+            return [*first, random.random(), *np.random.normal(size=2), np.random.get_state()[1].tolist()]  # noqa: NPY002, S311
+
+    def inner():
+        with controlled_randomness(9):
+            controlled_draws(3)
+            assert np.random.get_state()[1].any()  # noqa: NPY002
+            draws()
+
+    assert numbers(inner) == numbers(lambda: None)
+
+
 def test_threads_do_not_disturb_each_other():
     # The blocks overlap: each enters before the other leaves. Global generators are shared and not drawn from.
     barrier, found = threading.Barrier(2), {}

@@ -27,6 +27,8 @@ class MOEAD(ParallelMOEAD):  # type: ignore[misc]
         kwargs: Passed on to pymoo's ``MOEAD``, with sampling, crossover and mutation.
     """
 
+    pop: Population
+
     def __init__(self, ref_dirs: FloatArray, n_neighbors: int = 20, **kwargs: Any) -> None:
         super().__init__(ref_dirs, n_neighbors=n_neighbors, **kwargs)
 

@@ -13,7 +13,7 @@ import typer
 
 import moopim
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
-from moopim.cli.options import Design, Evaluations, Force, Jobs, Quiet, RunDirectory, Seed
+from moopim.cli.options import Design, Evaluations, Force, Jobs, Quiet, RunDirectory, Screen, Seed
 from moopim.errors import ConfigError, interruptible
 from moopim.files import check_files
 from moopim.messages import command_line, table_lines
@@ -48,6 +48,7 @@ def _run(
         Path | None, typer.Option(help="New run directory.", show_default="runs/PROBLEM-ALGORITHM-sSEED")
     ] = None,
     jobs: Jobs = 1,
+    screen: Screen = False,
     quiet: Quiet = False,
 ) -> None:
     """Search for the Pareto front of a problem."""
@@ -57,7 +58,7 @@ def _run(
     directory = output or Path("runs") / f"{name}-{algorithm}-s{seed}"
     settings: dict[str, Any] = {"evaluations": evaluations, "seed": seed, "output": directory, "jobs": jobs}
     with interruptible(lambda: _resuming(directory)):
-        result = run(problem, algorithm, **settings, progress=not quiet)
+        result = run(problem, algorithm, **settings, screen=screen, progress=not quiet)
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
@@ -91,7 +92,12 @@ def _compare(
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 1.")] = 5,
     evaluations: Evaluations = 10_000,
     output: Annotated[Path, typer.Option(help="Directory of the comparison.")],
+    true_front: Annotated[
+        str | None,
+        typer.Option(help="Known front of the whole space: FILE.csv, directory of an enumeration, or a bundled one."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Number of runs at a time.")] = 1,
+    screen: Screen = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison continues where it was."""
@@ -100,17 +106,19 @@ def _compare(
     from moopim.analysis import comparison_figures, indicator_table, rank_by_indicators, ranking_text, save_figures
     from moopim.experiment.comparing import compare
     from moopim.experiment.frames import unmet_bounds
+    from moopim.experiment.true_fronts import read_true_front
 
+    front = None if true_front is None else read_true_front(true_front, problem.objectives)
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):
-        results = compare(problem, names, **settings, progress=not quiet)
+        results = compare(problem, names, **settings, screen=screen, progress=not quiet)
     if not any(result.feasible for result in results):
         every = pd.concat([result.evaluations for result in results])
         reason = unmet_bounds(every, problem.constraints, problem.limits)
         _say(quiet, f"no feasible design in any run: {reason}\nthe runs are in {output}\n{results[0].summary()}")
         return
-    indicators = indicator_table(results, problem.objectives)
+    indicators = indicator_table(results, problem.objectives, true_front=front)
     table = rank_by_indicators(indicators)
     table.to_csv(output / "comparison.csv", index=False)
     figures = save_figures(comparison_figures(results, problem.objectives, indicators), output)

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,19 @@ from moopim.typing import BoolArray, FloatArray, IntArray
 
 # Seconds after which finished chunks are logged: more often would slow quick models down.
 _FLUSH_AFTER = 0.1
+
+
+# Distinct designs that there is room for at first; the room doubles when it is full.
+_ROOM = 1024
+
+
+class _Generation(NamedTuple):
+    """Evaluations of a generation in order: places of the designs and where an earlier evaluation answered."""
+
+    number: int
+    places: IntArray
+    cached: BoolArray
+    seconds: float
 
 
 class BudgetSpent(Exception):  # noqa: N818 (no error: it leaves a generation that asks for more than is left)
@@ -38,7 +53,6 @@ class Evaluator:
     Attributes:
         problem: The problem to optimise: a copy of the given one that is evaluated through this object.
         budget: Number of evaluations that may be asked for; beyond it `BudgetSpent` is raised.
-        batches: One batch per committed generation.
         n_evaluations: Number of evaluations asked for.
         n_cached: Number of those that an earlier evaluation of the run answered.
     """
@@ -46,37 +60,51 @@ class Evaluator:
     def __init__(self, problem: DesignProblem, log: EvaluationLog | None = None, jobs: int = 1) -> None:
         self.problem = problem.with_backend(self._answer)
         self.budget: float = math.inf
-        self.batches: list[LoggedBatch] = []
         self.n_evaluations = 0
         self.n_cached = 0
         self._workers = None if jobs == 1 else Workers(jobs, problem)
         self._execute = executor(problem, self._workers)
         self._log = log
-        self._dtype = problem.genome.storage_dtype
-        self._known: dict[bytes, FloatArray] = {}
-        self._pending: list[tuple[NDArray[np.unsignedinteger], FloatArray, BoolArray]] = []
+        # Distinct designs and their quantities in the order in which they came, with room for more, and their places.
+        self._genes = np.empty((_ROOM, problem.n_var), dtype=problem.genome.storage_dtype)
+        self._table = np.empty((_ROOM, len(problem.quantities)))
+        self._places: dict[bytes, int] = {}
+        self._committed: list[_Generation] = []
+        self._pending: list[tuple[IntArray, BoolArray]] = []
         self._seconds = 0.0
         logged = log.read() if log is not None else Logged([], [])
         batches = logged.batches
-        self._logged_genes = np.concatenate([b.genes for b in batches]) if batches else np.empty((0, problem.n_var))
-        self._logged_table = np.concatenate([b.table for b in batches]) if batches else np.empty((0, 0))
+        self._logged_genes = np.concatenate([b.genes for b in batches]) if batches else self._genes[:0]
+        self._logged_table = np.concatenate([b.table for b in batches]) if batches else self._table[:0]
         # Results without a place in the order of evaluations, taken where the run asks for them again.
         self._loose = {
             key: row for chunk in logged.chunks for key, row in zip(row_keys(chunk.genes), chunk.table, strict=True)
         }
         self._generation = 1
-        self._finished: list[LoggedBatch] = []
+        # Genes, quantities and seconds of chunks that are not logged yet.
+        self._finished: list[tuple[NDArray[np.unsignedinteger], FloatArray, float]] = []
         self._flushed = time.perf_counter()
 
     @property
     def n_distinct(self) -> int:
         """Number of distinct designs evaluated."""
-        return len(self._known)
+        return len(self._places)
 
     @property
     def n_logged(self) -> int:
         """Number of evaluations in the log when it was opened."""
         return len(self._logged_genes)
+
+    @property
+    def batches(self) -> list[LoggedBatch]:
+        """One batch per committed generation."""
+        return [self._batch(generation) for generation in self._committed]
+
+    def _batch(self, generation: "_Generation", skip: int = 0) -> LoggedBatch:
+        """Evaluations of a generation, without the first ones."""
+        places = generation.places[skip:]
+        genes, table = self._genes[places], self._table[places]
+        return LoggedBatch(generation.number, genes, table, generation.cached[skip:], generation.seconds)
 
     def _answer(self, X: IntArray) -> FloatArray:
         """Quantities ``(pop, n_quantities)`` of designs in canonical form, `X` ``(pop, n_genes)``.
@@ -88,52 +116,65 @@ class Evaluator:
             if left > 0:
                 self._answer(X[: int(left)])
             raise BudgetSpent
-        genes = X.astype(self._dtype)
+        genes = X.astype(self._genes.dtype)
         keys = row_keys(genes)
-        fresh = np.zeros(len(X), dtype=np.bool_)
-        new: set[bytes] = set()
+        new: dict[bytes, int] = {}
         for i, key in enumerate(keys):
-            if key not in self._known and key not in new:
-                new.add(key)
-                fresh[i] = True
-        self._learn(genes, X, keys, fresh)
-        table = np.array([self._known[key] for key in keys]).reshape(len(X), len(self.problem.quantities))
-        self._pending.append((genes, table, ~fresh))
+            if key not in self._places:
+                new.setdefault(key, i)
+        fresh = np.array(list(new.values()), dtype=np.int64)
+        self._compute(genes, X, keys, self._replay(genes, keys, fresh) if self.n_evaluations < self.n_logged else fresh)
+        cached = np.ones(len(X), dtype=np.bool_)
+        cached[fresh] = False
+        places = np.array([self._places[key] for key in keys], dtype=np.int64)
+        self._pending.append((places, cached))
         self.n_evaluations += len(X)
-        self.n_cached += int(len(X) - fresh.sum())
-        return table
+        self.n_cached += len(X) - len(new)
+        return np.asarray(self._table[places])
 
-    def _learn(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], fresh: BoolArray) -> None:
-        """Take the fresh designs of a batch from the log as far as it reaches, the others from the models."""
+    def _replay(self, genes: NDArray[np.unsignedinteger], keys: list[bytes], fresh: IntArray) -> IntArray:
+        """Take the fresh designs of a batch, given as rows of it, from the log; gives the rows that it does not reach.
+
+        Raises LogError if the log holds other designs.
+        """
         start = self.n_evaluations
-        replayed = self._logged_genes[start : start + len(X)]
+        replayed = self._logged_genes[start : start + len(genes)]
         if not np.array_equal(replayed, genes[: len(replayed)]):
             raise LogError(
                 f"the run asks for other designs than its log holds (evaluation {start + 1} and following); "
                 "it was logged with other settings, or versions of libraries that draw or compute differently"
             )
-        known = np.arange(len(X)) < len(replayed)
-        for i in np.flatnonzero(fresh & known):
-            self._known[keys[i]] = self._logged_table[start + i]
-        self._compute(genes, X, keys, np.flatnonzero(fresh & ~known))
+        logged = fresh[fresh < len(replayed)]
+        self._remember([keys[i] for i in logged.tolist()], genes[logged], self._logged_table[start + logged])
+        return fresh[len(logged) :]
+
+    def _remember(self, keys: Sequence[bytes], genes: NDArray[np.unsignedinteger], table: FloatArray) -> None:
+        """Keep new distinct designs and their quantities."""
+        start = len(self._places)
+        stop = start + len(keys)
+        while stop > len(self._table):
+            self._genes, self._table = (
+                np.concatenate([kept, np.empty_like(kept)]) for kept in (self._genes, self._table)
+            )
+        self._genes[start:stop], self._table[start:stop] = genes, table
+        self._places.update(zip(keys, range(start, stop), strict=True))
 
     def _compute(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: IntArray) -> None:
         """Call the models for rows of a batch; finished chunks are logged long before the generation ends."""
         # Cut before anything is left out, so that a model sees the same chunks as in a run that was not interrupted.
         waiting = []
         for chunk in self.problem.chunks(todo) if len(todo) else []:
-            if self._loose and all(keys[i] in self._loose for i in chunk):
-                self._known.update({keys[i]: self._loose[keys[i]] for i in chunk})
+            found = [keys[i] for i in chunk.tolist()] if self._loose else []
+            if found and all(key in self._loose for key in found):
+                self._remember(found, genes[chunk], np.array([self._loose[key] for key in found]))
             else:
                 waiting.append(chunk)
         begun = time.perf_counter()
         for number, table in self._execute([X[chunk] for chunk in waiting]) if waiting else ():
             rows, now = waiting[number], time.perf_counter()
-            self._known.update(zip([keys[i] for i in rows.tolist()], table, strict=True))
+            self._remember([keys[i] for i in rows.tolist()], genes[rows], table)
             self._seconds += now - begun
-            self._finished.append(
-                LoggedBatch(self._generation, genes[rows], table, np.zeros(len(rows), dtype=np.bool_), now - begun)
-            )
+            self._finished.append((genes[rows], table, now - begun))
             if now - self._flushed > _FLUSH_AFTER:
                 self.flush()
             begun = now
@@ -144,9 +185,11 @@ class Evaluator:
         Raises:
             LogError: If the log cannot be written.
         """
-        if self._log is not None:
-            for chunk in self._finished:
-                self._log.append_chunk(chunk)
+        if self._log is not None and self._finished:
+            genes, table, seconds = zip(*self._finished, strict=True)
+            cached = np.zeros(sum(map(len, genes)), dtype=np.bool_)
+            parts = np.concatenate(genes), np.concatenate(table), cached
+            self._log.append_chunk(LoggedBatch(self._generation, *parts, sum(seconds)))
         self._finished, self._flushed = [], time.perf_counter()
 
     def knows(self, X: ArrayLike, F: FloatArray | None = None) -> BoolArray:
@@ -159,10 +202,11 @@ class Evaluator:
         Returns:
             One truth value per design, shape ``(designs,)``.
         """
-        keys = row_keys(self.problem.genome.repair(X).astype(self._dtype))
-        known = np.array([key in self._known for key in keys], dtype=np.bool_)
+        keys = row_keys(self.problem.genome.repair(X).astype(self._genes.dtype))
+        places = np.array([self._places.get(key, -1) for key in keys], dtype=np.int64)
+        known = np.asarray(places >= 0)
         if F is not None and known.any():
-            table = np.array([self._known[key] for key in keys if key in self._known])
+            table = self._table[places[known]]
             known[known] = (self.problem.objective_values(table) == F[known]).all(axis=1)
         return known
 
@@ -184,13 +228,11 @@ class Evaluator:
         if not self._pending:
             self._finished = []
             return
-        genes, table, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
-        batch = LoggedBatch(generation, genes, table, cached, self._seconds)
-        start = self.n_evaluations - len(genes)
+        places, cached = (np.concatenate(parts) for parts in zip(*self._pending, strict=True))
+        done = _Generation(generation, places, cached, self._seconds)
+        start = self.n_evaluations - len(places)
         if self._log is not None and self.n_evaluations > self.n_logged:
             skip = max(0, self.n_logged - start)
-            self._log.append(
-                start + skip, LoggedBatch(generation, genes[skip:], table[skip:], cached[skip:], self._seconds)
-            )
-        self.batches.append(batch)
+            self._log.append(start + skip, self._batch(done, skip))
+        self._committed.append(done)
         self._pending, self._finished, self._seconds = [], [], 0.0

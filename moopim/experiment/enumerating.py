@@ -12,14 +12,13 @@ from moopim.checks import number
 from moopim.errors import ConfigError, EvaluationError, LogError
 from moopim.evaluator.executors import Workers, call_with_problem, tabulate_chunk
 from moopim.experiment.arguments import check_count, check_new_directory, check_problem
-from moopim.experiment.enumeration import ENUMERATION, STATE, Enumeration, read_state
+from moopim.experiment.enumeration import ENUMERATION, STATE, Enumeration, front_fingerprint, front_rows, read_state
 from moopim.experiment.frames import front_frame
 from moopim.experiment.manifest import Manifest, new_manifest, write_manifest
 from moopim.experiment.plugins import problem_spec
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
 from moopim.files import locked, write_atomically
 from moopim.messages import count, resume_command, rounded
-from moopim.pareto import non_dominated
 from moopim.problem import DesignProblem
 from moopim.progress import progress_bar
 from moopim.randomness import controlled_randomness, randomness_key
@@ -56,8 +55,9 @@ def enumerate_designs(
     """Evaluate every design of a problem: its true front, for spaces that are small enough.
 
     The designs are those of the genome, as they are: what `DesignProblem.repair_designs` makes of one is among them. In
-    memory, and in the output directory, are the non-dominated designs only. An interrupted enumeration is continued by
-    `resume`, to the same bits.
+    memory, and in the output directory, are the non-dominated designs only. Of designs whose objectives are equal up to
+    rounding errors, a part in 10^12, it has the first. An interrupted enumeration is continued by `resume`, to the same
+    bits.
 
     Args:
         problem: The problem.
@@ -139,7 +139,7 @@ def _complete(state: Enumeration, manifest: Manifest, directory: Path | None, *,
         way_on = f"{resume_command(directory)} goes on, with --changed-source after the source was mended"
         kept = f"{count(state.n_evaluated, 'evaluated design')} kept in {str(directory)!r}"
         raise EvaluationError(f"{error}; {kept}: {way_on}") from error
-    frame, fingerprint = state.frame(), state.fingerprint()
+    frame, fingerprint = state.frame(), front_fingerprint(state.genes)
     front = front_frame(frame, problem.objectives)
     message = (
         f"all {count(state.size, 'design')} evaluated, {state.n_feasible:,} feasible; "
@@ -218,7 +218,7 @@ def _selected(problem: DesignProblem, numbers: IntArray, X: IntArray, key: tuple
     table = np.concatenate([tabulate_chunk(problem, chunk, key) for chunk in problem.chunks(X)])
     rows = np.flatnonzero(problem.feasible(table))
     n_feasible = len(rows)
-    rows = rows[non_dominated(problem.objective_values(table[rows]))]
+    rows = rows[front_rows(problem, table[rows])]
     return numbers[rows], X[rows], table[rows], n_feasible
 
 

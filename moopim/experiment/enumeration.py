@@ -27,8 +27,9 @@ ENUMERATION = "enumeration"
 """Name of enumerations where that of an optimiser stands."""
 
 STATE = "enumeration.state"
-_BYTES = 2**34
+_BYTES = 2**32
 _HEADER = 2**12
+_BITS = 40
 # Candidates that are compared with the front at a time.
 _WAITING = 4096
 
@@ -92,11 +93,11 @@ class Enumeration:
             self.settle()
 
     def settle(self) -> None:
-        """Take what was added into the front; of equal designs the one with the least number stays."""
+        """Take what was added into the front; of equal designs, see `front_rows`, the one of the least number stays."""
         parts = [(self.numbers, self.genes, self.table), *self._waiting]
         numbers, genes, table = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(numbers)
-        rows = order[non_dominated(self.problem.objective_values(table[order]))]
+        rows = order[front_rows(self.problem, table[order])]
         self.numbers, self.genes, self.table, self._waiting = numbers[rows], genes[rows], table[rows], []
 
     def frame(self) -> pd.DataFrame:
@@ -105,15 +106,6 @@ class Enumeration:
         genes = self.genes.astype(self.problem.genome.storage_dtype)
         frame = evaluations_frame(self.problem, [LoggedBatch(1, genes, self.table, none_cached, 0.0)], F)
         return frame.assign(evaluation=self.numbers + 1)
-
-    def fingerprint(self) -> str:
-        """Hash of the genes of the front (64 hexadecimal digits), which does not depend on the last bits of numbers.
-
-        Hashed are the genes as indices, ``0,2,1``, a line for each design, in rising order of designs.
-        """
-        rows = self.genes[np.lexsort(self.genes[:, ::-1].T)].tolist()
-        lines = "".join(f"{','.join(map(str, row))}\n" for row in rows)
-        return hashlib.sha256(lines.encode()).hexdigest()
 
     def write(self, path: Path) -> None:
         """Write the state into a file."""
@@ -131,13 +123,37 @@ class Enumeration:
             file.write(header.model_dump_json().encode() + b"\n" + body)
 
 
+def front_rows(problem: DesignProblem, table: FloatArray) -> IntArray:
+    """Rows of a table ``(designs, n_quantities)`` of feasible designs that are on its front, of equal ones the first.
+
+    Objectives are compared as rounded to 40 of their 53 bits: which of two designs is better by rounding errors depends
+    on the processor and on versions of libraries.
+    """
+    mantissa, exponent = np.frexp(problem.objective_values(table))
+    return np.flatnonzero(non_dominated(np.ldexp(np.rint(np.ldexp(mantissa, _BITS)), exponent - _BITS)))
+
+
+def front_fingerprint(X: IntArray) -> str:
+    """Fingerprint of a front, which does not depend on the last bits of objectives.
+
+    Args:
+        X: Genes of its designs, shape ``(points, n_genes)``.
+
+    Returns:
+        SHA-256 (64 hexadecimal digits) of the genes as indices, ``0,2,1``, a line for each design, in rising order of
+        designs.
+    """
+    rows = X[np.lexsort(X[:, ::-1].T)].tolist()
+    return hashlib.sha256("".join(f"{','.join(map(str, row))}\n" for row in rows).encode()).hexdigest()
+
+
 def read_state(path: Path, problem: DesignProblem, size: int) -> Enumeration:
     """State of an enumeration of so many designs from its file; raises LogError if that is damaged."""
     try:
         return _parse(read_bounded(path, _BYTES), problem, size)
     except OSError as error:
         reason = str(error.strerror)
-    except (ArithmeticError, ValueError, MoopimError) as error:
+    except (ArithmeticError, MemoryError, RecursionError, ValueError, MoopimError) as error:
         reason = str(error).partition("\n")[0]
     way_out = f"{resume_command(path.parent, '--drop-damaged')} drops it and begins anew"
     raise LogError(f"state {str(path)!r} of an enumeration is damaged: {reason}; {way_out}")

@@ -1,3 +1,4 @@
+from .buffers import BufferSizing as BufferSizing
 from .combinatorial import Assignment as Assignment
 from .combinatorial import Knapsack as Knapsack
 from .grids import DtlzGrid as DtlzGrid

@@ -1,3 +1,4 @@
+from .hardware_search import HardwareSearch as HardwareSearch
 from .objectives import fitness as fitness
 from .objectives import reference_edp as reference_edp
 from .paper_tables import baseline_rows as baseline_rows

@@ -24,8 +24,7 @@ from moopim.workload import LayerTable, network_table
 MEDIAN = "median"
 """Reference EDP that is the median of random networks of a space."""
 
-QUANTITIES = (
-    Objective("accuracy", sense="max"),
+HARDWARE = (
     Objective("energy", "mJ"),
     Objective("latency", "ms"),
     Objective("area", "mm2"),
@@ -33,6 +32,9 @@ QUANTITIES = (
     Objective("edp", "mJ ms"),
     Objective("edap", "mJ ms mm2"),
 )
+"""Quantities of the hardware, from `hardware_metrics`."""
+
+QUANTITIES = (Objective("accuracy", sense="max"), *HARDWARE)
 """Quantities that a search can optimise and limit."""
 
 _FITNESS = Objective("fitness", sense="max")

@@ -193,6 +193,12 @@ def test_without_numba_the_optimisers_that_need_it_say_so(name, monkeypatch):
         make_algorithm(name, Tiny(), 100)
 
 
+def test_short_runs_have_small_populations_of_hypervolume_survival():
+    sizes = {evaluations: make_algorithm("nsga2-hv", Tiny(), evaluations).pop_size for evaluations in (7, 500, 5000)}
+    assert sizes == {7: 7, 500: 20, 5000: 57}
+    assert all(make_algorithm("nsga2-hv", Tiny(), evaluations).pop_size == 100 for evaluations in (15_000, 10**6))
+
+
 @pytest.mark.parametrize("name", ["moead", "rvea"])
 def test_directions_need_two_objectives(name):
     with pytest.raises(ConfigError, match=f"'{name}' does not take problems with 1 objective; expected 2 or more"):

@@ -9,6 +9,7 @@ from moopim import ConfigError, Objective, pareto
 from moopim.analysis import (
     Box,
     common_box,
+    comparison_figures,
     hypervolume,
     hypervolume_bands,
     hypervolume_history,
@@ -16,9 +17,13 @@ from moopim.analysis import (
     indicator_table,
     joint_box,
     non_dominated,
+    rank_by_indicators,
+    ranking_text,
+    share_found,
 )
 
 PAIR = (COST, GAIN)
+LEAST = (COST, TIME)
 BOX = Box(PAIR, ideal=(0, 10), nadir=(10, 0))
 
 
@@ -33,6 +38,38 @@ def test_igd_plus_by_hand():
     reference = frame(PAIR, [(0, 0), (10, 10), (10, 9)])  # the last one is dominated
     assert igd_plus(frame(PAIR, [(2, 0), (10, 7)]), reference, BOX) == pytest.approx((0.2 + 0.3) / 2)
     assert igd_plus(frame(PAIR, [(2, 0)], feasible=False), reference, BOX) == np.inf
+
+
+def test_share_found_by_hand():
+    true = frame(LEAST, [(0, 9), (3, 6), (6, 3), (9, 1), (9, 9), (3, 6)], feasible=[True] * 4 + [False, True])
+    found = [(0, 9 * (1 + 1e-12)), (3 * (1 - 1e-12), 6), (6, 3.1), (9, 1)]
+    assert share_found(frame(LEAST, found, feasible=[True, True, True, False]), true, LEAST) == 0.5
+    assert share_found(frame(LEAST, [(9, 9)]), true, LEAST) == 0
+    assert share_found(true, true, LEAST) == 1
+    assert share_found(frame(LEAST, [(0, 9)], feasible=False), true, LEAST) == 0
+    # A maximised objective.
+    gains = frame(PAIR, [(1, 10), (2, 30)])
+    assert share_found(frame(PAIR, [(1, 10), (2, 20)]), gains, PAIR) == 0.5
+    with pytest.raises(ConfigError, match=r"\(cost 1, gain 11\) dominates one of the true front \(cost 1, gain 10\)"):
+        share_found(frame(PAIR, [(1, 11)]), gains, PAIR)
+    with pytest.raises(ConfigError, match="the true front has no feasible design"):
+        share_found(gains, gains.assign(feasible=False), PAIR)
+
+
+def test_indicator_table_with_a_true_front():
+    true = frame(LEAST, [(0, 8), (2, 4), (8, 0)])
+    runs = [run("a", 1, frame(LEAST, [(2, 4), (8, 8)])), run("b", 1, frame(LEAST, [(0, 8), (8, 0)]))]
+    table = indicator_table(runs, LEAST, true_front=true)
+    assert table["share_found"].tolist() == pytest.approx([1 / 3, 2 / 3])
+    box = common_box([each.evaluations for each in runs], LEAST)
+    expected = [igd_plus(each.evaluations, true, box) for each in runs]
+    assert table["igd_plus_true"].tolist() == expected
+    ranking = rank_by_indicators(table)
+    best = {name: rows["algorithm"].iloc[0] for name, rows in ranking.groupby("indicator")}
+    assert (best["share_found"], best["igd_plus_true"]) == ("b", "b")
+    assert (ranking[ranking["indicator"] == "share_found"]["box"] == "").all()
+    assert "share_found" not in ranking_text(ranking).split("measured in the box")[1]
+    assert len(comparison_figures(runs, LEAST, table)["comparison"].axes) == 5
 
 
 def test_history_agrees_with_measuring_every_prefix():

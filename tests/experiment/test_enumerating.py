@@ -58,6 +58,18 @@ def test_the_front_is_that_of_brute_force(problem):
         assert (everything_F == everything_F[number]).all(axis=1).argmax() == number
 
 
+class Noisy(Tiny):
+    """Nine designs of three different costs and gains, up to rounding errors."""
+
+    def evaluate_designs(self, designs):
+        noise = 1 + 1e-15 * np.sin(np.arange(9.0)[3 * designs.indices("a") + designs.indices("b")])
+        return {"cost": designs.a * noise, "gain": designs.a / noise}
+
+
+def test_designs_that_differ_by_rounding_errors_are_one():
+    assert moopim.enumerate_designs(Noisy()).evaluations["evaluation"].tolist() == [1, 4, 7]
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     directory = tmp_path_factory.mktemp("whole") / "run"

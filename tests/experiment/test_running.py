@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pymoo.algorithms.moo.moead import MOEAD
 from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.algorithms.moo.nsga3 import NSGA3
 from pymoo.core.evaluator import Evaluator as PymooEvaluator
 from pymoo.core.individual import Individual
 from pymoo.core.population import Population
@@ -323,6 +325,18 @@ def test_bad_settings_leave_no_directory(tmp_path, options, message):
         moopim.run(Buffers(), output=tmp_path / "run", **options)
     assert message in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "message"),
+    [
+        (MOEAD(np.eye(2)), "MOEAD failed on a problem of 1 objective and 1 constraint: .* not support any"),
+        (NSGA3(np.eye(3)), "NSGA3 failed on a problem of 1 objective and 1 constraint: .* objectives: 3 != 1"),
+    ],
+)
+def test_an_algorithm_that_does_not_take_the_problem_is_named(algorithm, message):
+    with pytest.raises(ConfigError, match=f"^algorithm {message}"):
+        moopim.run(Limited(), algorithm, evaluations=50)
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ LOADERS: dict[str, Loader] = {
     "image folder": Loader(images.folder, images.read_folder, images.spoil_folder),
     "finished run": Loader(runs.finished, runs.read_run, spoil_json, text=True),
     "interrupted run": Loader(runs.interrupted, runs.read_run, runs.spoil_log),
+    "interrupted enumeration": Loader(runs.enumeration, runs.read_run, runs.spoil_state),
+    "true front": Loader(lambda: {"file.csv": tables.TRUE_FRONT}, tables.read_front, text=True),
     "step": Loader(runs.step, runs.read_step, spoil_json, text=True),
     "metric store": Loader(runs.store, runs.read_store, runs.spoil_store),
 }

@@ -50,6 +50,40 @@ def interrupted() -> Content:
     return {"manifest.json": json.dumps(manifest).encode(), "evaluations.sqlite": files["evaluations.sqlite"]}
 
 
+def enumeration() -> Content:
+    from moopim.experiment.enumeration import STATE, Enumeration
+
+    problem = Recorded()
+    numbers = np.array([0, 1, 5])
+    X = problem.genome.unrank(numbers)
+    state = Enumeration(problem, problem.genome.size, 4)
+    state.add(0, numbers[:2], X[:2], problem.tabulate(X[:2]), 4)
+    state.add(1, numbers[2:], X[2:], problem.tabulate(X[2:]), 3)
+    changes = {"status": "running", "algorithm": "enumeration", "evaluations": problem.genome.size}
+    with tempfile.TemporaryDirectory() as folder:
+        state.write(Path(folder) / STATE)
+        content = (Path(folder) / STATE).read_bytes()
+    manifest = json.loads(_run()["manifest.json"]) | changes
+    return {"manifest.json": json.dumps(manifest).encode(), STATE: content}
+
+
+def spoil_state(random: Random, files: Content) -> Content:
+    """A manifest that says something else, or other numbers and arrays with the checksum that they take."""
+    from moopim.experiment.enumeration import STATE, _checksum
+
+    if random.random() < 0.4:
+        return spoil_json(random, {"manifest.json": files["manifest.json"]}) | {STATE: files[STATE]}
+    line, _, body = files[STATE].partition(b"\n")
+    header = json.loads(line)
+    if random.random() < 0.5:
+        body = random.choice((b"", bytes(len(body)), b"\xff" * len(body), body[:-8], body + body, body[::-1]))
+    for name in random.sample(sorted(header), random.choice((0, 1, 2))):
+        header[name] = random.choice((0, -1, 1, 3, 54, 10**12, 10**30, 1.5, "x", None, [], "9" * 3000))
+    header["checksum"] = random.choice((_checksum(body), header["checksum"]))
+    line = random.choice((json.dumps(header).encode(),) * 9 + (b"[" * 4000,))
+    return files | {STATE: line + b"\n" + body}
+
+
 def read_run(folder: Path) -> None:
     from moopim.experiment.result import load_run
 

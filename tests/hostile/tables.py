@@ -122,6 +122,13 @@ def read_traffic(folder: Path) -> None:
     evaluate_noc(folder / "file.csv", folder / "out.csv")
 
 
+def read_front(folder: Path) -> None:
+    from moopim import Objective
+    from moopim.experiment.true_fronts import read_true_front
+
+    read_true_front(folder / "file.csv", [Objective("cost", "mJ"), Objective("gain", sense="max")])
+
+
 def power() -> Content:
     names = [f"T{tier}_PE{pe}" for tier in range(1, 5) for pe in range(16)]
     return {"file.csv": f"case,quantity,{','.join(names)}\na,power_W,{','.join(['1.5'] * 64)}\n".encode()}
@@ -150,6 +157,7 @@ def toml(name: str) -> Callable[[], Content]:
 
 
 TRAFFIC = b"case,src,dst,packets_per_cycle\nx,0,1,.05\ny,5,5,0.1\nx,0,1,.05\nz,0,1,.3\n"
+TRUE_FRONT = b"x,cost_mJ,gain,returned\n0,1.5,3,True\n2,2.5,1e3,True\n"
 MAPPINGS = b"case,workload,tiers,genes,pace,dataset,options\n"
 MAPPINGS += b"a,VGG11,RRFS,1 2 3 4 5 6 7 8 9 10 46,20,,\nb,VGG11,SFRR,1 2 3 4 5 6 7 8 9 10 40,63,cifar100,"
 MAPPINGS += b"wear=tier;R.endurance=1e12;F.read=parallel;max_peak=330\n"

@@ -12,7 +12,7 @@ import moopim
 from moopim.algorithms.registry import ALGORITHMS
 from moopim.pareto import non_dominated
 from moopim.problem import DesignProblem
-from moopim.problems.benchmarks import Assignment, DtlzGrid, Knapsack, MnkLandscape, ZdtGrid
+from moopim.problems.benchmarks import Assignment, BufferSizing, DtlzGrid, Knapsack, MnkLandscape, ZdtGrid
 
 SMALL = {
     "mnk": lambda: MnkLandscape(m=2, n=8, k=2),
@@ -20,6 +20,7 @@ SMALL = {
     "knapsack": lambda: Knapsack(n=12),
     "zdt": lambda: ZdtGrid(n=4, levels=11),
     "dtlz": lambda: DtlzGrid(m=3, n=4, levels=11),
+    "buffers": lambda: BufferSizing(layers=4),
 }
 
 
@@ -73,6 +74,17 @@ def dtlz_values(problem, genes):
     return found
 
 
+def buffer_values(problem, genes):
+    found = []
+    for *buffers, clock in genes.tolist():
+        sizes, clock_mhz = [2 ** (1 + buffer) for buffer in buffers], 200 * 2**clock
+        traffic = [0.8**layer for layer in range(len(sizes))]
+        misses = [share * math.exp(-size / 8 / problem.traffic) for share, size in zip(traffic, sizes, strict=True)]
+        miss = sum(misses) / sum(traffic)
+        found.append([sum(sizes) / 50 + clock_mhz / 1e3, 900 / clock_mhz * (1 + miss), 1 - miss, sum(sizes) * 0.03])
+    return found
+
+
 @pytest.mark.parametrize(
     ("problem", "values"),
     [
@@ -86,6 +98,8 @@ def dtlz_values(problem, genes):
         (DtlzGrid("dtlz1", m=3, n=6, levels=33), dtlz_values),
         (DtlzGrid("dtlz2", m=4, n=6, levels=33), dtlz_values),
         (DtlzGrid("dtlz7", m=2, n=6, levels=33), dtlz_values),
+        (BufferSizing(), buffer_values),
+        (BufferSizing(layers=3, traffic=0.5), buffer_values),
     ],
     ids=lambda value: str(value) if isinstance(value, DesignProblem) else "",
 )
@@ -241,6 +255,8 @@ def test_every_optimiser_runs_on_every_problem(name, algorithm):
         (lambda: ZdtGrid("zdt2"), "unknown function 'zdt2'.*allowed: zdt1, zdt3"),
         (lambda: ZdtGrid(levels=1), "levels is 1; expected 2 .. 65536"),
         (lambda: DtlzGrid("dtlz3"), "unknown function 'dtlz3'"),
+        (lambda: BufferSizing(layers=0), "layers is 0; expected 1 .. 1000"),
+        (lambda: BufferSizing(traffic=0), "traffic is 0; expected a number > 0"),
         (lambda: DtlzGrid(m=5, n=4), "n is 4; expected 5 .. 10000"),
     ],
 )
