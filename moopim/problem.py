@@ -164,6 +164,34 @@ class DesignProblem(Problem):  # type: ignore[misc]
         del designs
         return ""
 
+    def surrogate_features(self, designs: Designs) -> ArrayLike:
+        """Features of designs that say more on the quantities than the genes; override to help ``--screen``.
+
+        The surrogate of a screened run learns from them beside the genes. They should cost much less than
+        `evaluate_designs`: counts, sums, sizes, the choice that a gene makes indirectly.
+
+        Args:
+            designs: The batch, as `evaluate_designs` gets it.
+
+        Returns:
+            Finite numbers, shape ``(pop, n_features)``; none by default.
+        """
+        return np.empty((len(designs), 0))
+
+    def checked_features(self, X: IntArray) -> FloatArray:
+        """`surrogate_features` of designs in canonical form ``(pop, n_genes)``, shape ``(pop, n_features)``.
+
+        Raises EvaluationError if the author's method fails or returns anything else.
+        """
+        with self.naming_faults("surrogate_features"):
+            features = np.asarray(self.surrogate_features(self._designs(X)), dtype=np.float64)
+        if features.ndim != 2 or len(features) != len(X) or not np.isfinite(features).all():  # noqa: PLR2004
+            raise EvaluationError(
+                f"{type(self).__name__}.surrogate_features returned shape {features.shape}, or numbers that are not "
+                f"finite; expected finite numbers of shape ({len(X)}, n_features)"
+            )
+        return features
+
     def identity(self) -> Mapping[str, Any]:
         """Further facts that results depend on, such as hashes of data files; part of the fingerprint."""
         return {}

@@ -13,7 +13,7 @@ import typer
 
 import moopim
 from moopim.cli.groups import EvaluateGroup, ProblemGroup, RootGroup
-from moopim.cli.options import Design, Evaluations, Force, Jobs, Quiet, RunDirectory, Seed
+from moopim.cli.options import Design, Evaluations, Force, Jobs, Quiet, RunDirectory, Screen, Seed
 from moopim.errors import ConfigError, interruptible
 from moopim.files import check_files
 from moopim.messages import command_line, table_lines
@@ -48,6 +48,7 @@ def _run(
         Path | None, typer.Option(help="New run directory.", show_default="runs/PROBLEM-ALGORITHM-sSEED")
     ] = None,
     jobs: Jobs = 1,
+    screen: Screen = False,
     quiet: Quiet = False,
 ) -> None:
     """Search for the Pareto front of a problem."""
@@ -57,7 +58,7 @@ def _run(
     directory = output or Path("runs") / f"{name}-{algorithm}-s{seed}"
     settings: dict[str, Any] = {"evaluations": evaluations, "seed": seed, "output": directory, "jobs": jobs}
     with interruptible(lambda: _resuming(directory)):
-        result = run(problem, algorithm, **settings, progress=not quiet)
+        result = run(problem, algorithm, **settings, screen=screen, progress=not quiet)
     _say(quiet, f"{result.summary()}\nwritten to {directory}")
 
 
@@ -96,6 +97,7 @@ def _compare(
         typer.Option(help="Known front of the whole space: FILE.csv, directory of an enumeration, or a bundled one."),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Number of runs at a time.")] = 1,
+    screen: Screen = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare optimisers on a problem; an interrupted comparison continues where it was."""
@@ -110,7 +112,7 @@ def _compare(
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):
-        results = compare(problem, names, **settings, progress=not quiet)
+        results = compare(problem, names, **settings, screen=screen, progress=not quiet)
     if not any(result.feasible for result in results):
         every = pd.concat([result.evaluations for result in results])
         reason = unmet_bounds(every, problem.constraints, problem.limits)

@@ -13,6 +13,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that exist."
 Seed = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 Evaluations = Annotated[int, typer.Option(help="Budget of evaluations.")]
 Jobs = Annotated[int, typer.Option(help="Number of processes; the result does not depend on it.")]
+Screen = Annotated[
+    bool, typer.Option("--screen", help="Let a surrogate choose among the proposals, for expensive problems.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Design = Annotated[int | None, typer.Option(help="Number of a design in the column 'evaluation' of evaluations.csv.")]
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]

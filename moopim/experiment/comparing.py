@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.algorithms.screening import prepare
 from moopim.errors import ConfigError, EvaluationError, unknown_name
 from moopim.evaluator.executors import Workers, WorkersDiedError
 from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
@@ -28,6 +29,7 @@ class _Task:
     evaluations: int
     seed: int
     directory: Path
+    screen: bool
 
 
 def compare(
@@ -38,6 +40,7 @@ def compare(
     evaluations: int = 10_000,
     output: Path | str,
     jobs: int = 1,
+    screen: bool = False,
     progress: bool = True,
 ) -> list[RunResult]:
     """Compare optimisers on one problem, each with the seeds 1, 2, ....
@@ -51,6 +54,7 @@ def compare(
         evaluations: Budget of each run.
         output: Directory of the comparison; each run gets ``ALGORITHM-sSEED`` in it.
         jobs: Number of runs at a time, each in a process of its own.
+        screen: Whether a surrogate chooses among the optimisers' proposals, see `run`.
         progress: Whether to show progress, if standard error is a terminal.
 
     Returns:
@@ -62,7 +66,7 @@ def compare(
         EvaluationError: If a run fails, or worker processes die; earlier evaluations are kept.
     """
     directory = Path(output)
-    tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs)
+    tasks = _plan(problem, algorithms, seeds, evaluations, directory, jobs, screen=screen)
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory):
         if jobs == 1:
@@ -78,7 +82,14 @@ def compare(
 
 
 def _plan(
-    problem: DesignProblem, algorithms: Sequence[str], seeds: int, evaluations: int, output: Path, jobs: int
+    problem: DesignProblem,
+    algorithms: Sequence[str],
+    seeds: int,
+    evaluations: int,
+    output: Path,
+    jobs: int,
+    *,
+    screen: bool,
 ) -> list[_Task]:
     """Runs of a comparison; everything is checked before the first one starts."""
     for label, value in (("seeds", seeds), ("evaluations", evaluations), ("jobs", jobs)):
@@ -96,12 +107,14 @@ def _plan(
             raise unknown_name("algorithm", name, algorithm_names())
         if algorithms.count(name) > 1:
             raise ConfigError(f"algorithm {name!r} is named twice")
-        make_algorithm(name, problem, evaluations)
+        optimiser = make_algorithm(name, problem, evaluations)
+        if screen:
+            prepare(optimiser, problem, evaluations, name)
     spec = problem_spec(problem)
     if spec is None:
         raise ConfigError(f"{type(problem).__name__} cannot be imported by name; put its class into a module or a file")
     tasks = [
-        _Task(spec, problem.parameters(), name, evaluations, seed, output / f"{name}-s{seed}")
+        _Task(spec, problem.parameters(), name, evaluations, seed, output / f"{name}-s{seed}", screen)
         for name in algorithms
         for seed in range(1, seeds + 1)
     ]
@@ -125,10 +138,13 @@ def _check_directories(problem: DesignProblem, tasks: Sequence[_Task], output: P
             raise ConfigError(
                 f"the run in {str(task.directory)!r} has evaluations={manifest.evaluations}, not {task.evaluations}"
             )
+        if manifest.screen != task.screen:
+            raise ConfigError(f"the run in {str(task.directory)!r} has screen={manifest.screen}, not {task.screen}")
 
 
 def _perform(task: _Task, *, progress: bool = False) -> RunResult:
     if (task.directory / MANIFEST).is_file():
         return resume(task.directory, progress=progress)
     settings: dict[str, Any] = {"evaluations": task.evaluations, "seed": task.seed, "output": task.directory}
+    settings["screen"] = task.screen
     return run(build_problem(task.spec, task.parameters), task.algorithm, **settings, progress=progress)

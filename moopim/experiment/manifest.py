@@ -29,7 +29,7 @@ _LISTED = 1_000  # values of a gene; longer ranges are written by their ends
 # The first of millions of wrong entries is enough.
 _Lines = Annotated[list[str], FailFast()]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
-_PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch")
+_PACKAGES = ("numpy", "scipy", "pandas", "pymoo", "moocore", "numba", "torch", "scikit-learn")
 
 
 class GroupRecord(Record):
@@ -93,8 +93,9 @@ class Manifest(Record):
     `algorithm` is a name of the registry, None for the caller's own; `cached_metrics` the sizes of
     `moopim.problem.DesignProblem.metric_caches` at the start; `status` stays ``running`` in a killed run; `notes` are
     changes since the start, such as a log reused after a change of the source; `front_fingerprint` the hash of the
-    genes of the front of an enumeration; `seconds` the wall-clock time of the search, of the last session only if it
-    was resumed.
+    genes of the front of an enumeration; `n_screened` the number of evaluations that a surrogate chose, and
+    `rank_correlations` the rank correlation of its last predictions, by objective; `seconds` the wall-clock time of the
+    search, of the last session only if it was resumed.
     """
 
     format: Literal[1] = 1
@@ -104,6 +105,7 @@ class Manifest(Record):
     evaluations: _Count = Field(ge=1)
     seed: int = Field(ge=0)
     jobs: int = Field(ge=1, le=_JOBS)
+    screen: bool = False
     versions: dict[str, str]
     platform: str
     created: str
@@ -115,6 +117,8 @@ class Manifest(Record):
     n_cached: _Count = 0
     n_front: _Count = 0
     front_fingerprint: str = ""
+    n_screened: _Count = 0
+    rank_correlations: dict[str, Annotated[float, Field(ge=-1.001, le=1.001)]] = Field(default_factory=dict)
     seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="before")

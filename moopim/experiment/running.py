@@ -18,6 +18,7 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
+from moopim.algorithms.screening import BATCH, Screen, prepare
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
@@ -43,6 +44,7 @@ from moopim.typing import FloatArray
 from moopim.user_code import reason
 
 PARQUET = "evaluations.parquet"
+SCREENING = "screening.csv"
 # Called after every generation with its number; the optimiser's ``opt`` holds the designs that it would return.
 _Report = Callable[[int, Evaluator, Algorithm], None]
 # Generations in a row without an evaluation after which a run ends.
@@ -57,6 +59,7 @@ def run(
     seed: int = 1,
     output: Path | str | None = None,
     jobs: int = 1,
+    screen: bool = False,
     progress: bool = True,
 ) -> RunResult:
     """Search for the Pareto front of a problem.
@@ -69,13 +72,16 @@ def run(
         seed: Seed of all random numbers; the same seed gives the same result.
         output: Run directory to make; without one the result is only returned.
         jobs: Number of processes that evaluate; the result does not depend on it.
+        screen: Whether a surrogate of the problem chooses among the optimiser's proposals, for expensive problems;
+            needs scikit-learn.
         progress: Whether to show a progress bar, if standard error is a terminal.
 
     Returns:
         The front, all evaluations, and a message about the end of the run.
 
     Raises:
-        ConfigError: If an argument is not allowed or the output directory is not empty.
+        ConfigError: If an argument is not allowed, the output directory is not empty, or the optimiser cannot be
+            screened.
         EvaluationError: If the problem returns unusable values; earlier evaluations stay in the log.
     """
     for label, value, least in (("evaluations", evaluations, 1), ("seed", seed, 0), ("jobs", jobs, 1)):
@@ -87,6 +93,9 @@ def run(
     # pymoo's algorithms keep the state of their run: a copy lets the caller use theirs again.
     optimiser = copy.deepcopy(algorithm) if name is None else make_algorithm(name, problem, evaluations)
     manifest = new_manifest(problem, problem_spec(problem), name, evaluations, seed, jobs)
+    if screen:
+        prepare(optimiser, problem, evaluations, algorithm_label(manifest))
+        manifest = manifest.model_copy(update={"screen": True})
     if output is None:
         return _search(problem, optimiser, manifest, None, progress=progress)
     directory = Path(output)
@@ -176,12 +185,16 @@ def _recorded_algorithm(
     directory: Path, manifest: Manifest, problem: DesignProblem, algorithm: Algorithm | None
 ) -> Algorithm:
     if manifest.algorithm is not None:
-        return make_algorithm(manifest.algorithm, problem, manifest.evaluations)
-    if algorithm is None:
+        optimiser = make_algorithm(manifest.algorithm, problem, manifest.evaluations)
+    elif algorithm is None:
         raise ConfigError(
             f"the run in {str(directory)!r} used an algorithm of its own script; resume it there (algorithm=)"
         )
-    return copy.deepcopy(algorithm)
+    else:
+        optimiser = copy.deepcopy(algorithm)
+    if manifest.screen:
+        prepare(optimiser, problem, manifest.evaluations, algorithm_label(manifest))
+    return optimiser
 
 
 def _warn_of_versions(directory: Path, manifest: Manifest) -> None:
@@ -214,14 +227,15 @@ def _search(
 ) -> RunResult:
     """Run the optimiser to its end and write the results."""
     begun = time.perf_counter()
+    screen = Screen(problem, manifest.seed) if manifest.screen else None
     with nullcontext() if directory is None else _open_log(problem, manifest, directory, repair=repair) as log:
         evaluator = Evaluator(problem, log, manifest.jobs)
         with (
             closing(evaluator),
-            search_progress(algorithm_label(manifest), manifest.evaluations, show=progress) as report,
+            search_progress(algorithm_label(manifest), manifest.evaluations, screen, show=progress) as report,
             _way_on(evaluator, directory),
         ):
-            exhausted = optimise(evaluator, algorithm, manifest.evaluations, manifest.seed, report)
+            exhausted = optimise(evaluator, algorithm, manifest.evaluations, manifest.seed, report, screen)
     seconds = time.perf_counter() - begun
     returned = np.empty((0, problem.n_obj)) if algorithm.opt is None else algorithm.opt.get("F")
     frame = evaluations_frame(problem, evaluator.batches, returned.reshape(-1, problem.n_obj))
@@ -230,6 +244,8 @@ def _search(
     if front.empty:
         found = f"no feasible design: {unmet_bounds(frame, problem.constraints, problem.limits)}"
     message = _message(evaluator, manifest.evaluations, found, exhausted=exhausted)
+    if screen is not None:
+        message = f"{message}; {screen.summary(evaluator.n_evaluations)}"
     try:
         message = "; ".join([message, *_reuse(problem, frame, manifest.cached_metrics)])
     except MoopimError as error:  # a fault in a remark must not cost the results
@@ -252,13 +268,16 @@ def _search(
         write_atomically(directory / FRONT, front.to_csv(index=False))
         outcome = {"message": message, "n_evaluations": len(frame), "n_cached": evaluator.n_cached}
         outcome |= {"n_front": len(front), "seconds": seconds, "status": "finished"}
+        if screen is not None:
+            outcome |= {"n_screened": screen.n_screened, "rank_correlations": screen.correlation_of()}
+            write_atomically(directory / SCREENING, screen.frame().to_csv(index=False))
         write_manifest(directory, manifest.model_copy(update=outcome))
         _write_parquet(frame, directory / PARQUET)
     return result
 
 
 @contextmanager
-def search_progress(title: str, evaluations: int, *, show: bool) -> Iterator[_Report]:
+def search_progress(title: str, evaluations: int, screen: Screen | None = None, *, show: bool) -> Iterator[_Report]:
     """Progress bar of a search: evaluations, generation, cache hits, hypervolume; yields the callback of `optimise`.
 
     The hypervolume is a share of the box from the first ideal point to 1.1 times the first nadir point; it only serves
@@ -274,7 +293,8 @@ def search_progress(title: str, evaluations: int, *, show: bool) -> Iterator[_Re
                 box.append(ideal_nadir(F))
             [[value], [error]] = normalised_hypervolumes([[normalise(F, *box[0])]])[0]
             text = f"hypervolume {value:.4f}" + (f" ± {error:.4f}" if error else "")
-        return f"generation {generation}, {evaluator.n_cached} cached, {text}"
+        parts = [f"generation {generation}, {evaluator.n_cached} cached, {text}", *([screen.state()] if screen else [])]
+        return ", ".join(parts)
 
     with progress_bar(title, evaluations, show=show) as report:
         yield lambda generation, evaluator, algorithm: report(
@@ -302,30 +322,35 @@ def optimise(
     evaluations: int,
     seed: int,
     report: _Report,
+    screen: Screen | None = None,
 ) -> bool:
     """Run a pymoo algorithm to the exact budget, one committed generation after another.
 
     Returns whether every design of the genome was evaluated before the budget was spent. `report` is called after every
-    generation.
+    generation. A screen chooses the designs of each generation.
     """
     evaluator.budget, size = evaluations, evaluator.problem.genome.size
     with controlled_randomness(seed):
         with _naming_algorithm(algorithm, evaluator.problem):
             algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
-        n_offsprings = get(getattr(algorithm, "n_offsprings", None))
         # Other ways to breed, such as differential evolution, need their offspring in full number.
-        divisible = type(getattr(algorithm, "mating", None)) in (Mating, NoneType)
+        divisible = isinstance(getattr(algorithm, "mating", None), Mating | NoneType)
+        offspring = get(getattr(algorithm, "n_offsprings", None)) if divisible else None
         if pop_size := get(getattr(algorithm, "pop_size", None)):
             algorithm.pop_size = min(pop_size, evaluations)
         generation = idle = 0
         while evaluator.n_evaluations < evaluations and idle < _MOST_IDLE and algorithm.has_next():
-            if n_offsprings is not None and divisible:
-                algorithm.n_offsprings = min(n_offsprings, evaluations - evaluator.n_evaluations)
+            if offspring is not None:
+                most = offspring if screen is None else min(offspring, BATCH)
+                algorithm.n_offsprings = min(most, evaluations - evaluator.n_evaluations)
             generation += 1
             before = evaluator.n_evaluations
             with _naming_algorithm(algorithm, evaluator.problem), suppress(BudgetSpent):
-                algorithm.next()
+                if screen is None:
+                    algorithm.next()
+                else:
+                    screen.next(algorithm, offspring)
             idle = idle + 1 if evaluator.n_evaluations == before else 0
             evaluator.commit(generation)
             if generation.bit_count() == 1:  # 1, 2, 4, ...: early, and seldom enough to cost nothing

@@ -20,7 +20,7 @@ from moopim.problems.crossnas.simulators import (
     load_simulator,
     simulator_identity,
 )
-from moopim.problems.crossnas.space import CIRCUIT, CrossNasSpace, square_size, subnets
+from moopim.problems.crossnas.space import CIRCUIT, CrossNasSpace, layer_features, square_size, subnets
 from moopim.quantities import Constraint, Metric
 from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload import LayerTable
@@ -86,6 +86,21 @@ class CrossNasSearch(DesignProblem):
     def identity(self) -> Mapping[str, Any]:
         """Checksums of the weights, of the images and of the simulator."""
         return {**self._accuracies.identity, **simulator_identity(self._simulator)}
+
+    @abstractmethod
+    def layer_table(self, designs: Designs) -> LayerTable:
+        """Layer table of the network of each design."""
+
+    def surrogate_features(self, designs: Designs) -> FloatArray:
+        """Sizes of the layers and of the networks, see `moopim.problems.crossnas.space.layer_features`.
+
+        Args:
+            designs: The designs.
+
+        Returns:
+            The features, shape ``(designs, n_features)``.
+        """
+        return layer_features(self.layer_table(designs))
 
     @abstractmethod
     def network_on_chip(self, designs: Designs) -> NetworkOnChip:
@@ -222,12 +237,23 @@ class ArchitectureSearch(CrossNasSearch):
         """
         (subnet,) = subnets(designs)
         bits = np.full(sum(len(convolutions(block.kind)) for block in subnet) + 1, self.bits)  # and the head
-        return NetworkOnChip(subnet, self.space.layer_table(designs), bits, bits, self.space.chip_parameters(designs))
+        return NetworkOnChip(subnet, self.layer_table(designs), bits, bits, self.space.chip_parameters(designs))
+
+    def layer_table(self, designs: Designs) -> LayerTable:
+        """Layer table of networks.
+
+        Args:
+            designs: The networks.
+
+        Returns:
+            The table, shape ``(designs, layers)``.
+        """
+        return self.space.layer_table(designs)
 
     def _hardware(self, designs: Designs) -> dict[str, FloatArray]:
         """Metrics of the hardware of designs, shape ``(designs,)`` each."""
         circuit = self.space.chip_parameters(designs)
-        return hardware_metrics(self._simulator, self.space.layer_table(designs), circuit)
+        return hardware_metrics(self._simulator, self.layer_table(designs), circuit)
 
 
 class QuantisationPimSearch(CrossNasSearch):

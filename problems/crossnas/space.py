@@ -15,7 +15,7 @@ from moopim.errors import ConfigError
 from moopim.genes import Choice, Integer
 from moopim.genome import Designs, Genome
 from moopim.network.subnets import KINDS, Block, Subnet
-from moopim.typing import BoolArray, IntArray
+from moopim.typing import BoolArray, FloatArray, IntArray
 from moopim.workload import IMAGE, LayerKind, LayerTable
 from moopim.workload.layers import NO_INPUT
 
@@ -275,6 +275,25 @@ class CrossNasSpace:
             column[:, place : end : len(_PLACES)] = part
         column[:, end], column[:, end + 1] = parts[len(_PLACES) :]
         return column
+
+
+def layer_features(table: LayerTable) -> FloatArray:
+    """Features of networks for a surrogate.
+
+    Args:
+        table: Layer table, shape ``(networks, layers)``.
+
+    Returns:
+        For each layer the bits of its weights, its operations and the bits of its outputs; then the number of layers
+        with weights, and the sums of weights, of bits of weights and of operations; shape ``(networks, features)``.
+    """
+    outputs = np.where(table.weighted, table.output_bits, 0)
+    stored = table.parameters * table.weight_bits
+    weighted, weights, stored, macs, outputs = np.broadcast_arrays(
+        table.weighted, table.parameters, stored, table.macs, outputs
+    )
+    sums = [column.sum(axis=1, keepdims=True) for column in (weighted, weights, stored, macs)]
+    return np.concatenate([stored, macs, outputs, *sums], axis=1, dtype=np.float64)
 
 
 def subnets(designs: Designs) -> list[Subnet]:

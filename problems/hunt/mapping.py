@@ -344,6 +344,40 @@ class HuntMapping(DesignProblem):
 
         return describe_mapping(self.model, designs)
 
+    def surrogate_features(self, designs: Designs) -> FloatArray:
+        """Where the layers are: tier and device of each, shares of the network by device and by tier, use of the tiers.
+
+        Args:
+            designs: The mappings.
+
+        Returns:
+            The features, shape ``(designs, n_features)``.
+        """
+        model, tiers, genes = self.model, designs.indices("tier"), designs.indices("pe")
+        occupancy = occupy(model, tiers, genes)
+        tier, device = (
+            np.take_along_axis(column, occupancy.tier, axis=1)
+            for column in (occupancy.forward, occupancy.forward_device)
+        )
+        on_device = device[:, :, None] == np.arange(len(model.devices))
+        on_tier = tier[:, :, None] == np.arange(model.stack.tiers)
+        macs, weights = (column / column.sum() for column in (model.workload.macs, model.workload.weights))
+        place = np.argsort(np.argsort(genes, axis=1, kind="stable"), axis=1)
+        columns = (
+            occupancy.bp[:, None],
+            np.take_along_axis(tiers, occupancy.bp[:, None], axis=1),
+            tier,
+            on_device.reshape(len(genes), -1),
+            occupancy.used / occupancy.capacity,
+            occupancy.layers,
+            np.einsum("nld,l->nd", on_device, macs),
+            np.einsum("nld,l->nd", on_device, weights),
+            np.einsum("nld,l->nd", on_tier, weights),
+            np.abs(np.diff(place, axis=1)).sum(axis=1, keepdims=True),
+            np.abs(np.diff(tier, axis=1)).sum(axis=1, keepdims=True),
+        )
+        return np.concatenate(columns, axis=1, dtype=np.float64)
+
     def repair_designs(self, X: IntArray) -> IntArray:
         """Make mappings fit as far as possible, unless the problem has ``repair=False``; shape ``(pop, n_genes)``.
 
