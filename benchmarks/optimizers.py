@@ -236,8 +236,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers here")
     options = parser.parse_args()
-    # Few steps for each of many chains are what is to be measured.
-    warnings.filterwarnings("ignore", ".*evaluations leave each of.*")
     has_peer = find_spec(PEER) is not None
     if not has_peer:
         print(f"{PEER} is not installed and left out; to measure it too, as the head of this file says:")

@@ -19,6 +19,7 @@ from moopim.operators import (
     DesignRepair,
     HashedDuplicateElimination,
     Perturbation,
+    PoissonResetMutation,
     RandomSampling,
     ResetMutation,
     UniformCrossover,
@@ -90,10 +91,16 @@ def _need_two_objectives(name: str, problem: DesignProblem) -> None:
 
 
 def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
-    """AMOSA, recommended preset: 16 chains, greedy-hypervolume truncation, jumps to archive members."""
-    from moopim.algorithms.amosa import mapping_preset
+    """AMOSA set up for the budget: a growing archive, greedy-hypervolume truncation, mating with near members."""
+    from moopim.algorithms.amosa import recommended_amosa
 
-    return mapping_preset(sampling=RandomSampling(), mutation=Perturbation(), repair=DesignRepair())
+    return recommended_amosa(
+        evaluations,
+        sampling=RandomSampling(),
+        mutation=PoissonResetMutation(),
+        crossover=UniformCrossover(prob_exchange=None),
+        repair=DesignRepair(),
+    )
 
 
 def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
