@@ -18,8 +18,9 @@ median and with random search: two-sided Mann-Whitney test, adjusted by Holm's r
 A12, the probability that a run of `amosa` is better. `topk` is left out: it searches for the best of one weighted sum.
 
 Optimisers that do not ask for the budget (all but `BUDGETED`) run once to the largest budget: their first evaluations
-are those of shorter runs. ``--json FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only``
-repeats the runs of the named optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
+are those of shorter runs (of `moead`, whose generations do not divide the budgets, up to the last generation). ``--json
+FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only`` repeats the runs of the named
+optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
 """
 
 import argparse
