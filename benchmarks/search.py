@@ -335,7 +335,10 @@ def ranks(rows: pd.DataFrame) -> list[str]:
     table = pd.DataFrame(columns).dropna(axis=1, how="all")
     table = table.loc[table.mean(axis=1).sort_values().index]
     lines = [f"| optimiser | {' | '.join(table.columns)} |", "|---" * (len(table.columns) + 1) + "|"]
-    return lines + [f"| `{name}` | {' | '.join(f'{x:.1f}' for x in row)} |" for name, row in table.iterrows()]
+    return lines + [
+        f"| `{name}` | {' | '.join('' if math.isnan(x) else f'{x:.1f}' for x in row)} |"
+        for name, row in table.iterrows()
+    ]
 
 
 def report(rows: pd.DataFrame) -> str:
@@ -354,7 +357,7 @@ def runs(rows: pd.DataFrame) -> str:
     for budget, column in counts.astype(int).groupby("budget"):
         numbers = column.droplevel("budget").sort_values(ascending=False)
         groups = list(numbers.groupby(numbers, sort=False))
-        names = [f" ({', '.join(group.index)})" if len(groups) > 1 else "" for _, group in groups]
+        names = [f" ({', '.join(sorted(group.index))})" if len(groups) > 1 else "" for _, group in groups]
         words = [count(n, "run") + who for (n, _), who in zip(groups, names, strict=True)]
         parts.append(f"{budget:,} evaluations: {'; '.join(words)}")
     return ". ".join(parts) + "."
