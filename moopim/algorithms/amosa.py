@@ -99,9 +99,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     Args:
         hard_limit: Greatest number of designs returned, and left by a truncation of the archive.
         soft_limit: Size of the archive above which it is truncated.
-        growth: Exponent of the growth of the archive. After a share t of the budget both limits are those above times
-            t^growth, the hard one at least `least_limit`; 0 keeps them as they are.
-        least_limit: Least hard limit of an archive that grows.
+        growth: Exponent of the growth of the archive: after a share t of the budget both limits are those above times
+            t^growth; 0 keeps them as they are.
+        least_limit: Least hard limit of an archive that grows, or twice the number of objectives if that is more.
         t_max: First temperature; ``"auto"`` takes the mean amount by which the worsening moves of a short burn-in are
             dominated, over ln 2.
         t_min: Least temperature.
@@ -122,8 +122,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         exponent: Exponent of the acceptance probability: the amount of domination ``"divide"``-d by the temperature, or
             ``"multiply"``, which some derived codes do and which reverses the annealing.
         amount: Amount of domination as the ``"product"`` over the objectives or its root, the ``"geometric"`` mean.
-        truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"``, ``"pairwise"`` or
-            ``"closest-pair"``.
+        truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"`` or ``"closest-pair"``.
         restart_prob: Probability that a chain jumps to a random member before it makes a proposal.
         repeats: Whether designs that were proposed before may be proposed again; otherwise they are drawn anew, up to
             eight times.
@@ -157,7 +156,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         repair: Repair | None = None,
         exponent: Literal["divide", "multiply"] = "divide",
         amount: Literal["product", "geometric"] = "product",
-        truncation: Literal["linkage", "hypervolume", "pairwise", "closest-pair"] = "linkage",
+        truncation: Literal["linkage", "hypervolume", "closest-pair"] = "linkage",
         restart_prob: float = 0.0,
         repeats: bool = True,
         steps_per_iteration: int = 1,
@@ -393,7 +392,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     def _limit_archive(self) -> None:
         """Let the limits of the archive grow with the share of the budget that is spent."""
         share = min(1.0, float(self.evaluator.n_eval) / self._budget) if math.isfinite(self._budget) else 1.0
-        hard = max(min(self.least_limit, self.hard_limit), round(self.hard_limit * share**self.growth))
+        least = min(max(self.least_limit, 2 * self.problem.n_obj), self.hard_limit)
+        hard = max(least, round(self.hard_limit * share**self.growth))
         archive = self._state.archive
         archive.hard_limit, archive.soft_limit = hard, max(hard, round(self.soft_limit * hard / self.hard_limit))
 
@@ -475,13 +475,12 @@ def recommended_amosa(evaluations: int, **overrides: Any) -> AMOSA:
         The algorithm.
     """
     settings = {
-        "soft_limit": 120,
         "growth": 2.0,
         "chains": max(8, min(64, evaluations // 250)),
         "n_initial": max(1, min(200, evaluations // 5)),
         "hill_climb": 0,
         "mating": 0.8,
-        "truncation": "pairwise",
+        "truncation": "hypervolume",
         "restart_prob": 0.8,
         "repeats": False,
     }

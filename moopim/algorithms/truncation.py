@@ -174,37 +174,6 @@ def least_contributors_out(F: FloatArray, limit: int) -> IntArray:
     return np.flatnonzero(alive)
 
 
-def pairwise_hypervolume(F: FloatArray, limit: int) -> IntArray:
-    """Drop member after member the one of which a single other member covers most.
-
-    The loss of b is the least, over the other members a, of the hypervolume of b alone that a leaves uncovered,
-    V(b) - V(a join b), where V is the volume of the box to the reference point and the join has the worse value of each
-    objective: an upper bound of the hypervolume contribution, and that itself for two members. It needs one volume per
-    pair for any number of objectives. Extremes are never dropped.
-    """
-    points = _scaled(F)
-    best = extremes(F, limit)
-    if len(F) <= limit:
-        return np.arange(len(F))
-    covered = np.ones((len(F), len(F)))
-    for values in points.T:
-        covered *= REFERENCE - np.maximum(values[:, None], values)
-    loss = covered.diagonal() - covered  # row a, column b
-    np.fill_diagonal(loss, np.inf)
-    loss[:, best] = np.inf
-    least = loss.min(axis=0)
-    alive = np.ones(len(F), dtype=np.bool_)
-    for _ in range(len(F) - limit):
-        dropped = int(least.argmin())
-        alive[dropped] = False
-        row = loss[dropped].copy()
-        loss[dropped] = loss[:, dropped] = np.inf
-        stale = ((row == least) & (row < np.inf)).nonzero()[0]
-        least[stale] = loss[:, stale].min(axis=0)
-        least[dropped] = np.inf
-    return np.flatnonzero(alive)
-
-
 def closest_pair(F: FloatArray, limit: int) -> IntArray:
     """Drop one of the two closest members again and again: the one whose next neighbour is nearer.
 
@@ -254,7 +223,6 @@ def _scaled(F: FloatArray) -> FloatArray:
 TRUNCATIONS: dict[str, Truncation] = {
     "linkage": single_linkage,
     "hypervolume": greedy_hypervolume,
-    "pairwise": pairwise_hypervolume,
     "closest-pair": closest_pair,
 }
 

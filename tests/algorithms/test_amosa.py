@@ -91,7 +91,7 @@ def test_parameters_out_of_range_are_refused(name, value):
         AMOSA(**{name: value})
 
 
-@pytest.mark.parametrize("truncation", ["linkage", "hypervolume", "pairwise", "closest-pair"])
+@pytest.mark.parametrize("truncation", ["linkage", "hypervolume", "closest-pair"])
 def test_an_archive_of_fewer_members_than_objectives_works(truncation):
     algorithm = AMOSA(hard_limit=2, soft_limit=3, truncation=truncation, steps_per_iteration=50)
     found = minimize(Table(n_obj=4), algorithm, ("n_eval", 2500), seed=1)

@@ -25,7 +25,7 @@ VARIANTS = {
     "hypervolume and jumps": {"chains": 16, "truncation": "hypervolume", "restart_prob": 0.5, "hill_climb": 0},
     "closest pair": {"chains": 5, "truncation": "closest-pair"},
     "automatic": {"chains": 4, "t_max": "auto", "amount": "geometric"},
-    "mating": {"chains": 8, "mating": 0.8, "repeats": False, "growth": 2.0, "truncation": "pairwise"},
+    "mating": {"chains": 8, "mating": 0.8, "repeats": False, "growth": 2.0, "truncation": "hypervolume"},
     "explicit": {"iterations": 3, "chains": 4, "exponent": "multiply"},
 }
 
@@ -210,7 +210,7 @@ def test_archive_grows_with_the_budget():
     def check(algorithm):
         sizes[algorithm.evaluator.n_eval] = len(algorithm.opt)
 
-    algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=10, growth=2.0, least_limit=5, truncation="pairwise")
+    algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=10, growth=2.0, least_limit=5, truncation="hypervolume")
     problem = Table(n_var=12, n_obj=4)
     found = minimize(problem, algorithm, ("n_eval", 1000), seed=1, callback=Watch(check))
     assert all(size <= 2 * max(5, round(20 * (n / 1000) ** 2)) for n, size in sizes.items())
