@@ -99,7 +99,9 @@ class Evaluator:
 
     def _batch(self, generation: "_Generation", skip: int = 0) -> LoggedBatch:
         """Evaluations of a generation, without the first ones."""
-        places = generation.places[skip:]
+        places: IntArray | slice = generation.places[skip:]
+        if len(places) and (np.diff(places) == 1).all():  # as where all are new: no copy is needed
+            places = slice(places[0], places[-1] + 1)
         genes, table = self._genes[places], self._table[places]
         return LoggedBatch(generation.number, genes, table, generation.cached[skip:], generation.seconds)
 
