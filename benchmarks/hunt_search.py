@@ -11,7 +11,6 @@ hypervolume of log period and log err beside the plain one.
 import argparse
 import json
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +92,6 @@ def main() -> None:
     networks, seeds, evaluations = NETWORKS, options.seeds, options.evaluations
     if options.quick:
         networks, seeds, evaluations = ("resnet34",), 3, 4_000
-    warnings.filterwarnings("ignore", message=".*evaluations leave each of")
     numbers: dict[str, float] = {"seeds": seeds, "evaluations": evaluations}
     for network in networks:
         problem = HuntMapping(network, repair=not options.no_repair)

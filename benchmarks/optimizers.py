@@ -15,6 +15,9 @@ Hypervolumes are those of the returned sets, at most 100 designs, in the box of 
 
 A third problem has ten objectives, where exact hypervolumes take hours: it shows the time of the optimisers that
 select by hypervolume, beside that of NSGA-II.
+
+Last come the time of the greedy hypervolume truncation alone, and time and memory of a long run of the free problem
+with its log and files, in a process of its own.
 """
 
 import argparse
@@ -22,12 +25,15 @@ import contextlib
 import json
 import os
 import random
+import resource
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +44,11 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
+import moopim
 from moopim import DesignProblem, Genome, Index, Objective, pareto
 from moopim.algorithms.amosa import AMOSA
 from moopim.algorithms.registry import make_algorithm
+from moopim.algorithms.truncation import greedy_hypervolume
 from moopim.genome import Designs
 from moopim.operators import DesignRepair, Perturbation, RandomSampling
 from moopim.problems.hunt import HuntMapping
@@ -230,14 +238,37 @@ def many_objectives(evaluations: int = 5_000) -> dict[str, float]:
     return numbers
 
 
+def truncations() -> dict[str, float]:
+    """Times the greedy hypervolume truncation of fronts on spheres and prints a table; returns named numbers."""
+    print("\ngreedy hypervolume truncation, best of 20")
+    numbers = {}
+    for n_obj, n, limit in ((3, 200, 100), (4, 200, 100), (4, 120, 100), (4, 60, 50), (10, 200, 100)):
+        points = np.abs(np.random.default_rng(SEED).normal(size=(n, n_obj)))
+        F, seconds = 1 - points / np.linalg.norm(points, axis=1, keepdims=True), []
+        for _ in range(20):
+            begun = time.perf_counter()
+            greedy_hypervolume(F, limit)
+            seconds.append(time.perf_counter() - begun)
+        numbers[f"cut_{n_obj}_objectives_{n}_to_{limit}_ms"] = best = 1e3 * min(seconds)
+        print(f"{f'{n_obj} objectives, {n} to {limit}':24}{best:8.2f} ms")
+    return numbers
+
+
+def long_run(evaluations: int) -> dict[str, float]:
+    """Time and peak memory of a run of the free problem with log and files."""
+    with tempfile.TemporaryDirectory() as directory:
+        begun = time.perf_counter()
+        moopim.run(Free(), evaluations=evaluations, seed=SEED, output=Path(directory) / "run", progress=False)
+        seconds = time.perf_counter() - begun
+    return {"long_seconds": seconds, "long_peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 def main() -> None:
     """Reads the command line, measures, prints, and writes the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="end within a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers here")
     options = parser.parse_args()
-    # Few steps for each of many chains are what is to be measured.
-    warnings.filterwarnings("ignore", ".*evaluations leave each of.*")
     has_peer = find_spec(PEER) is not None
     if not has_peer:
         print(f"{PEER} is not installed and left out; to measure it too, as the head of this file says:")
@@ -255,7 +286,13 @@ def main() -> None:
         # pyamosa slows down as it goes on; 20,000 evaluations take it a quarter of an hour.
         numbers = compare("free", Free(), 20_000, 6_000, has_peer)
         numbers |= compare("hunt", hunt, 20_000, 6_000, has_peer)
-    numbers |= many_objectives()
+    numbers |= many_objectives() | truncations()
+    evaluations = 50_000 if options.quick else 1_000_000
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        long = pool.submit(long_run, evaluations).result()
+    seconds, peak = long.values()
+    print(f"\n{evaluations:,} evaluations with log and files: {seconds:.1f} s, {peak:.0f} MiB")
+    numbers |= long
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
 

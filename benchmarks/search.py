@@ -18,8 +18,9 @@ median and with random search: two-sided Mann-Whitney test, adjusted by Holm's r
 A12, the probability that a run of `amosa` is better. `topk` is left out: it searches for the best of one weighted sum.
 
 Optimisers that do not ask for the budget (all but `BUDGETED`) run once to the largest budget: their first evaluations
-are those of shorter runs. ``--json FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only``
-repeats the runs of the named optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
+are those of shorter runs (of `moead`, whose generations do not divide the budgets, up to the last generation). ``--json
+FILE`` keeps the results of all runs; the benchmark goes on from there. ``--only`` repeats the runs of the named
+optimisers. ``--report`` runs nothing, and puts the tables of the results into `PAGE`.
 """
 
 import argparse
@@ -334,7 +335,10 @@ def ranks(rows: pd.DataFrame) -> list[str]:
     table = pd.DataFrame(columns).dropna(axis=1, how="all")
     table = table.loc[table.mean(axis=1).sort_values().index]
     lines = [f"| optimiser | {' | '.join(table.columns)} |", "|---" * (len(table.columns) + 1) + "|"]
-    return lines + [f"| `{name}` | {' | '.join(f'{x:.1f}' for x in row)} |" for name, row in table.iterrows()]
+    return lines + [
+        f"| `{name}` | {' | '.join('' if math.isnan(x) else f'{x:.1f}' for x in row)} |"
+        for name, row in table.iterrows()
+    ]
 
 
 def report(rows: pd.DataFrame) -> str:
@@ -353,7 +357,7 @@ def runs(rows: pd.DataFrame) -> str:
     for budget, column in counts.astype(int).groupby("budget"):
         numbers = column.droplevel("budget").sort_values(ascending=False)
         groups = list(numbers.groupby(numbers, sort=False))
-        names = [f" ({', '.join(group.index)})" if len(groups) > 1 else "" for _, group in groups]
+        names = [f" ({', '.join(sorted(group.index))})" if len(groups) > 1 else "" for _, group in groups]
         words = [count(n, "run") + who for (n, _), who in zip(groups, names, strict=True)]
         parts.append(f"{budget:,} evaluations: {'; '.join(words)}")
     return ". ".join(parts) + "."

@@ -25,6 +25,7 @@ _LINES = 4_000_000
 _LINE = 2**22  # characters
 _ROWS = 1_000_000
 _CELLS = 5_000_000
+_BLOCK = 2**13  # rows of a frame that are written at a time
 _FIELD = 2**20  # characters: a design with thousands of layers is one field
 
 Rows = list[dict[str, str]]
@@ -218,7 +219,9 @@ def write_table(path: Path, columns: Sequence[str], blocks: Iterable[Sequence[Se
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     """Write a frame as a CSV file; see `write_table`."""
-    write_table(path, list(frame.columns), [[frame[name].tolist() for name in frame.columns]])
+    columns = [frame[name].to_numpy() for name in frame.columns]
+    starts = range(0, len(frame), _BLOCK)
+    write_table(path, list(frame.columns), ([column[i : i + _BLOCK] for column in columns] for i in starts))
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -235,5 +238,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 def _cells(values: Sequence[Any] | NDArray[Any]) -> list[str]:
     """Cells of a column, which read back to the same values."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and len(values):
+        least, most = int(values.min()), int(values.max())
+        if most - least < len(values):  # the text of each number once
+            texts = [str(value) for value in range(least, most + 1)]
+            return [texts[i] for i in (values - values.min()).tolist()]
     plain = values.tolist() if isinstance(values, np.ndarray) else values
     return ["" if value != value else str(value) for value in plain]  # noqa: PLR0124 (NaN)

@@ -119,10 +119,10 @@ class Constraint(Quantity):
         Returns:
             The excess, shape ``(designs, bounds)``; NaN where the value is.
         """
-        if self.lower is None:
-            return (values - self.upper)[:, None]
-        below = self.lower - values
-        return below[:, None] if self.upper is None else np.stack([values - self.upper, below], axis=-1)
+        above = [] if self.upper is None else [values - self.upper]
+        below = [] if self.lower is None else [self.lower - values]
+        columns = [*above, *below]
+        return columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=-1)
 
 
 @dataclass(frozen=True)

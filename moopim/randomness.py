@@ -88,7 +88,7 @@ class MT19937(np.random.MT19937):
     @state.setter
     def state(self, value: Any) -> None:
         if not self.aside:
-            np.random.MT19937.state.__set__(self, value)
+            np.random.MT19937.state.__set__(self, value)  # type: ignore[attr-defined]
 
 
 def _capture() -> _State:

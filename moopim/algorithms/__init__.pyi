@@ -1,5 +1,5 @@
 from .amosa import AMOSA as AMOSA
-from .amosa import mapping_preset as mapping_preset
+from .amosa import recommended_amosa as recommended_amosa
 from .ibea import IBEA as IBEA
 from .pls import ParetoLocalSearch as ParetoLocalSearch
 from .random_search import RandomSearch as RandomSearch

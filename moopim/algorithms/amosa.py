@@ -4,15 +4,15 @@ Source: S. Bandyopadhyay, S. Saha, U. Maulik, K. Deb, "A simulated annealing-bas
 algorithm: AMOSA", IEEE Transactions on Evolutionary Computation 12(3), 2008.
 """
 
-import inspect
 import math
-import warnings
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.algorithm import Algorithm
+from pymoo.core.crossover import Crossover
 from pymoo.core.evaluator import Evaluator
 from pymoo.core.initialization import Initialization
 from pymoo.core.mutation import Mutation
@@ -28,26 +28,29 @@ from pymoo.util.display.multi import MultiObjectiveOutput
 from pymoo.util.display.output import Output
 
 from moopim.algorithms.annealing import (
-    STAY,
+    PROPOSAL,
     Cooling,
     Decisions,
     LaplaceMove,
     ResetMove,
+    UniformExchange,
     count_levels,
     termination_limit,
 )
 from moopim.algorithms.archive import Archive, Evaluated, dominates
 from moopim.algorithms.truncation import TRUNCATIONS
 from moopim.errors import ConfigError
-from moopim.messages import count
+from moopim.operators.duplicates import row_keys
 from moopim.typing import FloatArray, IntArray
 
 # The published number of steps per temperature, used where no evaluation budget is known.
 _ITERATIONS = 500
-# Fewer steps than this leave a chain two at each of the usual 96 temperatures.
-_FEW_STEPS = 200
 # Proposals of the burn-in for ``t_max="auto"``.
 _BURN_IN = 100
+# Random members of which the one nearest to a current design becomes its mate.
+_MATES = 5
+# Times that a proposal is drawn anew because it was made before.
+_REDRAWS = 8
 
 
 @dataclass(slots=True)
@@ -65,14 +68,12 @@ class _State:
     step: int = 0  # steps of the chains since the cooling or the burn-in began
     level: int = -1
     temperature: float = math.inf
+    proposed: set[bytes] = field(default_factory=set)  # hashes of all designs so far, where none is proposed twice
 
     def move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
         """Move chains to random members of the archive, from uniform numbers of the same shape ``(n,)``."""
-        self.move(chains, (draws * len(self.archive)).astype(np.int64))
-
-    def move(self, chains: IntArray, slots: IntArray) -> None:
-        """Move chains to slots of the archive, both of shape ``(n,)``."""
-        self.X[chains], self.planes[:, chains] = self.archive.designs_at(slots)
+        members = (draws * len(self.archive)).astype(np.int64)
+        self.X[chains], self.planes[:, chains] = self.archive.designs[members], self.archive.planes[:, members]
 
 
 class AMOSA(Algorithm):  # type: ignore[misc]
@@ -80,7 +81,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
 
     A current design is perturbed; whether it moves to the proposal depends on how the two, and an archive of mutually
     non-dominated designs, dominate each other, and on a temperature. The result is the archive. The defaults are the
-    published algorithm; for several chains, hypervolume truncation and jumps see `mapping_preset`.
+    published algorithm; `recommended_amosa` makes the optimiser ``amosa``.
 
     Constraints are handled by constraint domination: feasible before infeasible, then the smaller violation. A feasible
     current design never moves to an infeasible one. While nothing feasible is known the archive holds the least
@@ -98,6 +99,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
     Args:
         hard_limit: Greatest number of designs returned, and left by a truncation of the archive.
         soft_limit: Size of the archive above which it is truncated.
+        growth: Exponent of the growth of the archive: after a share t of the budget both limits are those above times
+            t^growth; 0 keeps them as they are.
+        least_limit: Least hard limit of an archive that grows, or twice the number of objectives if that is more.
         t_max: First temperature; ``"auto"`` takes the mean amount by which the worsening moves of a short burn-in are
             dominated, over ln 2.
         t_min: Least temperature.
@@ -109,15 +113,19 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         hill_climb: Proposals by which each initial design is improved: one that dominates it replaces it.
         sampling: Initial designs; ``None`` takes pymoo's random sampling for real or integer variables.
         mutation: Move from current designs to proposals; ``None`` changes one variable: by a Laplace step, or for
-            integers to a different value. A mutation whose ``_do`` has a parameter ``archive`` gets the variables of
-            the members there.
+            integers to a different value.
+        mating: Probability that a proposal is bred before it is mutated: crossed with the nearest of five random
+            members, by the sum of differences of the objectives over their ranges.
+        crossover: Crossover of a current design, the first parent, and its mate, of which the first child is taken;
+            ``None`` exchanges each variable with a probability that is drawn anew for each pair.
         repair: Applied to every new design.
         exponent: Exponent of the acceptance probability: the amount of domination ``"divide"``-d by the temperature, or
             ``"multiply"``, which some derived codes do and which reverses the annealing.
         amount: Amount of domination as the ``"product"`` over the objectives or its root, the ``"geometric"`` mean.
         truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"`` or ``"closest-pair"``.
         restart_prob: Probability that a chain jumps to a random member before it makes a proposal.
-        reseed: Whether, of several chains, those that a member dominates move to a random member at each new level.
+        repeats: Whether designs that were proposed before may be proposed again; otherwise they are drawn anew, up to
+            eight times.
         steps_per_iteration: Steps of all chains that one iteration of pymoo covers. With more than one they work on
             arrays, without an individual per design, several times as fast.
         n_max_evals: Evaluation budget; needed only where the termination sets none.
@@ -132,6 +140,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self,
         hard_limit: int = 100,
         soft_limit: int = 200,
+        growth: float = 0.0,
+        least_limit: int = 10,
         t_max: float | Literal["auto"] = 200.0,
         t_min: float = 1e-7,
         alpha: float = 0.8,
@@ -141,12 +151,14 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         hill_climb: int = 10,
         sampling: Sampling | Population | NDArray[Any] | None = None,
         mutation: Mutation | None = None,
+        mating: float = 0.0,
+        crossover: Crossover | None = None,
         repair: Repair | None = None,
         exponent: Literal["divide", "multiply"] = "divide",
         amount: Literal["product", "geometric"] = "product",
         truncation: Literal["linkage", "hypervolume", "closest-pair"] = "linkage",
         restart_prob: float = 0.0,
-        reseed: bool = True,
+        repeats: bool = True,
         steps_per_iteration: int = 1,
         n_max_evals: int | None = None,
         output: Output | None = None,
@@ -155,6 +167,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         super().__init__(output=output or MultiObjectiveOutput(), **{"termination": NoTermination(), **kwargs})
         self.hard_limit = hard_limit
         self.soft_limit = soft_limit
+        self.growth = growth
+        self.least_limit = least_limit
         self.t_max = t_max
         self.t_min = t_min
         self.alpha = alpha
@@ -164,12 +178,14 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self.hill_climb = hill_climb
         self.sampling = sampling
         self.mutation = mutation
+        self.mating = mating
+        self.crossover = crossover or UniformExchange()
         self.repair = repair or NoRepair()
         self.exponent = exponent
         self.amount = amount
         self.truncation = truncation
         self.restart_prob = restart_prob
-        self.reseed = reseed
+        self.repeats = repeats
         self.steps_per_iteration = steps_per_iteration
         self.n_max_evals = n_max_evals
         self._check_parameters()
@@ -178,6 +194,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         allowed = {
             "hard_limit": (self.hard_limit >= 1, ">= 1"),
             "soft_limit": (self.soft_limit >= self.hard_limit, f">= hard_limit={self.hard_limit}"),
+            "growth": (self.growth >= 0, ">= 0"),
+            "least_limit": (self.least_limit >= 1, ">= 1"),
             "t_max": (self.t_max == "auto" or self.t_max > 0, "'auto' or > 0"),
             "t_min": (self.t_min > 0 and (self.t_max == "auto" or self.t_min <= self.t_max), "> 0 and <= t_max"),
             "alpha": (0 < self.alpha < 1, "between 0 and 1"),
@@ -188,6 +206,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             "exponent": (self.exponent in ("divide", "multiply"), "'divide' or 'multiply'"),
             "amount": (self.amount in ("product", "geometric"), "'product' or 'geometric'"),
             "truncation": (self.truncation in TRUNCATIONS, f"one of {', '.join(map(repr, TRUNCATIONS))}"),
+            "mating": (0 <= self.mating <= 1, "0 .. 1"),
             "restart_prob": (0 <= self.restart_prob <= 1, "0 .. 1"),
             "steps_per_iteration": (self.steps_per_iteration >= 1, ">= 1"),
             "n_max_evals": (self.n_max_evals is None or self.n_max_evals >= 1, "None or >= 1"),
@@ -203,19 +222,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         random = IntegerRandomSampling() if integer else FloatRandomSampling()
         self._initialization = Initialization(random if self.sampling is None else self.sampling, repair=self.repair)
         self._move = self.mutation or (ResetMove() if integer else LaplaceMove())
-        self._wants_archive = "archive" in inspect.signature(self._move._do).parameters
         self._budget = min(termination_limit(self.termination, "n_max_evals"), self.n_max_evals or math.inf)
-        self._warn_if_short()
-        archive = Archive(self.hard_limit, self.soft_limit, self.chains, TRUNCATIONS[self.truncation])
+        archive = Archive(self.hard_limit, self.soft_limit, TRUNCATIONS[self.truncation])
         self._state = _State(archive, self.hill_climb)
-
-    def _warn_if_short(self) -> None:
-        start = self.n_initial * (1 + self.hill_climb)
-        steps = (self._budget - start) / self.chains
-        if steps < _FEW_STEPS:
-            left = f"{count(self.chains, 'chain')} {count(max(0, int(steps)), 'step')} after the {start} of the start"
-            text = f"{self._budget} evaluations leave each of {left}; at least {_FEW_STEPS} are advisable"
-            warnings.warn(text, stacklevel=5)
 
     def _initialize_infill(self) -> Population:
         pop = self._initialization.do(self.problem, self.n_initial, algorithm=self, random_state=self.random_state)
@@ -223,6 +232,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
 
     def _initialize_advance(self, infills: Population = None, **kwargs: Any) -> None:
         self._state.initial = Evaluated.from_population(infills)
+        if not self.repeats:
+            self._state.proposed.update(_hashes(self._state.initial.X))
+        self._limit_archive()
         self._state.archive.restart(self._state.initial)
         if self._state.rounds_left == 0:
             self._start_chains()
@@ -245,7 +257,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self.opt = self.pop = self._state.archive.population(n_gen=self.n_iter, n_iter=self.n_iter)
 
     def _finalize(self) -> None:
-        self._state.archive.shrink()
+        self._state.archive.shrink(self.hard_limit)
         self._set_optimum()
 
     def _terminate_if_done(self) -> None:
@@ -276,13 +288,40 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             state.move_to_members(jumping, self.random_state.random(n)[jumping])
         # One draw per proposal, needed or not, so that the stream does not depend on the outcomes.
         state.draws = self.random_state.random(n)
-        return self._perturb(state.X[:n])
+        proposals = self._bred(np.arange(n))
+        if self.repeats:
+            return proposals
+        repeated = self._known(proposals)
+        for _ in range(_REDRAWS):
+            if not repeated.size:
+                break
+            proposals[repeated] = self._bred(repeated)
+            repeated = repeated[self._known(proposals[repeated])]
+        return proposals
+
+    def _known(self, proposals: NDArray[Any]) -> IntArray:
+        """Indices of the proposals that were made before; notes the others."""
+        proposed = self._state.proposed
+        known = []
+        for i, key in enumerate(_hashes(proposals)):
+            if key in proposed:
+                known.append(i)
+            proposed.add(key)
+        return np.array(known, dtype=np.int64)
+
+    def _bred(self, chains: IntArray) -> NDArray[Any]:
+        """Proposals of some chains, shape ``(chains, n_var)``."""
+        X, planes, rng = self._state.X[chains], self._state.planes[:, chains], self.random_state
+        if self.mating > 0:
+            mated = np.flatnonzero(rng.random(len(X)) < self.mating)
+            parents = np.stack([X[mated], self._mates(planes[:, mated])])
+            X[mated] = self.crossover._do(self.problem, parents, random_state=rng)[0]
+        return self._perturb(X)
 
     def _perturb(self, X: NDArray[Any]) -> NDArray[Any]:
         """Neighbours of designs by mutation and repair, shape ``(n, n_var)``."""
         rng, move = self.random_state, self._move
-        extra = {"archive": self._state.archive.designs} if self._wants_archive else {}
-        proposals = move._do(self.problem, X.copy(), random_state=rng, **extra)
+        proposals = move._do(self.problem, X.copy(), random_state=rng)
         prob = get(move.prob, size=len(X))
         if np.any(prob < 1):
             unchanged = rng.random(len(X)) > prob
@@ -297,6 +336,20 @@ class AMOSA(Algorithm):  # type: ignore[misc]
                 "expected a mutation for this type, or a repair that rounds"
             )
         return proposals.astype(X.dtype, copy=False)
+
+    def _mates(self, planes: FloatArray) -> NDArray[Any]:
+        """For each design, by its planes ``(n_obj + 1, n)``, the nearest of random members, shape ``(n, n_var)``."""
+        archive = self._state.archive
+        slots = self.random_state.integers(0, len(archive), size=(_MATES, planes.shape[1]))
+        low, high = archive.ranges()
+        # A single infeasible member has no range, and infinite objectives.
+        with np.errstate(invalid="ignore"):
+            span = np.where(high > low, high - low, 1.0)[:, None, None]
+            distance = (np.abs(archive.planes[:, slots] - planes[:, None, :]) / span).sum(axis=0)
+        # A design is not its own mate.
+        distance[(distance == 0) | np.isnan(distance)] = np.inf
+        nearest = slots[distance.argmin(axis=0), np.arange(planes.shape[1])]
+        return archive.designs[nearest]
 
     def _evaluate(self, X: NDArray[Any]) -> Evaluated:
         evaluator = self.evaluator
@@ -313,22 +366,36 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         if state.initial is not None:
             self._climb(state.initial, proposals)
             return
+        self._limit_archive()
         if n != len(state.draws):
             raise ConfigError(f"got {n} evaluated designs; expected the {len(state.draws)} that were asked for")
         decisions = Decisions(
             state.archive,
             state.planes[:, :n],
-            proposals,
+            proposals.planes,
             state.temperature,
             multiply=self.exponent == "multiply",
             geometric=self.amount == "geometric",
             worsenings=state.worsenings,
         )
-        slots = decisions.slots(state.draws)
-        moved = np.flatnonzero(slots != STAY)
-        state.move(moved, slots[moved])
-        state.archive.settle()
+        targets, joins, dominated = decisions.make(state.draws)
+        for chains, X, planes in (
+            (targets == PROPOSAL, proposals.X, proposals.planes),
+            (targets >= 0, state.archive.designs, state.archive.planes),
+        ):
+            moved = chains.nonzero()[0]
+            sources = moved if X is proposals.X else targets[moved]
+            state.X[moved], state.planes[:, moved] = X[sources], planes[:, sources]
+        state.archive.add(proposals, joins.nonzero()[0], dominated)
         self._count_step()
+
+    def _limit_archive(self) -> None:
+        """Let the limits of the archive grow with the share of the budget that is spent."""
+        share = min(1.0, float(self.evaluator.n_eval) / self._budget) if math.isfinite(self._budget) else 1.0
+        least = min(max(self.least_limit, 2 * self.problem.n_obj), self.hard_limit)
+        hard = max(least, round(self.hard_limit * share**self.growth))
+        archive = self._state.archive
+        archive.hard_limit, archive.soft_limit = hard, max(hard, round(self.soft_limit * hard / self.hard_limit))
 
     def _climb(self, initial: Evaluated, proposals: Evaluated) -> None:
         """One round of hill climbing: an initial design is replaced by a neighbour that dominates it."""
@@ -368,15 +435,11 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         self._state.step = 0
 
     def _enter_level(self) -> None:
-        """Lower the temperature when its time has come; chains that a member dominates then start anew."""
+        """Lower the temperature when its time has come."""
         state = self._state
-        if state.cooling is None or (level := state.cooling.level(state.step)) == state.level:
-            return
-        state.level, state.temperature = level, state.cooling.temperature(level)
-        if self.reseed and self.chains > 1:
-            draws = self.random_state.random(self.chains)
-            dominated = np.flatnonzero(state.archive.is_dominated(state.planes))
-            state.move_to_members(dominated, draws[dominated])
+        if state.cooling is not None:
+            state.level = state.cooling.level(state.step)
+            state.temperature = state.cooling.temperature(state.level)
 
     def _count_step(self) -> None:
         """Count a step; after the burn-in the first temperature makes its mean worsening as likely as one in three."""
@@ -392,18 +455,33 @@ def _as_type(X: NDArray[Any], operator: Operator) -> NDArray[Any]:
     return X if operator.vtype is None else X.astype(operator.vtype)
 
 
-def mapping_preset(**overrides: Any) -> AMOSA:
-    """AMOSA for many objectives and discrete variables, where nearly every proposal is non-dominated.
+def _hashes(X: NDArray[Any]) -> list[bytes]:
+    """64-bit hash of each row."""
+    return [blake2b(key, digest_size=8).digest() for key in row_keys(X)]
 
-    There the truncation of the archive is almost the only selection, so it goes by hypervolume; 16 chains jump to a
-    random member before every other proposal; no evaluations go into hill climbing. Most feasible proposals are
-    then accepted unconditionally: this is close to an archive-based (mu + 1) search.
+
+def recommended_amosa(evaluations: int, **overrides: Any) -> AMOSA:
+    """AMOSA for many objectives and discrete variables, set up for a budget of evaluations.
+
+    An archive that grows with the square of the budget spent, truncated by hypervolume; chains that jump to a member
+    before four of five proposals and mate with members near them; a fifth of the budget, at most 200, for random
+    initial designs; no design is proposed twice.
 
     Args:
+        evaluations: Evaluation budget.
         overrides: Parameters of `AMOSA` to be set differently.
 
     Returns:
         The algorithm.
     """
-    settings = {"chains": 16, "n_initial": 200, "hill_climb": 0, "truncation": "hypervolume", "restart_prob": 0.5}
+    settings = {
+        "growth": 2.0,
+        "chains": max(8, min(64, evaluations // 250)),
+        "n_initial": max(1, min(200, evaluations // 5)),
+        "hill_climb": 0,
+        "mating": 0.8,
+        "truncation": "hypervolume",
+        "restart_prob": 0.8,
+        "repeats": False,
+    }
     return AMOSA(**{**settings, "steps_per_iteration": 20, **overrides})

@@ -8,45 +8,47 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.crossover import Crossover
 from pymoo.core.mutation import Mutation
 from pymoo.core.problem import Problem
 from pymoo.core.termination import Termination
 
-from moopim.algorithms.archive import Archive, Evaluated
-from moopim.typing import FloatArray, IntArray
+from moopim.algorithms.archive import Archive
+from moopim.typing import BoolArray, FloatArray, IntArray
 
 # Relation of a current design and a proposal; the sum of 1 where the first is nowhere worse and 2 where it is nowhere
 # better, and one more case.
 _NEITHER, _CURRENT_DOMINATES, _PROPOSAL_DOMINATES, _EQUAL, _INFEASIBLE = range(5)
-STAY = -1
-"""Slot of a chain that does not move."""
+# Where a chain goes, if not to a member: it stays, or to its proposal.
+STAY, PROPOSAL = -1, -2
 
 
 def amount_of_domination(a: FloatArray, b: FloatArray, ranges: FloatArray, geometric: bool = False) -> FloatArray:
-    """Amounts d(a, b) = prod |f_i(a) - f_i(b)| / R_i over the objectives that differ, 0 to 1, shape ``(k,)``.
+    """Amounts d(a, b) = prod |f_i(a) - f_i(b)| / R_i over the objectives that differ, 0 to 1.
 
-    Of ``k`` designs, ``a (n_obj, k)``, over one, ``b (n_obj,)``; ``ranges (n_obj,)`` are the R_i over all designs
-    concerned. A tie is skipped: on discrete objectives it would otherwise make every product 0. ``geometric`` takes the
-    n_obj-th root, so that the amount does not shrink with the number of objectives.
+    Of designs ``a`` over designs ``b`` with the ranges R_i over all designs concerned; arrays ``(n_obj, ...)`` that
+    broadcast against each other. A tie is skipped: on discrete objectives it would otherwise make every product 0.
+    ``geometric`` takes the n_obj-th root, so that the amount does not shrink with the number of objectives.
     """
-    difference = np.abs(a - b[:, None])
-    share = np.divide(difference, ranges[:, None], out=np.ones_like(difference), where=difference > 0)
+    difference = np.abs(a - b)
+    share = np.divide(difference, ranges, out=np.ones_like(difference), where=difference > 0)
     amount = np.asarray(np.multiply.reduce(share, axis=0))
-    return amount ** (1 / len(b)) if geometric else amount
+    return amount ** (1 / len(difference)) if geometric else amount
 
 
-def acceptance(amount: float, temperature: float, multiply: bool = False) -> float:
-    """Probability of a move to a dominated design: 1 / (1 + exp(amount / temperature)), 0 to 1/2.
+def acceptance(amount: FloatArray, temperature: float, multiply: bool = False) -> FloatArray:
+    """Probabilities of moves to dominated designs: 1 / (1 + exp(amount / temperature)), 0 to 1/2.
 
     ``multiply`` takes ``amount * temperature`` as the exponent, the inverse of annealing, as some derived codes do.
     """
-    decay = math.exp(-amount * temperature if multiply else -amount / temperature)
-    return decay / (1 + decay)
+    decay = np.exp(-amount * temperature if multiply else -amount / temperature)
+    return np.asarray(decay / (1 + decay))
 
 
-def improvement(amount: float) -> float:
-    """Probability that a chain moves to the member that dominates its improvement: 1 / (1 + exp(-amount)), from 1/2."""
-    return 1 / (1 + math.exp(-amount))
+def improvement(amount: FloatArray) -> FloatArray:
+    """Probabilities of moves to the member that dominates an improvement: 1 / (1 + exp(-amount)), from 1/2."""
+    return np.asarray(1 / (1 + np.exp(-amount)))
 
 
 @dataclass(slots=True)
@@ -64,88 +66,89 @@ class Decisions:
             members dominate it                               probability `improvement`, else the proposal
     ======  ================================================  =====================================================
 
-    Equal objectives: to the proposal, which does not join. A feasible design never gives way to an infeasible one.
+    Equal objectives: to the proposal, which does not join. A feasible design never gives way to an infeasible one. All
+    chains of a step are judged against the same archive.
     """
 
     archive: Archive
     current: FloatArray  # planes of the current designs, shape (n_obj + 1, n)
-    proposals: Evaluated
+    proposals: FloatArray  # planes of their proposals, shape (n_obj + 1, n)
     temperature: float
     multiply: bool  # the exponent of `acceptance`
     geometric: bool  # the kind of `amount_of_domination`
     worsenings: list[float] | None  # collects the amounts of worsening moves during the burn-in
-    _pair_ranges: tuple[FloatArray, FloatArray] | None = None
 
-    def slots(self, draws: FloatArray) -> IntArray:
-        """Slot of the archive for each chain, or `STAY`, shape ``(n,)``, from uniform numbers ``(n,)``."""
-        self.archive.stage(self.proposals)
-        # Amounts lie between 0 and 1, so that draws below this need none.
-        sure = acceptance(1.0, self.temperature, self.multiply)
-        relations = _relations(self.current, self.proposals.planes)
-        return np.array(
-            [self._decide(j, *case, sure) for j, case in enumerate(zip(relations, draws.tolist(), strict=True))]
-        )
+    def make(self, draws: FloatArray) -> tuple[IntArray, BoolArray, BoolArray]:
+        """Decide by uniform numbers ``(n,)``.
 
-    def _decide(self, j: int, relation: int, draw: float, sure: float) -> int:
-        archive = self.archive
-        if relation == _EQUAL:
-            return archive.slot(j)
-        if relation == _INFEASIBLE:
-            return STAY
-        dominators = archive.dominators(j)
-        if relation == _CURRENT_DOMINATES or (dominators and relation == _NEITHER):  # cases 1 and 2a
-            return archive.slot(j) if self._accepts_worse(j, relation, dominators, draw, sure) else STAY
-        if dominators:  # case 3a
-            return self._overtaken(j, dominators, draw)
-        if not archive.has_equal(j):  # cases 2b, 2c, 3b and 3c
-            archive.insert(j)
-        return archive.slot(j)
+        Returns where each chain goes (a member, `STAY` or `PROPOSAL`), which proposals join, both of shape ``(n,)``,
+        and the members ``(members,)`` that those dominate.
+        """
+        not_worse, not_better = self.archive.compare(self.proposals)
+        dominators = not_worse & ~not_better
+        relation = _relations(self.current, self.proposals)
+        overtaken = dominators.any(axis=1)
+        targets = np.where(relation == _INFEASIBLE, STAY, PROPOSAL)
+        worse = (relation == _CURRENT_DOMINATES) | (overtaken & (relation == _NEITHER))  # cases 1 and 2a
+        if worse.any():
+            rows = worse.nonzero()[0]
+            targets[rows[~self._accepts_worse(rows, relation[rows], dominators[rows], draws[rows])]] = STAY
+        overtaken_improvement = overtaken & (relation == _PROPOSAL_DOMINATES)  # case 3a
+        if overtaken_improvement.any():
+            rows = overtaken_improvement.nonzero()[0]
+            amounts = np.where(dominators[rows], self._amounts(rows)[:, :-1], np.inf)
+            goes = draws[rows] < improvement(amounts.min(axis=1))
+            targets[rows[goes]] = amounts.argmin(axis=1)[goes]
+        # Cases 2b, 2c, 3b and 3c.
+        joins = ~overtaken & ((relation == _NEITHER) | (relation == _PROPOSAL_DOMINATES))
+        joins &= ~(not_worse & not_better).any(axis=1)
+        return targets, joins, (not_better & ~not_worse)[joins].any(axis=0)
 
-    def _accepts_worse(self, j: int, relation: int, dominators: int, draw: float, sure: float) -> bool:
+    def _accepts_worse(self, rows: IntArray, relation: IntArray, dominators: BoolArray, draws: FloatArray) -> BoolArray:
         """Cases 1 and 2a: draw < p(mean d) over the members that dominate the proposal and the current design."""
-        if self.worsenings is None and (draw >= 0.5 or draw < sure):  # noqa: PLR2004 (probability of amount 0)
-            return draw < sure
-        _, better = self.archive.planes_of(dominators)
-        current = self.current[:, j, None]
+        # Amounts lie between 0 and 1, so that draws below this need none.
+        accepted = draws < acceptance(np.array(1.0), self.temperature, self.multiply)
+        open_ = np.ones(len(rows), np.bool_) if self.worsenings is not None else ~accepted & (draws < 0.5)  # noqa: PLR2004
+        if not open_.any():
+            return accepted
+        rows, relation, dominators = rows[open_], relation[open_], dominators[open_]
         # A current design that is a member is among the dominators already.
-        if relation == _CURRENT_DOMINATES and not (better == current).all(axis=0).any():
-            better = np.concatenate([better, current], axis=1)
-        amount = float(np.add.reduce(self._amounts(better, j))) / better.shape[1]
+        member = (self.archive.planes[:, None, :] == self.current[:, rows, None]).all(axis=0)
+        alone = (relation == _CURRENT_DOMINATES) & ~(dominators & member).any(axis=1)
+        counted = np.column_stack([dominators, alone])
+        amounts = np.where(counted, self._amounts(rows), 0.0).sum(axis=1) / counted.sum(axis=1)
         if self.worsenings is not None:
-            self.worsenings.append(amount)
-        return draw < acceptance(amount, self.temperature, self.multiply)
+            self.worsenings.extend(amounts.tolist())
+        accepted[open_] = draws[open_] < acceptance(amounts, self.temperature, self.multiply)
+        return accepted
 
-    def _overtaken(self, j: int, dominators: int, draw: float) -> int:
-        """Case 3a: to the member that dominates the proposal least, with probability `improvement`."""
-        slots, better = self.archive.planes_of(dominators)
-        amounts = self._amounts(better, j)
-        nearest = int(amounts.argmin())
-        return int(slots[nearest]) if draw < improvement(float(amounts[nearest])) else self.archive.slot(j)
-
-    def _amounts(self, better: FloatArray, j: int) -> FloatArray:
-        """Amounts by which designs of planes ``(n_obj + 1, k)`` dominate proposal ``j``, shape ``(k,)``."""
-        proposal = self.proposals.planes[:, j]
-        if math.isinf(proposal[-1]):
-            return np.ones(better.shape[1])
+    def _amounts(self, rows: IntArray) -> FloatArray:
+        """Amounts by which members, and last the current design, dominate proposals, shape ``(rows, members + 1)``."""
+        current, proposals = self.current[:, rows], self.proposals[:, rows]
+        members = self.archive.planes[:, None, :]
+        low, high = (bound[:, None] for bound in self.archive.ranges())
+        # Infinite values stand for what is not known, and widen no range.
+        highest = np.maximum(np.where(np.isinf(current), -np.inf, current), high)
+        with np.errstate(invalid="ignore"):  # of an infeasible proposal the objectives are infinite
+            ranges = np.maximum(proposals, highest) - np.minimum(np.minimum(proposals, current), low)
+        better = np.concatenate([np.broadcast_to(members, (*proposals.shape, members.shape[2])), current[..., None]], 2)
+        amounts = np.ones(better.shape[1:])
         # Of an infeasible proposal the violation takes the place of the objectives.
-        planes = slice(-1, None) if proposal[-1] > 0 else slice(None, -1)
-        if self._pair_ranges is None:
-            # Infinite values stand for what is not known, and widen no range.
-            known = np.where(np.isinf(self.current), -np.inf, self.current)
-            highest = np.maximum(self.proposals.planes, known)
-            self._pair_ranges = np.minimum(self.proposals.planes, self.current), highest
-        low, high = self.archive.ranges()
-        pair_low, pair_high = self._pair_ranges
-        ranges = np.maximum(high[planes], pair_high[planes, j]) - np.minimum(low[planes], pair_low[planes, j])
-        return amount_of_domination(better[planes], proposal[planes], ranges, self.geometric)
+        for feasible, planes in ((True, slice(None, -1)), (False, slice(-1, None))):
+            here = (((proposals[-1] == 0) == feasible) & np.isfinite(proposals[-1])).nonzero()[0]
+            if here.size:
+                amounts[here] = amount_of_domination(
+                    better[planes, here], proposals[planes, here, None], ranges[planes, here, None], self.geometric
+                )
+        return amounts
 
 
-def _relations(current: FloatArray, proposal: FloatArray) -> list[int]:
+def _relations(current: FloatArray, proposal: FloatArray) -> IntArray:
     """Relations of current designs and their proposals, both of shape ``(n_obj + 1, n)``; shape ``(n,)``."""
     not_worse, not_better = (current <= proposal).all(axis=0), (current >= proposal).all(axis=0)
-    relation = np.where(not_worse, _CURRENT_DOMINATES, 0) + np.where(not_better, _PROPOSAL_DOMINATES, 0)
+    relation = _CURRENT_DOMINATES * not_worse + _PROPOSAL_DOMINATES * not_better
     relation[(proposal[-1] > 0) & (current[-1] == 0)] = _INFEASIBLE
-    return list(relation.tolist())
+    return np.asarray(relation)
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,19 @@ def termination_limit(termination: Termination | None, name: str) -> float:
     limit = getattr(termination, name, None)
     nested = [termination_limit(criterion, name) for criterion in getattr(termination, "criteria", ())]
     return min([math.inf if limit is None else limit, *nested])
+
+
+class UniformExchange(Crossover):  # type: ignore[misc]
+    """Exchange each variable of two parents with a probability that is drawn anew for each pair."""
+
+    def __init__(self) -> None:
+        super().__init__(n_parents=2, n_offsprings=2, prob=1.0)
+
+    def _do(
+        self, problem: Problem, X: NDArray[Any], *args: Any, random_state: np.random.Generator, **kwargs: Any
+    ) -> NDArray[Any]:
+        mask = random_state.random(X.shape[1:]) < random_state.random((X.shape[1], 1))
+        return np.where(mask, X[::-1], X)
 
 
 class LaplaceMove(Mutation):  # type: ignore[misc]

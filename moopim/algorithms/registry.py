@@ -19,6 +19,7 @@ from moopim.operators import (
     DesignRepair,
     HashedDuplicateElimination,
     Perturbation,
+    PoissonResetMutation,
     RandomSampling,
     ResetMutation,
     UniformCrossover,
@@ -90,10 +91,16 @@ def _need_two_objectives(name: str, problem: DesignProblem) -> None:
 
 
 def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
-    """AMOSA, recommended preset: 16 chains, greedy-hypervolume truncation, jumps to archive members."""
-    from moopim.algorithms.amosa import mapping_preset
+    """AMOSA set up for the budget: a growing archive, greedy-hypervolume truncation, mating with near members."""
+    from moopim.algorithms.amosa import recommended_amosa
 
-    return mapping_preset(sampling=RandomSampling(), mutation=Perturbation(), repair=DesignRepair())
+    return recommended_amosa(
+        evaluations,
+        sampling=RandomSampling(),
+        mutation=PoissonResetMutation(),
+        crossover=UniformCrossover(prob_exchange=None),
+        repair=DesignRepair(),
+    )
 
 
 def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
@@ -105,15 +112,14 @@ def amosa_paper(problem: DesignProblem, evaluations: int) -> Algorithm:
 
 def nsga2(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II, population 100, uniform crossover and random reset."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from moopim.algorithms.nsga2 import NSGA2
 
     return NSGA2(pop_size=min(_POP_SIZE, evaluations), **_integer_operators(problem))
 
 
 def nsga2_hv(problem: DesignProblem, evaluations: int) -> Algorithm:
     """NSGA-II with greedy-hypervolume survival, the truncation rule of `amosa`; population 20 to 100 by the budget."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
-
+    from moopim.algorithms.nsga2 import NSGA2
     from moopim.algorithms.truncation import GreedyHypervolumeSurvival
 
     # Short runs reach more with few designs in many generations: 20 for 500 evaluations, 57 for 5,000, 100 from 15,000.

@@ -19,7 +19,6 @@ from pymoo.core.evaluator import Evaluator
 from pymoo.core.population import Population
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 from pymoo.util.display.display import Display
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from moopim.algorithms.surrogate import MODELS, LogScale, Predictions, Surrogate, need_scikit_learn, rank_correlations
@@ -251,6 +250,8 @@ class Screen:
 
         The candidates are the proposals and the designs `ahead` ``(n_ahead, n_genes)`` that are not evaluated yet.
         """
+        from scipy.optimize import linear_sum_assignment  # takes as long as a run of few evaluations
+
         candidates = np.concatenate([self._problem.genome.repair(own), ahead])
         seen, new = set(self._known.keys), []
         for i, key in enumerate(row_keys(candidates.astype(self._dtype))):

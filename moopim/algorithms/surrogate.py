@@ -4,7 +4,6 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from moopim.errors import ConfigError
 from moopim.genes import Choice, GeneGroup, Integer
@@ -217,6 +216,8 @@ def rank_correlations(predicted: FloatArray, found: FloatArray) -> FloatArray:
     Returns:
         The correlations, shape ``(..., n_obj)``.
     """
+    from scipy.stats import rankdata  # takes as long as a run of few evaluations
+
     ranks = [rankdata(values, axis=-2) for values in (predicted, found)]
     a, b = (values - values.mean(axis=-2, keepdims=True) for values in ranks)
     norm = np.sqrt((a**2).sum(axis=-2) * (b**2).sum(axis=-2))

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.algorithms.moo.sms import LeastHypervolumeContributionSurvival
 from pymoo.core.population import Population
-from pymoo.core.survival import Survival
-from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import pdist, squareform
 
+from moopim.algorithms.nsga2 import ArraySurvival, crowding_distance, objectives_of, set_rank
 from moopim.checks import whole_number
 from moopim.pareto import normalise
 from moopim.pareto.volumes import N_SAMPLES, REFERENCE, SampledBoxes, affordable, cost, prefix_volumes
@@ -228,22 +227,17 @@ TRUNCATIONS: dict[str, Truncation] = {
 }
 
 
-class GreedyHypervolumeSurvival(Survival):  # type: ignore[misc]
+class GreedyHypervolumeSurvival(ArraySurvival):
     """NSGA-II's survival with greedy hypervolume: front after front; of the last, the designs that add the most.
 
     The rule is the truncation of the optimiser ``amosa``, so that a comparison of the two shows the search and not the
     truncation.
     """
 
-    def __init__(self) -> None:
-        super().__init__(filter_infeasible=True)
-        self._crowding = get_crowding_function("cd")
-
     def _do(self, problem: Any, pop: Population, *args: Any, n_survive: int, **kwargs: Any) -> Population:
         survivors = []
-        for kept in _fronts(pop, n_survive, greedy_hypervolume):
-            # NSGA-II's tournament reads the rank and this.
-            pop[kept].set("crowding", self._crowding.do(pop[kept].get("F").astype(float, copy=False), n_remove=0))
+        for rank, kept in enumerate(_fronts(pop, n_survive, greedy_hypervolume)):
+            set_rank(pop[kept], rank, crowding_distance(objectives_of(pop[kept])))
             survivors.append(kept)
         return pop[np.concatenate(survivors)]
 
@@ -261,16 +255,18 @@ class BoundedContributionSurvival(LeastHypervolumeContributionSurvival):  # type
         # moocore has no contributions for a single objective.
         if problem.n_obj > 1 and affordable(survival_cost(n_survive, problem.n_obj)):
             return super()._do(problem, pop, *args, n_survive=n_survive, **kwargs)
-        return pop[np.concatenate(list(_fronts(pop, n_survive, least_contributors_out)))]
+        survivors = list(_fronts(pop, n_survive, least_contributors_out))
+        for rank, kept in enumerate(survivors):
+            pop[kept].set("rank", rank)
+        return pop[np.concatenate(survivors)]
 
 
 def _fronts(pop: Population, n_survive: int, truncate: Truncation) -> Iterator[IntArray]:
-    """Yield the survivors of each front and set their rank; of the front that does not fit those that a rule keeps."""
-    F = pop.get("F").astype(float, copy=False)
+    """Yield the survivors of each front; of the front that does not fit those that a rule keeps."""
+    F = objectives_of(pop)
     room = n_survive
-    for rank, front in enumerate(NonDominatedSorting().do(F, n_stop_if_ranked=n_survive)):
+    for front in NonDominatedSorting().do(F, n_stop_if_ranked=n_survive):
         kept = front if len(front) <= room else front[truncate(F[front], room)]
-        pop[kept].set("rank", rank)
         yield kept
         room -= len(kept)
         if room <= 0:

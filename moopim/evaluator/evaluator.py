@@ -55,6 +55,7 @@ class Evaluator:
         budget: Number of evaluations that may be asked for; beyond it `BudgetSpent` is raised.
         n_evaluations: Number of evaluations asked for.
         n_cached: Number of those that an earlier evaluation of the run answered.
+        n_distinct: Number of distinct designs evaluated.
     """
 
     def __init__(self, problem: DesignProblem, log: EvaluationLog | None = None, jobs: int = 1) -> None:
@@ -62,6 +63,7 @@ class Evaluator:
         self.budget: float = math.inf
         self.n_evaluations = 0
         self.n_cached = 0
+        self.n_distinct = 0
         self._workers = None if jobs == 1 else Workers(jobs, problem)
         self._execute = executor(problem, self._workers)
         self._log = log
@@ -84,11 +86,6 @@ class Evaluator:
         # Genes, quantities and seconds of chunks that are not logged yet.
         self._finished: list[tuple[NDArray[np.unsignedinteger], FloatArray, float]] = []
         self._flushed = time.perf_counter()
-
-    @property
-    def n_distinct(self) -> int:
-        """Number of distinct designs evaluated."""
-        return len(self._places)
 
     @property
     def n_logged(self) -> int:
@@ -150,14 +147,14 @@ class Evaluator:
 
     def _remember(self, keys: Sequence[bytes], genes: NDArray[np.unsignedinteger], table: FloatArray) -> None:
         """Keep new distinct designs and their quantities."""
-        start = len(self._places)
-        stop = start + len(keys)
+        start, stop = self.n_distinct, self.n_distinct + len(keys)
         while stop > len(self._table):
             self._genes, self._table = (
                 np.concatenate([kept, np.empty_like(kept)]) for kept in (self._genes, self._table)
             )
         self._genes[start:stop], self._table[start:stop] = genes, table
         self._places.update(zip(keys, range(start, stop), strict=True))
+        self.n_distinct = stop
 
     def _compute(self, genes: NDArray[np.unsignedinteger], X: IntArray, keys: list[bytes], todo: IntArray) -> None:
         """Call the models for rows of a batch; finished chunks are logged long before the generation ends."""
@@ -211,7 +208,8 @@ class Evaluator:
         return known
 
     def close(self) -> None:
-        """End the worker processes, if there are any."""
+        """End the worker processes, and forget which designs are known; the batches stay."""
+        self._places.clear()
         if self._workers is not None:
             self._workers.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from moopim.checks import number
+from moopim.csv_files import write_frame
 from moopim.errors import ConfigError, EvaluationError, LogError
 from moopim.evaluator.executors import Workers, call_with_problem, tabulate_chunk
 from moopim.experiment.arguments import check_count, check_new_directory, check_problem
@@ -17,7 +18,7 @@ from moopim.experiment.frames import front_frame
 from moopim.experiment.manifest import Manifest, new_manifest, write_manifest
 from moopim.experiment.plugins import problem_spec
 from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
-from moopim.files import locked, write_atomically
+from moopim.files import locked
 from moopim.messages import count, resume_command, rounded
 from moopim.problem import DesignProblem
 from moopim.progress import progress_bar
@@ -37,7 +38,7 @@ _BLOCK = 2**16
 _INTERVAL_S = 1.0
 _PAUSE = 20
 # Units of time with their seconds, and the number of the next smaller ones from which they are used.
-_UNITS = (("year", 31_557_600), ("day", 86_400), ("h", 3_600), ("min", 60))
+_UNITS = (("years", 31_557_600), ("days", 86_400), ("h", 3_600), ("min", 60))
 _FROM = 2
 
 _Found = tuple[IntArray, IntArray, FloatArray, int]
@@ -159,15 +160,10 @@ def _complete(state: Enumeration, manifest: Manifest, directory: Path | None, *,
         directory=directory,
     )
     if directory is not None:
-        write_atomically(directory / EVALUATIONS, frame.to_csv(index=False))
-        write_atomically(directory / FRONT, front.to_csv(index=False))
-        outcome = {
-            "message": message,
-            "n_evaluations": state.size,
-            "n_front": len(front),
-            "front_fingerprint": fingerprint,
-        }
-        outcome |= {"seconds": result.seconds, "status": "finished"}
+        write_frame(directory / EVALUATIONS, frame)
+        write_frame(directory / FRONT, front)
+        outcome = {"message": message, "n_evaluations": state.size, "n_front": len(front)}
+        outcome |= {"front_fingerprint": fingerprint, "seconds": result.seconds, "status": "finished"}
         write_manifest(directory, manifest.model_copy(update=outcome))
         (directory / STATE).unlink(missing_ok=True)
     return result
@@ -240,8 +236,6 @@ def _rate(problem: DesignProblem) -> float:
 
 def _duration(seconds: float) -> str:
     """Time in words, such as ``3.5 min``."""
-    for unit, length in _UNITS:
-        if seconds >= _FROM * length:
-            number = f"{seconds / length:.2g}" if seconds >= 1e6 * length else f"{float(f'{seconds / length:.2g}'):,g}"
-            return f"{number} {unit}{'s' if unit in ('year', 'day') else ''}"
-    return f"{float(f'{seconds:.2g}'):g} s"
+    unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= _FROM * length), ("s", 1))
+    two_digits = float(f"{seconds / length:.2g}")
+    return f"{two_digits:,g} {unit}"

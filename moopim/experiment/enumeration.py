@@ -16,7 +16,7 @@ from pydantic import Field
 from moopim.errors import LogError, MoopimError
 from moopim.evaluator import LoggedBatch
 from moopim.experiment.frames import evaluations_frame
-from moopim.files import open_atomically, read_bounded
+from moopim.files import open_output, read_bounded
 from moopim.messages import resume_command
 from moopim.pareto import non_dominated
 from moopim.problem import DesignProblem
@@ -108,7 +108,7 @@ class Enumeration:
         return frame.assign(evaluation=self.numbers + 1)
 
     def write(self, path: Path) -> None:
-        """Write the state into a file."""
+        """Write the state into a file; raises ConfigError if it cannot be written."""
         self.settle()
         parts = (np.packbits(self.done), self.numbers.astype("<i8"), self.genes.astype("<i8"), self.table.astype("<f8"))
         body = b"".join(part.tobytes() for part in parts)
@@ -119,7 +119,7 @@ class Enumeration:
             front=len(self.numbers),
             checksum=_checksum(body),
         )
-        with open_atomically(path) as file:
+        with open_output(path) as file:
             file.write(header.model_dump_json().encode() + b"\n" + body)
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError
@@ -16,18 +18,30 @@ from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective, oriented
 from moopim.typing import FloatArray, IntArray
 
+_BLOCK = 2**13  # designs that are decoded at a time
+
 
 def genes_frame(genome: Genome, X: IntArray) -> pd.DataFrame:
     """Frame with one column per gene of designs `X` ``(pop, n_genes)``; values of mixed kinds, and tuples, as text."""
-    designs = genome.decode(X)
-    columns = {}
-    for group in genome.groups:
-        values = designs[group.name].reshape(len(X), group.width)
-        if values.dtype == object:
-            # Mixed kinds, tuples and the like: files have no other way to keep them.
-            values = np.array([str(value) for value in values.flat], dtype=np.str_).reshape(values.shape)
-        columns.update({name: values[:, i] for i, name in enumerate(group.columns)})
-    return pd.DataFrame(columns)
+    return pd.DataFrame(_gene_columns(genome, X), copy=False)
+
+
+def _gene_columns(genome: Genome, X: NDArray[np.integer]) -> dict[str, NDArray[Any]]:
+    """Decoded values of each gene, shape ``(pop,)``."""
+    # Mixed kinds, tuples and the like become text: files have no other way to keep them.
+    values = {group.name: group.values for group in genome.groups}
+    values = {name: _texts(known) if known.dtype == object else known for name, known in values.items()}
+    columns = {name: np.empty(len(X), values[group.name].dtype) for group in genome.groups for name in group.columns}
+    for start in range(0, len(X), _BLOCK):  # numbers of the log are small, those of the model are not
+        genes = genome.check(X[start : start + _BLOCK])
+        for group in genome.groups:
+            for name, indices in zip(group.columns, genes[:, genome.slices[group.name]].T, strict=True):
+                columns[name][start : start + _BLOCK] = values[group.name][indices]
+    return columns
+
+
+def _texts(values: NDArray[Any]) -> NDArray[np.str_]:
+    return np.array([str(value) for value in values.flat], dtype=np.str_).reshape(values.shape)
 
 
 def read_designs(genome: Genome, frame: pd.DataFrame) -> Designs:
@@ -56,27 +70,23 @@ def evaluations_frame(
     ``returned``: whether the optimiser returned a design with these objectives. `returned` has objectives to be
     minimised, ``(designs, n_obj)``.
     """
-    empty = (np.empty((0, problem.n_var), dtype=np.int64), np.empty((0, len(problem.quantities))))
-    X = np.concatenate([batch.genes for batch in batches]).astype(np.int64) if batches else empty[0]
-    table = np.concatenate([batch.table for batch in batches]) if batches else empty[1]
-    count = pd.DataFrame(
-        {
-            "evaluation": np.arange(1, len(X) + 1),
-            "generation": np.repeat([b.generation for b in batches], [len(b.genes) for b in batches]).astype(np.int64),
-        }
-    )
-    quantities = pd.DataFrame({quantity.column: table[:, i] for i, quantity in enumerate(problem.quantities)})
-    flags = pd.DataFrame(
-        {
-            "feasible": problem.feasible(table),
-            "cached": np.concatenate([b.cached for b in batches]) if batches else np.empty(0, dtype=np.bool_),
-        }
-    )
+    genes = np.concatenate([np.empty((0, problem.n_var), problem.genome.storage_dtype), *(b.genes for b in batches)])
+    table = np.concatenate([np.empty((0, len(problem.quantities))), *(b.table for b in batches)])
+    sizes = np.array([len(b.genes) for b in batches], dtype=np.int64)
+    columns: dict[str, NDArray[Any]] = {
+        "evaluation": np.arange(1, len(genes) + 1),
+        "generation": np.repeat(np.array([b.generation for b in batches], dtype=np.int64), sizes),
+    }
+    columns |= _gene_columns(problem.genome, genes)
+    columns |= {quantity.column: table[:, i].copy() for i, quantity in enumerate(problem.quantities)}
+    columns["feasible"] = problem.feasible(table)
+    columns["cached"] = np.concatenate([np.empty(0, dtype=np.bool_), *(b.cached for b in batches)])
     if returned is not None:
         known = set(row_keys(returned))
-        keys = row_keys(problem.objective_values(table))
-        flags["returned"] = np.array([key in known for key in keys], dtype=np.bool_)
-    return pd.concat([count, genes_frame(problem.genome, X), quantities, flags], axis=1)
+        blocks = (table[start : start + _BLOCK] for start in range(0, len(table), _BLOCK))
+        keys = (key for block in blocks for key in row_keys(problem.objective_values(block)))
+        columns["returned"] = np.fromiter((key in known for key in keys), np.bool_, len(table))
+    return pd.DataFrame(columns, copy=False)
 
 
 def minimised(frame: pd.DataFrame, objectives: Sequence[Objective]) -> FloatArray:

@@ -19,6 +19,7 @@ from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
 from moopim.algorithms.screening import Screen, prepare
+from moopim.csv_files import write_frame
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
@@ -34,7 +35,7 @@ from moopim.experiment.manifest import (
 )
 from moopim.experiment.plugins import problem_spec, rebuild_problem
 from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
-from moopim.files import locked, open_atomically, write_atomically
+from moopim.files import locked, open_atomically
 from moopim.messages import count, plural, resume_command
 from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
 from moopim.problem import DesignProblem
@@ -49,6 +50,8 @@ SCREENING = "screening.csv"
 _Report = Callable[[int, Evaluator, Algorithm], None]
 # Generations in a row without an evaluation after which a run ends.
 _MOST_IDLE = 1_000
+# Rows that are put together in memory for a Parquet file.
+_ROW_GROUP = 2**16
 
 
 def run(
@@ -177,7 +180,7 @@ def _read_back(directory: Path) -> RunResult:
     """Result of a finished run; its front is written again if it is missing."""
     result = load_run(directory)
     if not (directory / FRONT).is_file():
-        write_atomically(directory / FRONT, result.front.to_csv(index=False))
+        write_frame(directory / FRONT, result.front)
     return result
 
 
@@ -264,13 +267,13 @@ def _search(
         directory=directory,
     )
     if directory is not None:
-        write_atomically(directory / EVALUATIONS, frame.to_csv(index=False))
-        write_atomically(directory / FRONT, front.to_csv(index=False))
+        write_frame(directory / EVALUATIONS, frame)
+        write_frame(directory / FRONT, front)
         outcome = {"message": message, "n_evaluations": len(frame), "n_cached": evaluator.n_cached}
         outcome |= {"n_front": len(front), "seconds": seconds, "status": "finished"}
         if screen is not None:
             outcome |= {"n_screened": screen.n_screened, "rank_correlations": screen.correlation_of()}
-            write_atomically(directory / SCREENING, screen.frame().to_csv(index=False))
+            write_frame(directory / SCREENING, screen.frame())
         write_manifest(directory, manifest.model_copy(update=outcome))
         _write_parquet(frame, directory / PARQUET)
     return result
@@ -335,7 +338,7 @@ def optimise(
             algorithm.setup(evaluator.problem, termination=MaximumFunctionCallTermination(evaluations), seed=seed)
         algorithm.evaluator.eval = _reevaluating(algorithm.evaluator.eval, evaluator)
         # Other ways to breed, such as differential evolution, need their offspring in full number.
-        divisible = type(getattr(algorithm, "mating", None)) in (Mating, NoneType)
+        divisible = isinstance(getattr(algorithm, "mating", None), Mating | NoneType)
         offspring = get(getattr(algorithm, "n_offsprings", None)) if divisible else None
         if pop_size := get(getattr(algorithm, "pop_size", None)):
             algorithm.pop_size = min(pop_size, evaluations)
@@ -443,7 +446,7 @@ def _write_parquet(frame: Any, path: Path) -> None:
         return
     try:
         with open_atomically(path) as file:
-            frame.to_parquet(file, index=False)
+            frame.to_parquet(file, index=False, row_group_size=_ROW_GROUP)
     except Exception as error:  # noqa: BLE001
         _warn_of_parquet(path, error)
 

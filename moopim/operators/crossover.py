@@ -14,11 +14,16 @@ from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, IntArray
 
 
-def uniform_mask(genome: Genome, n: int, prob_exchange: float, random_state: np.random.Generator) -> BoolArray:
-    """Mask ``(n, n_genes)`` of each gene with a probability; a permutation group is marked whole or not at all."""
+def uniform_mask(genome: Genome, n: int, prob_exchange: float | None, random_state: np.random.Generator) -> BoolArray:
+    """Mask ``(n, n_genes)`` of each gene with a probability; a permutation group is marked whole or not at all.
+
+    Without a probability one is drawn for each row, uniformly.
+    """
     whole_number("n", n, 0)
-    number("prob_exchange", prob_exchange, least=0, most=1)
-    return _whole_permutations(genome, random_state.random((n, genome.n_genes)) < prob_exchange)
+    if prob_exchange is not None:
+        number("prob_exchange", prob_exchange, least=0, most=1)
+    share = random_state.random((n, 1)) if prob_exchange is None else prob_exchange
+    return _whole_permutations(genome, random_state.random((n, genome.n_genes)) < share)
 
 
 def point_mask(genome: Genome, n: int, n_points: int, random_state: np.random.Generator) -> BoolArray:
@@ -83,14 +88,15 @@ class UniformCrossover(_MaskedCrossover):
 
     Args:
         prob: Probability that a pair is crossed at all.
-        prob_exchange: Probability of each gene.
+        prob_exchange: Probability of each gene; ``None`` draws one for each pair, uniformly.
 
     Raises:
         ConfigError: If a probability lies outside 0 .. 1.
     """
 
-    def __init__(self, prob: float = 0.9, prob_exchange: float = 0.5) -> None:
-        number("prob_exchange", prob_exchange, least=0, most=1)
+    def __init__(self, prob: float = 0.9, prob_exchange: float | None = 0.5) -> None:
+        if prob_exchange is not None:
+            number("prob_exchange", prob_exchange, least=0, most=1)
         super().__init__(prob)
         self.prob_exchange = prob_exchange
 

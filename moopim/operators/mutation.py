@@ -1,8 +1,7 @@
-"""Mutation: reset to another value, swap, move of a block of neighbouring genes, and AMOSA's mix of these."""
+"""Mutation: reset to another value, swap, move of a block of neighbouring genes, and a mix of these."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -13,7 +12,6 @@ from moopim.checks import numbers
 from moopim.errors import ConfigError
 from moopim.genes import GeneGroup, Permutation
 from moopim.genome import Genome
-from moopim.operators.crossover import exchange, uniform_mask
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray, IntArray
 
@@ -54,6 +52,19 @@ def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) ->
     return _shift(genome, X, marked, random_state)
 
 
+def reset_few(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
+    """Set a Poisson-distributed number of active genes of each design, one on average, to different values."""
+    _check_shape(genome, X)
+    free = _free(genome, X)
+    counts = np.minimum(random_state.poisson(1.0, len(X)), free.sum(axis=1))
+    # The genes with the least of as many uniform numbers.
+    draws = np.where(free, random_state.random(X.shape), 2.0)
+    order = np.argsort(draws, axis=1, kind="stable")
+    marked = np.zeros(X.shape, dtype=np.bool_)
+    np.put_along_axis(marked, order, np.arange(genome.n_genes) < counts[:, None], axis=1)
+    return _shift(genome, X, marked, random_state)
+
+
 def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
     """Swap two genes of one repeated group, drawn anew for each design; without such a group nothing changes."""
     _check_shape(genome, X)
@@ -88,13 +99,6 @@ def move_block(genome: Genome, X: IntArray, random_state: np.random.Generator) -
             part = genome.slices[group.name]
             moved[:, part] = _rotate(X[:, part], inside[:, part], step[:, part.start])
     return moved
-
-
-def _mate(archive: IntArray, genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """Uniform crossover of each design with a random member of an archive ``(members, n_genes)``."""
-    mates = archive[random_state.integers(0, len(archive), size=len(X))]
-    children = exchange(np.stack([X, mates]), uniform_mask(genome, len(X), 0.5, random_state))
-    return np.asarray(children[0])
 
 
 def _check_shape(genome: Genome, X: IntArray) -> None:
@@ -142,17 +146,23 @@ def _swap_marked(order: IntArray, marked: BoolArray, step: IntArray) -> IntArray
 
 
 def _pick_gene(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """One gene per design, uniformly among those that can change: active, with two or more values."""
-    free = np.broadcast_to(genome.n_values > 1, X.shape)
-    if any(group.length for group in genome.groups):
-        designs = genome.decode(X)
-        free = free & np.concatenate([designs.active(group.name) for group in genome.groups], axis=1)
+    """One gene per design, uniformly among those that can change."""
+    free = _free(genome, X)
     draw = random_state.random(len(X))
     if free.all():
         return (draw * genome.n_genes).astype(np.int64)
     rank = np.cumsum(free, axis=1)
     target = 1 + (draw * rank[:, -1]).astype(np.int64)
     return np.asarray((rank >= target[:, None]).argmax(axis=1))
+
+
+def _free(genome: Genome, X: IntArray) -> BoolArray:
+    """Mask ``(pop, n_genes)`` of the genes that can change: active, with two or more values."""
+    free = np.broadcast_to(genome.n_values > 1, X.shape)
+    if any(group.length for group in genome.groups):
+        designs = genome.decode(X)
+        free = free & np.concatenate([designs.active(group.name) for group in genome.groups], axis=1)
+    return free
 
 
 def _pick_group(genome: Genome, n: int, random_state: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -199,6 +209,12 @@ class SingleResetMutation(_GeneMutation):
     _mutated = staticmethod(reset_one)
 
 
+class PoissonResetMutation(_GeneMutation):
+    """Random reset of a Poisson-distributed number of the active genes of each design, one on average."""
+
+    _mutated = staticmethod(reset_few)
+
+
 class SwapMutation(_GeneMutation):
     """Swap of two genes of one repeated group."""
 
@@ -212,43 +228,34 @@ class BlockMoveMutation(_GeneMutation):
 
 
 class Perturbation(Mutation):  # type: ignore[misc]
-    """AMOSA's move from a current design to a proposal: one random move per design.
+    """Move of the published AMOSA on genomes: one random change of each design.
 
     Args:
         reset: Weight of setting one gene to a different value.
         swap: Weight of swapping two genes of a group.
         block_move: Weight of moving a run of neighbouring genes by one common step.
-        mate: Weight of uniform crossover with a random member of the archive; without one, a reset.
 
     Raises:
         ConfigError: If a weight is negative or all are zero.
     """
 
-    def __init__(self, reset: float = 1.0, swap: float = 0.0, block_move: float = 0.0, mate: float = 0.0) -> None:
+    def __init__(self, reset: float = 1.0, swap: float = 0.0, block_move: float = 0.0) -> None:
         super().__init__(prob=1.0)
-        weights = {"reset": reset, "swap": swap, "block_move": block_move, "mate": mate}
+        weights = {"reset": reset, "swap": swap, "block_move": block_move}
         if min(weights.values()) < 0 or sum(weights.values()) == 0:
             raise ConfigError(f"perturbation weights {weights} are not allowed; expected >= 0, one of them positive")
         self.weights = weights
         self._thresholds = np.cumsum(list(weights.values())) / sum(weights.values())
 
     def _do(
-        self,
-        problem: DesignProblem,
-        X: IntArray,
-        *args: Any,
-        random_state: np.random.Generator,
-        archive: IntArray | None = None,
-        **kwargs: Any,
+        self, problem: DesignProblem, X: IntArray, *args: Any, random_state: np.random.Generator, **kwargs: Any
     ) -> IntArray:
         genome = problem.genome
         if self.weights["reset"] == sum(self.weights.values()):
             return reset_one(genome, X, random_state)
         kind = np.searchsorted(self._thresholds, random_state.random(len(X)), side="right")
-        moves: list[Callable[[Genome, IntArray, np.random.Generator], IntArray]] = [reset_one, swap, move_block]
-        moves.append(partial(_mate, archive) if archive is not None and len(archive) else reset_one)
         result = X.copy()
-        for i, move in enumerate(moves):
+        for i, move in enumerate((reset_one, swap, move_block)):
             rows = kind == i
             if rows.any():
                 result[rows] = move(genome, X[rows], random_state)

@@ -25,6 +25,7 @@ from moopim.hardware.stack import (
     system_model,
 )
 from moopim.hardware.stack.model import check_fit, occupy
+from moopim.hardware.stack.placement import Occupancy
 from moopim.problem import DesignProblem
 from moopim.quantities import Constraint, Objective
 from moopim.typing import FloatArray, IntArray
@@ -388,23 +389,24 @@ class HuntMapping(DesignProblem):
             return X
         X = X.copy()
         tiers, genes = (X[:, self.genome.slices[name]] for name in ("tier", "pe"))
-        without = ~occupy(self.model, tiers, genes).has_bp
-        tiers[without, -1] = int(np.flatnonzero(self.model.can_serve_bp)[0])
+        occupancy = occupy(self.model, tiers, genes)
+        if not occupancy.has_bp.all():
+            tiers[~occupancy.has_bp, -1] = int(np.flatnonzero(self.model.can_serve_bp)[0])
+            occupancy = occupy(self.model, tiers, genes)
+        overfull = rows = np.flatnonzero((occupancy.used > occupancy.free).any(axis=1))
         for _ in range(len(self.model.workload)):
-            rows = self._overfull(tiers, genes)
             if not len(rows):
                 break
-            genes[rows] = self._relieve(tiers[rows], genes[rows])
+            moved = self._relieve(genes[rows], occupancy.select(overfull))
+            genes[rows] = moved
+            occupancy = occupy(self.model, tiers[rows], moved)
+            overfull = np.flatnonzero((occupancy.used > occupancy.free).any(axis=1))
+            rows = rows[overfull]
         return X
 
-    def _overfull(self, tiers: IntArray, genes: IntArray) -> IntArray:
-        """Rows of the mappings with an overfull tier."""
-        occupancy = occupy(self.model, tiers, genes)
-        return np.flatnonzero((occupancy.used > occupancy.free).any(axis=1))
-
-    def _relieve(self, tiers: IntArray, genes: IntArray) -> IntArray:
+    def _relieve(self, genes: IntArray, occupancy: Occupancy) -> IntArray:
         """Move one layer of each design from its fullest forward tier to its emptiest."""
-        pes, occupancy = self.model.stack.pes_per_tier, occupy(self.model, tiers, genes)
+        pes = self.model.stack.pes_per_tier
         room = (occupancy.free - occupancy.used) / occupancy.capacity
         fullest, emptiest = room.argmin(axis=1), room.argmax(axis=1)
         slot = np.where(occupancy.tier == fullest[:, None], genes % pes, -1)

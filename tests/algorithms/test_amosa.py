@@ -1,16 +1,16 @@
 """What AMOSA finds, and the parameters it refuses."""
 
 import itertools
-import warnings
+from functools import partial
 
 import moocore
 import numpy as np
 import pytest
-from amosa_toys import Identity, Table
+from amosa_toys import Table
 from pymoo.optimize import minimize
 from pymoo.problems import get_problem
 
-from moopim.algorithms.amosa import AMOSA, mapping_preset
+from moopim.algorithms.amosa import AMOSA, recommended_amosa
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -40,7 +40,7 @@ def front_of_all_designs(problem):
 
 
 @pytest.mark.parametrize("n_obj", [2, 3])
-@pytest.mark.parametrize("make", [AMOSA, mapping_preset])
+@pytest.mark.parametrize("make", [AMOSA, partial(recommended_amosa, 20_000)])
 def test_whole_front_of_an_enumerable_problem_is_found(make, n_obj):
     # 4^6 = 4096 designs; the archive can hold the whole front.
     problem = Table(n_var=6, n_values=4, n_obj=n_obj, seed=6)
@@ -51,25 +51,14 @@ def test_whole_front_of_an_enumerable_problem_is_found(make, n_obj):
     assert np.array_equal(np.unique(result.F, axis=0), front)
 
 
-def test_mapping_preset_beats_the_published_algorithm_on_many_discrete_objectives():
+def test_recommended_settings_beat_the_published_algorithm_on_many_discrete_objectives():
     def volume(algorithm, seed):
         F = minimize(Table(n_var=30, n_values=8, n_obj=4), algorithm, ("n_eval", 8000), seed=seed).F
         # The objectives sum up 30 numbers of 0 .. 49.
         return moocore.hypervolume(F / 1500, ref=np.ones(4))
 
     published = [volume(AMOSA(steps_per_iteration=50), seed) for seed in range(3)]
-    assert min(volume(mapping_preset(), seed) for seed in range(3)) > max(published)
-
-
-def test_too_few_steps_are_warned_of_once():
-    with pytest.warns(
-        UserWarning, match="1000 evaluations leave each of 16 chains 12 steps after the 800 of the start"
-    ):
-        AMOSA(chains=16, n_initial=100, hill_climb=7).setup(Identity(), termination=("n_eval", 1000))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        mapping_preset().setup(Table(), termination=("n_eval", 20_000))
-        AMOSA(chains=16).setup(Table())
+    assert min(volume(recommended_amosa(8000), seed) for seed in range(3)) > max(published)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +77,9 @@ def test_too_few_steps_are_warned_of_once():
         ("exponent", "add"),
         ("amount", "sum"),
         ("truncation", "crowding"),
+        ("growth", -1.0),
+        ("least_limit", 0),
+        ("mating", -0.1),
         ("restart_prob", 1.5),
         ("steps_per_iteration", 0),
         ("n_max_evals", 0),

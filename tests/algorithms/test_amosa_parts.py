@@ -56,14 +56,12 @@ def test_archive_holds_what_a_plain_filter_holds(first, second):
         table = np.array(rows)
         return batch(table[:, :3], table[:, 3])
 
-    archive = Archive(hard_limit=90, soft_limit=100, n_staged=25, truncate=single_linkage)
+    archive = Archive(hard_limit=90, soft_limit=100, truncate=single_linkage)
     archive.restart(as_batch(first))
     later = as_batch(second)
-    archive.stage(later)
-    for j in range(len(second)):
-        if not archive.dominators(j) and not archive.has_equal(j):
-            archive.insert(j)
-    archive.settle()
+    not_worse, not_better = archive.compare(later.planes)
+    joins = ~not_worse.any(axis=1)
+    archive.add(later, np.flatnonzero(joins), (not_better & ~not_worse)[joins].any(axis=0))
     planes = np.hstack([as_batch(first).planes, later.planes])
     expected = planes[:, nondominated(planes)]
     assert sorted(archive.planes.T.tolist()) == sorted(expected.T.tolist())

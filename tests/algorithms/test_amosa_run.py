@@ -16,7 +16,7 @@ from pymoo.optimize import minimize
 from pymoo.problems import get_problem
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from moopim.algorithms.amosa import AMOSA, mapping_preset
+from moopim.algorithms.amosa import AMOSA, recommended_amosa
 
 SMALL = {"hard_limit": 20, "soft_limit": 40, "hill_climb": 2}
 VARIANTS = {
@@ -25,9 +25,9 @@ VARIANTS = {
     "hypervolume and jumps": {"chains": 16, "truncation": "hypervolume", "restart_prob": 0.5, "hill_climb": 0},
     "closest pair": {"chains": 5, "truncation": "closest-pair"},
     "automatic": {"chains": 4, "t_max": "auto", "amount": "geometric"},
-    "explicit": {"iterations": 3, "chains": 4, "exponent": "multiply", "reseed": False},
+    "mating": {"chains": 8, "mating": 0.8, "repeats": False, "growth": 2.0, "truncation": "hypervolume"},
+    "explicit": {"iterations": 3, "chains": 4, "exponent": "multiply"},
 }
-pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of.*:UserWarning")
 
 
 def run(problem, n_evals=600, seed=1, **options):
@@ -155,36 +155,67 @@ def test_chains_are_carried_over_levels():
     assert len(np.unique(np.concatenate(seen), axis=0)) > 1
 
 
-def test_dominated_chains_move_to_members_at_a_new_level():
-    algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=8, iterations=3)
-    algorithm.setup(Identity(), seed=1)
-    algorithm.next()
-    # Three steps at the first level, which starts with the first of them.
-    for _ in range(3):
-        algorithm.next()
-    algorithm._state.X[:4], algorithm._state.planes[:-1, :4] = 99.0, 99.0
-    kept = algorithm._state.X[4:].copy()
-    kept_is_dominated = algorithm._state.archive.is_dominated(algorithm._state.planes)[4:]
-    algorithm.ask()
-    members = algorithm._state.archive.designs.tolist()
-    assert all(row in members for row in algorithm._state.X[:4].tolist())
-    assert np.array_equal(algorithm._state.X[4:][~kept_is_dominated], kept[~kept_is_dominated])
-    assert all(row in members for row in algorithm._state.X[4:][kept_is_dominated].tolist())
-
-
 def test_jumping_chains_propose_from_members():
     seen = []
 
     class Trace(Mutation):
-        """Notes the current designs and the members it is given."""
+        """Notes the current designs and the members."""
 
-        def _do(self, problem, X, *args, random_state=None, archive=None, **kwargs):
-            seen.append((X.tolist(), archive.tolist()))
+        def _do(self, problem, X, *args, random_state=None, **kwargs):
+            seen.append((X.tolist(), algorithm._state.archive.designs.tolist()))
             return X + random_state.laplace(size=X.shape)
 
-    run(Identity(), 300, chains=5, mutation=Trace(), restart_prob=1.0, hill_climb=0)
+    algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=5, mutation=Trace(), restart_prob=1.0)
+    algorithm.setup(Identity(), termination=("n_eval", 300), seed=1)
+    algorithm.run()
     assert len(seen) == (300 - 40) // 5
     assert all(row in archive for rows, archive in seen for row in rows)
+
+
+class Still(Mutation):
+    """Changes nothing."""
+
+    def _do(self, problem, X, *args, **kwargs):
+        return X
+
+
+def test_mates_are_the_nearest_of_five_random_members():
+    # The objectives are the variables: 40 designs on a line, of which most members are far from any one of them.
+    line = np.column_stack([np.arange(40.0), -np.arange(40.0)])
+    settings = {"hard_limit": 40, "hill_climb": 0, "chains": 2000, "mating": 1.0}
+    algorithm = AMOSA(**settings, sampling=line, mutation=Still())
+    algorithm.setup(Identity(), seed=1)
+    algorithm.next()
+    state = algorithm._state
+    state.X[:], state.planes[:-1] = line[0], line[0][:, None]
+    mates = algorithm._mates(state.planes)[:, 0]
+    assert 0 not in mates
+    # The least of five of 1 .. 39 (0, the design itself, does not count): each is above k with the share left to them.
+    for k in (4, 9, 19):
+        assert (mates > k).mean() == pytest.approx((1 - k / 40) ** 5 - (1 / 40) ** 5, abs=0.04)
+    children = algorithm._bred(np.arange(2000))
+    assert ((children[:, 0] == 0) | (children[:, 1] == 0) | (children[:, 0] == -children[:, 1])).all()
+
+
+def test_no_design_is_proposed_twice_while_there_are_others():
+    problem = Table(n_var=12, n_values=4)
+    run(problem, 120, chains=5, hill_climb=0, restart_prob=0.8, mating=0.8, repeats=False)
+    proposals = np.concatenate(problem.batches[1:])
+    assert len(np.unique(proposals, axis=0)) == len(proposals) == 80
+
+
+def test_archive_grows_with_the_budget():
+    sizes = {}
+
+    def check(algorithm):
+        sizes[algorithm.evaluator.n_eval] = len(algorithm.opt)
+
+    algorithm = AMOSA(**{**SMALL, "hill_climb": 0}, chains=10, growth=2.0, least_limit=5, truncation="hypervolume")
+    problem = Table(n_var=12, n_obj=4)
+    found = minimize(problem, algorithm, ("n_eval", 1000), seed=1, callback=Watch(check))
+    assert all(size <= 2 * max(5, round(20 * (n / 1000) ** 2)) for n, size in sizes.items())
+    assert max(size for n, size in sizes.items() if n <= 500) <= 10
+    assert len(found.F) == 20
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -381,16 +412,10 @@ def test_automatic_first_temperature():
     assert algorithm._state.level == algorithm._state.cooling.n_levels - 1
 
 
-def test_mapping_preset():
-    algorithm = mapping_preset(n_initial=50)
-    settings = (
-        algorithm.chains,
-        algorithm.n_initial,
-        algorithm.hill_climb,
-        algorithm.truncation,
-        algorithm.restart_prob,
-    )
-    assert settings == (16, 50, 0, "hypervolume", 0.5)
+@pytest.mark.parametrize("evaluations", [1, 4, 7, 1000])
+def test_recommended_settings(evaluations):
+    algorithm = recommended_amosa(evaluations)
+    assert algorithm.n_initial == max(1, evaluations // 5)
     problem = Table(n_obj=4)
-    assert len(minimize(problem, algorithm, ("n_eval", 1000), seed=1).F) <= 100
-    assert len(problem.evaluated) == 1000
+    assert len(minimize(problem, algorithm, ("n_eval", evaluations), seed=1).opt) <= 100
+    assert len(problem.evaluated) == evaluations

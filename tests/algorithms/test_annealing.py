@@ -21,7 +21,7 @@ from moopim.algorithms.annealing import (
 
 
 def amount(a, b, ranges, **options):
-    return amount_of_domination(np.array(a, float)[:, None], np.array(b, float), np.array(ranges, float), **options)[0]
+    return amount_of_domination(np.array(a, float), np.array(b, float), np.array(ranges, float), **options)
 
 
 def test_amount_is_the_product_of_the_scaled_differences():
@@ -41,21 +41,21 @@ def test_geometric_amount_is_the_root_of_the_number_of_objectives():
 
 def test_amounts_of_several_designs():
     a = np.array([[0.0, 1.0, 3.0], [0.0, 2.0, 1.0]])
-    assert amount_of_domination(a, np.array([3.0, 2.0]), np.array([3.0, 2.0])).tolist() == [1.0, 2 / 3, 1 / 2]
+    assert amount_of_domination(a, np.array([[3.0], [2.0]]), np.array([[3.0], [2.0]])).tolist() == [1.0, 2 / 3, 1 / 2]
 
 
 def test_acceptance():
     # exp(ln 3) = 3, so 1 / (1 + 3).
-    assert acceptance(math.log(3), 1.0) == pytest.approx(1 / 4)
-    assert acceptance(2 * math.log(3), 2.0) == pytest.approx(1 / 4)
-    assert acceptance(0.5 * math.log(3), 2.0, multiply=True) == pytest.approx(1 / 4)
-    assert acceptance(0.3, math.inf) == 0.5
-    assert acceptance(1.0, 1e-7) == 0.0
+    assert acceptance(np.array(math.log(3)), 1.0) == pytest.approx(1 / 4)
+    assert acceptance(np.array(2 * math.log(3)), 2.0) == pytest.approx(1 / 4)
+    assert acceptance(np.array(0.5 * math.log(3)), 2.0, multiply=True) == pytest.approx(1 / 4)
+    assert acceptance(np.array(0.3), math.inf) == 0.5
+    assert acceptance(np.array(1.0), 1e-7) == 0.0
 
 
 def test_improvement():
-    assert improvement(0.0) == 0.5
-    assert improvement(math.log(3)) == pytest.approx(3 / 4)
+    assert improvement(np.array(0.0)) == 0.5
+    assert improvement(np.array(math.log(3))) == pytest.approx(3 / 4)
 
 
 def test_number_of_levels():

@@ -11,7 +11,6 @@ from moopim import ConfigError, Constraint, DesignProblem, EvaluationError, Geno
 from moopim.algorithms import registry
 from moopim.algorithms.registry import ALGORITHMS, algorithm_names, make_algorithm
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
 NAMES = sorted(ALGORITHMS)
 
 

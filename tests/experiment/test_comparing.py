@@ -9,8 +9,6 @@ import moopim
 from moopim import ConfigError, EvaluationError, LogError
 from moopim.files import locked
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
-
 
 def test_every_algorithm_runs_with_every_seed(tmp_path):
     results = moopim.compare(Buffers(), ["nsga2", "random"], seeds=2, evaluations=150, output=tmp_path)

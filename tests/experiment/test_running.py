@@ -28,7 +28,6 @@ from moopim.files import locked
 from moopim.operators import HashedDuplicateElimination, RandomSampling, ResetMutation, UniformCrossover
 
 TOYS = Path(__file__).parents[1] / "toys.py"
-pytestmark = pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
 
 
 def test_a_run_directory_holds_what_the_result_holds(tmp_path):

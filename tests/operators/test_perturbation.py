@@ -1,11 +1,11 @@
-"""AMOSA's perturbation: the share of each move, mating with the archive."""
+"""The published AMOSA's perturbation, the share of each move; resets of a Poisson-distributed number of genes."""
 
 import numpy as np
 import pytest
 from toys import Blocks
 
 from moopim import ConfigError, DesignProblem, Genome, Index, Objective
-from moopim.operators import DesignRepair, Perturbation
+from moopim.operators import DesignRepair, Perturbation, PoissonResetMutation, UniformCrossover
 
 
 class Places(DesignProblem):
@@ -18,28 +18,29 @@ class Places(DesignProblem):
 
 def test_moves_come_in_the_given_shares(rng):
     X = Places().genome.sample(6000, rng)
-    moves = Perturbation(reset=2, swap=1, mate=1)
-    Y = moves._do(Places(), X, random_state=rng, archive=Places().genome.sample(5, rng))
+    Y = Perturbation(reset=2, swap=1, block_move=1)._do(Places(), X, random_state=rng)
     same_values = (np.sort(X, axis=1) == np.sort(Y, axis=1)).all(axis=1)
     changed = (X != Y).sum(axis=1)
     assert same_values.mean() == pytest.approx(0.25, abs=0.02)
     assert ((changed == 1) & ~same_values).mean() == pytest.approx(0.5, abs=0.02)
-    assert (changed > 2).mean() == pytest.approx(0.25, abs=0.02)
+    # Two of 31 places bound a block: in 30 + 29 of 465 cases it has one or two genes.
+    assert (changed > 2).mean() == pytest.approx(0.25 * (1 - 59 / 465), abs=0.02)
 
 
-def test_mating_takes_genes_of_the_current_design_and_of_the_archive(rng):
+def test_number_of_reset_genes_is_poisson_distributed(rng):
     problem = Places()
-    X, archive = problem.genome.sample(40, rng), problem.genome.sample(1, rng)
-    Y = Perturbation(reset=0, mate=1)._do(problem, X, random_state=rng, archive=archive)
-    assert ((Y == X) | (archive == Y)).all()
-    assert (archive == Y).mean() == pytest.approx(0.5, abs=0.05)
+    X = problem.genome.sample(20_000, rng)
+    changed = (PoissonResetMutation()._do(problem, X, random_state=rng) != X).sum(axis=1)
+    # exp(-1) / k!
+    assert np.bincount(changed, minlength=4)[:4] / 20_000 == pytest.approx([0.368, 0.368, 0.184, 0.061], abs=0.01)
 
 
-@pytest.mark.parametrize("archive", [None, np.empty((0, 30), dtype=np.int64)])
-def test_mating_without_an_archive_is_a_reset(archive, rng):
-    X = Places().genome.sample(40, rng)
-    Y = Perturbation(reset=0, mate=1)._do(Places(), X, random_state=rng, archive=archive)
-    assert ((X != Y).sum(axis=1) == 1).all()
+def test_crossover_without_a_probability_draws_one_for_each_pair(rng):
+    problem = Places()
+    parents = np.stack([np.zeros((20_000, 30), np.int64), np.ones((20_000, 30), np.int64)])
+    share = UniformCrossover(prob_exchange=None)._do(problem, parents, random_state=rng)[0].mean(axis=1)
+    # Uniform shares: 31 numbers of exchanged genes, equally likely.
+    assert np.bincount((share * 30).round().astype(int)) / 20_000 == pytest.approx(np.full(31, 1 / 31), abs=0.006)
 
 
 @pytest.mark.parametrize("weights", [{"reset": -1.0}, {"reset": 0.0}])

@@ -232,7 +232,6 @@ def test_an_instance_is_always_the_same_and_others_differ(kind, rng):
     assert first.fingerprint() == again.fingerprint() != other.fingerprint()
 
 
-@pytest.mark.filterwarnings("ignore:.*evaluations leave each of:UserWarning")
 @pytest.mark.parametrize("algorithm", sorted(ALGORITHMS))
 @pytest.mark.parametrize("name", SMALL)
 def test_every_optimiser_runs_on_every_problem(name, algorithm):
