@@ -32,12 +32,14 @@ from moopim.randomness import controlled_randomness
 from moopim.typing import FloatArray, IntArray, WordArray
 from moopim.user_code import reason
 
-BATCH = 20
+BATCH = 10
 """Largest number of designs of a generation, where the optimiser lets it be chosen."""
 
 LEAST = 50
 """Number of designs that a surrogate learns from at least."""
 
+# Largest number of designs of the first generation, a fifth of the budget.
+_START = 200
 # Designs learned at most, the last ones; proposals of the copy that runs ahead.
 _MOST = 2_000
 _AHEAD = 600
@@ -128,6 +130,17 @@ class Screen:
         """Whether the surrogate chooses the next designs."""
         # Without a feasible design there is nothing to correlate, and the predicted violation decides.
         return self._surrogate is not None and (self.correlation >= _USEFUL or not len(self._found))
+
+    def batch(self, n_offsprings: int, evaluations: int) -> int:
+        """Number of offspring to ask an optimiser for that breeds `n_offsprings`: many at first, few from then on.
+
+        Args:
+            n_offsprings: Number of offspring of a generation without a screen.
+            evaluations: Evaluation budget.
+        """
+        if not len(self._known.X):
+            return max(LEAST, min(evaluations // 5, _START))
+        return min(n_offsprings, BATCH)
 
     def next(self, algorithm: Algorithm, n_offsprings: int | None = None) -> None:
         """Run one generation of an optimiser, in place of its method ``next``.

@@ -16,6 +16,8 @@ MODELS = ("extra trees", "ridge")
 # Groups with more values are numbers: columns of their own cost time and, in trees, hold too few designs each.
 _TREE_VALUES, _RIDGE_VALUES = 8, 64
 _TREES = 30
+# Standard deviations of the trees by which predictions are better than their mean.
+_OPTIMISM = 1.0
 # Ridge penalty per column, in units of the variance of a column.
 _PENALTY = 0.1
 # An objective that spans more than this factor is predicted by its logarithm, from this share of its largest value on.
@@ -117,7 +119,12 @@ class Surrogate:
             The predictions; objectives are 0 if no design with objectives was learned.
         """
         coded, spread = self._coded(X)
-        F = np.take_along_axis(self._objectives(coded, spread), models[None, None], axis=0)[0]
+        F = np.zeros((len(X), self._n_obj))
+        if self._trees is not None and self._ridge is not None:
+            each = self._trees.each(coded)
+            means = np.array([each.mean(axis=0), self._ridge.predict(spread)])
+            scaled = np.take_along_axis(means, models[None, None], axis=0)[0] - _OPTIMISM * each.std(axis=0)
+            F = self.scale.restored(scaled * self._deviation + self._mean)
         share, violation = np.ones(len(X)), np.zeros(len(X))
         if self._feasibility is not None:
             share, log_violation = self._feasibility.predict(coded).T
@@ -126,13 +133,11 @@ class Surrogate:
 
     def predict_each(self, X: IntArray) -> FloatArray:
         """Objectives predicted by each of `MODELS`, shape ``(models, designs, n_obj)``."""
-        return self._objectives(*self._coded(X))
-
-    def _objectives(self, coded: FloatArray, spread: FloatArray) -> FloatArray:
         if self._trees is None or self._ridge is None:
-            return np.zeros((len(MODELS), len(coded), self._n_obj))
-        scaled = np.array([self._trees.predict(coded), self._ridge.predict(spread)]) * self._deviation + self._mean
-        return self.scale.restored(scaled)
+            return np.zeros((len(MODELS), len(X), self._n_obj))
+        coded, spread = self._coded(X)
+        scaled = np.array([self._trees.predict(coded), self._ridge.predict(spread)])
+        return self.scale.restored(scaled * self._deviation + self._mean)
 
 
 class _Trees:
@@ -145,11 +150,14 @@ class _Trees:
         # Without scikit-learn's checks of every call, which take ten times as long as the trees.
         self._trees = [tree.tree_ for tree in forest.estimators_]
 
+    def each(self, coded: FloatArray) -> FloatArray:
+        """Predictions of each tree, shape ``(trees, designs, targets)``."""
+        columns = np.ascontiguousarray(coded, dtype=np.float32)
+        return np.array([tree.predict(columns) for tree in self._trees]).reshape(len(self._trees), len(columns), -1)
+
     def predict(self, coded: FloatArray) -> FloatArray:
         """Means over the trees, shape ``(designs, targets)``."""
-        columns = np.ascontiguousarray(coded, dtype=np.float32)
-        total = sum(tree.predict(columns) for tree in self._trees)
-        return np.asarray(total).reshape(len(columns), -1) / len(self._trees)
+        return self.each(coded).mean(axis=0)
 
 
 class _Ridge:

@@ -18,7 +18,7 @@ from pymoo.core.variable import get
 from pymoo.termination.max_eval import MaximumFunctionCallTermination
 
 from moopim.algorithms.registry import algorithm_names, make_algorithm
-from moopim.algorithms.screening import BATCH, Screen, prepare
+from moopim.algorithms.screening import Screen, prepare
 from moopim.csv_files import write_frame
 from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
@@ -345,7 +345,7 @@ def optimise(
         generation = idle = 0
         while evaluator.n_evaluations < evaluations and idle < _MOST_IDLE and algorithm.has_next():
             if offspring is not None:
-                most = offspring if screen is None else min(offspring, BATCH)
+                most = offspring if screen is None else screen.batch(offspring, evaluations)
                 algorithm.n_offsprings = min(most, evaluations - evaluator.n_evaluations)
             generation += 1
             before = evaluator.n_evaluations

@@ -116,8 +116,8 @@ def test_the_directory_tells_of_the_screening(tmp_path):
     table = pd.read_csv(tmp_path / "run" / "screening.csv")
     assert manifest.screen
     assert list(manifest.rank_correlations) == ["energy", "latency", "hit_rate"]
-    assert manifest.n_screened == 20 * table["screened"].sum()
-    assert table["evaluations"].tolist() == [60, 80, 100, 120, 140, 160, 180]
+    assert manifest.n_screened == 10 * table["screened"].sum()
+    assert table["evaluations"].tolist() == list(range(50, 200, 10))
     for name, value in manifest.rank_correlations.items():
         assert f"{name} {value:.2f}" in moopim.load_run(tmp_path / "run").message == result.message
 
@@ -126,7 +126,7 @@ def test_hashes_are_not_screened():
     screen, F = screened(Hashed(), "semo", 400)
     assert len(F) == 400
     assert abs(screen.correlation) < 0.3
-    assert screen.n_screened <= 100
+    assert screen.n_screened <= 120
     assert "not screened" in screen.state()
 
 
@@ -189,10 +189,10 @@ def test_batches_are_predicted_before_they_are_evaluated():
     screen, F = screened(problem, "semo", 200)
     # The last surrogate was made of all designs but the last batch.
     known = screen._known
-    learned = slice(0, 180)
-    last = Surrogate(problem, known.X[learned], F[learned], known.violation[learned], 1 + 180)
-    assert np.array_equal(screen._predicted[:, -20:], last.predict_each(known.X[180:]))
-    assert np.array_equal(screen._found[-20:], F[180:])
+    learned = slice(0, 190)
+    last = Surrogate(problem, known.X[learned], F[learned], known.violation[learned], 1 + 190)
+    assert np.array_equal(screen._predicted[:, -10:], last.predict_each(known.X[190:]))
+    assert np.array_equal(screen._found[-10:], F[190:])
 
 
 def test_without_feasible_designs_the_violation_falls():
