@@ -99,10 +99,11 @@ class Evaluator:
 
     def _batch(self, generation: "_Generation", skip: int = 0) -> LoggedBatch:
         """Evaluations of a generation, without the first ones."""
-        places: IntArray | slice = generation.places[skip:]
-        if len(places) and (np.diff(places) == 1).all():  # as where all are new: no copy is needed
-            places = slice(places[0], places[-1] + 1)
-        genes, table = self._genes[places], self._table[places]
+        places = generation.places[skip:]
+        # Where all are new, they lie side by side, and no copy is needed.
+        together = len(places) and (np.diff(places) == 1).all()
+        rows = slice(places[0], places[-1] + 1) if together else places
+        genes, table = self._genes[rows], self._table[rows]
         return LoggedBatch(generation.number, genes, table, generation.cached[skip:], generation.seconds)
 
     def _answer(self, X: IntArray) -> FloatArray:
