@@ -80,7 +80,7 @@ def main() -> None:
             if row == 0:
                 shown.append(f"{middle:.4f}")
                 continue
-            star = "*" if mannwhitneyu(values[0], values[row]).pvalue < 0.05 else ""  # noqa: PLR2004
+            star = "*" if mannwhitneyu(values[0], values[row]).pvalue < 0.05 else ""
             shown.append(f"{float(np.median(values[row])) - middle:+.4f}{star}")
         print(f"| {change} | {' | '.join(shown)} |")
     if options.json:
