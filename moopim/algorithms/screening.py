@@ -368,10 +368,10 @@ def prepare(algorithm: Algorithm, problem: DesignProblem, evaluations: int, labe
             target = problem.with_backend(predicted)
             rehearsal.setup(target, termination=MaximumFunctionCallTermination(10**6), seed=0)
             for _ in range(3):
-                runner = copy_onto(rehearsal, target)
-                if _step(runner) is None or _step(rehearsal) is None:
-                    fault = "it does not ask for the designs that it evaluates"
-                    break
+                for optimiser in (copy_onto(rehearsal, target), rehearsal):
+                    # One that finds no new designs ends.
+                    if optimiser.has_next() and _step(optimiser) is None and optimiser.has_next():
+                        fault = "it does not ask for the designs that it evaluates"
         except Exception as error:  # noqa: BLE001 (whatever an algorithm raises)
             fault = f"a copy of it does not run ahead ({reason(error)})"
     if fault:
@@ -392,6 +392,8 @@ def _step(runner: Algorithm) -> Population | None:
     """Run a generation without counting its evaluations; the designs asked for, None if there were none."""
     n_eval = runner.evaluator.n_eval
     infills = runner.infill()
+    if infills is None:
+        runner.advance()
     if infills is None or not len(infills):
         return None
     runner.evaluator.eval(runner.problem, infills, algorithm=runner)
