@@ -76,13 +76,14 @@ class _Evaluated:
     violation: FloatArray
     keys: set[bytes] = field(default_factory=set)
 
-    def add(self, X: IntArray, F: FloatArray, violation: FloatArray, keys: list[bytes]) -> None:
-        """Append designs that are new."""
+    def add(self, X: IntArray, F: FloatArray, violation: FloatArray, keys: list[bytes]) -> list[int]:
+        """Append the designs that are new; their indices."""
         new = [i for i, key in enumerate(keys) if key not in self.keys and key not in keys[:i]]
         self.X = np.concatenate([self.X, X[new]])
         self.F = np.concatenate([self.F, F[new]])
         self.violation = np.concatenate([self.violation, violation[new]])
         self.keys.update(keys)
+        return new
 
 
 class Screen:
@@ -200,9 +201,9 @@ class Screen:
 
     def _learn(self, X: IntArray, F: FloatArray, violation: FloatArray, predicted: FloatArray | None) -> None:
         known = self._known
-        known.add(X, F, violation, row_keys(X.astype(self._dtype)))
+        new = known.add(X, F, violation, row_keys(X.astype(self._dtype)))
         if predicted is not None:
-            self._hold_out(predicted, F)
+            self._hold_out(predicted[:, new], F[new])
         n = len(known.X)
         if n < LEAST or n < max(self._learned + BATCH, _GROWTH * self._learned):
             return
