@@ -45,7 +45,7 @@ class NSGA2(nsga2.NSGA2):  # type: ignore[misc]
         )
 
     def _set_optimum(self) -> None:
-        violations = violations_of(self.pop)
+        violations = violations_of(self.problem, self.pop)
         if (violations <= 0).any():
             self.opt = self.pop[[individual.data.get("rank") == 0 for individual in self.pop]]
         else:
@@ -62,12 +62,14 @@ class _Evaluator(Evaluator):  # type: ignore[misc]
         F, G, H = (out[name] for name in "FGH")
         violations = np.maximum(0.0, G).sum(axis=1) + np.maximum(0.0, np.abs(H) - tolerance).sum(axis=1)
         for individual, f, g, h, violation in zip(pop, F, G, H, violations[:, None], strict=True):
-            individual.F, individual.G, individual.H, individual.CV = f.copy(), g.copy(), h.copy(), violation.copy()
+            individual.F, individual.G, individual.H, individual.CV = f, g, h, violation
             individual.evaluated.update(out)
 
 
-def violations_of(pop: Population) -> FloatArray:
+def violations_of(problem: Problem, pop: Population) -> FloatArray:
     """Constraint violations of evaluated individuals, shape ``(pop,)``."""
+    if not problem.has_constraints():
+        return np.zeros(len(pop))
     return np.array([individual.CV[0] for individual in pop])
 
 
@@ -94,12 +96,13 @@ class ArrayMating(Mating):  # type: ignore[misc]
         """
         X = np.array([individual.X for individual in pop])
         known, offspring = set(row_keys(X)), list[IntArray]()
+        kwargs |= {"standing": _standing(problem, pop)}
         for _ in range(self.n_max_iterations):
             children = self._children(problem, pop, X, n_offsprings - len(offspring), random_state, **kwargs)
             for child, key in zip(children, row_keys(children), strict=True):
                 if key not in known and len(offspring) < n_offsprings:
                     known.add(key)
-                    offspring.append(child.copy())
+                    offspring.append(child)
             if len(offspring) == n_offsprings:
                 break
         config = Individual.default_config()
@@ -131,22 +134,32 @@ class ArrayMating(Mating):  # type: ignore[misc]
         return np.asarray(self.repair._do(problem, children, **kwargs))
 
 
-def binary_tournament(pop: Population, P: IntArray, algorithm: nsga2.NSGA2, **kwargs: Any) -> IntArray:
+def _standing(problem: Problem, pop: Population) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Objectives, violations and crowding distances of a population, of those that survival has given one."""
+    crowding = np.array([individual.data.get("crowding", 0.0) for individual in pop])
+    return objectives_of(pop), violations_of(problem, pop), crowding
+
+
+def binary_tournament(
+    pop: Population,
+    P: IntArray,
+    algorithm: nsga2.NSGA2,
+    standing: tuple[FloatArray, FloatArray, FloatArray],
+    **kwargs: Any,
+) -> IntArray:
     """Winners of tournaments of two: the less violating, the dominating, the less crowded; a drawn one of equals.
 
     Args:
         pop: The population, after survival.
         P: Competitors, shape ``(tournaments, 2)``.
         algorithm: The algorithm, which has the source of randomness.
+        standing: Objectives ``(pop, n_obj)``, violations and crowding distances ``(pop,)`` of the population.
         kwargs: Further arguments of pymoo, not used.
 
     Returns:
         Indices of the winners, shape ``(tournaments, 1)``.
     """
-    violation, a, b = violations_of(pop), *P.T
-    F = np.array([individual.F for individual in pop])
-    # Those that are not feasible have none, and do not need it.
-    crowding = np.array([individual.data.get("crowding", 0.0) for individual in pop])
+    (F, violation, crowding), (a, b) = standing, P.T
     feasible = ~((violation[a] > 0) | (violation[b] > 0))
     worse, better = (F[a] > F[b]).any(axis=1), (F[a] < F[b]).any(axis=1)
     one_dominates = feasible & (better != worse)
@@ -183,7 +196,7 @@ class ArraySurvival(Survival):  # type: ignore[misc]
         Returns:
             The survivors: feasible ones in the order of the rule, then the others, the least violating first.
         """
-        violations = violations_of(pop)
+        violations = violations_of(problem, pop)
         feasible, infeasible = np.flatnonzero(violations <= 0), np.flatnonzero(~(violations <= 0))
         room = len(pop) if n_survive is None else min(n_survive, len(pop))
         survivors = pop[:0]

@@ -100,7 +100,10 @@ class Evaluator:
     def _batch(self, generation: "_Generation", skip: int = 0) -> LoggedBatch:
         """Evaluations of a generation, without the first ones."""
         places = generation.places[skip:]
-        genes, table = self._genes[places], self._table[places]
+        # Where all are new, they lie side by side, and no copy is needed.
+        together = len(places) and (np.diff(places) == 1).all()
+        rows = slice(places[0], places[-1] + 1) if together else places
+        genes, table = self._genes[rows], self._table[rows]
         return LoggedBatch(generation.number, genes, table, generation.cached[skip:], generation.seconds)
 
     def _answer(self, X: IntArray) -> FloatArray:
