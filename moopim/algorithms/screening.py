@@ -76,13 +76,14 @@ class _Evaluated:
     violation: FloatArray
     keys: set[bytes] = field(default_factory=set)
 
-    def add(self, X: IntArray, F: FloatArray, violation: FloatArray, keys: list[bytes]) -> None:
-        """Append designs that are new."""
+    def add(self, X: IntArray, F: FloatArray, violation: FloatArray, keys: list[bytes]) -> list[int]:
+        """Append the designs that are new; their indices."""
         new = [i for i, key in enumerate(keys) if key not in self.keys and key not in keys[:i]]
         self.X = np.concatenate([self.X, X[new]])
         self.F = np.concatenate([self.F, F[new]])
         self.violation = np.concatenate([self.violation, violation[new]])
         self.keys.update(keys)
+        return new
 
 
 class Screen:
@@ -200,9 +201,9 @@ class Screen:
 
     def _learn(self, X: IntArray, F: FloatArray, violation: FloatArray, predicted: FloatArray | None) -> None:
         known = self._known
-        known.add(X, F, violation, row_keys(X.astype(self._dtype)))
+        new = known.add(X, F, violation, row_keys(X.astype(self._dtype)))
         if predicted is not None:
-            self._hold_out(predicted, F)
+            self._hold_out(predicted[:, new], F[new])
         n = len(known.X)
         if n < LEAST or n < max(self._learned + BATCH, _GROWTH * self._learned):
             return
@@ -368,10 +369,10 @@ def prepare(algorithm: Algorithm, problem: DesignProblem, evaluations: int, labe
             target = problem.with_backend(predicted)
             rehearsal.setup(target, termination=MaximumFunctionCallTermination(10**6), seed=0)
             for _ in range(3):
-                runner = copy_onto(rehearsal, target)
-                if _step(runner) is None or _step(rehearsal) is None:
-                    fault = "it does not ask for the designs that it evaluates"
-                    break
+                for optimiser in (copy_onto(rehearsal, target), rehearsal):
+                    # One that finds no new designs ends.
+                    if optimiser.has_next() and _step(optimiser) is None and optimiser.has_next():
+                        fault = "it does not ask for the designs that it evaluates"
         except Exception as error:  # noqa: BLE001 (whatever an algorithm raises)
             fault = f"a copy of it does not run ahead ({reason(error)})"
     if fault:
@@ -392,6 +393,8 @@ def _step(runner: Algorithm) -> Population | None:
     """Run a generation without counting its evaluations; the designs asked for, None if there were none."""
     n_eval = runner.evaluator.n_eval
     infills = runner.infill()
+    if infills is None:
+        runner.advance()
     if infills is None or not len(infills):
         return None
     runner.evaluator.eval(runner.problem, infills, algorithm=runner)

@@ -157,7 +157,7 @@ class _Trees:
 
     def predict(self, coded: FloatArray) -> FloatArray:
         """Means over the trees, shape ``(designs, targets)``."""
-        return self.each(coded).mean(axis=0)
+        return np.asarray(self.each(coded).mean(axis=0))
 
 
 class _Ridge:

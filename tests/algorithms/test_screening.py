@@ -9,7 +9,7 @@ from pymoo.algorithms.moo.moead import MOEAD
 from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.util.ref_dirs import get_reference_directions
 from scipy.stats import spearmanr
-from toys import Buffers, Chunky, Impossible
+from toys import Buffers, Chunky, Impossible, Tiny
 
 import moopim
 from moopim import ConfigError, DesignProblem, EvaluationError, Genome, Index, Objective
@@ -215,6 +215,12 @@ def test_an_algorithm_of_the_user_is_screened_and_resumed_from_its_script(tmp_pa
     own = own_nsga2()
     result = moopim.run(Buffers(), own, evaluations=200, seed=1, screen=True, output=tmp_path / "run")
     assert result.evaluations.equals(moopim.run(Buffers(), own, evaluations=200, seed=1, screen=True).evaluations)
+
+
+def test_a_space_with_fewer_designs_than_a_surrogate_needs_is_exhausted():
+    result = moopim.run(Tiny(), "nsga2", evaluations=100, screen=True)
+    assert "all 9 designs were evaluated" in result.message
+    assert "nothing screened" in result.message
 
 
 def test_what_cannot_be_screened_is_refused_before_it_begins(tmp_path, monkeypatch):
