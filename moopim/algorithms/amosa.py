@@ -349,7 +349,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         # A design is not its own mate.
         distance[(distance == 0) | np.isnan(distance)] = np.inf
         nearest = slots[distance.argmin(axis=0), np.arange(planes.shape[1])]
-        return archive.designs[nearest]
+        return np.asarray(archive.designs[nearest])
 
     def _evaluate(self, X: NDArray[Any]) -> Evaluated:
         evaluator = self.evaluator

@@ -146,9 +146,9 @@ class Decisions:
 def _relations(current: FloatArray, proposal: FloatArray) -> IntArray:
     """Relations of current designs and their proposals, both of shape ``(n_obj + 1, n)``; shape ``(n,)``."""
     not_worse, not_better = (current <= proposal).all(axis=0), (current >= proposal).all(axis=0)
-    relation = _CURRENT_DOMINATES * not_worse + _PROPOSAL_DOMINATES * not_better
+    relation = np.where(not_worse, _CURRENT_DOMINATES, 0) + np.where(not_better, _PROPOSAL_DOMINATES, 0)
     relation[(proposal[-1] > 0) & (current[-1] == 0)] = _INFEASIBLE
-    return np.asarray(relation)
+    return relation
 
 
 @dataclass(frozen=True)

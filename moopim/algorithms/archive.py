@@ -103,6 +103,7 @@ class Archive:
         self.truncate = truncate
         self._origins: list[Origin] = []
         self._pop: Population | None = None
+        self._ranges: tuple[FloatArray, FloatArray] | None = None
 
     def __len__(self) -> int:
         return len(self.designs)
@@ -168,7 +169,7 @@ class Archive:
     def _fill(self, designs: NDArray[Any], planes: FloatArray, origins: list[Origin]) -> None:
         self.designs, self.planes, self._origins = designs, planes, origins
         self._pop = None
-        self._ranges: tuple[FloatArray, FloatArray] | None = None
+        self._ranges = None
 
 
 def _compare(members: FloatArray, designs: FloatArray) -> tuple[BoolArray, BoolArray]:

@@ -19,9 +19,9 @@ from moopim.operators import (
     DesignRepair,
     HashedDuplicateElimination,
     Perturbation,
-    PoissonResetMutation,
     RandomSampling,
     ResetMutation,
+    SingleResetMutation,
     UniformCrossover,
 )
 from moopim.problem import DesignProblem
@@ -97,7 +97,7 @@ def amosa(problem: DesignProblem, evaluations: int) -> Algorithm:
     return recommended_amosa(
         evaluations,
         sampling=RandomSampling(),
-        mutation=PoissonResetMutation(),
+        mutation=SingleResetMutation(),
         crossover=UniformCrossover(prob_exchange=None),
         repair=DesignRepair(),
     )

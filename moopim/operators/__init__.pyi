@@ -4,7 +4,6 @@ from .crossover import UniformCrossover as UniformCrossover
 from .duplicates import HashedDuplicateElimination as HashedDuplicateElimination
 from .mutation import BlockMoveMutation as BlockMoveMutation
 from .mutation import Perturbation as Perturbation
-from .mutation import PoissonResetMutation as PoissonResetMutation
 from .mutation import ResetMutation as ResetMutation
 from .mutation import SingleResetMutation as SingleResetMutation
 from .mutation import SwapMutation as SwapMutation

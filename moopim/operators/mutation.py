@@ -52,19 +52,6 @@ def reset_one(genome: Genome, X: IntArray, random_state: np.random.Generator) ->
     return _shift(genome, X, marked, random_state)
 
 
-def reset_few(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
-    """Set a Poisson-distributed number of active genes of each design, one on average, to different values."""
-    _check_shape(genome, X)
-    free = _free(genome, X)
-    counts = np.minimum(random_state.poisson(1.0, len(X)), free.sum(axis=1))
-    # The genes with the least of as many uniform numbers.
-    draws = np.where(free, random_state.random(X.shape), 2.0)
-    order = np.argsort(draws, axis=1, kind="stable")
-    marked = np.zeros(X.shape, dtype=np.bool_)
-    np.put_along_axis(marked, order, np.arange(genome.n_genes) < counts[:, None], axis=1)
-    return _shift(genome, X, marked, random_state)
-
-
 def swap(genome: Genome, X: IntArray, random_state: np.random.Generator) -> IntArray:
     """Swap two genes of one repeated group, drawn anew for each design; without such a group nothing changes."""
     _check_shape(genome, X)
@@ -207,12 +194,6 @@ class SingleResetMutation(_GeneMutation):
     """Single reset: set one gene of each design to a different value."""
 
     _mutated = staticmethod(reset_one)
-
-
-class PoissonResetMutation(_GeneMutation):
-    """Random reset of a Poisson-distributed number of the active genes of each design, one on average."""
-
-    _mutated = staticmethod(reset_few)
 
 
 class SwapMutation(_GeneMutation):

@@ -1,11 +1,11 @@
-"""The published AMOSA's perturbation, the share of each move; resets of a Poisson-distributed number of genes."""
+"""The published AMOSA's perturbation, the share of each move; crossover of a random share."""
 
 import numpy as np
 import pytest
 from toys import Blocks
 
 from moopim import ConfigError, DesignProblem, Genome, Index, Objective
-from moopim.operators import DesignRepair, Perturbation, PoissonResetMutation, UniformCrossover
+from moopim.operators import DesignRepair, Perturbation, UniformCrossover
 
 
 class Places(DesignProblem):
@@ -25,14 +25,6 @@ def test_moves_come_in_the_given_shares(rng):
     assert ((changed == 1) & ~same_values).mean() == pytest.approx(0.5, abs=0.02)
     # Two of 31 places bound a block: in 30 + 29 of 465 cases it has one or two genes.
     assert (changed > 2).mean() == pytest.approx(0.25 * (1 - 59 / 465), abs=0.02)
-
-
-def test_number_of_reset_genes_is_poisson_distributed(rng):
-    problem = Places()
-    X = problem.genome.sample(20_000, rng)
-    changed = (PoissonResetMutation()._do(problem, X, random_state=rng) != X).sum(axis=1)
-    # exp(-1) / k!
-    assert np.bincount(changed, minlength=4)[:4] / 20_000 == pytest.approx([0.368, 0.368, 0.184, 0.061], abs=0.01)
 
 
 def test_crossover_without_a_probability_draws_one_for_each_pair(rng):
