@@ -46,7 +46,8 @@ def single_linkage(F: FloatArray, limit: int) -> IntArray:
     The clustering of Bandyopadhyay et al., IEEE TEVC 12(3), 2008, Section III-B. In the cluster of an extreme member
     the extreme takes that place; where two extremes share a cluster, fewer than ``limit`` members are kept.
     """
-    points, best = _scaled(F), extremes(F, limit)
+    points = _scaled(F)
+    best = extremes(points, limit)
     if len(F) <= limit:
         return np.arange(len(F))
     distances = pdist(points)
@@ -92,7 +93,8 @@ def greedy_hypervolume(F: FloatArray, limit: int) -> IntArray:
     Where `greedy_cost` is not affordable, what a member adds is estimated from samples in its box, in a time
     proportional to members, limit and objectives.
     """
-    points, best = _scaled(F), extremes(F, limit)
+    points = _scaled(F)
+    best = extremes(points, limit)
     if len(F) <= limit:
         return np.arange(len(F))
     exact = affordable(greedy_cost(limit, F.shape[1]))
@@ -179,7 +181,8 @@ def closest_pair(F: FloatArray, limit: int) -> IntArray:
 
     For many objectives or very large archives, where the hypervolume takes too long. Extremes are never dropped.
     """
-    points, best = _scaled(F), extremes(F, limit)
+    points = _scaled(F)
+    best = extremes(points, limit)
     if len(F) <= limit:
         return np.arange(len(F))
     distance = squareform(pdist(points))
@@ -207,11 +210,14 @@ def _nearer_next(distance: FloatArray, i: int, j: int) -> int:
     return j if next_j < next_i else i
 
 
-def extremes(F: FloatArray, limit: int) -> IntArray:
-    """Members with the least value of each objective, the best in the others among equals; none if above the limit."""
+def extremes(points: FloatArray, limit: int) -> IntArray:
+    """Members with the least value of each scaled objective, the best in the others among equals.
+
+    None if there are more of them than the limit.
+    """
     whole_number("limit", limit, 1)
-    total = _scaled(F).sum(axis=1)
-    found = np.unique([np.lexsort((total, column))[0] for column in F.T])
+    total = points.sum(axis=1)
+    found = np.unique([np.lexsort((total, column))[0] for column in points.T])
     return found if len(found) <= limit else found[:0]
 
 

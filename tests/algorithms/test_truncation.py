@@ -84,7 +84,7 @@ def test_single_linkage_keeps_extremes_that_share_a_cluster():
 def is_greedy(F, limit, kept):
     """Whether some greedy selection, which may break ties in any way, keeps these members."""
     P, reference = normalise(F, F.min(axis=0), F.max(axis=0)), np.full(F.shape[1], 1.1)
-    chosen = extremes(F, limit).tolist()
+    chosen = extremes(P, limit).tolist()
     left = set(kept.tolist()) - set(chosen)
     while left:
         rest = [i for i in range(len(F)) if i not in chosen]
@@ -240,4 +240,4 @@ def test_extremes_prefer_the_better_of_equals():
     F = np.array([[0.0, 8.0, 5.0], [0.0, 2.0, 6.0], [4.0, 2.0, 0.0], [9.0, 9.0, 9.0]])
     # The first objective ties between rows 0 and 1, whose scaled sums are 6/7 + 5/9 and 6/9; the second between rows
     # 1 and 2, 6/9 and 4/9; the third is least in row 2.
-    assert extremes(F, 3).tolist() == [1, 2]
+    assert extremes(normalise(F, F.min(axis=0), F.max(axis=0)), 3).tolist() == [1, 2]
