@@ -49,8 +49,8 @@ _ITERATIONS = 500
 _BURN_IN = 100
 # Random members of which the one nearest to a current design becomes its mate.
 _MATES = 5
-# Times that a proposal is drawn anew because it was made before.
-_REDRAWS = 8
+# Further mutations of a proposal that was made before.
+_MORE_MOVES = 50
 
 
 @dataclass(slots=True)
@@ -127,8 +127,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         amount: Amount of domination as the ``"product"`` over the objectives or its root, the ``"geometric"`` mean.
         truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"`` or ``"closest-pair"``.
         restart_prob: Probability that a chain jumps to a random member before it makes a proposal.
-        repeats: Whether designs that were proposed before may be proposed again; otherwise they are drawn anew, up to
-            eight times.
+        repeats: Whether designs that were proposed before may be proposed again; otherwise they are mutated again, up
+            to fifty times, and initial designs that are drawn twice count once.
         steps_per_iteration: Steps of all chains that one iteration of pymoo covers. With more than one they work on
             arrays, without an individual per design, several times as fast.
         n_max_evals: Evaluation budget; needed only where the termination sets none.
@@ -231,6 +231,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
 
     def _initialize_infill(self) -> Population:
         pop = self._initialization.do(self.problem, self.n_initial, algorithm=self, random_state=self.random_state)
+        if not self.repeats:
+            first = {key: i for i, key in reversed([*enumerate(_hashes(pop.get("X")))])}
+            pop = pop[sorted(first.values())]
         return pop[: self._cap(len(pop))]
 
     def _initialize_advance(self, infills: Population = None, **kwargs: Any) -> None:
@@ -291,14 +294,14 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             state.move_to_members(jumping, self.random_state.random(n)[jumping])
         # One draw per proposal, needed or not, so that the stream does not depend on the outcomes.
         state.draws = self.random_state.random(n)
-        proposals = self._bred(np.arange(n))
+        proposals = self._bred(n)
         if self.repeats:
             return proposals
         repeated = self._known(proposals)
-        for _ in range(_REDRAWS):
+        for _ in range(_MORE_MOVES):
             if not repeated.size:
                 break
-            proposals[repeated] = self._bred(repeated)
+            proposals[repeated] = self._perturb(proposals[repeated])
             repeated = repeated[self._known(proposals[repeated])]
         return proposals
 
@@ -312,9 +315,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             proposed.add(key)
         return np.array(known, dtype=np.int64)
 
-    def _bred(self, chains: IntArray) -> NDArray[Any]:
-        """Proposals of some chains, shape ``(chains, n_var)``."""
-        X, planes, rng = self._state.X[chains], self._state.planes[:, chains], self.random_state
+    def _bred(self, n: int) -> NDArray[Any]:
+        """Proposals of the first n chains, shape ``(n, n_var)``."""
+        X, planes, rng = self._state.X[:n].copy(), self._state.planes[:, :n], self.random_state
         if self.mating > 0:
             mated = np.flatnonzero(rng.random(len(X)) < self.mating)
             parents = np.stack([X[mated], self._mates(planes[:, mated])])
