@@ -2,19 +2,21 @@
 
     python benchmarks/amosa.py [--quick] [--json FILE] [--seeds N] [--jobs N]
 
-Problems, boxes and measures are those of `search.py`; the hypervolume is that of everything evaluated. Each line has
-the medians over the seeds, and how much higher or lower they are than those of the whole algorithm; a star marks
-p < .05 in a two-sided Mann-Whitney test against it, not corrected for the number of tests.
+Problems, boxes and measures are those of `search.py`; the hypervolume is that of everything evaluated. Medians over
+the seeds: of the whole algorithm, and how much higher or lower those of the others are; a star marks p < .05 in a
+two-sided Mann-Whitney test against it, not corrected for the number of tests.
 """
 
 import argparse
 import itertools
 import json
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 from search import measure
 
@@ -54,6 +56,21 @@ def hypervolumes(task: tuple[str, str, int, int]) -> tuple[float, float]:
     return measure(name, make, [budget], seed)[budget]
 
 
+def table(found: NDArray[np.float64], problems: Sequence[str]) -> str:
+    """Markdown table of hypervolumes ``(changes, problems, budgets, seeds, 2)``, a line for each problem and budget."""
+    lines = [f"| problem | {' | '.join(CHANGES)} |", "|---" * (len(CHANGES) + 1) + "|"]
+    for (i, problem), (j, budget), k in itertools.product(enumerate(problems), enumerate(BUDGETS), range(2)):
+        whole, *changed = found[:, i, j, :, k]
+        if np.isnan(whole).any():
+            continue
+        shown = [f"{np.median(whole):.4f}"]
+        for values in changed:
+            star = "*" if mannwhitneyu(whole, values).pvalue < 0.05 else ""
+            shown.append(f"{np.median(values) - np.median(whole):+.4f}{star}")
+        lines.append(f"| {problem} {budget:,}{' log' if k else ''} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Reads the command line, runs, prints, and writes the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -67,22 +84,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         found = np.array(list(pool.map(hypervolumes, tasks)))
     found = found.reshape(len(CHANGES), len(problems), len(BUDGETS), seeds, 2)
-    columns = [
-        (f"{problem} {budget:,}{' log' if k else ''}", found[:, i, j, :, k])
-        for (i, problem), (j, budget), k in itertools.product(enumerate(problems), enumerate(BUDGETS), range(2))
-        if not np.isnan(found[0, i, j, 0, k])
-    ]
-    print(f"| {' | '.join(['change', *(head for head, _ in columns)])} |\n{'|---' * (len(columns) + 1)}|")
-    for row, change in enumerate(CHANGES):
-        shown = []
-        for _, values in columns:
-            middle = float(np.median(values[0]))
-            if row == 0:
-                shown.append(f"{middle:.4f}")
-                continue
-            star = "*" if mannwhitneyu(values[0], values[row]).pvalue < 0.05 else ""
-            shown.append(f"{float(np.median(values[row])) - middle:+.4f}{star}")
-        print(f"| {change} | {' | '.join(shown)} |")
+    print(table(found, problems))
     if options.json:
         keys = ("change", "problem", "budget", "seed")
         rows = [

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import moopim
-from moopim.experiment.enumeration import front_fingerprint
+from moopim.experiment.enumeration_state import front_fingerprint
 from moopim.experiment.frames import read_designs
 from moopim.experiment.plugins import build_problem
 from moopim.experiment.true_fronts import true_front_instances

@@ -72,7 +72,10 @@ class _State:
 
     def move_to_members(self, chains: IntArray, draws: FloatArray) -> None:
         """Move chains to random members of the archive, from uniform numbers of the same shape ``(n,)``."""
-        members = (draws * len(self.archive)).astype(np.int64)
+        self.move(chains, (draws * len(self.archive)).astype(np.int64))
+
+    def move(self, chains: IntArray, members: IntArray) -> None:
+        """Move chains to members of the archive, both of shape ``(n,)``."""
         self.X[chains], self.planes[:, chains] = self.archive.designs[members], self.archive.planes[:, members]
 
 
@@ -100,7 +103,7 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         hard_limit: Greatest number of designs returned, and left by a truncation of the archive.
         soft_limit: Size of the archive above which it is truncated.
         growth: Exponent of the growth of the archive: after a share t of the budget both limits are those above times
-            t^growth; 0 keeps them as they are.
+            t^growth. With 0, and where no budget of evaluations is known, they stay as they are.
         least_limit: Least hard limit of an archive that grows, or twice the number of objectives if that is more.
         t_max: First temperature; ``"auto"`` takes the mean amount by which the worsening moves of a short burn-in are
             dominated, over ln 2.
@@ -379,13 +382,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             worsenings=state.worsenings,
         )
         targets, joins, dominated = decisions.make(state.draws)
-        for chains, X, planes in (
-            (targets == PROPOSAL, proposals.X, proposals.planes),
-            (targets >= 0, state.archive.designs, state.archive.planes),
-        ):
-            moved = chains.nonzero()[0]
-            sources = moved if X is proposals.X else targets[moved]
-            state.X[moved], state.planes[:, moved] = X[sources], planes[:, sources]
+        accepted, overtaken = (targets == PROPOSAL).nonzero()[0], (targets >= 0).nonzero()[0]
+        state.X[accepted], state.planes[:, accepted] = proposals.X[accepted], proposals.planes[:, accepted]
+        state.move(overtaken, targets[overtaken])
         state.archive.add(proposals, joins.nonzero()[0], dominated)
         self._count_step()
 

@@ -93,9 +93,9 @@ class Decisions:
         if worse.any():
             rows = worse.nonzero()[0]
             targets[rows[~self._accepts_worse(rows, relation[rows], dominators[rows], draws[rows])]] = STAY
-        overtaken_improvement = overtaken & (relation == _PROPOSAL_DOMINATES)  # case 3a
-        if overtaken_improvement.any():
-            rows = overtaken_improvement.nonzero()[0]
+        improving = overtaken & (relation == _PROPOSAL_DOMINATES)  # case 3a
+        if improving.any():
+            rows = improving.nonzero()[0]
             amounts = np.where(dominators[rows], self._amounts(rows)[:, :-1], np.inf)
             goes = draws[rows] < improvement(amounts.min(axis=1))
             targets[rows[goes]] = amounts.argmin(axis=1)[goes]
@@ -108,10 +108,12 @@ class Decisions:
         """Cases 1 and 2a: draw < p(mean d) over the members that dominate the proposal and the current design."""
         # Amounts lie between 0 and 1, so that draws below this need none.
         accepted = draws < acceptance(np.array(1.0), self.temperature, self.multiply)
-        open_ = np.ones(len(rows), np.bool_) if self.worsenings is not None else ~accepted & (draws < 0.5)  # noqa: PLR2004
-        if not open_.any():
+        undecided = ~accepted & (draws < 0.5)  # noqa: PLR2004 (probability of amount 0)
+        if self.worsenings is not None:
+            undecided[:] = True
+        if not undecided.any():
             return accepted
-        rows, relation, dominators = rows[open_], relation[open_], dominators[open_]
+        rows, relation, dominators = rows[undecided], relation[undecided], dominators[undecided]
         # A current design that is a member is among the dominators already.
         member = (self.archive.planes[:, None, :] == self.current[:, rows, None]).all(axis=0)
         alone = (relation == _CURRENT_DOMINATES) & ~(dominators & member).any(axis=1)
@@ -119,7 +121,7 @@ class Decisions:
         amounts = np.where(counted, self._amounts(rows), 0.0).sum(axis=1) / counted.sum(axis=1)
         if self.worsenings is not None:
             self.worsenings.extend(amounts.tolist())
-        accepted[open_] = draws[open_] < acceptance(amounts, self.temperature, self.multiply)
+        accepted[undecided] = draws[undecided] < acceptance(amounts, self.temperature, self.multiply)
         return accepted
 
     def _amounts(self, rows: IntArray) -> FloatArray:

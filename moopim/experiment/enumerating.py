@@ -13,7 +13,14 @@ from moopim.csv_files import write_frame
 from moopim.errors import ConfigError, EvaluationError, LogError
 from moopim.evaluator.executors import Workers, call_with_problem, tabulate_chunk
 from moopim.experiment.arguments import check_count, check_new_directory, check_problem
-from moopim.experiment.enumeration import ENUMERATION, STATE, Enumeration, front_fingerprint, front_rows, read_state
+from moopim.experiment.enumeration_state import (
+    ENUMERATION,
+    STATE,
+    Enumeration,
+    front_fingerprint,
+    front_rows,
+    read_state,
+)
 from moopim.experiment.frames import front_frame
 from moopim.experiment.manifest import Manifest, new_manifest, write_manifest
 from moopim.experiment.plugins import problem_spec

@@ -15,7 +15,7 @@ import pandas as pd
 from moopim.columns import numeric_column, truth_column
 from moopim.errors import ConfigError, EvaluationError
 from moopim.evaluator import EvaluationLog
-from moopim.experiment.enumeration import ENUMERATION, STATE, read_state
+from moopim.experiment.enumeration_state import ENUMERATION, STATE, read_state
 from moopim.experiment.frames import evaluations_frame, front_frame, least_violating, minimised
 from moopim.experiment.manifest import GroupRecord, Manifest, read_manifest
 from moopim.genes import Choice, GeneGroup, Integer

@@ -24,7 +24,7 @@ from moopim.errors import ConfigError, EvaluationError, MoopimError
 from moopim.evaluator import BudgetSpent, EvaluationLog, Evaluator
 from moopim.experiment.arguments import check_count, check_fingerprint, check_new_directory, check_problem
 from moopim.experiment.enumerating import resume_enumeration
-from moopim.experiment.enumeration import ENUMERATION
+from moopim.experiment.enumeration_state import ENUMERATION
 from moopim.experiment.frames import evaluations_frame, front_frame, unmet_bounds
 from moopim.experiment.manifest import (
     Manifest,

@@ -24,7 +24,7 @@ class Instance(NamedTuple):
         problem: Name of the problem.
         parameters: Options of the problem that differ from its defaults.
         designs: Number of designs of its space.
-        fingerprint: Fingerprint of its front, see `moopim.experiment.enumeration.front_fingerprint`.
+        fingerprint: Fingerprint of its front, see `moopim.experiment.enumeration_state.front_fingerprint`.
     """
 
     problem: str

@@ -17,7 +17,7 @@ from toys import Blocks, Buffers, Chunky, Failing, Impossible, Labels, Limited, 
 import moopim
 from moopim import ConfigError, EvaluationError, LogError
 from moopim.experiment import enumerating
-from moopim.experiment.enumeration import STATE
+from moopim.experiment.enumeration_state import STATE
 from moopim.problems.benchmarks import Assignment, Knapsack
 
 TOYS = Path(__file__).parents[1] / "toys.py"

@@ -10,7 +10,7 @@ from toys import Chunky, Tiny
 import moopim
 from moopim import ConfigError
 from moopim.experiment import enumerating
-from moopim.experiment.enumeration import front_fingerprint
+from moopim.experiment.enumeration_state import front_fingerprint
 from moopim.experiment.frames import read_designs
 from moopim.experiment.plugins import build_problem
 from moopim.experiment.true_fronts import read_true_front, true_front_instances

@@ -51,7 +51,7 @@ def interrupted() -> Content:
 
 
 def enumeration() -> Content:
-    from moopim.experiment.enumeration import STATE, Enumeration
+    from moopim.experiment.enumeration_state import STATE, Enumeration
 
     problem = Recorded()
     numbers = np.array([0, 1, 5])
@@ -69,7 +69,7 @@ def enumeration() -> Content:
 
 def spoil_state(random: Random, files: Content) -> Content:
     """A manifest that says something else, or other numbers and arrays with the checksum that they take."""
-    from moopim.experiment.enumeration import STATE, _checksum
+    from moopim.experiment.enumeration_state import STATE, _checksum
 
     if random.random() < 0.4:
         return spoil_json(random, {"manifest.json": files["manifest.json"]}) | {STATE: files[STATE]}
