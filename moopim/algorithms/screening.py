@@ -179,7 +179,7 @@ class Screen:
     def summary(self, evaluations: int) -> str:
         """Number of screened evaluations and the rank correlation of each objective, for the message of a run."""
         if self._surrogate is None:
-            return "nothing screened, the first generation took the budget"
+            return f"nothing screened, less than {LEAST} different designs to learn from"
         each = ", ".join(f"{name} {value:.2f}" for name, value in self.correlation_of().items())
         return (
             f"screened {self.n_screened:,} of {count(evaluations, 'evaluation')}, "

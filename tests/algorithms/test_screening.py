@@ -238,7 +238,7 @@ def test_an_algorithm_of_the_user_is_screened_and_resumed_from_its_script(tmp_pa
 def test_a_space_with_fewer_designs_than_a_surrogate_needs_is_exhausted():
     result = moopim.run(Tiny(), "nsga2", evaluations=100, screen=True)
     assert "all 9 designs were evaluated" in result.message
-    assert "nothing screened" in result.message
+    assert "nothing screened, less than 50 different designs to learn from" in result.message
 
 
 def test_what_cannot_be_screened_is_refused_before_it_begins(tmp_path, monkeypatch):
