@@ -353,7 +353,7 @@ def prepare(algorithm: Algorithm, problem: DesignProblem, evaluations: int, labe
         algorithm.steps_per_iteration = 1
     random_state = np.random.default_rng(0)
     problem.checked_features(problem.repaired(problem.genome.sample(2, random_state)))
-    if isinstance(algorithm, LoopwiseAlgorithm):
+    if type(algorithm)._infill is LoopwiseAlgorithm._infill:
         raise ConfigError(
             f"algorithm {label!r} cannot be screened: it is a loop, which has no copies; expected another one"
         )
