@@ -31,6 +31,8 @@ RUN_COLUMNS = ("evaluation", "generation", "feasible", "cached", "returned")
 
 # Genes of a design that a message names at most.
 _NAMED_GENES = 20
+# Largest feature: the trees of a surrogate hold single precision.
+_GREATEST_FEATURE = 1e38
 
 
 class MetricCache(Protocol):
@@ -174,7 +176,7 @@ class DesignProblem(Problem):  # type: ignore[misc]
             designs: The batch, as `evaluate_designs` gets it.
 
         Returns:
-            Finite numbers, shape ``(pop, n_features)``; none by default.
+            Numbers up to 1e38, shape ``(pop, n_features)``, as many for every batch; none by default.
         """
         return np.empty((len(designs), 0))
 
@@ -185,10 +187,11 @@ class DesignProblem(Problem):  # type: ignore[misc]
         """
         with self.naming_faults("surrogate_features"):
             features = np.asarray(self.surrogate_features(self._designs(X)), dtype=np.float64)
-        if features.ndim != 2 or len(features) != len(X) or not np.isfinite(features).all():  # noqa: PLR2004
+        usable = np.abs(features).max(initial=0.0) <= _GREATEST_FEATURE
+        if features.ndim != 2 or len(features) != len(X) or not usable:  # noqa: PLR2004
             raise EvaluationError(
                 f"{type(self).__name__}.surrogate_features returned shape {features.shape}, or numbers that are not "
-                f"finite; expected finite numbers of shape ({len(X)}, n_features)"
+                f"finite or too large; expected numbers up to {_GREATEST_FEATURE:g} of shape ({len(X)}, n_features)"
             )
         return features
 

@@ -179,7 +179,7 @@ class Screen:
     def summary(self, evaluations: int) -> str:
         """Number of screened evaluations and the rank correlation of each objective, for the message of a run."""
         if self._surrogate is None:
-            return "nothing screened, the first generation took the budget"
+            return f"nothing screened, less than {LEAST} different designs to learn from"
         each = ", ".join(f"{name} {value:.2f}" for name, value in self.correlation_of().items())
         return (
             f"screened {self.n_screened:,} of {count(evaluations, 'evaluation')}, "
@@ -353,7 +353,7 @@ def prepare(algorithm: Algorithm, problem: DesignProblem, evaluations: int, labe
         algorithm.steps_per_iteration = 1
     random_state = np.random.default_rng(0)
     problem.checked_features(problem.repaired(problem.genome.sample(2, random_state)))
-    if isinstance(algorithm, LoopwiseAlgorithm):
+    if type(algorithm)._infill is LoopwiseAlgorithm._infill:
         raise ConfigError(
             f"algorithm {label!r} cannot be screened: it is a loop, which has no copies; expected another one"
         )

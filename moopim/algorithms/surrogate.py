@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from moopim.errors import ConfigError
+from moopim.errors import ConfigError, EvaluationError
 from moopim.genes import Choice, GeneGroup, Integer
 from moopim.problem import DesignProblem
 from moopim.typing import BoolArray, FloatArray, IntArray
@@ -22,6 +22,8 @@ _OPTIMISM = 1.0
 _PENALTY = 0.1
 # An objective that spans more than this factor is predicted by its logarithm, from this share of its largest value on.
 _SPAN, _FLOOR = 10.0, 1e-6
+# Violations from here on count as infinite, and these as so many times the largest finite one.
+_INFINITE, _WORST = 1e300, 2.0
 
 
 def need_scikit_learn() -> None:
@@ -76,7 +78,7 @@ class Surrogate:
         problem: The problem.
         X: Genes of evaluated designs, shape ``(designs, n_genes)``.
         F: Objectives (to be minimised), infinite where a design has none, shape ``(designs, n_obj)``.
-        violation: Constraint violation, 0 where feasible, shape ``(designs,)``.
+        violation: Constraint violation, 0 where feasible, may be infinite, shape ``(designs,)``.
         seed: Seed of the trees.
     """
 
@@ -86,6 +88,7 @@ class Surrogate:
         self._ridge: _Ridge | None = None
         self._feasibility: _Trees | None = None
         self._n_obj = F.shape[1]
+        self._n_features: int | None = None
         coded, spread = self._coded(X)
         known = np.isfinite(F).all(axis=1)
         if known.any():
@@ -97,13 +100,21 @@ class Surrogate:
             self._trees = _Trees(coded[known], targets, seed)
             self._ridge = _Ridge(spread[known], targets)
         if (violation > 0).any():
-            self._unit = violation.max()
-            targets = np.column_stack([violation <= 0, np.log1p(violation / self._unit)])
+            self._unit = violation[violation < _INFINITE].max(initial=0.0) or 1.0
+            relative = np.minimum(violation, _WORST * self._unit) / self._unit
+            targets = np.column_stack([violation <= 0, np.log1p(relative)])
             self._feasibility = _Trees(coded, targets, seed)
 
     def _coded(self, X: IntArray) -> tuple[FloatArray, FloatArray]:
         """Columns for trees and for ridge regression."""
         features = self._problem.checked_features(X)
+        n_features = features.shape[1]
+        if self._n_features not in (None, n_features):
+            raise EvaluationError(
+                f"{type(self._problem).__name__}.surrogate_features returned {n_features} features for some designs, "
+                f"{self._n_features} for others; expected the same number for all"
+            )
+        self._n_features = n_features
         genes = (coded_genes(self._problem, X, most) for most in (_TREE_VALUES, _RIDGE_VALUES))
         coded, spread = (np.concatenate([part, features], axis=1) for part in genes)
         return coded, spread
@@ -146,6 +157,8 @@ class _Trees:
     def __init__(self, coded: FloatArray, targets: FloatArray, seed: int) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
+        if targets.shape[1] == 1:  # of which scikit-learn warns
+            targets = targets[:, 0]
         forest = ExtraTreesRegressor(_TREES, random_state=seed, n_jobs=1).fit(coded.astype(np.float32), targets)
         # Without scikit-learn's checks of every call, which take ten times as long as the trees.
         self._trees = [tree.tree_ for tree in forest.estimators_]

@@ -108,7 +108,7 @@ def _compare(
     from moopim.experiment.frames import unmet_bounds
     from moopim.experiment.true_fronts import read_true_front
 
-    front = None if true_front is None else read_true_front(true_front, problem.objectives)
+    front = None if true_front is None else read_true_front(true_front, problem.objectives, problem=problem)
     names = [name.strip() for name in algorithms.split(",") if name.strip()]
     settings: dict[str, Any] = {"seeds": seeds, "evaluations": evaluations, "output": output, "jobs": jobs}
     with interruptible(lambda: f"runs are kept in {str(output)!r}; to go on: {command_line(sys.argv)}"):

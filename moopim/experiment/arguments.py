@@ -27,8 +27,9 @@ def check_problem(problem: object) -> None:
 
 def check_new_directory(directory: Path) -> None:
     """Raise ConfigError unless an output directory is new or empty but for left-overs of interrupted writing."""
-    if directory.exists() and not directory.is_dir():
-        raise ConfigError(f"output {str(directory)!r} is not a directory")
+    for path in (directory, *directory.parents):
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"output {str(directory)!r} cannot be made: {str(path)!r} is not a directory")
     if not is_vacant(directory):
         hint = f"; {resume_command(directory)} goes on with its run" if (directory / MANIFEST).is_file() else ""
         raise ConfigError(f"output directory {str(directory)!r} is not empty{hint}")

@@ -164,6 +164,7 @@ def test_features_of_a_problem_are_learned():
     [
         (lambda self, designs: np.zeros(len(designs)), r"returned shape \(2,\)"),
         (lambda self, designs: np.full((len(designs), 2), np.nan), "not finite"),
+        (lambda self, designs: np.full((len(designs), 2), 1e300), r"up to 1e\+38"),
         (lambda self, designs: designs.nothing, "surrogate_features raised"),
     ],
 )
@@ -172,6 +173,23 @@ def test_wrong_features_are_named_before_it_begins(features, message, tmp_path, 
     with pytest.raises(EvaluationError, match=message):
         moopim.run(Buffers(), "semo", evaluations=200, screen=True, output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_changing_number_of_features_is_named_and_nothing_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(Buffers, "surrogate_features", lambda self, designs: np.zeros((len(designs), len(designs) % 7)))
+    with pytest.raises(EvaluationError, match=r"features for some designs, .* 50 evaluated designs kept"):
+        moopim.run(Buffers(), "semo", evaluations=200, screen=True, output=tmp_path / "run")
+
+
+def test_infinite_violations_and_single_objectives_are_learned():
+    """Without a warning, which fails a test."""
+    problem = Buffers()
+    random_state = np.random.default_rng(1)
+    X = problem.repaired(problem.genome.sample(60, random_state))
+    violation = np.where(X[:, 0] > 1, np.inf, 0.0)
+    predictions = Surrogate(problem, X, random_state.random((60, 1)), violation, 1).predict(X, np.zeros(1, np.int64))
+    assert np.array_equal(predictions.violation > 0.5, violation > 0)
+    assert np.isfinite(predictions.violation).all()
 
 
 def test_held_out_correlations_are_those_of_scipy():
@@ -220,7 +238,7 @@ def test_an_algorithm_of_the_user_is_screened_and_resumed_from_its_script(tmp_pa
 def test_a_space_with_fewer_designs_than_a_surrogate_needs_is_exhausted():
     result = moopim.run(Tiny(), "nsga2", evaluations=100, screen=True)
     assert "all 9 designs were evaluated" in result.message
-    assert "nothing screened" in result.message
+    assert "nothing screened, less than 50 different designs to learn from" in result.message
 
 
 def test_what_cannot_be_screened_is_refused_before_it_begins(tmp_path, monkeypatch):

@@ -205,6 +205,7 @@ def test_a_damaged_state_is_refused_or_dropped(whole, tmp_path, monkeypatch):
         ({"jobs": 0}, "jobs=0 is not allowed"),
         ({"problem": "hunt"}, "problem is 'hunt'; expected an instance"),
         ({"output": TOYS.parent}, "is not empty"),
+        ({"output": TOYS / "whole"}, "cannot be made: .*py.* is not a directory"),
     ],
 )
 def test_what_is_not_allowed_is_one_line(arguments, message):

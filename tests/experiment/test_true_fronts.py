@@ -48,16 +48,19 @@ def test_a_front_is_read_from_a_directory_and_from_a_file(tmp_path):
     result = moopim.enumerate_designs(Tiny(), output=tmp_path / "whole")
     columns = ["cost", "gain"]
     for source in (tmp_path / "whole", str(tmp_path / "whole" / "front.csv")):
-        front = read_true_front(source, result.objectives)
+        front = read_true_front(source, result.objectives, problem=Tiny())
         assert front.to_numpy().tolist() == result.front[columns].to_numpy().tolist()
 
 
 def test_a_front_that_cannot_be_used_is_refused(tmp_path, monkeypatch):
+    moopim.run(Tiny(), "random", evaluations=4, output=tmp_path / "run")
+    moopim.enumerate_designs(Chunky(), output=tmp_path / "other")
     monkeypatch.setattr(enumerating, "tabulate_chunk", lambda *arguments: 1 / 0)
     monkeypatch.setattr(enumerating, "_rate", lambda problem: 1e6)
     with pytest.raises(ZeroDivisionError):
         moopim.enumerate_designs(Chunky(), output=tmp_path / "begun")
     cells = {"empty": "", "header": "cost,gain\n", "column": "cost,win\n1,2\n", "words": "cost,gain\n1,many\n"}
+    cells["infinite"] = "cost,gain\n1,2\n1,inf\n"
     for name, text in cells.items():
         (tmp_path / name).write_text(text)
     messages = {
@@ -67,9 +70,14 @@ def test_a_front_that_cannot_be_used_is_refused(tmp_path, monkeypatch):
         "header": "has no rows",
         "column": "has no column 'gain'",
         "words": "'many'",
+        "infinite": "infinite value",
+        "run": "is a run of random; expected an enumeration",
+        "other": r"is that of Chunky\(.*; expected that of Tiny\(",
         ".": "has no manifest.json",
     }
     for name, message in messages.items():
         with pytest.raises(ConfigError, match=message) as error:
-            read_true_front(tmp_path / name, Tiny.objectives)
+            read_true_front(tmp_path / name, Tiny.objectives, problem=Tiny())
         assert "\n" not in str(error.value)
+    with pytest.raises(ConfigError, match=r"'buffers' is that of Buffer.*; expected that of Tiny\("):
+        read_true_front("buffers", Tiny.objectives, problem=Tiny())
