@@ -49,8 +49,8 @@ _ITERATIONS = 500
 _BURN_IN = 100
 # Random members of which the one nearest to a current design becomes its mate.
 _MATES = 5
-# Further mutations of a proposal that was made before.
-_MORE_MOVES = 50
+# A proposal that was made before is drawn anew so many times, and then mutated again so many times.
+_REDRAWS, _MORE_MOVES = 8, 50
 
 
 @dataclass(slots=True)
@@ -127,8 +127,8 @@ class AMOSA(Algorithm):  # type: ignore[misc]
         amount: Amount of domination as the ``"product"`` over the objectives or its root, the ``"geometric"`` mean.
         truncation: Truncation of the archive: ``"linkage"``, ``"hypervolume"`` or ``"closest-pair"``.
         restart_prob: Probability that a chain jumps to a random member before it makes a proposal.
-        repeats: Whether designs that were proposed before may be proposed again; otherwise they are mutated again, up
-            to fifty times, and initial designs that are drawn twice count once.
+        repeats: Whether designs that were proposed before may be proposed again; otherwise they are drawn anew and, if
+            that finds no new one, mutated again. Initial designs that are drawn twice count once.
         steps_per_iteration: Steps of all chains that one iteration of pymoo covers. With more than one they work on
             arrays, without an individual per design, several times as fast.
         n_max_evals: Evaluation budget; needed only where the termination sets none.
@@ -294,14 +294,14 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             state.move_to_members(jumping, self.random_state.random(n)[jumping])
         # One draw per proposal, needed or not, so that the stream does not depend on the outcomes.
         state.draws = self.random_state.random(n)
-        proposals = self._bred(n)
+        proposals = self._bred(np.arange(n))
         if self.repeats:
             return proposals
         repeated = self._known(proposals)
-        for _ in range(_MORE_MOVES):
+        for i in range(_REDRAWS + _MORE_MOVES):
             if not repeated.size:
                 break
-            proposals[repeated] = self._perturb(proposals[repeated])
+            proposals[repeated] = self._bred(repeated) if i < _REDRAWS else self._perturb(proposals[repeated])
             repeated = repeated[self._known(proposals[repeated])]
         return proposals
 
@@ -315,9 +315,9 @@ class AMOSA(Algorithm):  # type: ignore[misc]
             proposed.add(key)
         return np.array(known, dtype=np.int64)
 
-    def _bred(self, n: int) -> NDArray[Any]:
-        """Proposals of the first n chains, shape ``(n, n_var)``."""
-        X, planes, rng = self._state.X[:n].copy(), self._state.planes[:, :n], self.random_state
+    def _bred(self, chains: IntArray) -> NDArray[Any]:
+        """Proposals of some chains, shape ``(chains, n_var)``."""
+        X, planes, rng = self._state.X[chains], self._state.planes[:, chains], self.random_state
         if self.mating > 0:
             mated = np.flatnonzero(rng.random(len(X)) < self.mating)
             parents = np.stack([X[mated], self._mates(planes[:, mated])])

@@ -193,7 +193,7 @@ def test_mates_are_the_nearest_of_five_random_members():
     # The least of five of 1 .. 39 (0, the design itself, does not count): each is above k with the share left to them.
     for k in (4, 9, 19):
         assert (mates > k).mean() == pytest.approx((1 - k / 40) ** 5 - (1 / 40) ** 5, abs=0.04)
-    children = algorithm._bred(2000)
+    children = algorithm._bred(np.arange(2000))
     assert ((children[:, 0] == 0) | (children[:, 1] == 0) | (children[:, 0] == -children[:, 1])).all()
 
 
