@@ -97,7 +97,7 @@ class Evaluator:
         """One batch per committed generation."""
         return [self._batch(generation) for generation in self._committed]
 
-    def _batch(self, generation: "_Generation", skip: int = 0) -> LoggedBatch:
+    def _batch(self, generation: _Generation, skip: int = 0) -> LoggedBatch:
         """Evaluations of a generation, without the first ones."""
         places = generation.places[skip:]
         # Where all are new, they lie side by side, and no copy is needed.

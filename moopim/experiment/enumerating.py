@@ -24,7 +24,7 @@ from moopim.experiment.enumeration_state import (
 from moopim.experiment.frames import front_frame
 from moopim.experiment.manifest import Manifest, new_manifest, write_manifest
 from moopim.experiment.plugins import problem_spec
-from moopim.experiment.result import EVALUATIONS, FRONT, RunResult
+from moopim.experiment.result import EVALUATIONS, FRONT, RunResult, result_of
 from moopim.files import locked
 from moopim.messages import count, resume_command, rounded
 from moopim.problem import DesignProblem
@@ -153,19 +153,7 @@ def _complete(state: Enumeration, manifest: Manifest, directory: Path | None, *,
         f"all {count(state.size, 'design')} evaluated, {state.n_feasible:,} feasible; "
         f"{count(len(front), 'non-dominated design')}, fingerprint {fingerprint[:16]}"
     )
-    result = RunResult(
-        title=manifest.problem.title,
-        algorithm=ENUMERATION,
-        seed=manifest.seed,
-        objectives=tuple(problem.objectives),
-        constraints=tuple(problem.constraints),
-        limits=tuple(problem.limits),
-        evaluations=frame,
-        front=front,
-        message=message,
-        seconds=time.perf_counter() - begun,
-        directory=directory,
-    )
+    result = result_of(manifest, frame, front, message, time.perf_counter() - begun, directory)
     if directory is not None:
         write_frame(directory / EVALUATIONS, frame)
         write_frame(directory / FRONT, front)

@@ -142,17 +142,32 @@ def load_run(directory: Path | str) -> RunResult:
             f"not finished: {count(n_evaluations, 'evaluation')} of {manifest.evaluations:,} so far, "
             f"{count(len(front), 'non-dominated design')}; {resume_command(directory)} goes on"
         )
+    return result_of(manifest, evaluations, front, message, manifest.seconds, directory, finished=finished)
+
+
+def result_of(
+    manifest: Manifest,
+    evaluations: pd.DataFrame,
+    front: pd.DataFrame,
+    message: str,
+    seconds: float,
+    directory: Path | None,
+    *,
+    finished: bool = True,
+) -> RunResult:
+    """Result of the run that a manifest describes; the other arguments are attributes of `RunResult`."""
+    problem = manifest.problem
     return RunResult(
-        title=manifest.problem.title,
+        title=problem.title,
         algorithm=algorithm_label(manifest),
         seed=manifest.seed,
-        objectives=objectives,
-        constraints=tuple(manifest.problem.constraints),
-        limits=tuple(manifest.problem.limits),
+        objectives=tuple(problem.objectives),
+        constraints=tuple(problem.constraints),
+        limits=tuple(problem.limits),
         evaluations=evaluations,
         front=front,
         message=message,
-        seconds=manifest.seconds,
+        seconds=seconds,
         directory=directory,
         finished=finished,
     )

@@ -34,7 +34,7 @@ from moopim.experiment.manifest import (
     write_manifest,
 )
 from moopim.experiment.plugins import problem_spec, rebuild_problem
-from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run
+from moopim.experiment.result import EVALUATIONS, FRONT, LOG, RunResult, algorithm_label, load_run, result_of
 from moopim.files import locked, open_atomically
 from moopim.messages import count, plural, resume_command
 from moopim.pareto import ideal_nadir, normalise, normalised_hypervolumes
@@ -253,19 +253,7 @@ def _search(
         message = "; ".join([message, *_reuse(problem, frame, manifest.cached_metrics)])
     except MoopimError as error:  # a fault in a remark must not cost the results
         warnings.warn(str(error), stacklevel=3)
-    result = RunResult(
-        title=manifest.problem.title,
-        algorithm=algorithm_label(manifest),
-        seed=manifest.seed,
-        objectives=tuple(problem.objectives),
-        constraints=tuple(problem.constraints),
-        limits=tuple(problem.limits),
-        evaluations=frame,
-        front=front,
-        message=message,
-        seconds=seconds,
-        directory=directory,
-    )
+    result = result_of(manifest, frame, front, message, seconds, directory)
     if directory is not None:
         write_frame(directory / EVALUATIONS, frame)
         write_frame(directory / FRONT, front)
